@@ -1,0 +1,58 @@
+"""Writing whole or not at all: a temporary name beside the target, then a rename."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replaced_folder(target: Path, overwrite: bool = False) -> Iterator[Path]:
+    """A fresh folder to fill, which becomes ``target`` when the block ends without an error.
+
+    An existing ``target`` is replaced only with ``overwrite`` and only at the end; else
+    ``FileExistsError``. On any error the fresh folder is removed and ``target`` is as it was.
+    """
+    target = target.absolute()
+    if target.exists() and not overwrite:
+        raise FileExistsError(f"{target}: exists already")
+    if target.exists() and not target.is_dir():
+        raise NotADirectoryError(f"{target}: is a file, expected a folder")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    fresh.chmod(0o755)
+    old: Path | None = None
+    try:
+        yield fresh
+        if target.exists():
+            old = fresh.with_name(fresh.name + ".old")
+            target.rename(old)
+        fresh.rename(target)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        if old is not None and old.exists() and not target.exists():
+            old.rename(target)
+        raise
+    if old is not None:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def replaced_file(target: Path) -> Iterator[Path]:
+    """A path to write to, which replaces ``target`` when the block ends without an error."""
+    target = target.absolute()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
+    os.close(handle)
+    fresh = Path(name)
+    try:
+        yield fresh
+        fresh.chmod(0o644)
+        fresh.replace(target)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise

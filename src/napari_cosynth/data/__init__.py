@@ -1,0 +1,1 @@
+"""Readers of annotated nuclei and what turns their records into training patches."""

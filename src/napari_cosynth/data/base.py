@@ -1,0 +1,149 @@
+"""The data set protocol, and the operations every record goes through: make, resample, remap, crop."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from skimage.transform import resize, resize_local_mean
+
+from napari_cosynth.geometry.distance import distance_map
+from napari_cosynth.geometry.measure import layout_of, majority_classes, relabel
+from napari_cosynth.types import ClassTable, Record
+
+
+class Dataset(Protocol):
+    """Annotated tiles or patches, read one at a time."""
+
+    classes: ClassTable
+    names: tuple[str, ...]
+    """One name per record: the tile it comes from, by which splits are made."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Record: ...
+
+    def __iter__(self) -> Iterator[Record]: ...
+
+
+def make_record(
+    image: npt.NDArray[np.uint8],
+    instances: npt.NDArray[np.integer],
+    labels: npt.NDArray[np.uint8],
+    classes: ClassTable,
+    mpp: float,
+    tissue: str = "",
+    source: str = "",
+    stain: str = "H&E",
+    smallest: int = 1,
+) -> Record:
+    """A record whose parts agree, from an image, instance ids and per-pixel classes.
+
+    Instances are split into connected parts and numbered 1..N (parts under ``smallest`` pixels go);
+    each takes its majority class, and labels, distance and layout are recomputed from the result.
+    Raises ValueError naming ``source`` where an instance has no class or shapes disagree.
+    """
+    if instances.shape != image.shape[:2] or labels.shape != image.shape[:2]:
+        raise ValueError(
+            f"{source}: image {image.shape[:2]}, instances {instances.shape} and labels "
+            f"{labels.shape} differ in shape"
+        )
+    parts = relabel(instances, smallest)
+    class_ids = majority_classes(parts, labels, len(classes))
+    unlabelled = np.flatnonzero(class_ids == 0)
+    if unlabelled.size:
+        raise ValueError(f"{source}: instance {unlabelled[0] + 1} has no class")
+    table = np.concatenate([np.zeros(1, np.uint8), class_ids])
+    return Record(
+        image=np.ascontiguousarray(image),
+        instances=parts,
+        labels=table[parts],
+        distance=distance_map(parts),
+        layout=layout_of(parts, class_ids, mpp, classes),
+        mpp=mpp,
+        tissue=tissue,
+        source=source,
+        stain=stain,
+    )
+
+
+def crop(record: Record, y: int, x: int, height: int, width: int, smallest: int = 6) -> Record:
+    """The part of a record at (y, x); cut nuclei become the nuclei their visible parts make.
+
+    Centroid, point and distance are recomputed from the visible part, and fragments under
+    ``smallest`` pixels become background (method, section 1).
+    """
+    window = np.s_[y : y + height, x : x + width]
+    return make_record(
+        record.image[window],
+        record.instances[window],
+        record.labels[window],
+        record.classes,
+        record.mpp,
+        record.tissue,
+        record.source,
+        record.stain,
+        smallest,
+    )
+
+
+def resample(record: Record, mpp: float) -> Record:
+    """A record at another pixel size: area mean of the image, nearest neighbour for the ids.
+
+    Shrinking averages whole pixel areas, which keeps the texture that a coarser scan would show;
+    growing interpolates linearly.
+    """
+    factor = record.mpp / mpp
+    if abs(factor - 1) < 1e-6:
+        return record
+    shape = tuple(max(1, round(n * factor)) for n in record.labels.shape)
+    if factor < 1:
+        image = resize_local_mean(record.image, shape, channel_axis=2, preserve_range=True)
+    else:
+        image = resize(record.image, (*shape, 3), order=1, preserve_range=True)
+
+    def nearest(ids: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+        rows, columns = (
+            np.minimum(((np.arange(new) + 0.5) * old / new).astype(int), old - 1)
+            for new, old in zip(shape, ids.shape, strict=True)
+        )
+        return ids[np.ix_(rows, columns)]
+
+    return make_record(
+        image.round().clip(0, 255).astype(np.uint8),
+        nearest(record.instances),
+        nearest(record.labels).astype(np.uint8),
+        record.classes,
+        mpp,
+        record.tissue,
+        record.source,
+        record.stain,
+        smallest=6,
+    )
+
+
+def remap(record: Record, classes: ClassTable, mapping: Mapping[str, str]) -> Record:
+    """A record in another class table; ``mapping`` takes its class names to the new table's.
+
+    A class that ``mapping`` does not name keeps its name. Raises ValueError where the new table does
+    not have it and the record contains it.
+    """
+    old = record.classes.names
+    table = np.zeros(len(old), np.uint8)
+    present = set(np.unique(record.layout.class_ids).tolist())
+    for index, name in enumerate(old[1:], start=1):
+        new = mapping.get(name, name)
+        if new in classes.names:
+            table[index] = classes.index(new)
+        elif index in present:
+            raise ValueError(f"{record.source}: class {name!r} is mapped to unknown {new!r}")
+    return dataclasses.replace(
+        record,
+        labels=table[record.labels],
+        layout=dataclasses.replace(
+            record.layout, class_ids=table[record.layout.class_ids], classes=classes
+        ),
+    )

@@ -1,0 +1,101 @@
+"""CoNSeP and other HoVer-Net style folders: ``Images/*.png`` with ``Labels/*.mat``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_cosynth.data.base import make_record
+from napari_cosynth.data.files import images_in, read_rgb, select
+from napari_cosynth.types import ClassTable, Record
+
+CONSEP_CLASSES = (
+    "other",
+    "inflammatory",
+    "healthy epithelial",
+    "malignant epithelial",
+    "fibroblast",
+    "muscle",
+    "endothelial",
+)
+
+
+class ConsepDataset:
+    """HoVer-Net's layout (Graham et al. 2019).
+
+    ``Images/NAME.png`` uint8 (H, W, 3); ``Labels/NAME.mat`` with ``inst_map`` int (H, W), 0 background,
+    and ``inst_type`` (N, 1), the class of each instance in the order of the sorted ids, or
+    ``type_map`` (H, W). CoNSeP's tiles are 1000x1000 at 0.25 µm/px.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        mpp: float = 0.25,
+        tissue: str = "colon",
+        class_names: Sequence[str] = CONSEP_CLASSES,
+        only: Sequence[str] = (),
+        without: Sequence[str] = (),
+    ) -> None:
+        self.root = Path(root)
+        self.mpp = mpp
+        self.tissue = tissue
+        self.classes = ClassTable.of(*class_names)
+        self._images = images_in(self.root / "Images")
+        self.names = tuple(select(self._images, only, without, self.root))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[Record]:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, index: int) -> Record:
+        name = self.names[index]
+        path = self.root / "Labels" / f"{name}.mat"
+        content = _read_mat(path)
+        if "inst_map" not in content:
+            raise ValueError(f"{path}: expected 'inst_map', got {sorted(content)}")
+        instances = np.asarray(content["inst_map"]).astype(np.int32)
+        if "inst_type" in content:
+            types = np.asarray(content["inst_type"]).ravel()
+            ids = np.unique(instances[instances > 0])
+            if len(types) != len(ids):
+                raise ValueError(
+                    f"{path}: inst_type: expected {len(ids)} classes, one per instance, got {len(types)}"
+                )
+            table = np.zeros(int(instances.max(initial=0)) + 1, np.int64)
+            table[ids] = types
+            labels = table[instances]
+        elif "type_map" in content:
+            labels = np.asarray(content["type_map"]).astype(np.int64)
+        else:
+            raise ValueError(f"{path}: expected 'inst_type' or 'type_map', got {sorted(content)}")
+        if labels.min(initial=0) < 0 or labels.max(initial=0) >= len(self.classes):
+            raise ValueError(
+                f"{path}: classes: expected 0..{len(self.classes) - 1}, got up to {labels.max()}"
+            )
+        return make_record(
+            read_rgb(self._images[name]),
+            instances,
+            labels.astype(np.uint8),
+            self.classes,
+            self.mpp,
+            self.tissue,
+            str(self._images[name]),
+        )
+
+
+def _read_mat(path: Path) -> dict[str, Any]:
+    from scipy.io import loadmat
+
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    try:
+        content = loadmat(path)
+    except Exception as error:  # scipy raises what it likes on damaged files
+        raise ValueError(f"{path}: cannot be read as a MATLAB file ({error})") from error
+    return {k: v for k, v in content.items() if not k.startswith("__")}

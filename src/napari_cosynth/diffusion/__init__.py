@@ -1,0 +1,1 @@
+"""Joint diffusion over image, distance map (both Gaussian) and semantic labels (categorical)."""

@@ -1,0 +1,106 @@
+"""The categorical process of the semantic labels, in log space (Hoogeboom et al. 2021; Eq. 2-4).
+
+q(l_t | l_0) = abar onehot(l_0) + (1 - abar) / K. The reverse step depends on how the head was
+trained: the wrong pairing is biased at large strides.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from napari_cosynth.diffusion.schedule import CosineSchedule
+from napari_cosynth.diffusion.tensors import LabelHead
+
+
+def _channel_first(labels: Tensor, classes: int) -> Tensor:
+    """int64 (B, H, W) -> float one-hot (B, K, H, W)."""
+    return F.one_hot(labels, classes).movedim(-1, 1).float()
+
+
+def _scalar(value: Tensor, like: Tensor) -> Tensor:
+    return value.to(device=like.device, dtype=like.dtype).reshape(-1, 1, 1, 1)
+
+
+def draw(probabilities: Tensor, uniform: Tensor) -> Tensor:
+    """A label per pixel by inverting the cumulative distribution.
+
+    ``probabilities`` (B, K, H, W), not necessarily normalised; ``uniform`` (B, H, W) in [0, 1).
+    Returns int64 (B, H, W).
+    """
+    cumulative = probabilities.cumsum(1)
+    threshold = uniform.unsqueeze(1).to(cumulative.dtype) * cumulative[:, -1:]
+    return (cumulative <= threshold).sum(1).clamp_max(probabilities.shape[1] - 1)
+
+
+def corrupt(
+    labels: Tensor, uniform: Tensor, t: Tensor, schedule: CosineSchedule, classes: int
+) -> Tensor:
+    """l_t ~ q(l_t | l_0), int64 (B, H, W); ``uniform`` (B, H, W) in [0, 1), ``t`` (B,)."""
+    onehot = _channel_first(labels, classes)
+    abar = _scalar(schedule.alpha_bar(t), onehot)
+    return draw(abar * onehot + (1 - abar) / classes, uniform)
+
+
+def posterior(
+    probabilities: Tensor,
+    labels_t: Tensor,
+    t: Tensor,
+    s: Tensor,
+    schedule: CosineSchedule,
+    head: LabelHead,
+) -> Tensor:
+    """p(l_s | l_t) given the head's probabilities of l_0, float32 (B, K, H, W), normalised.
+
+    With a = abar_t / abar_s and current state j:
+
+    - a head trained by cross-entropy estimates p(l_0 | u_t), so the exact posterior is averaged
+      over it: sum_k p_k q(l_s = m | l_t = j, l_0 = k);
+    - a head trained by the posterior KL was fitted with p inserted for the one-hot l_0:
+      p(l_s = m) ~ [abar_s p_m + (1 - abar_s)/K] [a 1(m = j) + (1 - a)/K].
+    """
+    classes = probabilities.shape[1]
+    abar_t = _scalar(schedule.alpha_bar(t), probabilities)
+    abar_s = _scalar(schedule.alpha_bar(s), probabilities)
+    a = abar_t / abar_s
+    current = _channel_first(labels_t, classes).to(probabilities.dtype)
+    forward = a * current + (1 - a) / classes
+    if head == "kl":
+        weights = (abar_s * probabilities + (1 - abar_s) / classes) * forward
+        return weights / weights.sum(1, keepdim=True)
+    # Divide p_k by its normaliser first: what remains is linear in it, O(K) instead of O(K^2).
+    scaled = probabilities / (abar_t * current + (1 - abar_t) / classes).clamp_min(1e-20)
+    spread = (1 - abar_s) / classes * scaled.sum(1, keepdim=True)
+    result = forward * (abar_s * scaled + spread)
+    return result / result.sum(1, keepdim=True).clamp_min(1e-20)
+
+
+def finish(
+    probabilities: Tensor, labels_t: Tensor, t: Tensor, schedule: CosineSchedule, head: LabelHead
+) -> Tensor:
+    """The last step to s = 0, int64 (B, H, W): the mode, since sampling it leaves speckle."""
+    if head == "cross-entropy":
+        return probabilities.argmax(1)
+    return posterior(probabilities, labels_t, t, torch.zeros_like(t), schedule, head).argmax(1)
+
+
+def kl_loss(
+    logits: Tensor,
+    labels: Tensor,
+    labels_t: Tensor,
+    t: Tensor,
+    schedule: CosineSchedule,
+    stride: float = 1e-3,
+) -> Tensor:
+    """The paper's label loss per pixel, float32 (B, H, W).
+
+    KL(q(l_s | l_t, l_0) || p(l_s | l_t)) with s = t - ``stride``; where s would reach 0 the KL is
+    -log p(l_0 | u_t) under the same posterior, since q is then one-hot.
+    """
+    classes = logits.shape[1]
+    s = (t - stride).clamp_min(0)
+    true = posterior(_channel_first(labels, classes), labels_t, t, s, schedule, "kl")
+    model = posterior(logits.float().softmax(1), labels_t, t, s, schedule, "kl")
+    tiny = 1e-12
+    return (true * ((true + tiny).log() - (model + tiny).log())).sum(1)

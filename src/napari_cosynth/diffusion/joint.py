@@ -1,0 +1,118 @@
+"""Corruption of, clean estimate of and loss over all three targets together (Eq. 1-5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from napari_cosynth.diffusion import categorical, gaussian
+from napari_cosynth.diffusion.schedule import T_MAX, JointSchedule
+from napari_cosynth.diffusion.tensors import Clean, JointState, Prediction
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The randomness of one corruption."""
+
+    image: Tensor
+    """Standard normal, (B, 3, H, W)."""
+    distance: Tensor
+    """Standard normal, (B, 1, H, W)."""
+    labels: Tensor
+    """Uniform in [0, 1), (B, H, W)."""
+
+    @classmethod
+    def draw(cls, batch: int, height: int, width: int, generator: torch.Generator) -> Noise:
+        """Drawn on the CPU, so that a seed means the same on every device."""
+        return cls(
+            torch.randn(batch, 3, height, width, generator=generator),
+            torch.randn(batch, 1, height, width, generator=generator),
+            torch.rand(batch, height, width, generator=generator),
+        )
+
+    def to(self, device: torch.device) -> Noise:
+        return Noise(self.image.to(device), self.distance.to(device), self.labels.to(device))
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """lambda_i, lambda_d, lambda_l of Eq. 5."""
+
+    image: float = 9.0
+    distance: float = 1.0
+    labels: float = 3.0
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Mean losses per target, scalars."""
+
+    image: Tensor
+    distance: Tensor
+    labels: Tensor
+
+    def total(self, weights: LossWeights) -> Tensor:
+        return (
+            weights.image * self.image
+            + weights.distance * self.distance
+            + weights.labels * self.labels
+        )
+
+
+def stratified_times(batch: int, generator: torch.Generator) -> Tensor:
+    """One t per sample, float64 (B,), one in each of B equal parts of [0, T_MAX], shuffled."""
+    offsets = torch.rand(batch, generator=generator, dtype=torch.float64)
+    order = torch.randperm(batch, generator=generator)
+    return T_MAX * (order + offsets) / batch
+
+
+def corrupt(
+    clean: JointState, noise: Noise, t: Tensor, schedule: JointSchedule, classes: int
+) -> JointState:
+    """u_t ~ q(u_t | u_0): all three targets at the same times ``t`` (B,)."""
+    return JointState(
+        gaussian.corrupt(clean.image, noise.image, t, schedule.image),
+        gaussian.corrupt(clean.distance, noise.distance, t, schedule.distance),
+        categorical.corrupt(clean.labels, noise.labels, t, schedule.labels, classes),
+    )
+
+
+def estimate(
+    prediction: Prediction, state: JointState, t: Tensor, schedule: JointSchedule
+) -> Clean:
+    """The clean estimate from a (guided) raw prediction; the Gaussians are clipped here, once."""
+    kind = prediction.parametrisation
+    return Clean(
+        gaussian.clean(prediction.image.float(), state.image, t, schedule.image, kind),
+        gaussian.clean(prediction.distance.float(), state.distance, t, schedule.distance, kind),
+        prediction.label_logits.float().softmax(1),
+    )
+
+
+def losses(
+    prediction: Prediction,
+    clean: JointState,
+    state: JointState,
+    noise: Noise,
+    t: Tensor,
+    schedule: JointSchedule,
+) -> Losses:
+    """MSE of the raw outputs; for the labels cross-entropy of l_0 or the paper's posterior KL."""
+    kind = prediction.parametrisation
+    wanted_image = gaussian.target(clean.image, noise.image, t, schedule.image, kind)
+    wanted_distance = gaussian.target(clean.distance, noise.distance, t, schedule.distance, kind)
+    logits = prediction.label_logits.float()
+    if prediction.label_head == "cross-entropy":
+        label_loss = F.cross_entropy(logits, clean.labels)
+    else:
+        label_loss = categorical.kl_loss(
+            logits, clean.labels, state.labels, t, schedule.labels
+        ).mean()
+    return Losses(
+        F.mse_loss(prediction.image.float(), wanted_image),
+        F.mse_loss(prediction.distance.float(), wanted_distance),
+        label_loss,
+    )

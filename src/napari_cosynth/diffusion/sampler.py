@@ -1,0 +1,182 @@
+"""Samplers: one method ``step`` each, and the loop that iterates states from noise to data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from napari_cosynth.diffusion import categorical, gaussian, joint
+from napari_cosynth.diffusion.schedule import JointSchedule, uniform_nodes
+from napari_cosynth.diffusion.tensors import Clean, Context, Denoiser, JointState, LabelHead
+
+
+class SeededNoise:
+    """One generator per sample, on the CPU: a seed's noise never depends on its neighbours."""
+
+    def __init__(self, seeds: Sequence[int], device: torch.device | str = "cpu") -> None:
+        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self.device = torch.device(device)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal, float32 (B, *shape)."""
+        drawn = [torch.randn(shape, generator=g) for g in self.generators]
+        return torch.stack(drawn).to(self.device)
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Uniform in [0, 1), float32 (B, *shape)."""
+        drawn = [torch.rand(shape, generator=g) for g in self.generators]
+        return torch.stack(drawn).to(self.device)
+
+
+def initial_state(noise: SeededNoise, height: int, width: int, classes: int) -> JointState:
+    """u_1: normal image and distance, uniform labels."""
+    image = noise.normal(3, height, width)
+    distance = noise.normal(1, height, width)
+    labels = (noise.uniform(height, width) * classes).long().clamp_max(classes - 1)
+    return JointState(image, distance, labels)
+
+
+class Sampler(Protocol):
+    """From u_t to u_s, s < t. Made anew for each sample, so that it may remember earlier steps."""
+
+    def step(
+        self,
+        state: JointState,
+        clean: Clean,
+        head: LabelHead,
+        t: Tensor,
+        s: Tensor,
+        noise: SeededNoise,
+    ) -> JointState:
+        """``clean`` is the estimate at t; ``t`` and ``s`` are float64 scalars; s = 0 ends."""
+        ...
+
+
+def _label_step(
+    state: JointState,
+    clean: Clean,
+    head: LabelHead,
+    t: Tensor,
+    s: Tensor,
+    noise: SeededNoise,
+    schedule: JointSchedule,
+) -> Tensor:
+    if float(s) <= 0:
+        return categorical.finish(clean.probabilities, state.labels, t, schedule.labels, head)
+    weights = categorical.posterior(
+        clean.probabilities, state.labels, t, s, schedule.labels, head
+    )
+    return categorical.draw(weights, noise.uniform(*state.labels.shape[1:]))
+
+
+class AncestralSampler:
+    """The paper's sampler (Eq. 4): a draw from the posterior at every step."""
+
+    def __init__(self, schedule: JointSchedule) -> None:
+        self.schedule = schedule
+
+    def step(
+        self,
+        state: JointState,
+        clean: Clean,
+        head: LabelHead,
+        t: Tensor,
+        s: Tensor,
+        noise: SeededNoise,
+    ) -> JointState:
+        labels = _label_step(state, clean, head, t, s, noise, self.schedule)
+        if float(s) <= 0:
+            return JointState(clean.image, clean.distance, labels)
+        image_noise = noise.normal(*state.image.shape[1:])
+        distance_noise = noise.normal(*state.distance.shape[1:])
+        return JointState(
+            gaussian.ancestral_step(
+                state.image, clean.image, image_noise, t, s, self.schedule.image
+            ),
+            gaussian.ancestral_step(
+                state.distance, clean.distance, distance_noise, t, s, self.schedule.distance
+            ),
+            labels,
+        )
+
+
+class FastSampler:
+    """DPM-Solver++(2M) for image and distance; the exact posterior, at its strides, for labels."""
+
+    def __init__(self, schedule: JointSchedule) -> None:
+        self.schedule = schedule
+        self._before: tuple[Clean, Tensor] | None = None
+
+    def step(
+        self,
+        state: JointState,
+        clean: Clean,
+        head: LabelHead,
+        t: Tensor,
+        s: Tensor,
+        noise: SeededNoise,
+    ) -> JointState:
+        before, t_before = self._before or (None, None)
+        self._before = (clean, t)
+        return JointState(
+            gaussian.multistep(
+                state.image,
+                clean.image,
+                before.image if before else None,
+                t,
+                s,
+                t_before,
+                self.schedule.image,
+            ),
+            gaussian.multistep(
+                state.distance,
+                clean.distance,
+                before.distance if before else None,
+                t,
+                s,
+                t_before,
+                self.schedule.distance,
+            ),
+            _label_step(state, clean, head, t, s, noise, self.schedule),
+        )
+
+
+@dataclass(frozen=True)
+class Step:
+    """One finished step of a sampling run."""
+
+    index: int
+    """Steps done, 1..steps."""
+    state: JointState
+    clean: Clean
+    """The estimate the step was taken from; the last one is the result."""
+
+
+def sample(
+    denoiser: Denoiser,
+    context: Context,
+    sampler: Sampler,
+    schedule: JointSchedule,
+    noise: SeededNoise,
+    shape: tuple[int, int],
+    steps: int,
+) -> Iterator[Step]:
+    """Every state from noise to data; the last one's ``state`` is the sample.
+
+    A generator, so that progress, preview and cancelling need no callbacks: close it to stop.
+    """
+    state = initial_state(noise, *shape, denoiser.classes)
+    nodes = uniform_nodes(steps)
+    batch = len(noise.generators)
+    for index in range(steps):
+        t, s = nodes[index], nodes[index + 1]
+        # Inference mode must not span a yield: it would leak into the caller.
+        with torch.inference_mode():
+            prediction = denoiser(state, t.expand(batch), context)
+            clean = joint.estimate(prediction, state, t, schedule)
+            state = sampler.step(state, clean, prediction.label_head, t, s, noise)
+        yield Step(index + 1, state, clean)

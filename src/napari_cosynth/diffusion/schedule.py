@@ -1,0 +1,50 @@
+"""t -> (alpha, sigma): the cosine noise schedule (method, section 2)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+T_MAX = 0.999
+"""Sampling starts here: at t = 1 alpha vanishes and x_0 cannot be read off epsilon."""
+
+
+@dataclass(frozen=True)
+class CosineSchedule:
+    """abar(t) = cos^2(pi/2 (t+s)/(1+s)) / cos^2(pi/2 s/(1+s)), for t in [0, 1]."""
+
+    s: float = 0.008
+
+    def alpha_bar(self, t: Tensor) -> Tensor:
+        """The kept share of the signal's variance, in t's shape and float64."""
+        angle = (math.pi / 2) * (t.double() + self.s) / (1 + self.s)
+        return (angle.cos() ** 2 / math.cos((math.pi / 2) * self.s / (1 + self.s)) ** 2).clamp(0, 1)
+
+    def alpha(self, t: Tensor) -> Tensor:
+        return self.alpha_bar(t).sqrt()
+
+    def sigma(self, t: Tensor) -> Tensor:
+        return (1 - self.alpha_bar(t)).sqrt()
+
+    def log_snr_half(self, t: Tensor) -> Tensor:
+        """lambda = log(alpha / sigma); infinite at t = 0."""
+        return self.alpha(t).log() - self.sigma(t).log()
+
+
+@dataclass(frozen=True)
+class JointSchedule:
+    """One schedule per target, equal by default (paper 3.2)."""
+
+    image: CosineSchedule = field(default_factory=CosineSchedule)
+    distance: CosineSchedule = field(default_factory=CosineSchedule)
+    labels: CosineSchedule = field(default_factory=CosineSchedule)
+
+
+def uniform_nodes(steps: int) -> Tensor:
+    """The sampler's times, float64 (steps + 1,): t_i = T_MAX (1 - i/steps), from noise to 0."""
+    if steps < 1:
+        raise ValueError(f"steps: expected at least 1, got {steps}")
+    return T_MAX * (1 - torch.arange(steps + 1, dtype=torch.float64) / steps)

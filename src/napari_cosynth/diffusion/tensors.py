@@ -1,0 +1,118 @@
+"""What the diffusion passes around: states, conditions, predictions, and the denoiser's protocol."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor
+
+Parametrisation = Literal["epsilon", "v"]
+LabelHead = Literal["cross-entropy", "kl"]
+
+
+@dataclass(frozen=True)
+class JointState:
+    """u = (i, d, l), clean or noisy, a batch of B."""
+
+    image: Tensor
+    """float32 (B, 3, H, W), in [-1, 1] when clean."""
+    distance: Tensor
+    """float32 (B, 1, H, W), 2d - 1, in [-1, 1] when clean."""
+    labels: Tensor
+    """int64 (B, H, W), 0..K-1."""
+
+    def __post_init__(self) -> None:
+        b, h, w = self.labels.shape
+        if self.image.shape != (b, 3, h, w) or self.distance.shape != (b, 1, h, w):
+            raise ValueError(
+                f"expected image ({b}, 3, {h}, {w}) and distance ({b}, 1, {h}, {w}), "
+                f"got {tuple(self.image.shape)} and {tuple(self.distance.shape)}"
+            )
+
+    def to(self, *args: Any, **kwargs: Any) -> JointState:
+        return JointState(
+            self.image.to(*args, **kwargs),
+            self.distance.to(*args, **kwargs),
+            self.labels.to(*args, **kwargs),
+        )
+
+
+@dataclass(frozen=True)
+class Condition:
+    """c = (points, text)."""
+
+    points: Tensor
+    """int64 (B, H, W): class id at each nucleus' pixel, 0 elsewhere."""
+    text: Tensor
+    """float32 (B, L, D): token embeddings."""
+    text_mask: Tensor
+    """bool (B, L): True at tokens; all False is the null text."""
+
+    def null(self) -> Condition:
+        """The same points without their text (the second half of Eq. 6)."""
+        return dataclasses.replace(self, text_mask=torch.zeros_like(self.text_mask))
+
+    @staticmethod
+    def cat(first: Condition, second: Condition) -> Condition:
+        return Condition(
+            torch.cat([first.points, second.points]),
+            torch.cat([first.text, second.text]),
+            torch.cat([first.text_mask, second.text_mask]),
+        )
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A network's raw output; guidance acts on it before anything is converted to x_0."""
+
+    image: Tensor
+    """float32 (B, 3, H, W), in this prediction's parametrisation."""
+    distance: Tensor
+    """float32 (B, 1, H, W), likewise."""
+    label_logits: Tensor
+    """float32 (B, K, H, W)."""
+    parametrisation: Parametrisation
+    label_head: LabelHead = "cross-entropy"
+    """How the label head was trained, which decides the reverse step (method, section 3)."""
+
+
+@dataclass(frozen=True)
+class Clean:
+    """The clean estimate of a state: x_0 for the Gaussians, probabilities for the labels."""
+
+    image: Tensor
+    distance: Tensor
+    probabilities: Tensor
+    """float32 (B, K, H, W)."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a network makes of a condition once per sample, for use in every step."""
+
+    points: Tensor
+    """Point features, (B, C, h, w)."""
+    text: Tensor
+    """Text tokens, (B, L, D)."""
+    text_mask: Tensor
+    """bool (B, L)."""
+
+
+class Denoiser(Protocol):
+    """Anything that predicts the clean state from a noisy one: a network, or a guided network."""
+
+    @property
+    def classes(self) -> int:
+        """K, the background included."""
+        ...
+
+    def prepare(self, condition: Condition) -> Context:
+        """What does not depend on t, computed once per sample."""
+        ...
+
+    def __call__(self, state: JointState, t: Tensor, context: Context) -> Prediction:
+        """``t`` float32 (B,), in [0, 1]."""
+        ...

@@ -1,0 +1,1 @@
+"""The networks, the encoders of points and text, and checkpoints."""

@@ -1,0 +1,213 @@
+"""Checkpoint folders: ``model.safetensors``, ``config.json``, ``README.md``; never a pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from napari_cosynth import registry
+from napari_cosynth.model.text import TextEncoder
+from napari_cosynth.model.unet import JointUNet, NetworkConfig
+from napari_cosynth.settings import FORBID_UNKNOWN, parse, plain
+from napari_cosynth.types import ClassTable
+
+logger = logging.getLogger(__name__)
+
+WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+BUNDLED = Path(__file__).parent.parent / "checkpoints"
+_LARGEST_WIDTH = 8192
+
+
+@dataclass(frozen=True)
+class CheckpointConfig:
+    """What ``config.json`` holds."""
+
+    __pydantic_config__ = FORBID_UNKNOWN
+
+    network: NetworkConfig
+    text: dict[str, Any]
+    """``kind`` of the registry's text encoders and its arguments."""
+    class_names: tuple[str, ...]
+    class_colors: tuple[tuple[int, int, int], ...]
+    mpp: float
+    """Micrometres per pixel of the grid the model samples on."""
+    tissues: tuple[str, ...] = ()
+    """Tissues it was trained on."""
+    stains: tuple[str, ...] = ("H&E",)
+    training: dict[str, Any] = field(default_factory=dict)
+    """Where the weights come from: recipe, steps, data, hours."""
+    licence: str = ""
+    format: int = 1
+
+    def __post_init__(self) -> None:
+        if self.format != 1:
+            raise ValueError(f"format: expected 1, got {self.format} (a newer version wrote this)")
+        if len(self.class_names) != self.network.classes:
+            raise ValueError(
+                f"class_names: expected {self.network.classes}, got {len(self.class_names)}"
+            )
+        if not 0 < self.mpp < 100:
+            raise ValueError(f"mpp: expected micrometres per pixel in 0..100, got {self.mpp}")
+
+    @property
+    def classes(self) -> ClassTable:
+        import numpy as np
+
+        return ClassTable(self.class_names, np.array(self.class_colors, np.uint8))
+
+
+class Model(nn.Module):
+    """A denoising network and its text encoder: what is trained, saved and loaded together."""
+
+    def __init__(self, network: JointUNet, text: TextEncoder) -> None:
+        super().__init__()
+        self.network = network
+        self.text = text
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded checkpoint."""
+
+    model: Model
+    config: CheckpointConfig
+    name: str
+    path: Path
+    sha256: str
+    """Of the weights file."""
+
+    @property
+    def classes(self) -> ClassTable:
+        return self.config.classes
+
+
+def build(config: CheckpointConfig) -> Model:
+    """An untrained model of this configuration."""
+    network = config.network
+    if max(*network.widths, network.text_width, network.point_channels) > _LARGEST_WIDTH:
+        raise ValueError(f"network.widths: expected at most {_LARGEST_WIDTH}, got {network.widths}")
+    if max(network.blocks) > 64 or network.point_blocks > 64 or network.patch > 16:
+        raise ValueError("network.blocks: expected at most 64")
+    options = dict(config.text)
+    try:
+        encoder = registry.resolve("text-encoder", str(options.pop("kind", None)))(**options)
+    except TypeError as error:
+        raise ValueError(f"text: {error}") from None
+    if encoder.width != network.text_width:
+        raise ValueError(
+            f"text: the encoder's width {encoder.width} is not the network's {network.text_width}"
+        )
+    return Model(JointUNet(network), encoder)
+
+
+def locate(name: str | Path) -> Path:
+    """The folder of a bundled checkpoint's name or of a path. Raises ValueError if there is none."""
+    bundled = BUNDLED / str(name)
+    path = bundled if str(name) in available() else Path(name).expanduser()
+    if not path.is_dir():
+        known = ", ".join(available()) or "none"
+        raise ValueError(f"{name}: no checkpoint folder there (bundled: {known})")
+    return path
+
+
+def available() -> list[str]:
+    """Names of the bundled checkpoints, ``default`` among them."""
+    return sorted(p.parent.name for p in BUNDLED.glob(f"*/{CONFIG}"))
+
+
+def read_config(path: str | Path) -> CheckpointConfig:
+    """The configuration of a checkpoint folder or name, without its weights."""
+    file = locate(path) / CONFIG
+    try:
+        table = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file}: cannot be read as JSON ({error})") from None
+    return parse(CheckpointConfig, table, str(file))
+
+
+def load(name: str | Path) -> Checkpoint:
+    """A checkpoint on the CPU in float32, in evaluation mode.
+
+    Raises ValueError naming file and tensor where the folder is missing, damaged or hostile:
+    configuration and tensors are compared before any weight is allocated, and nothing is unpickled.
+    """
+    path = locate(name)
+    config = read_config(path)
+    file = path / WEIGHTS
+    if not file.is_file():
+        raise ValueError(f"{file}: no such file")
+    try:
+        with torch.device("meta"):
+            model = build(config)
+        tensors = _read_tensors(file, dict(model.state_dict()), model.text)
+    except ValueError as error:
+        message = str(error)
+        raise ValueError(message if str(path) in message else f"{path / CONFIG}: {message}") from None
+    model = build(config)
+    model.load_state_dict(tensors, strict=False)
+    model.eval().requires_grad_(False)
+    model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    return Checkpoint(model, config, path.name, path, digest)
+
+
+def _read_tensors(
+    file: Path, expected: Mapping[str, Tensor], text: TextEncoder
+) -> dict[str, Tensor]:
+    try:
+        with safe_open(file, framework="pt") as opened:
+            found = {key: tuple(opened.get_slice(key).get_shape()) for key in opened.keys()}
+            wanted = {k: tuple(v.shape) for k, v in expected.items() if _stored(k, text)}
+            for key in sorted(wanted.keys() | found.keys()):
+                if wanted.get(key) != found.get(key):
+                    raise ValueError(
+                        f"{file}: tensor {key!r}: expected {wanted.get(key, 'none')}, "
+                        f"got {found.get(key, 'none')}"
+                    )
+            tensors = {key: opened.get_tensor(key).float() for key in wanted}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{file}: not a safetensors file ({error})") from None
+    for key, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise ValueError(f"{file}: tensor {key!r} holds NaN or infinite values")
+    return tensors
+
+
+def _stored(key: str, text: TextEncoder) -> bool:
+    """Weights of a pretrained text encoder stay where they came from."""
+    return not key.startswith("text.") or not getattr(text, "pretrained", False)
+
+
+def save(
+    model: Model, config: CheckpointConfig, path: str | Path, card: str, half: bool = True
+) -> Path:
+    """Writes a checkpoint folder, whole or not at all; an existing one is replaced.
+
+    ``half`` stores float16, which halves the file; ``card`` is the model card, Markdown.
+    """
+    from napari_cosynth.atomic import replaced_folder
+
+    dtype = torch.float16 if half else torch.float32
+    tensors = {
+        k: v.detach().cpu().to(dtype).contiguous()
+        for k, v in model.state_dict().items()
+        if _stored(k, model.text)
+    }
+    bad = [k for k, v in tensors.items() if not torch.isfinite(v).all()]
+    if bad:
+        raise ValueError(f"{path}: tensor {bad[0]!r} holds NaN or values beyond {dtype}")
+    with replaced_folder(Path(path), overwrite=True) as folder:
+        save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+        (folder / CONFIG).write_text(json.dumps(plain(config), indent=1) + "\n", encoding="utf-8")
+        (folder / CARD).write_text(card, encoding="utf-8")
+    return Path(path)

@@ -1,0 +1,54 @@
+"""Record <-> JointState, Layout -> Condition: the only place that normalises."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from napari_cosynth.diffusion.tensors import Condition, JointState
+from napari_cosynth.geometry.raster import point_map
+from napari_cosynth.model.text import TextEncoder
+from napari_cosynth.types import Layout, Record
+
+
+def encode_records(records: Sequence[Record]) -> JointState:
+    """Records of one shape -> a clean state: image and distance in [-1, 1]."""
+    image = np.stack([r.image for r in records]).astype(np.float32).transpose(0, 3, 1, 2)
+    distance = np.stack([r.distance for r in records])[:, None]
+    labels = np.stack([r.labels for r in records]).astype(np.int64)
+    return JointState(
+        torch.from_numpy(image / 127.5 - 1),
+        torch.from_numpy(2 * distance - 1),
+        torch.from_numpy(labels),
+    )
+
+
+def decode_image(image: Tensor) -> npt.NDArray[np.uint8]:
+    """(B, 3, H, W) in [-1, 1] -> uint8 (B, H, W, 3)."""
+    levels = ((image.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return levels.movedim(1, -1).cpu().numpy()
+
+
+def decode_distance(distance: Tensor) -> npt.NDArray[np.float32]:
+    """(B, 1, H, W) in [-1, 1] -> float32 (B, H, W) in [0, 1]."""
+    return ((distance[:, 0].float().clamp(-1, 1) + 1) / 2).cpu().numpy()
+
+
+def decode_labels(labels: Tensor) -> npt.NDArray[np.uint8]:
+    """int64 (B, H, W) -> uint8."""
+    return labels.to(torch.uint8).cpu().numpy()
+
+
+def encode_points(layouts: Sequence[Layout]) -> Tensor:
+    """Layouts of one shape -> point maps, int64 (B, H, W)."""
+    return torch.from_numpy(np.stack([point_map(layout) for layout in layouts]).astype(np.int64))
+
+
+def encode_condition(points: Tensor, prompts: Sequence[str], encoder: TextEncoder) -> Condition:
+    """Point maps and prompts -> a condition; differentiable in the encoder's weights."""
+    text, mask = encoder(prompts)
+    return Condition(points.to(text.device), text, mask)

@@ -1,0 +1,60 @@
+"""Which device and which precision: chosen once, said aloud."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from napari_cosynth.diffusion.tensors import Condition, Context, Denoiser, JointState, Prediction
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """``auto`` takes cuda, then mps, then cpu. Raises ValueError where a named one is absent."""
+    has_cuda = torch.cuda.is_available()
+    has_mps = torch.backends.mps.is_available()
+    if name == "auto":
+        return torch.device("cuda" if has_cuda else "mps" if has_mps else "cpu")
+    kind = name.split(":")[0]
+    if kind not in ("cpu", "cuda", "mps"):
+        raise ValueError(f"device: expected auto, cpu, cuda or mps, got {name!r}")
+    if (kind == "cuda" and not has_cuda) or (kind == "mps" and not has_mps):
+        raise ValueError(f"device: {name!r} is not available on this machine")
+    return torch.device(name)
+
+
+def faster_in_bf16(device: torch.device) -> bool:
+    """True on recent NVIDIA cards and on CPUs with matrix instructions (AMX); elsewhere bfloat16
+    is emulated or no faster."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        return bool(torch.cpu._is_amx_tile_supported())
+    return False
+
+
+@dataclasses.dataclass(frozen=True)
+class InBfloat16:
+    """A denoiser whose passes run under bfloat16 autocast; its outputs are float32."""
+
+    denoiser: Denoiser
+    device: torch.device
+
+    @property
+    def classes(self) -> int:
+        return self.denoiser.classes
+
+    def prepare(self, condition: Condition) -> Context:
+        with torch.autocast(self.device.type, torch.bfloat16):
+            return self.denoiser.prepare(condition)
+
+    def __call__(self, state: JointState, t: Tensor, context: Context) -> Prediction:
+        with torch.autocast(self.device.type, torch.bfloat16):
+            raw = self.denoiser(state, t, context)
+        return dataclasses.replace(
+            raw,
+            image=raw.image.float(),
+            distance=raw.distance.float(),
+            label_logits=raw.label_logits.float(),
+        )

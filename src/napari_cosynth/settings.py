@@ -1,0 +1,36 @@
+"""Plain tables (TOML, JSON) -> dataclasses: unknown keys and wrong types are errors in one line."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+T = TypeVar("T")
+
+FORBID_UNKNOWN = ConfigDict(extra="forbid")
+"""Set as ``__pydantic_config__`` on every dataclass that is read from a file."""
+
+
+def parse(kind: type[T], table: Any, where: str) -> T:
+    """``table`` as a ``kind``. Raises ValueError ``"WHERE: FIELD: what is wrong"``."""
+    try:
+        return TypeAdapter(kind).validate_python(table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        reason = "unknown key" if first["type"] == "unexpected_keyword_argument" else first["msg"]
+        reason = reason.removeprefix("Value error, ")
+        raise ValueError(f"{where}: {field + ': ' if field else ''}{reason}") from None
+
+
+def plain(value: Any) -> Any:
+    """A dataclass as nested dicts and lists, ready for JSON."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    return value

@@ -1,0 +1,1 @@
+"""Training on Lightning: recipes, data, module, run. Imports neither napari nor Qt."""

@@ -1,0 +1,143 @@
+"""Recipes: TOML files -> frozen dataclasses; an unknown key is an error."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from napari_cosynth.diffusion.joint import LossWeights
+from napari_cosynth.settings import FORBID_UNKNOWN, parse
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """One data set of a recipe."""
+
+    __pydantic_config__ = FORBID_UNKNOWN
+
+    kind: str
+    """A data set of the registry."""
+    root: str
+    """Folder, relative to the data folder."""
+    weight: float = 1.0
+    """Share of the patches drawn from it."""
+    validation: tuple[str, ...] = ()
+    """Tiles kept for validation; whole tiles, since neighbouring crops of one tile leak."""
+    excluded: tuple[str, ...] = ()
+    """Tiles used for neither."""
+    classes: dict[str, str] = field(default_factory=dict)
+    """The data set's class names -> the recipe's."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Further arguments of the reader: mpp, tissue, tissues, ..."""
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """A stretch of training on patches of one size."""
+
+    __pydantic_config__ = FORBID_UNKNOWN
+
+    steps: int
+    crop: int
+    """Pixels a side."""
+    batch: int
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """AdamW; linear warm-up, a constant phase that a later run can continue, linear decay."""
+
+    __pydantic_config__ = FORBID_UNKNOWN
+
+    lr: float = 6e-4
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 0.01
+    warmup: int = 200
+    decay: int = 0
+    """Steps at the end over which the rate falls linearly to 2 %."""
+    clip: float = 1.0
+    """Largest norm of the gradient."""
+    ema: float = 0.9985
+    """The average's decay is min(ema, (1 + n) / (10 + n)) after n steps."""
+
+    def rate(self, step: int, total: int) -> float:
+        """The learning rate's factor at a step: a function of the step alone, so a resume keeps it."""
+        warm = min(1.0, (step + 1) / max(1, self.warmup))
+        left = (total - step) / max(1, self.decay)
+        return warm * (max(0.02, min(1.0, left)) if self.decay else 1.0)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything a training run is made of."""
+
+    __pydantic_config__ = FORBID_UNKNOWN
+
+    name: str
+    mpp: float
+    classes: tuple[str, ...]
+    """Without the background."""
+    data: tuple[DataConfig, ...]
+    stages: tuple[StageConfig, ...]
+    network: dict[str, Any] = field(default_factory=lambda: {"preset": "compact"})
+    """``preset`` and the fields of the network's configuration that differ from it."""
+    text: dict[str, Any] = field(default_factory=lambda: {"kind": "compact"})
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    loss: LossWeights = field(default_factory=LossWeights)
+    seed: int = 0
+    text_dropout: float = 0.1
+    stain_jitter: float = 0.0
+    stains: tuple[str, ...] = ("H&E",)
+    precision: Literal["auto", "32", "bf16"] = "auto"
+    validate_every: int = 250
+    """Steps between validation, sample grid and checkpoint."""
+    validation_patches: int = 32
+    validation_crop: int = 128
+    sample_layouts: int = 4
+    sample_shape: int = 256
+    sample_steps: int = 10
+    licence: str = ""
+    notes: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.data:
+            raise ValueError("data: expected at least one data set")
+        if not self.stages:
+            raise ValueError("stages: expected at least one")
+        for stage in self.stages:
+            if min(stage.steps, stage.crop, stage.batch) < 1:
+                raise ValueError(f"stages: expected steps, crop and batch above 0, got {stage}")
+
+    @property
+    def total_steps(self) -> int:
+        return sum(stage.steps for stage in self.stages)
+
+    def stage_at(self, step: int) -> StageConfig:
+        """The stage a step belongs to; past the end, the last."""
+        for stage in self.stages:
+            if step < stage.steps:
+                return stage
+            step -= stage.steps
+        return self.stages[-1]
+
+
+def bundled_recipes() -> dict[str, Path]:
+    """Recipes that came with the package, by name."""
+    folder = Path(str(resources.files("napari_cosynth"))) / "recipes"
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def load_recipe(name: str | Path) -> Recipe:
+    """A recipe by bundled name or path. Raises ValueError naming file and field."""
+    path = bundled_recipes().get(str(name), Path(name))
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        known = ", ".join(bundled_recipes())
+        raise ValueError(f"{name}: no such recipe (bundled: {known})") from None
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: cannot be read as TOML ({error})") from None
+    return parse(Recipe, table, str(path))
