@@ -15,7 +15,6 @@ _PUBLIC = {
     "Report": "napari_cosynth.types",
     "Request": "napari_cosynth.types",
     "Synthesis": "napari_cosynth.types",
-    "synthesize": "napari_cosynth.synthesize",
 }
 
 __all__ = ["__version__", *_PUBLIC]

@@ -12,7 +12,7 @@ ENTRIES: dict[str, dict[str, str]] = {
         "stack": "napari_cosynth.data.stack:StackDataset",
     },
     "exporter": {
-        "stack": "napari_cosynth.export.stack:StackExporter",
+        "stack": "napari_cosynth.export.stack:write_stack",
     },
     "sampler": {
         "ancestral": "napari_cosynth.diffusion.sampler:AncestralSampler",

@@ -292,8 +292,12 @@ class Synthesis:
     request: Request
     seed: int
     report: Report
+    raw_labels: npt.NDArray[np.uint8]
+    """Semantic labels as sampled, uint8 (H, W); ``record.labels`` has one class per instance."""
+    seconds: float = 0.0
+    """Wall time of this sample."""
     provenance: dict[str, Any] = field(default_factory=dict)
-    """Checkpoint name and sha256, package versions, device, precision, seconds."""
+    """Checkpoint name and sha256, device, precision, package versions."""
 
     @cached_property
     def recipe(self) -> dict[str, Any]:

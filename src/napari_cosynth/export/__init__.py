@@ -1,0 +1,1 @@
+"""Records -> files that other programs and our own training read."""

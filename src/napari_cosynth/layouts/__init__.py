@@ -1,0 +1,1 @@
+"""Where layouts come from."""

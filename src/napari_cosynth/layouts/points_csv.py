@@ -1,0 +1,97 @@
+"""Layouts as napari's Points CSV: ``index,axis-0,axis-1,class``."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+
+from napari_cosynth.atomic import replaced_file
+from napari_cosynth.types import ClassTable, Layout
+
+COLUMNS = ("axis-0", "axis-1", "class")
+
+
+def read_layout(
+    path: str | Path, shape: tuple[int, int], mpp: float, classes: ClassTable
+) -> Layout:
+    """A layout from a CSV file; ``class`` holds a name of ``classes`` or an id 1..K-1.
+
+    A header without rows is an empty layout. Raises ValueError naming file, line and column.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not a text file ({error})") from None
+    if "\0" in text:
+        raise ValueError(f"{path}: not a text file (it holds zero bytes)")
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    header = [name.strip() for name in reader.fieldnames or ()]
+    for column in COLUMNS:
+        if column not in header:
+            raise ValueError(
+                f"{path}: no column {column!r}; expected index,axis-0,axis-1,class"
+                + (f", got {','.join(header)[:80]}" if header else " in an empty file")
+            )
+    reader.fieldnames = header
+    points: list[tuple[float, float]] = []
+    ids: list[int] = []
+    try:
+        for row in reader:
+            where = f"{path}: line {reader.line_num}"
+            point = []
+            for column in COLUMNS[:2]:
+                try:
+                    value = float(row[column])
+                except (TypeError, ValueError):
+                    raise ValueError(
+                        f"{where}: {column}: expected a number, got {row[column]!r}"
+                    ) from None
+                if not np.isfinite(value):
+                    raise ValueError(f"{where}: {column}: expected a finite number, got {value}")
+                point.append(value)
+            points.append((point[0], point[1]))
+            ids.append(_class_id(row["class"], classes, where))
+    except csv.Error as error:
+        raise ValueError(f"{path}: line {reader.line_num}: {error}") from None
+    try:
+        return Layout(
+            np.array(points, np.float32).reshape(-1, 2), np.array(ids, np.uint8), shape, mpp, classes
+        )
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _class_id(value: str | None, classes: ClassTable, where: str) -> int:
+    name = (value or "").strip()
+    try:
+        number = float(name)
+    except ValueError:
+        try:
+            index = classes.index(name)
+        except ValueError as error:
+            raise ValueError(f"{where}: class: {error}") from None
+    else:
+        index = int(number) if number.is_integer() else -1
+    if not 1 <= index < len(classes):
+        raise ValueError(
+            f"{where}: class: expected a name or an id in 1..{len(classes) - 1}, got {name!r}"
+        )
+    return index
+
+
+def write_layout(layout: Layout, path: str | Path) -> Path:
+    """Writes a layout with class names, whole or not at all."""
+    lines = ["index,axis-0,axis-1,class"]
+    for row, ((y, x), class_id) in enumerate(
+        zip(layout.centroids, layout.class_ids, strict=True)
+    ):
+        lines.append(f"{row},{float(y)!r},{float(x)!r},{layout.classes.names[class_id]}")
+    with replaced_file(Path(path)) as fresh:
+        fresh.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return Path(path)
