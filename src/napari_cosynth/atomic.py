@@ -46,7 +46,9 @@ def replaced_file(target: Path) -> Iterator[Path]:
     """A path to write to, which replaces ``target`` when the block ends without an error."""
     target = target.absolute()
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
+    handle, name = tempfile.mkstemp(
+        prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent
+    )
     os.close(handle)
     fresh = Path(name)
     try:

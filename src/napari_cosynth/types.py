@@ -139,7 +139,8 @@ class Layout:
             y, x = centroids[outside[0]]
             raise ValueError(
                 f"point {outside[0]} at ({y:g}, {x:g}) lies outside the canvas of {shape[0]} x "
-                f"{shape[1]} pixels" + (f" (and {outside.size - 1} more)" if outside.size > 1 else "")
+                f"{shape[1]} pixels"
+                + (f" (and {outside.size - 1} more)" if outside.size > 1 else "")
             )
         bad = np.flatnonzero((raw_ids < 1) | (raw_ids >= len(self.classes)))
         if bad.size:
@@ -196,7 +197,11 @@ class Record:
             image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3,
             f"{self.source}: image: expected uint8 (H, W, 3), got {image.dtype} {image.shape}",
         )
-        for name, dtype in (("instances", np.int32), ("labels", np.uint8), ("distance", np.float32)):
+        for name, dtype in (
+            ("instances", np.int32),
+            ("labels", np.uint8),
+            ("distance", np.float32),
+        ):
             array = np.asarray(getattr(self, name))
             _require(
                 array.dtype == dtype and array.shape == image.shape[:2],
@@ -264,7 +269,9 @@ class Request:
         _require(len(self.seeds) >= 1, "seeds: expected at least one")
         for seed in self.seeds:
             _require(0 <= seed < 2**63, f"seed: expected 0..2^63-1, got {seed}")
-        _require(self.preview_every >= 0, f"preview_every: expected 0 or more, got {self.preview_every}")
+        _require(
+            self.preview_every >= 0, f"preview_every: expected 0 or more, got {self.preview_every}"
+        )
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,9 @@ def read_rgb(path: Path) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(image[..., :3]).astype(np.uint8, copy=False)
 
 
-def select(names: Iterable[str], only: Iterable[str], without: Iterable[str], where: Path) -> list[str]:
+def select(
+    names: Iterable[str], only: Iterable[str], without: Iterable[str], where: Path
+) -> list[str]:
     """The names asked for; an unknown one is an error, so that a split never silently leaks."""
     names, only, without = list(names), list(only), list(without)
     for name in (*only, *without):

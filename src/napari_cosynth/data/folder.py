@@ -39,7 +39,7 @@ class FolderDataset:
         if missing:
             raise ValueError(f"{self.root / 'instances'}: no instance map for {missing[0]!r}")
         self.names = tuple(select(self._images, only, without, self.root))
-        self._tissues = {name: tissue for name in self.names}
+        self._tissues = dict.fromkeys(self.names, tissue)
         if tissues is not None:
             path = self.root / tissues
             try:
@@ -70,11 +70,11 @@ class FolderDataset:
             raise ValueError(
                 f"{path}: expected integer ids (H, W), got {instances.dtype} {instances.shape}"
             )
-        instances = instances.astype(np.int32)
+        ids = instances.astype(np.int32)
         return make_record(
             read_rgb(self._images[name]),
-            instances,
-            (instances > 0).astype(np.uint8),
+            ids,
+            (ids > 0).astype(np.uint8),
             self.classes,
             self.mpp,
             self._tissues[name],

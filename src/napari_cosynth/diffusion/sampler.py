@@ -67,9 +67,7 @@ def _label_step(
 ) -> Tensor:
     if float(s) <= 0:
         return categorical.finish(clean.probabilities, state.labels, t, schedule.labels, head)
-    weights = categorical.posterior(
-        clean.probabilities, state.labels, t, s, schedule.labels, head
-    )
+    weights = categorical.posterior(clean.probabilities, state.labels, t, s, schedule.labels, head)
     return categorical.draw(weights, noise.uniform(*state.labels.shape[1:]))
 
 

@@ -27,9 +27,7 @@ ARRAYS = {"images": "image", "labels": "labels", "instances": "instances", "dist
 FORMAT = 1
 
 
-def write_stack(
-    items: Sequence[Record | Synthesis], path: Path, overwrite: bool = False
-) -> Path:
+def write_stack(items: Sequence[Record | Synthesis], path: Path, overwrite: bool = False) -> Path:
     """Writes records or syntheses of one shape, class table and µm/px as a stack folder.
 
     Raises ValueError naming the sample that does not fit, FileExistsError without ``overwrite``.

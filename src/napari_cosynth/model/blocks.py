@@ -20,6 +20,8 @@ def zeroed(layer: nn.Conv2d | nn.Linear) -> nn.Conv2d | nn.Linear:
 class TimeEmbedding(nn.Module):
     """t in [0, 1] -> (B, width): sinusoids of 1000 t, then two linear layers."""
 
+    frequencies: Tensor
+
     def __init__(self, width: int, sinusoids: int = 64) -> None:
         super().__init__()
         half = sinusoids // 2
@@ -30,9 +32,9 @@ class TimeEmbedding(nn.Module):
         )
 
     def forward(self, t: Tensor) -> Tensor:
-        weight = self.layers[0].weight
-        angles = 1000 * t.float().to(weight.device)[:, None] * self.frequencies.float()
-        return self.layers(torch.cat([angles.sin(), angles.cos()], 1).to(weight.dtype))
+        angles = 1000 * t.float().to(self.frequencies.device)[:, None] * self.frequencies
+        embedded: Tensor = self.layers(torch.cat([angles.sin(), angles.cos()], 1))
+        return embedded
 
 
 class ResidualBlock(nn.Module):

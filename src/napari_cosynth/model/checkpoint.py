@@ -152,7 +152,9 @@ def load(name: str | Path) -> Checkpoint:
         tensors = _read_tensors(file, dict(model.state_dict()), model.text)
     except ValueError as error:
         message = str(error)
-        raise ValueError(message if str(path) in message else f"{path / CONFIG}: {message}") from None
+        raise ValueError(
+            message if str(path) in message else f"{path / CONFIG}: {message}"
+        ) from None
     model = build(config)
     model.load_state_dict(tensors, strict=False)
     model.eval().requires_grad_(False)
@@ -166,7 +168,7 @@ def _read_tensors(
 ) -> dict[str, Tensor]:
     try:
         with safe_open(file, framework="pt") as opened:
-            found = {key: tuple(opened.get_slice(key).get_shape()) for key in opened.keys()}
+            found = {key: tuple(opened.get_slice(key).get_shape()) for key in opened.keys()}  # noqa: SIM118
             wanted = {k: tuple(v.shape) for k, v in expected.items() if _stored(k, text)}
             for key in sorted(wanted.keys() | found.keys()):
                 if wanted.get(key) != found.get(key):

@@ -31,7 +31,10 @@ class RRDB(nn.Sequential):
         super().__init__(*(DenseBlock(channels, growth) for _ in range(3)))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + 0.2 * super().forward(x)
+        inner = x
+        for block in self:
+            inner = block(inner)
+        return x + 0.2 * inner
 
 
 class PointEncoder(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -184,9 +184,7 @@ class JointUNet(nn.Module):
                 self.grow.append(Upsample(channels, channels))
         self.norm = nn.GroupNorm(8, channels)
         extra = config.point_channels if config.fusion == "concat" else 0
-        self.head = zeroed(
-            nn.Conv2d(channels + extra, folded * (4 + config.classes), 3, padding=1)
-        )
+        self.head = zeroed(nn.Conv2d(channels + extra, folded * (4 + config.classes), 3, padding=1))
 
     def _stage(self, inputs: int, outputs: int, level: int, last: bool) -> Stage:
         here = self.config.attend_every_block or last
@@ -222,7 +220,7 @@ class JointUNet(nn.Module):
 
         skips = [x]
         for level, stages in enumerate(self.down):
-            for i, stage in enumerate(stages):  # type: ignore[arg-type]
+            for i, stage in enumerate(cast(nn.ModuleList, stages)):
                 x = stage(x, time, context)
                 if self.add_points is not None and level == 0 and i == 0:
                     x = x + self.add_points(context.points)
@@ -232,7 +230,7 @@ class JointUNet(nn.Module):
                 skips.append(x)
         x = self.middle_out(self.middle_attention(self.middle_in(x, time)), time)
         for level, stages in enumerate(self.up):
-            for stage in stages:  # type: ignore[union-attr]
+            for stage in cast(nn.ModuleList, stages):
                 x = stage(torch.cat([x, skips.pop()], 1), time, context)
             if level < len(self.grow):
                 x = self.grow[level](x)
@@ -240,8 +238,8 @@ class JointUNet(nn.Module):
         x = F.silu(self.norm(x))
         if self.config.fusion == "concat":
             x = torch.cat([x, context.points.to(x.dtype)], 1)
-        image, distance, logits = F.pixel_shuffle(self.head(x), self.config.patch).split(
-            [3, 1, self.config.classes], 1
+        image, distance, logits = torch.split(
+            F.pixel_shuffle(self.head(x), self.config.patch), [3, 1, self.config.classes], 1
         )
         return Prediction(
             image, distance, logits, self.config.parametrisation, self.config.label_head

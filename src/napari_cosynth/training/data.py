@@ -41,7 +41,11 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         # t stays on the CPU: the schedules are computed there in double precision.
         return Batch(
-            self.clean.to(device), self.points.to(device), self.prompts, self.t, self.noise.to(device)
+            self.clean.to(device),
+            self.points.to(device),
+            self.prompts,
+            self.t,
+            self.noise.to(device),
         )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
 from napari_cosynth.diffusion import joint
@@ -57,9 +58,7 @@ class JointDiffusion(LightningModule):
         n = self.global_step
         decay = min(self.recipe.optimizer.ema, (1 + n) / (10 + n))
         with torch.no_grad():
-            for mean, new in zip(
-                self.average.parameters(), self.model.parameters(), strict=True
-            ):
+            for mean, new in zip(self.average.parameters(), self.model.parameters(), strict=True):
                 mean.lerp_(new, 1 - decay)
 
     def validation_step(self, batch: Batch, index: int) -> None:
@@ -69,7 +68,7 @@ class JointDiffusion(LightningModule):
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, index: int) -> Batch:
         return batch.to(device)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         settings = self.recipe.optimizer
         optimizer = torch.optim.AdamW(
             (p for p in self.model.parameters() if p.requires_grad),

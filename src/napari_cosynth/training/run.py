@@ -176,9 +176,7 @@ def train(
         enable_progress_bar=progress,
         enable_model_summary=False,
     )
-    trainer.fit(
-        module, datamodule=data, ckpt_path=state if resume else None, weights_only=True
-    )
+    trainer.fit(module, datamodule=data, ckpt_path=state if resume else None, weights_only=True)
     return out / EXPORT
 
 
@@ -187,9 +185,7 @@ def _next_log(out: Path) -> int:
     return len(list((out / "log").glob("version_*")))
 
 
-def _initial_weights(
-    init: str | Path, config: CheckpointConfig
-) -> dict[str, torch.Tensor]:
+def _initial_weights(init: str | Path, config: CheckpointConfig) -> dict[str, torch.Tensor]:
     """The weights of a checkpoint with the same network, vocabulary and classes."""
     start = load(init)
     if start.config.network != config.network or start.config.text != config.text:

@@ -1,0 +1,226 @@
+"""The shell: ``cosynth demo | synthesize | train | info``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import napari_cosynth
+
+DESCRIPTION = """\
+From class-tagged points to a histopathology image, its semantic labels and its nuclei, by one joint
+diffusion model. Start with: cosynth demo
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; 0 when it worked, 2 with one line on stderr when its input was bad."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="cosynth: %(message)s")
+    _quiet()
+    try:
+        options.run(options)
+    except (ValueError, OSError) as error:
+        print(f"cosynth {options.command}: {_one_line(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"cosynth {options.command}: stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _quiet() -> None:
+    """Third-party chatter that would drown our one line."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    for name in ("lightning.pytorch", "lightning.fabric", "transformers"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return " ".join(str(error).split())
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    pass
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="cosynth", description=DESCRIPTION, formatter_class=_Help)
+    parser.add_argument("--version", action="version", version=napari_cosynth.__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_demo(commands)
+    _add_synthesize(commands)
+    _add_train(commands)
+    _add_info(commands)
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    what: str,
+    example: str,
+) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=what,
+        description=what[0].upper() + what[1:] + ".",
+        epilog=f"example:\n  {example}",
+        formatter_class=_Help,
+    )
+
+
+def _add_sampling(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--steps", type=int, default=20, help="steps of the sampler")
+    parser.add_argument("--sampler", default="fast", help="fast, or ancestral (the paper's)")
+    parser.add_argument(
+        "--guidance", type=float, default=1.0, help="weight of the text: 1 as trained, 0 ignores it"
+    )
+    parser.add_argument("--seed", type=int, default=7, help="seed of the first sample")
+    parser.add_argument(
+        "--checkpoint", default="default", help="name of a bundled checkpoint, or a folder"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace an existing output folder"
+    )
+
+
+def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(
+        commands,
+        "demo",
+        "synthesise the bundled layouts into a training stack and one overview picture",
+        "cosynth demo --out demo",
+    )
+    parser.add_argument("--out", type=Path, default=Path("demo"), help="output folder")
+    _add_sampling(parser)
+    parser.set_defaults(run=_demo)
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from napari_cosynth.shell.sampling import demo
+
+    demo(options)
+
+
+def _add_synthesize(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(
+        commands,
+        "synthesize",
+        "synthesise image, labels, instances and distance map for a layout of points",
+        "cosynth synthesize layout.csv --shape 256 256 --tissue colon --seed 7 --count 4 --out stack",
+    )
+    parser.add_argument(
+        "layout", type=Path, metavar="LAYOUT.csv", help="points: index,axis-0,axis-1,class"
+    )
+    parser.add_argument(
+        "--shape",
+        type=int,
+        nargs=2,
+        required=True,
+        metavar=("H", "W"),
+        help="height and width of the layout's canvas in pixels",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder of the training stack")
+    parser.add_argument(
+        "--tissue", default="", help="organ, as the checkpoint knows it (cosynth info)"
+    )
+    parser.add_argument("--stain", default="H&E", help="stain, as the checkpoint knows it")
+    parser.add_argument(
+        "--prompt",
+        default=None,
+        help="text instead of the one built from tissue, stain and classes",
+    )
+    parser.add_argument(
+        "--mpp",
+        type=float,
+        default=None,
+        help="µm per pixel of the layout (default: the checkpoint's)",
+    )
+    parser.add_argument("--count", type=int, default=1, help="samples: seeds SEED, SEED + 1, ...")
+    _add_sampling(parser)
+    parser.set_defaults(run=_synthesize)
+
+
+def _synthesize(options: argparse.Namespace) -> None:
+    from napari_cosynth.shell.sampling import synthesize_layout
+
+    synthesize_layout(options)
+
+
+def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(
+        commands,
+        "train",
+        "train a model by a recipe",
+        "cosynth train default --data ~/nuclei --out runs/default",
+    )
+    parser.add_argument("recipe", metavar="RECIPE", help="name of a bundled recipe, or a TOML file")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=os.environ.get("COSYNTH_DATA"),
+        help="folder of the data sets (default: the environment variable COSYNTH_DATA)",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="the run's folder")
+    parser.add_argument("--resume", action="store_true", help="continue the run in --out")
+    parser.add_argument("--init", default=None, help="checkpoint to start from (name or folder)")
+    parser.add_argument("--hours", type=float, default=None, help="stop, resumable, after so long")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.set_defaults(run=_train)
+
+
+def _train(options: argparse.Namespace) -> None:
+    if options.data is None:
+        raise ValueError("--data: name the folder of the data sets, or set COSYNTH_DATA")
+    if not Path(options.data).is_dir():
+        raise ValueError(f"--data: {options.data}: no such folder")
+    try:
+        from napari_cosynth.training.run import train
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f'training needs {error.name}: pip install "napari-cosynth[train]"'
+        ) from None
+
+    folder = train(
+        options.recipe,
+        options.data,
+        options.out,
+        resume=options.resume,
+        init=options.init,
+        device=options.device,
+        max_hours=options.hours,
+    )
+    print(f"the trained checkpoint is in {folder}")
+
+
+def _add_info(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(
+        commands,
+        "info",
+        "show a checkpoint's classes and tissues, and what this machine runs it on",
+        "cosynth info default",
+    )
+    parser.add_argument(
+        "checkpoint", nargs="?", default="default", help="name of a bundled checkpoint, or a folder"
+    )
+    parser.set_defaults(run=_info)
+
+
+def _info(options: argparse.Namespace) -> None:
+    from napari_cosynth.shell.info import print_info
+
+    print_info(options.checkpoint)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""One picture of several samples: layout, image, labels, instances and distance side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage as ndi
+from skimage.segmentation import find_boundaries
+
+from napari_cosynth.types import Record, Synthesis
+
+_GAP = 4
+
+
+def overview(samples: Sequence[Synthesis]) -> npt.NDArray[np.uint8]:
+    """uint8 RGB, a row per sample: points, image, semantic labels, outlined instances, distance."""
+    rows = [_row(sample.record) for sample in samples]
+    height = max(row.shape[0] for row in rows)
+    width = max(row.shape[1] for row in rows)
+    return np.concatenate([_padded(row, height, width) for row in rows], 0)
+
+
+def _row(record: Record) -> npt.NDArray[np.uint8]:
+    panels = [
+        _points(record),
+        record.image,
+        record.classes.colors[record.labels],
+        outlined(record),
+        np.stack([(record.distance * 255).round().astype(np.uint8)] * 3, -1),
+    ]
+    height, width = record.labels.shape
+    return np.concatenate([_padded(p, height + _GAP, width + _GAP) for p in panels], 1)
+
+
+def _points(record: Record) -> npt.NDArray[np.uint8]:
+    """The layout as discs of 3 pixels' radius in the classes' colours, on white."""
+    canvas = np.zeros(record.labels.shape, np.uint8)
+    where = np.floor(record.layout.centroids + 0.5).astype(int).clip(0)
+    canvas[where[:, 0].clip(0, canvas.shape[0] - 1), where[:, 1].clip(0, canvas.shape[1] - 1)] = (
+        record.layout.class_ids
+    )
+    offset = np.arange(-3, 4)
+    disc = np.hypot(offset[:, None], offset[None, :]) <= 3
+    colors = record.classes.colors.copy()
+    colors[0] = 255
+    drawn: npt.NDArray[np.uint8] = colors[ndi.grey_dilation(canvas, footprint=disc)]
+    return drawn
+
+
+def outlined(record: Record) -> npt.NDArray[np.uint8]:
+    """The image with each instance's rim in its class' colour, uint8 (H, W, 3)."""
+    picture = record.image.copy()
+    rim = find_boundaries(record.instances, mode="inner")
+    picture[rim] = record.classes.colors[record.labels[rim]]
+    return picture
+
+
+def _padded(picture: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
+    out = np.full((height, width, 3), 255, np.uint8)
+    out[: picture.shape[0], : picture.shape[1]] = picture
+    return out
