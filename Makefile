@@ -1,0 +1,36 @@
+# make demo   the main job, from nothing to a training stack and a picture
+# make test   set up and run every test
+# make check  style, types, import contracts, manifest
+# make run    napari with the dock and a sample layout
+# make screenshots  the pictures in docs/images, from the real program
+SHELL := /bin/bash
+PY := .venv/bin/python
+# A virtual screen where there is none.
+SCREEN := $(if $(DISPLAY),,$(shell command -v xvfb-run >/dev/null && echo 'xvfb-run -a -s "-screen 0 1600x1200x24"'))
+
+.PHONY: demo test check run screenshots setup-demo setup-test
+
+demo: setup-demo
+	.venv/bin/cosynth demo --out demo --overwrite
+
+test: setup-test
+	$(SHELL) -c 'if [ -n "$$DISPLAY" ]; then exec $(PY) -m pytest; else exec xvfb-run -a -s "-screen 0 1600x1200x24" $(PY) -m pytest; fi'
+
+check: setup-test
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/npe2 validate napari_cosynth
+
+run: setup-test
+	$(PY) tools/run_napari.py
+
+screenshots: setup-test
+	$(SCREEN) $(PY) tools/screenshots.py
+
+setup-demo:
+	@tools/setup.sh demo
+
+setup-test:
+	@tools/setup.sh test
