@@ -1,0 +1,71 @@
+"""Fixtures: the real data where it is, a tiny checkpoint, small layouts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_cosynth.types import ClassTable, Layout
+
+CLASSES = ClassTable.of("inflammatory", "epithelial", "spindle-shaped")
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The real tiles; tests that need them are skipped where they are absent."""
+    default = Path(__file__).parents[2] / "shared" / "data"
+    root = Path(os.environ.get("COSYNTH_DATA", default))
+    if not (root / "consep" / "train").is_dir():
+        pytest.skip(f"the real data sets are not in {root} (set COSYNTH_DATA)")
+    return root
+
+
+@pytest.fixture
+def classes() -> ClassTable:
+    return CLASSES
+
+
+@pytest.fixture
+def layout(classes: ClassTable) -> Layout:
+    centroids = np.array([[10, 12], [30.4, 8], [40, 50.2], [20, 44]], np.float32)
+    return Layout(centroids, np.array([1, 2, 3, 2], np.uint8), (64, 64), 0.5, classes)
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained checkpoint of a few thousand weights, whose head is not zero."""
+    import torch
+
+    from napari_cosynth.model.checkpoint import CheckpointConfig, build, save
+    from napari_cosynth.model.text import vocabulary
+    from napari_cosynth.model.unet import preset
+
+    network = preset(
+        "compact",
+        classes=len(CLASSES),
+        widths=(8, 16),
+        blocks=(1, 1),
+        cross_attention=(1,),
+        text_width=16,
+        point_channels=8,
+        point_wide=1,
+        point_growth=4,
+    )
+    words = list(vocabulary(CLASSES.names[1:], ["colon"]))
+    config = CheckpointConfig(
+        network=network,
+        text={"kind": "compact", "vocabulary": words, "width": 16, "heads": 2},
+        class_names=CLASSES.names,
+        class_colors=tuple(tuple(int(v) for v in c) for c in CLASSES.colors),
+        mpp=0.5,
+        tissues=("colon",),
+    )
+    torch.manual_seed(0)
+    model = build(config)
+    for parameter in model.parameters():
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.1)
+    return save(model, config, tmp_path_factory.mktemp("checkpoint") / "tiny", "# tiny\n")

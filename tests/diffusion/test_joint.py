@@ -1,0 +1,104 @@
+"""Joint corruption, loss and guidance."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from napari_cosynth.diffusion import joint
+from napari_cosynth.diffusion.guidance import Guided, guided
+from napari_cosynth.diffusion.schedule import T_MAX, JointSchedule
+from napari_cosynth.diffusion.tensors import Condition, Context, JointState, Prediction
+
+K = 3
+SCHEDULE = JointSchedule()
+
+
+def clean_state(batch: int = 2) -> JointState:
+    generator = torch.Generator().manual_seed(0)
+    return JointState(
+        torch.rand(batch, 3, 8, 8, generator=generator) * 2 - 1,
+        torch.rand(batch, 1, 8, 8, generator=generator) * 2 - 1,
+        torch.randint(0, K, (batch, 8, 8), generator=generator),
+    )
+
+
+def perfect_prediction(clean, noise, t) -> Prediction:
+    from napari_cosynth.diffusion import gaussian
+
+    return Prediction(
+        gaussian.target(clean.image, noise.image, t, SCHEDULE.image, "v"),
+        gaussian.target(clean.distance, noise.distance, t, SCHEDULE.distance, "v"),
+        60 * torch.nn.functional.one_hot(clean.labels, K).movedim(-1, 1).float(),
+        "v",
+    )
+
+
+def test_a_perfect_prediction_has_no_loss_and_returns_the_clean_state():
+    clean, t = clean_state(), torch.tensor([0.3, 0.9], dtype=torch.float64)
+    noise = joint.Noise.draw(2, 8, 8, torch.Generator().manual_seed(1))
+    state = joint.corrupt(clean, noise, t, SCHEDULE, K)
+    prediction = perfect_prediction(clean, noise, t)
+    losses = joint.losses(prediction, clean, state, noise, t, SCHEDULE)
+    assert float(losses.total(joint.LossWeights())) < 1e-6
+    estimate = joint.estimate(prediction, state, t, SCHEDULE)
+    torch.testing.assert_close(estimate.image, clean.image, atol=1e-5, rtol=0)
+    assert torch.equal(estimate.probabilities.argmax(1), clean.labels)
+
+
+def test_the_total_weighs_nine_one_three():
+    one = torch.ones(())
+    losses = joint.Losses(one, 10 * one, 100 * one)
+    assert float(losses.total(joint.LossWeights())) == 9 + 10 + 300
+
+
+def test_times_are_stratified():
+    t = joint.stratified_times(8, torch.Generator().manual_seed(0))
+    assert sorted((t / T_MAX * 8).long().tolist()) == list(range(8))
+
+
+def test_a_state_of_disagreeing_shapes_is_refused():
+    clean = clean_state()
+    with pytest.raises(ValueError, match="expected image"):
+        dataclasses.replace(clean, image=clean.image[:, :, :4])
+
+
+@dataclasses.dataclass(frozen=True)
+class Echo:
+    """Returns the mean of the visible text in every output, and counts its passes."""
+
+    passes: list[int]
+    classes: int = K
+
+    def prepare(self, condition: Condition) -> Context:
+        return Context(condition.points, condition.text, condition.text_mask)
+
+    def __call__(self, state, t, context) -> Prediction:
+        self.passes.append(len(state.labels))
+        value = (context.text[..., 0] * context.text_mask).sum(1).reshape(-1, 1, 1, 1)
+        return Prediction(
+            torch.zeros_like(state.image) + value,
+            torch.zeros_like(state.distance) + value,
+            torch.zeros(len(value), K, 8, 8) + value,
+            "v",
+        )
+
+
+def test_guidance_is_equation_6_in_one_doubled_batch():
+    echo = Echo([])
+    condition = Condition(
+        torch.zeros(2, 8, 8, dtype=torch.long), torch.ones(2, 1, 4), torch.ones(2, 1).bool()
+    )
+    wrapped = guided(echo, 3.0)
+    output = wrapped(clean_state(), torch.zeros(2), wrapped.prepare(condition))
+    assert echo.passes == [4]
+    for part in (output.image, output.distance, output.label_logits):
+        torch.testing.assert_close(part, torch.full_like(part, 3.0))  # 3 * 1 + (1 - 3) * 0
+
+
+def test_weight_one_runs_the_network_once():
+    echo = Echo([])
+    assert guided(echo, 1.0) is echo
+    assert isinstance(guided(echo, 0.0), Guided)

@@ -1,0 +1,109 @@
+"""Instance separation: every case of the report, and real labels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_cosynth.geometry.distance import distance_map
+from napari_cosynth.geometry.instances import agreeing_labels, separate, separate_baseline
+from napari_cosynth.types import ClassTable, Layout
+
+TABLE = ClassTable.of("a", "b")
+
+
+def disc(shape, y, x, r):
+    grid = np.ogrid[: shape[0], : shape[1]]
+    return np.hypot(grid[0] - y, grid[1] - x) <= r
+
+
+def scene():
+    """Two touching discs of class 1 and 2, and one apart of class 1."""
+    shape = (48, 48)
+    instances = np.zeros(shape, np.int32)
+    instances[disc(shape, 12, 12, 7)] = 1
+    instances[disc(shape, 12, 25, 7) & (instances == 0)] = 2
+    instances[disc(shape, 36, 36, 6)] = 3
+    labels = np.array([0, 1, 2, 1], np.uint8)[instances]
+    centroids = np.array([[12, 12], [12, 25], [36, 36]], np.float32)
+    return instances, labels, distance_map(instances), Layout(
+        centroids, np.array([1, 2, 1], np.uint8), shape, 0.5, TABLE
+    )
+
+
+def test_ids_name_their_points_and_touching_nuclei_part():
+    truth, labels, distance, layout = scene()
+    instances, report = separate(labels, distance, layout)
+    assert (instances == truth).mean() > 0.99
+    assert report.to_json() == {"missed": [], "spurious": [], "merged": [], "flagged": []}
+
+
+def test_a_point_without_foreground_is_missed_and_keeps_its_row():
+    _, labels, distance, layout = scene()
+    labels = labels.copy()
+    labels[5:20, 4:19] = 0
+    instances, report = separate(labels, distance, layout)
+    assert report.missed == (1,)
+    assert set(np.unique(instances)) == {0, 2, 3}
+
+
+def test_foreground_without_a_point_is_spurious_above_n():
+    _, labels, distance, layout = scene()
+    fewer = Layout(layout.centroids[:2], layout.class_ids[:2], layout.shape, 0.5, TABLE)
+    instances, report = separate(labels, distance, fewer)
+    assert report.spurious == (3,)
+    assert instances[36, 36] == 3
+    assert np.array_equal(labels > 0, instances > 0)
+
+
+def test_another_majority_class_is_flagged():
+    _, labels, distance, layout = scene()
+    swapped = Layout(layout.centroids, np.array([1, 2, 2], np.uint8), layout.shape, 0.5, TABLE)
+    instances, report = separate(labels, distance, swapped)
+    assert report.flagged == (3,)
+    assert agreeing_labels(instances, labels, 3)[36, 36] == 1
+
+
+def test_two_peaks_under_one_point_are_merged():
+    _, labels, distance, layout = scene()
+    one = Layout(layout.centroids[[0, 2]], layout.class_ids[[0, 2]], layout.shape, 0.5, TABLE)
+    labels = (labels > 0).astype(np.uint8)
+    _, report = separate(labels, distance, one)
+    assert report.merged == (1,)
+
+
+def test_an_empty_layout_and_an_empty_canvas():
+    empty = Layout(np.zeros((0, 2)), np.zeros(0), (20, 20), 0.5, TABLE)
+    blank = np.zeros((20, 20), np.uint8)
+    instances, report = separate(blank, np.zeros((20, 20), np.float32), empty)
+    assert instances.max() == 0
+    assert not any(report.to_json().values())
+    blob = blank.copy()
+    blob[5:9, 5:9] = 1
+    assert separate(blob, blob.astype(np.float32), empty)[1].spurious == (1,)
+
+
+def test_baselines_know_no_points():
+    truth, labels, distance, _ = scene()
+    parts = separate_baseline(labels, distance, "connected components")
+    assert len(np.unique(parts[truth > 0])) == 3  # the classes differ where the discs touch
+    maxima = separate_baseline(labels, distance, "distance maxima")
+    assert len(np.unique(maxima[truth > 0])) == 3
+    with pytest.raises(ValueError, match="expected"):
+        separate_baseline(labels, distance, "points")
+
+
+def test_real_labels_come_back(data_root):
+    """From a real tile's labels, distance and points, nearly every nucleus returns as it was."""
+    from napari_cosynth.data.base import resample
+    from napari_cosynth.data.consep import ConsepDataset
+
+    record = resample(ConsepDataset(data_root / "consep/train", only=["train_6"])[0], 0.5)
+    instances, report = separate(record.labels, record.distance, record.layout)
+    assert not report.missed
+    assert not report.spurious
+    dice = []
+    for i in range(1, len(record.layout) + 1):
+        a, b = instances == i, record.instances == i
+        dice.append(2 * (a & b).sum() / (a.sum() + b.sum()))
+    assert np.mean(dice) > 0.96
