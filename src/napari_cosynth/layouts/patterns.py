@@ -89,7 +89,8 @@ class Outline:
         along = (np.arange(count) + rng.uniform(-0.12, 0.12, count)) * length[-1] / count
         at = np.interp(along % length[-1], length, angle)
         distance = self.radius_at(at) + rng.normal(0, jitter, count)
-        return np.stack([np.sin(at) * distance, np.cos(at) * distance], 1) + np.array(self.centre)
+        y, x = np.sin(at) * distance, np.cos(at) * distance
+        return np.asarray(np.stack([y, x], 1) + np.array(self.centre), float)
 
 
 class Canvas:
@@ -231,7 +232,8 @@ def tumour_field(seed: int = 0) -> Layout:
 
     def epithelium(points: Points) -> npt.NDArray[np.float64]:
         inside = np.any([n.depth(points) > 3 for n in nests], 0)
-        return (inside & (lumen.depth(points) < -7) & (slit.depth(points) < -7)).astype(float)
+        hollow = (lumen.depth(points) > -7) | (slit.depth(points) > -7)
+        return np.asarray(inside & ~hollow, float)
 
     # Fewer than would fit: real nests are looser than the closest packing.
     canvas.scatter(62, "malignant epithelial", epithelium)

@@ -1,4 +1,4 @@
-"""Makes the sample data of the package: ``python docs/scripts/make_samples.py layouts``."""
+"""Makes the sample data of the package: ``python tools/make_samples.py layouts``."""
 
 from __future__ import annotations
 
