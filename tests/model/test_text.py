@@ -1,0 +1,96 @@
+"""Text encoders: vocabulary, unknown words, CLIP by a local folder."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from napari_cosynth.geometry.prompt import build_prompt
+from napari_cosynth.model.clip_text import ClipTextEncoder
+from napari_cosynth.model.text import CompactTextEncoder, vocabulary, words
+
+VOCABULARY = vocabulary(["spindle-shaped", "inflammatory"], ["colon", "kidney"], ["IHC"])
+
+
+def test_every_prompt_of_the_vocabulary_is_known():
+    encoder = CompactTextEncoder(VOCABULARY, width=16, heads=2)
+    for tissue in ("colon", "kidney", ""):
+        for names in ([], ["inflammatory"], ["inflammatory", "spindle-shaped"]):
+            for stain in ("H&E", "IHC"):
+                assert encoder.unknown(build_prompt(names, tissue, stain)) == []
+
+
+def test_unknown_words_are_flagged_once():
+    encoder = CompactTextEncoder(VOCABULARY, width=16, heads=2)
+    assert encoder.unknown("colon Pancreas, pancreas and mitoses") == ["pancreas", "mitoses"]
+
+
+def test_words():
+    assert words("H&E-stained, Spindle-shaped (a).") == ["h&e-stained", "spindle-shaped", "a"]
+
+
+def test_padding_does_not_change_a_prompt():
+    torch.manual_seed(0)
+    encoder = CompactTextEncoder(VOCABULARY, width=16, heads=2).eval()
+    with torch.no_grad():
+        alone, _ = encoder(["colon tissue"])
+        both, mask = encoder(["colon tissue", "high-quality histopathology colon tissue image"])
+    assert mask.tolist()[0] == [True, True, False, False, False]
+    torch.testing.assert_close(both[0, :2], alone[0])
+
+
+def test_empty_prompts_are_all_masked():
+    encoder = CompactTextEncoder(VOCABULARY, width=16, heads=2)
+    text, mask = encoder(["", "..."])
+    assert not mask.any()
+    assert torch.isfinite(text).all()
+
+
+@pytest.fixture(scope="module")
+def clip_folder(tmp_path_factory):
+    """A CLIP text model of a few thousand weights with a vocabulary of single letters."""
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    folder = tmp_path_factory.mktemp("clip")
+    letters = [chr(c) for c in range(ord("a"), ord("z") + 1)]
+    tokens = [*letters, *(f"{c}</w>" for c in letters), "<|startoftext|>", "<|endoftext|>"]
+    (folder / "vocab.json").write_text(json.dumps({t: i for i, t in enumerate(tokens)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "CLIPTokenizer"}')
+    config = CLIPTextConfig(
+        vocab_size=len(tokens),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=20,
+        bos_token_id=len(tokens) - 2,
+        eos_token_id=len(tokens) - 1,
+    )
+    torch.manual_seed(0)
+    CLIPTextModel(config).save_pretrained(folder)
+    return folder
+
+
+def test_clip_from_a_folder(clip_folder):
+    encoder = ClipTextEncoder(str(clip_folder))
+    text, mask = encoder(["colon tissue", ""])
+    assert text.shape[2] == encoder.width == 16
+    assert mask[0].any()
+    assert not mask[1].any()
+    assert not any(p.requires_grad for p in encoder.parameters())
+    assert not encoder.train().model.training
+
+
+def test_clip_that_is_not_there_says_so_without_asking_the_network():
+    with pytest.raises(ValueError, match="'vinid/none' cannot be loaded"):
+        ClipTextEncoder("vinid/none")
+
+
+def test_clip_without_its_vocabulary_is_refused(clip_folder, tmp_path):
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_bytes((clip_folder / name).read_bytes())
+    with pytest.raises(ValueError, match="text encoder"):
+        ClipTextEncoder(str(tmp_path))
