@@ -1,0 +1,1 @@
+"""The napari plugin: everything that knows Qt, napari and magicgui."""

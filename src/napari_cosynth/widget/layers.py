@@ -1,0 +1,197 @@
+"""A Points layer <-> a :class:`Layout`: the layout is an ordinary Points layer with a ``class``.
+
+``layer.metadata["cosynth"]`` of a layout holds ``role`` ("layout"), ``shape`` (H, W), ``mpp``,
+``classes`` and ``colors``. Its features are ``class``, a Categorical of the class names, and
+``note``: what instance separation found about the point, empty where all is well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from napari.layers import Layer, Points
+
+from napari_cosynth.types import ClassTable, Layout, Report
+from napari_cosynth.widget.placement import Placement, placement_of
+
+KEY = "cosynth"
+SAMPLE_KEY = "cosynth_sample"
+"""``layer.metadata[SAMPLE_KEY]`` of a result: its :class:`Synthesis`, the sample as it was made."""
+NOTES = ("", "missed", "merged", "flagged")
+POINT_SIZE = 7.0
+"""Diameter in canvas pixels: about a lymphocyte at 0.5 µm/px."""
+_PLAIN, _OUTSIDE = (0.0, 0.0, 0.0, 1.0), (1.0, 0.1, 0.1, 1.0)
+_NOTE_COLORS = {
+    "missed": (1.0, 0.1, 0.1, 1.0),
+    "merged": (1.0, 0.0, 1.0, 1.0),
+    "flagged": (1.0, 1.0, 1.0, 1.0),
+}
+
+
+def rgba(classes: ClassTable) -> npt.NDArray[np.float64]:
+    """The classes' colours as napari takes them, float64 (K, 4) in 0..1."""
+    return np.hstack([classes.colors / 255.0, np.ones((len(classes), 1))])
+
+
+def class_table_json(classes: ClassTable) -> dict[str, Any]:
+    """``classes`` and ``colors``, ready for JSON."""
+    return {"classes": list(classes.names), "colors": classes.colors.tolist()}
+
+
+def class_table_of(layer: Layer) -> ClassTable:
+    """The class table in a layer's metadata. Raises ValueError where there is none."""
+    table = layer.metadata.get(KEY, {})
+    if "classes" not in table:
+        raise ValueError(f"{layer.name}: not a layer of CoSynth (its metadata names no classes)")
+    return ClassTable(tuple(table["classes"]), np.array(table["colors"], np.uint8))
+
+
+def is_layout(layer: Layer | None) -> bool:
+    return isinstance(layer, Points) and layer.metadata.get(KEY, {}).get("role") == "layout"
+
+
+def class_column(names: Sequence[str] | npt.NDArray[Any], classes: ClassTable) -> pd.Categorical:
+    """Class names as the ``class`` feature; its categories are the table's, background left out."""
+    return pd.Categorical(names, categories=list(classes.names[1:]))
+
+
+def layout_layer(layout: Layout, placement: Placement, name: str = "layout") -> Points:
+    """A new Points layer that shows a layout; not yet in any viewer."""
+    names = np.array(layout.classes.names, object)[layout.class_ids]
+    features = pd.DataFrame(
+        {
+            "class": class_column(names, layout.classes),
+            "note": pd.Categorical([""] * len(layout), categories=list(NOTES)),
+        }
+    )
+    layer = Points(
+        np.asarray(layout.centroids, np.float64),
+        ndim=2,
+        name=name,
+        features=features,
+        size=POINT_SIZE,
+        border_width=0.12,
+        border_color=np.array([_PLAIN]),
+        face_color="class",
+        face_color_cycle=class_cycle(layout.classes),
+        feature_defaults={"class": layout.classes.names[1], "note": ""},
+        metadata={KEY: layout_metadata(placement, layout.classes)},
+        **placement.layer_kwargs,
+    )
+    return layer
+
+
+def class_cycle(classes: ClassTable) -> dict[str, npt.NDArray[np.float64]]:
+    """Class name -> RGBA, as napari's ``face_color_cycle``."""
+    return dict(zip(classes.names, rgba(classes), strict=True))
+
+
+def layout_metadata(placement: Placement, classes: ClassTable) -> dict[str, Any]:
+    return {
+        "role": "layout",
+        "shape": list(placement.shape),
+        "mpp": placement.mpp,
+        **class_table_json(classes),
+    }
+
+
+def current_class(layer: Points) -> str:
+    """The class of the next point."""
+    return str(layer.feature_defaults["class"].iloc[0])
+
+
+def set_current_class(layer: Points, name: str) -> None:
+    """Sets the class of the next point, and of no other: ``current_properties`` would also re-tag
+    the selection, and a point just added is selected."""
+    defaults = {column: layer.feature_defaults[column].iloc[0] for column in layer.features}
+    layer.feature_defaults = {**defaults, "class": name, "note": ""}
+
+
+def class_ids_of(layer: Points, classes: ClassTable) -> npt.NDArray[np.int64]:
+    """The class id of each point, int64 (N,); 0 where its class is unknown or missing."""
+    column = layer.features.get("class")
+    if column is None:
+        return np.zeros(len(layer.data), np.int64)
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        # By category, not by point: a layout may hold 100,000 of them.
+        table = [_id(value, classes) for value in column.cat.categories]
+        return np.array([*table, 0], np.int64)[column.cat.codes.to_numpy()]
+    return np.array([_id(value, classes) for value in column], np.int64)
+
+
+def _id(value: Any, classes: ClassTable) -> int:
+    """A class name, or an id as a name or a number -> id, 0 if it is none of the table's."""
+    if value in classes.names[1:]:
+        return classes.names.index(value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return 0
+    return int(number) if number.is_integer() and 1 <= number < len(classes) else 0
+
+
+def placement_from(layer: Points) -> Placement:
+    """The canvas of a layout layer."""
+    table = layer.metadata[KEY]
+    height, width = table["shape"]
+    return placement_of(layer, (int(height), int(width)), float(table["mpp"]))
+
+
+def layout_from(layer: Points) -> Layout:
+    """The layout that a layer shows. Raises ValueError naming the layer, the point and the reason."""
+    classes = class_table_of(layer)
+    placement = placement_from(layer)
+    outside = np.flatnonzero(~placement.inside(layer.data))
+    if outside.size:
+        count = f"{outside.size} points lie" if outside.size > 1 else "1 point lies"
+        raise ValueError(
+            f"{layer.name}: {count} outside the canvas (marked red): move or delete them"
+        )
+    ids = class_ids_of(layer, classes)
+    if (ids == 0).any():
+        row = int(np.flatnonzero(ids == 0)[0])
+        raise ValueError(
+            f"{layer.name}: point {row} has no known class; known are: "
+            + ", ".join(classes.names[1:])
+        )
+    try:
+        return Layout(
+            layer.data.astype(np.float32), ids, placement.shape, placement.mpp, classes
+        )
+    except ValueError as error:
+        raise ValueError(f"{layer.name}: {error}") from None
+
+
+def set_notes(layer: Points, report: Report) -> None:
+    """Writes what instance separation found into the ``note`` feature and shows it."""
+    notes = np.full(len(layer.data), "", object)
+    for note in ("flagged", "merged", "missed"):
+        rows = np.array([i - 1 for i in getattr(report, note)], np.int64)
+        notes[rows[rows < len(notes)]] = note
+    features = layer.features.copy()
+    features["note"] = pd.Categorical(notes, categories=list(NOTES))
+    layer.features = features
+    show_marks(layer)
+
+
+def show_marks(layer: Points) -> None:
+    """Borders and symbols: points outside the canvas and points with a note stand out."""
+    count = len(layer.data)
+    if not count:
+        return
+    outside = ~placement_from(layer).inside(layer.data)
+    colors = np.tile(np.array(_PLAIN), (count, 1))
+    widths = np.full(count, 0.12)
+    symbols = np.full(count, "disc", object)
+    note = layer.features.get("note")
+    for name, color in _NOTE_COLORS.items():
+        rows = np.zeros(count, bool) if note is None else (note == name).to_numpy()
+        colors[rows], widths[rows], symbols[rows] = color, 0.4, "ring" if name == "missed" else "disc"
+    colors[outside], widths[outside], symbols[outside] = _OUTSIDE, 0.4, "x"
+    layer.border_color = colors
+    layer.border_width = widths
+    layer.symbol = symbols

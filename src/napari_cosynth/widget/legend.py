@@ -1,0 +1,90 @@
+"""The class picker: one row per class with its key, colour, name and count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from psygnal import Signal
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
+
+from napari_cosynth.types import ClassTable
+
+_KEY, _NAME, _COUNT = range(3)
+_SWATCH = 14
+
+
+class Legend(QTableWidget):
+    """Rows are the classes without the background; the selected row is the next point's class."""
+
+    class _Signals:
+        picked = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__(0, 3)
+        self._signals = self._Signals()
+        self._names: tuple[str, ...] = ()
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setShowGrid(False)
+        self.setIconSize(QSize(_SWATCH, _SWATCH))
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.verticalHeader().hide()
+        self.horizontalHeader().hide()
+        header = self.horizontalHeader()
+        header.setSectionResizeMode(_KEY, QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(_COUNT, QHeaderView.ResizeMode.ResizeToContents)
+        self.setToolTip(
+            "Class of the next point, and of the selected points: click a row, or press its number "
+            "while the layout layer is active"
+        )
+        self.cellClicked.connect(lambda row, _: self.picked.emit(self._names[row]))
+
+    @property
+    def picked(self) -> Signal:
+        """Emitted with a class name that the user clicked."""
+        return self._signals.picked
+
+    def show_classes(self, classes: ClassTable) -> None:
+        """One row per class; counts are empty until :meth:`show_counts`."""
+        self._names = classes.names[1:]
+        self.setRowCount(len(self._names))
+        for row, (name, color) in enumerate(zip(self._names, classes.colors[1:], strict=True)):
+            key = QTableWidgetItem(_swatch(QColor(*(int(c) for c in color))), "")
+            key.setText(str(row + 1) if row < 9 else "")
+            self.setItem(row, _KEY, key)
+            self.setItem(row, _NAME, QTableWidgetItem(name))
+            count = QTableWidgetItem("")
+            count.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            self.setItem(row, _COUNT, count)
+            self.setRowHeight(row, 22)
+        self.setFixedHeight(22 * min(len(self._names), 8) + 4)
+
+    def show_counts(self, counts: Sequence[int]) -> None:
+        """Points per class id, background first."""
+        for row in range(self.rowCount()):
+            self.item(row, _COUNT).setText(f"{counts[row + 1]:,}" if counts[row + 1] else "–")
+
+    def show_current(self, name: str) -> None:
+        """Highlights the next point's class."""
+        if name in self._names:
+            self.selectRow(self._names.index(name))
+
+    def count_text(self, name: str) -> str:
+        """What stands in a class' count column."""
+        return str(self.item(self._names.index(name), _COUNT).text())
+
+
+def _swatch(color: QColor) -> QIcon:
+    pixmap = QPixmap(_SWATCH, _SWATCH)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setBrush(color)
+    painter.setPen(QColor(0, 0, 0))
+    painter.drawEllipse(1, 1, _SWATCH - 3, _SWATCH - 3)
+    painter.end()
+    return QIcon(pixmap)

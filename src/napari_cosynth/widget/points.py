@@ -1,0 +1,199 @@
+"""Editing a layout: the class of the next point, keys 1-9, refusals, marks and history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from napari.layers import Points
+from napari.utils.notifications import show_warning
+from psygnal import Signal
+
+from napari_cosynth.types import ClassTable
+from napari_cosynth.widget.history import History
+from napari_cosynth.widget.layers import (
+    KEY,
+    NOTES,
+    class_column,
+    class_cycle,
+    class_ids_of,
+    class_table_of,
+    current_class,
+    layout_metadata,
+    placement_from,
+    set_current_class,
+    show_marks,
+)
+from napari_cosynth.widget.placement import Placement, placement_of
+
+UNDO, REDO = "Control-Z", "Control-Shift-Z"
+_SETTLED = ("added", "removed", "changed")
+
+
+def adopt(
+    layer: Points,
+    classes: ClassTable,
+    mpp: float,
+    shape: tuple[int, int],
+    ask_class: Callable[[list[str]], str | None],
+) -> bool:
+    """Makes a layout of any Points layer; its points stay where they are.
+
+    A ``class`` column may hold names of ``classes`` or ids 1..K-1; without one ``ask_class`` is
+    called once with the names, and None leaves the layer as it was. ``shape`` is the canvas unless
+    the layer knows its own. Returns whether the layer is a layout now; raises ValueError naming
+    what does not fit.
+    """
+    if layer.ndim != 2:
+        raise ValueError(f"{layer.name}: expected a 2D layer of points, got {layer.ndim}D")
+    known = layer.metadata.get(KEY, {})
+    placement = placement_of(
+        layer,
+        tuple(known.get("shape", shape)),
+        float(known.get("mpp", mpp)),
+    )
+    names = np.array(classes.names, object)
+    if "class" in layer.features and len(layer.data):
+        ids = class_ids_of(layer, classes)
+        if (ids == 0).any():
+            unknown = sorted({str(v) for v in layer.features["class"][ids == 0]})
+            raise ValueError(
+                f"{layer.name}: unknown class {', '.join(unknown[:5])}; known are: "
+                + ", ".join(classes.names[1:])
+            )
+        column = names[ids]
+    elif len(layer.data):
+        chosen = ask_class(list(classes.names[1:]))
+        if chosen is None:
+            return False
+        column = np.full(len(layer.data), chosen, object)
+    else:
+        column = np.zeros(0, object)
+    _make_layout(layer, classes, placement, column)
+    return True
+
+
+def _make_layout(
+    layer: Points, classes: ClassTable, placement: Placement, names: npt.NDArray[Any]
+) -> None:
+    features = layer.features.copy()
+    features["class"] = class_column(names, classes)
+    if "note" not in features:
+        features["note"] = pd.Categorical([""] * len(features), categories=list(NOTES))
+    layer.features = features
+    layer.metadata[KEY] = {**layer.metadata.get(KEY, {}), **layout_metadata(placement, classes)}
+    set_current_class(layer, classes.names[1])
+    layer.face_color_cycle = class_cycle(classes)
+    layer.face_color = "class"
+    show_marks(layer)
+
+
+class LayoutEditor:
+    """Watches one layout layer while the dock works on it."""
+
+    edited = Signal()
+    """The points or their classes are new: added, moved, removed, re-tagged, undone, redone."""
+    picked = Signal(str)
+    """The class of the next point."""
+
+    def __init__(self, layer: Points) -> None:
+        self.layer = layer
+        self.classes = class_table_of(layer)
+        self.history = History(layer)
+        self._outside = self._find_outside()
+        self._keys: list[str] = []
+        show_marks(layer)
+        layer.events.data.connect(self._on_data)
+        layer.events.features.connect(self._on_features)
+        for number, name in enumerate(self.classes.names[1:10], start=1):
+            self._bind(str(number), lambda _, name=name: self.pick(name))
+        self._bind(UNDO, lambda _: self.undo())
+        self._bind(REDO, lambda _: self.redo())
+
+    def close(self) -> None:
+        """Lets go of the layer: its events and its keys."""
+        self.layer.events.data.disconnect(self._on_data)
+        self.layer.events.features.disconnect(self._on_features)
+        for key in self._keys:
+            self.layer.bind_key(key, None)
+
+    def _bind(self, key: str, action: Callable[[Points], Any]) -> None:
+        self.layer.bind_key(key, action, overwrite=True)
+        self._keys.append(key)
+
+    @property
+    def current(self) -> str:
+        return current_class(self.layer)
+
+    def counts(self) -> npt.NDArray[np.int64]:
+        """Points per class id, int64 (K,); at 0 those of no known class."""
+        return np.bincount(class_ids_of(self.layer, self.classes), minlength=len(self.classes))
+
+    @property
+    def outside(self) -> int:
+        """How many points lie outside the canvas."""
+        return int(self._outside.sum())
+
+    def pick(self, name: str) -> None:
+        """Sets the class of the next point, and of the selected points."""
+        self.classes.index(name)
+        set_current_class(self.layer, name)
+        rows = np.array(sorted(self.layer.selected_data), np.int64)
+        if rows.size:
+            features = self.layer.features.copy()
+            codes = features["class"].cat.codes.to_numpy().copy()
+            codes[rows] = self.classes.index(name) - 1
+            features["class"] = pd.Categorical.from_codes(
+                codes, categories=list(self.classes.names[1:])
+            )
+            features.loc[rows, "note"] = ""
+            self.layer.features = features
+        self.picked.emit(name)
+
+    def undo(self) -> None:
+        if self.history.undo():
+            self._after_edit()
+
+    def redo(self) -> None:
+        if self.history.redo():
+            self._after_edit()
+
+    def _on_data(self, event: Any) -> None:
+        # Each edit is announced twice, before (no new state yet) and after.
+        if self.history.restoring or str(event.action.value) not in _SETTLED:
+            return
+        self._settle()
+
+    def _on_features(self, event: Any) -> None:
+        # Also emitted at every step of a drag, whose data event waits for the mouse's release.
+        if self.history.restoring or len(self.layer.data) != len(self.history.present.data):
+            return
+        before = self.history.present.features["class"]
+        if not self.layer.features["class"].equals(before):
+            self._settle()
+
+    def _settle(self) -> None:
+        if "class" not in self.layer.features or (class_ids_of(self.layer, self.classes) == 0).any():
+            self.history.restore()
+            if current_class(self.layer) not in self.classes.names[1:]:
+                set_current_class(self.layer, self.classes.names[1])
+            show_warning(
+                f"{self.layer.name}: no such class; known are: " + ", ".join(self.classes.names[1:])
+            )
+            return
+        if self.history.record():
+            self._after_edit()
+
+    def _after_edit(self) -> None:
+        outside = self._find_outside()
+        # Styling 100,000 points costs more than adding one: only where the marks change.
+        if outside.any() or self._outside.any():
+            show_marks(self.layer)
+        self._outside = outside
+        self.edited.emit()
+
+    def _find_outside(self) -> npt.NDArray[np.bool_]:
+        return ~placement_from(self.layer).inside(self.layer.data)
