@@ -48,9 +48,7 @@ def test_arrays_are_read_only(layout):
         layout.centroids[0, 0] = 3
 
 
-@pytest.mark.parametrize(
-    "names", [("inflammatory",), ("background",), ("background", "a", "a")]
-)
+@pytest.mark.parametrize("names", [("inflammatory",), ("background",), ("background", "a", "a")])
 def test_a_bad_class_table_is_refused(names):
     with pytest.raises(ValueError, match="classes"):
         ClassTable(names, default_palette(len(names)))

@@ -144,9 +144,7 @@ def test_kl_loss_at_the_last_step_is_the_log_likelihood():
     labels = torch.randint(0, K, (1, 4, 4), generator=torch.Generator().manual_seed(2))
     logits = torch.randn(1, K, 4, 4, generator=torch.Generator().manual_seed(3))
     t = torch.tensor([0.0005], dtype=torch.float64)
-    step = categorical.posterior(
-        logits.softmax(1), labels, t, torch.zeros_like(t), SCHEDULE, "kl"
-    )
+    step = categorical.posterior(logits.softmax(1), labels, t, torch.zeros_like(t), SCHEDULE, "kl")
     expected = -step.gather(1, labels[:, None]).log()[:, 0]
     torch.testing.assert_close(
         categorical.kl_loss(logits, labels, labels, t, SCHEDULE), expected, atol=1e-4, rtol=1e-3

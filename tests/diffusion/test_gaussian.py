@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -18,7 +20,9 @@ def test_schedule_runs_from_data_to_noise():
     assert abar[0] == 1
     assert abar[-1] < 1e-12
     assert (abar.diff() < 0).all()
-    torch.testing.assert_close(SCHEDULE.alpha(t) ** 2 + SCHEDULE.sigma(t) ** 2, torch.ones_like(abar))
+    torch.testing.assert_close(
+        SCHEDULE.alpha(t) ** 2 + SCHEDULE.sigma(t) ** 2, torch.ones_like(abar)
+    )
 
 
 def test_nodes_have_the_ends_of_the_method():
@@ -113,7 +117,7 @@ def test_multistep_solves_a_gaussian_exactly_enough():
         return x * abar.sqrt() * c**2 / (abar * c**2 + 1 - abar)
 
     x, before = x1, None
-    for t, s in zip(nodes[:-1], nodes[1:], strict=True):
+    for t, s in pairwise(nodes):
         clean = best(x, t)
         previous, t_previous = before or (None, None)
         x = gaussian.multistep(x, clean, previous, t, s, t_previous, SCHEDULE)

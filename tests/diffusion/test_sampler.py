@@ -56,7 +56,9 @@ def oracle() -> Oracle:
     )
 
 
-@pytest.mark.parametrize("sampler,steps", [(FastSampler, 1), (FastSampler, 6), (AncestralSampler, 50)])
+@pytest.mark.parametrize(
+    "sampler,steps", [(FastSampler, 1), (FastSampler, 6), (AncestralSampler, 50)]
+)
 def test_a_certain_denoiser_is_followed(oracle, sampler, steps):
     states = list(
         sample(oracle, NOTHING, sampler(SCHEDULE), SCHEDULE, SeededNoise([5]), (6, 5), steps)

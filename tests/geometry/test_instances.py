@@ -26,8 +26,11 @@ def scene():
     instances[disc(shape, 36, 36, 6)] = 3
     labels = np.array([0, 1, 2, 1], np.uint8)[instances]
     centroids = np.array([[12, 12], [12, 25], [36, 36]], np.float32)
-    return instances, labels, distance_map(instances), Layout(
-        centroids, np.array([1, 2, 1], np.uint8), shape, 0.5, TABLE
+    return (
+        instances,
+        labels,
+        distance_map(instances),
+        Layout(centroids, np.array([1, 2, 1], np.uint8), shape, 0.5, TABLE),
     )
 
 

@@ -48,9 +48,7 @@ def wake(network: JointUNet) -> JointUNet:
     return network
 
 
-@pytest.mark.parametrize(
-    "name,low,high", [("compact", 12e6, 14.5e6), ("paper", 650e6, 850e6)]
-)
+@pytest.mark.parametrize("name,low,high", [("compact", 12e6, 14.5e6), ("paper", 650e6, 850e6)])
 def test_sizes_of_the_presets(name, low, high):
     with torch.device("meta"):
         network = JointUNet(preset(name, classes=7))

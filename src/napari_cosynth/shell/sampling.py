@@ -12,8 +12,10 @@ from pathlib import Path
 from skimage.io import imsave
 from tqdm import tqdm
 
+from napari_cosynth.atomic import replaced_folder
 from napari_cosynth.export.stack import write_stack
 from napari_cosynth.geometry.prompt import prompt_for
+from napari_cosynth.layouts.patterns import BundledLayout, bundled_layouts
 from napari_cosynth.layouts.points_csv import read_layout
 from napari_cosynth.model.checkpoint import read_config
 from napari_cosynth.model.precision import choose_device, faster_in_bf16
@@ -44,21 +46,22 @@ def synthesize_layout(options: argparse.Namespace) -> None:
 
 def demo(options: argparse.Namespace) -> None:
     """The bundled layouts -> ``OUT/stack`` and ``OUT/overview.png``."""
-    from napari_cosynth.layouts.patterns import bundled_layouts
-
     _check_target(options.out, options.overwrite)
     requests = [
-        _request(options, layout, prompt_for(layout, tissue), (options.seed + i,), tissue)
-        for i, (layout, tissue) in enumerate(bundled_layouts().values())
+        _demo_request(options, bundled, options.seed + i)
+        for i, bundled in enumerate(bundled_layouts().values())
     ]
     samples = list(_run(requests))
-    from napari_cosynth.atomic import replaced_folder
-
     with replaced_folder(options.out, options.overwrite) as folder:
         write_stack(samples, folder / "stack")
         imsave(folder / "overview.png", overview(samples), check_contrast=False)
     _say(options.out / "stack", samples)
     print(f"overview: {options.out / 'overview.png'}")
+
+
+def _demo_request(options: argparse.Namespace, bundled: BundledLayout, seed: int) -> Request:
+    prompt = prompt_for(bundled.layout, bundled.tissue)
+    return _request(options, bundled.layout, prompt, (seed,), bundled.tissue)
 
 
 def _check_target(out: Path, overwrite: bool) -> None:

@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +159,7 @@ def train(
     if progress:
         callbacks.append(TQDMProgressBar(refresh_rate=1))
     if max_hours is not None:
-        callbacks.append(Timer(duration={"seconds": round(max_hours * 3600)}, interval="epoch"))
+        callbacks.append(Timer(duration=timedelta(hours=max_hours), interval="epoch"))
     trainer = Trainer(
         accelerator={"cuda": "gpu"}.get(chosen.type, chosen.type),
         devices=1,

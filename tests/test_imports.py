@@ -1,0 +1,58 @@
+"""What may be imported where, checked in fresh interpreters; the registry; the manifest."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+from napari_cosynth import registry
+
+HEAVY = ("torch", "napari", "qtpy", "magicgui", "transformers", "lightning", "skimage", "pandas")
+
+
+def loaded_after(statement: str) -> set[str]:
+    code = f"import sys\n{statement}\nprint(*(m.split('.')[0] for m in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_the_package_and_its_manifest_import_nothing_heavy():
+    assert not loaded_after("import napari_cosynth, napari_cosynth.registry") & set(HEAVY)
+    statement = (
+        "from npe2 import PluginManifest\nPluginManifest.from_distribution('napari-cosynth')"
+    )
+    assert not loaded_after(statement) & {"torch", "transformers", "lightning", "skimage"}
+
+
+def test_training_needs_neither_napari_nor_qt():
+    modules = loaded_after("import napari_cosynth.training.run")
+    assert not modules & {"napari", "qtpy", "magicgui", "PyQt6", "PySide6"}
+
+
+def test_the_shell_shows_its_help_without_torch():
+    assert "torch" not in loaded_after("import napari_cosynth.cli as c; c._parser().format_help()")
+
+
+@pytest.mark.parametrize("kind,name", [(k, n) for k in registry.ENTRIES for n in registry.names(k)])
+def test_every_registered_name_resolves_to_its_protocol(kind, name):
+    found = registry.resolve(kind, name)
+    if kind == "dataset":
+        assert {"__len__", "__getitem__", "__iter__"} <= set(dir(found))
+        assert {"root", "only", "without"} <= set(inspect.signature(found).parameters)
+    elif kind == "sampler":
+        assert list(inspect.signature(found).parameters) == ["schedule"]
+        assert {"state", "clean", "t", "s"} <= set(inspect.signature(found.step).parameters)
+    elif kind == "text-encoder":
+        assert callable(found.unknown)
+    elif kind == "exporter":
+        assert list(inspect.signature(found).parameters)[:3] == ["items", "path", "overwrite"]
+    else:
+        pytest.fail(f"no protocol is tested for {kind!r}")
+
+
+def test_an_unknown_name_lists_the_known():
+    with pytest.raises(ValueError, match=r"sampler: expected one of ancestral, fast, got 'x'"):
+        registry.resolve("sampler", "x")
