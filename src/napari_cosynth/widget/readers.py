@@ -1,0 +1,218 @@
+"""File > Open: training stacks, slides, and layouts as CSV -> layer tuples for napari."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from napari_cosynth.data.slide import open_slide
+from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.geometry.measure import majority_classes
+from napari_cosynth.layouts.patterns import CLASSES
+from napari_cosynth.types import BACKGROUND, ClassTable, Record, default_palette
+from napari_cosynth.widget.layers import POINT_SIZE, class_column, class_cycle
+from napari_cosynth.widget.placement import MICROMETRE
+from napari_cosynth.widget.results import (
+    SEPARATOR,
+    class_features,
+    instance_colors,
+    label_colors,
+)
+from napari_cosynth.widget.tags import KEY, Tag
+
+LayerTuple: TypeAlias = tuple[Any, dict[str, Any], str]
+"""What napari takes from a reader: data, keyword arguments, kind of layer."""
+Reader: TypeAlias = Callable[[str | Sequence[str]], list[LayerTuple]]
+
+DESCRIPTION = "cosynth.json"
+RAW_KEY = "cosynth_raw"
+"""``layer.metadata[RAW_KEY]``: the records as read, a tuple, so that edits can be taken back."""
+
+
+def stack_reader(path: str | Sequence[str]) -> Reader | None:
+    """A reader for a stack folder or its ``cosynth.json``; None for anything else."""
+    return _read_stack if (_stack_folder(path) / DESCRIPTION).is_file() else None
+
+
+def slide_reader(path: str | Sequence[str]) -> Reader:
+    """A reader for SVS and TIFF."""
+    return _read_slide
+
+
+def points_reader(path: str | Sequence[str]) -> Reader | None:
+    """A reader for napari's Points CSV with a ``class`` column; None for any other CSV."""
+    try:
+        header = pd.read_csv(_one(path), nrows=0).columns
+    except (OSError, ValueError):
+        return None
+    return _read_points if {"axis-0", "axis-1", "class"} <= set(header) else None
+
+
+def _one(path: str | Sequence[str]) -> Path:
+    return Path(path if isinstance(path, str) else path[0])
+
+
+def _stack_folder(path: str | Sequence[str]) -> Path:
+    first = _one(path)
+    return first.parent if first.name == DESCRIPTION else first
+
+
+def _read_stack(path: str | Sequence[str]) -> list[LayerTuple]:
+    return stack_layers(_stack_folder(path))
+
+
+def stack_layers(folder: Path) -> list[LayerTuple]:
+    """The layers of a training stack, bottom first: image, distance, labels, instances, layout.
+
+    N samples become arrays with a leading sample axis, (N, H, W[, 3]), and points (sample, y, x);
+    a single sample has no such axis, so that it can be edited like a fresh result.
+    """
+    stack = StackDataset(folder)
+    records = tuple(stack)
+    return record_layers(records, stack.samples, folder.name)
+
+
+def record_layers(
+    records: tuple[Record, ...], descriptions: Sequence[dict[str, Any]], group: str
+) -> list[LayerTuple]:
+    """Layer tuples of records of one shape, class table and µm/px; see :func:`stack_layers`."""
+    if not records:
+        raise ValueError(f"{group}: an empty stack")
+    first, single = records[0], len(records) == 1
+    classes = first.classes
+    lead: tuple[int, ...] = () if single else (1,)
+    common = {
+        "scale": (*lead, first.mpp, first.mpp),
+        "units": (*("pixel" for _ in lead), MICROMETRE, MICROMETRE),
+        "axis_labels": (*("sample" for _ in lead), "y", "x"),
+    }
+
+    def of(role: str) -> dict[str, Any]:
+        tag = Tag(
+            role, group, classes, first.mpp, first.tissue, first.stain, tuple(descriptions)
+        ).metadata()[KEY]
+        if role == "layout":
+            tag["shape"] = list(first.labels.shape)
+        return {
+            "name": f"{group}{SEPARATOR}{role}",
+            "metadata": {KEY: tag, RAW_KEY: records},
+            **common,
+        }
+
+    def stacked(field: str) -> npt.NDArray[Any]:
+        arrays = [getattr(record, field) for record in records]
+        return np.array(arrays[0]) if single else np.stack(arrays)
+
+    distance = {"colormap": "magma", "contrast_limits": (0, 1), "visible": False}
+    labels = {
+        "features": class_features(classes),
+        "colormap": label_colors(classes),
+        "opacity": 0.5,
+        "visible": False,
+    }
+    instances: dict[str, Any] = {"opacity": 0.9}
+    if single:  # ids repeat from sample to sample, so only one sample's can carry a class each
+        ids = majority_classes(first.instances, first.labels, len(classes))
+        names = [classes.names[i] for i in (0, *ids)]
+        instances["features"] = pd.DataFrame({"index": np.arange(len(names)), "class": names})
+        instances["colormap"] = instance_colors(ids, classes)
+    points = np.concatenate([_with_sample(r, i, single) for i, r in enumerate(records)])
+    class_ids = np.concatenate([r.layout.class_ids for r in records])
+    layout = {**points_kwargs(class_ids, classes), **of("layout")}
+    return [
+        (stacked("image"), {"rgb": True, **of("image")}, "image"),
+        (stacked("distance"), {**distance, **of("distance")}, "image"),
+        (stacked("labels"), {**labels, **of("labels")}, "labels"),
+        (stacked("instances"), {**instances, **of("instances")}, "labels"),
+        (points, layout, "points"),
+    ]
+
+
+def _with_sample(record: Record, index: int, single: bool) -> npt.NDArray[np.float64]:
+    points = np.asarray(record.layout.centroids, np.float64)
+    return points if single else np.insert(points, 0, index, axis=1)
+
+
+def points_kwargs(class_ids: npt.NDArray[np.integer[Any]], classes: ClassTable) -> dict[str, Any]:
+    """Points coloured by a categorical ``class`` column."""
+    names = np.array(classes.names, object)[class_ids]
+    return {
+        "features": pd.DataFrame({"class": class_column(names, classes)}),
+        "feature_defaults": {"class": classes.names[1]},
+        "face_color": "class",
+        "face_color_cycle": class_cycle(classes),
+        "size": POINT_SIZE,
+        "border_width": 0.12,
+        "border_color": "black",
+    }
+
+
+def _read_slide(path: str | Sequence[str]) -> list[LayerTuple]:
+    """One Image; its µm/px, where the file tells, as scale, units and ``metadata["mpp"]``."""
+    slide = open_slide(_one(path))
+    kwargs: dict[str, Any] = {
+        "name": slide.path.stem,
+        "metadata": {"path": str(slide.path)},
+        "rgb": slide.levels[0].ndim == 3,
+    }
+    if slide.mpp is not None:
+        kwargs["scale"] = (slide.mpp, slide.mpp)
+        kwargs["units"] = (MICROMETRE, MICROMETRE)
+        kwargs["metadata"]["mpp"] = slide.mpp
+    several = len(slide.levels) > 1
+    data = list(slide.levels) if several else slide.levels[0]
+    return [(data, {**kwargs, "multiscale": several}, "image")]
+
+
+def _read_points(path: str | Sequence[str]) -> list[LayerTuple]:
+    """Points coloured by their class, in pixels: a CSV names neither µm/px nor a canvas.
+
+    Classes are the bundled model's where they name no other, else those of the file. Raises
+    ValueError naming file and line where a number or a class is missing.
+    """
+    file = _one(path)
+    points, names = [], []
+    with file.open(newline="", encoding="utf-8-sig") as handle:
+        reader = csv.DictReader(handle, skipinitialspace=True)
+        axes = sorted(n for n in reader.fieldnames or () if n.startswith("axis-"))
+        for row in reader:
+            try:
+                points.append([float(row[axis]) for axis in axes])
+            except (TypeError, ValueError):
+                where = f"{file}: line {reader.line_num}"
+                raise ValueError(f"{where}: expected numbers in {', '.join(axes)}") from None
+            names.append((row["class"] or "").strip())
+            if not names[-1]:
+                raise ValueError(f"{file}: line {reader.line_num}: class: missing")
+    classes = _class_table(names)
+    kwargs = points_kwargs(_class_ids(names, classes), classes)
+    data = np.array(points, np.float64).reshape(-1, len(axes))
+    return [(data, {"name": file.stem, **kwargs}, "points")]
+
+
+def _class_table(names: Sequence[str]) -> ClassTable:
+    """The bundled model's table if it has these names or ids, else a table of the names."""
+    if all(name in CLASSES.names[1:] or _as_id(name, CLASSES) for name in names):
+        return CLASSES
+    own = tuple(dict.fromkeys(names))
+    return ClassTable((BACKGROUND, *own), default_palette(len(own) + 1))
+
+
+def _class_ids(names: Sequence[str], classes: ClassTable) -> npt.NDArray[np.int64]:
+    ids = [classes.names.index(n) if n in classes.names else _as_id(n, classes) for n in names]
+    return np.array(ids, np.int64)
+
+
+def _as_id(name: str, classes: ClassTable) -> int:
+    """A class id written as a number, else 0."""
+    try:
+        number = float(name)
+    except ValueError:
+        return 0
+    return int(number) if number.is_integer() and 1 <= number < len(classes) else 0
