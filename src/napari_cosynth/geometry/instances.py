@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage as ndi
-from skimage.feature import peak_local_max
 from skimage.measure import label as connected
 from skimage.segmentation import watershed
 
@@ -64,22 +63,21 @@ def _merged(
 ) -> tuple[int, ...]:
     """Ids 1..points of instances that hold more than one peak of the distance map."""
     peaks = _peaks(distance, instances > 0)
-    ids = instances[peaks[:, 0], peaks[:, 1]]
+    _, where = np.unique(peaks, return_index=True)  # one pixel of each peak, and the background
+    ids = np.where(peaks > 0, instances, 0).ravel()[where]
     counts = np.bincount(ids, minlength=points + 1)
     return tuple(int(i) for i in np.flatnonzero(counts[1 : points + 1] > 1) + 1)
 
 
 def _peaks(
     distance: npt.NDArray[np.float32], foreground: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.int64]:
-    smooth = ndi.gaussian_filter(distance, 1.0)
-    found: npt.NDArray[np.int64] = peak_local_max(
-        np.where(foreground, smooth, 0),
-        min_distance=PEAK_SPACING,
-        threshold_abs=PEAK_HEIGHT,
-        exclude_border=False,
+) -> npt.NDArray[np.int32]:
+    """The peaks of the distance map, numbered from 1, int32 (H, W); a plateau is one peak."""
+    smooth = np.where(foreground, ndi.gaussian_filter(distance, 1.0), 0)
+    highest = ndi.maximum_filter(smooth, 2 * PEAK_SPACING + 1)
+    return np.asarray(
+        connected((smooth == highest) & (smooth > PEAK_HEIGHT), connectivity=2), np.int32
     )
-    return found
 
 
 def separate_baseline(
@@ -94,10 +92,7 @@ def separate_baseline(
         return np.asarray(connected(labels, background=0, connectivity=1), np.int32)
     if method == "distance maxima":
         foreground = labels > 0
-        markers = np.zeros(labels.shape, np.int32)
-        found = _peaks(distance, foreground)
-        markers[found[:, 0], found[:, 1]] = np.arange(1, len(found) + 1)
-        flooded = watershed(-distance, markers, mask=foreground)
+        flooded = watershed(-distance, _peaks(distance, foreground), mask=foreground)
         return np.asarray(flooded, np.int32)
     raise ValueError(f"expected 'connected components' or 'distance maxima', got {method!r}")
 

@@ -1,0 +1,135 @@
+"""Held-out layouts -> samples of a checkpoint, against the real patches the layouts come from.
+
+    python benchmarks/realism.py --data DATA [--checkpoint default] [--steps 20] [--patches 14]
+
+DATA is the folder of the data sets (default: COSYNTH_DATA). Prints the figures as JSON and, with
+--picture, writes real and synthetic patches side by side.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import statistics
+from pathlib import Path
+
+import numpy as np
+from skimage.io import imsave
+
+from napari_cosynth.data.augment import random_crop
+from napari_cosynth.geometry.prompt import prompt_for
+from napari_cosynth.shell.overview import outlined
+from napari_cosynth.synthesize import synthesize
+from napari_cosynth.training.config import load_recipe
+from napari_cosynth.training.data import CosynthData
+from napari_cosynth.types import Record, Request, Synthesis
+from texture import texture
+
+
+def held_out(recipe_name: str, data: Path, sets: list[str], count: int) -> list[Record]:
+    """``count`` patches of 256x256 from the validation tiles of the data sets named."""
+    recipe = load_recipe(recipe_name)
+    chosen = tuple(d for d in recipe.data if d.root.split("/")[0] in sets)
+    module = CosynthData(dataclasses.replace(recipe, data=chosen), data)
+    tiles = [record for records in module.validation for record in records]
+    rng = np.random.default_rng(1)
+    return [random_crop(tiles[i % len(tiles)], 256, rng) for i in range(count)]
+
+
+def class_medians(recipe_name: str, data: Path) -> dict[int, float]:
+    """The median area in pixels of each class' nuclei on the training tiles."""
+    module = CosynthData(load_recipe(recipe_name), data)
+    areas: dict[int, list[int]] = {}
+    for records in module.training:
+        for record in records:
+            counts = np.bincount(record.instances.ravel())[1:]
+            for class_id, area in zip(record.layout.class_ids, counts, strict=True):
+                areas.setdefault(int(class_id), []).append(int(area))
+    return {class_id: float(np.median(values)) for class_id, values in areas.items()}
+
+
+def follow(samples: list[Synthesis], medians: dict[int, float]) -> dict[str, float]:
+    """How the labels follow the layout."""
+    right = points = plausible = present = spurious = pixels = nuclei = 0
+    for sample in samples:
+        record = sample.record
+        rows, columns = np.floor(record.layout.centroids + 0.5).astype(int).T
+        right += int((sample.raw_labels[rows, columns] == record.layout.class_ids).sum())
+        points += len(record.layout)
+        areas = np.bincount(record.instances.ravel(), minlength=len(record.layout) + 1)
+        for area, class_id in zip(
+            areas[1 : len(record.layout) + 1], record.layout.class_ids, strict=True
+        ):
+            if area:
+                present += 1
+                plausible += 0.5 <= area / medians[int(class_id)] <= 2
+        spurious += int((record.instances > len(record.layout)).sum())
+        pixels += record.instances.size
+        nuclei += int((record.instances > 0).sum())
+    return {
+        "points whose pixel has their class": right / points,
+        "instances of 0.5-2x their class' median area": plausible / present,
+        "spurious foreground": spurious / pixels,
+        "nucleus area of all pixels": nuclei / pixels,
+        "merged": sum(len(s.report.merged) for s in samples) / points,
+        "missed": sum(len(s.report.missed) for s in samples) / points,
+        "flagged": sum(len(s.report.flagged) for s in samples) / points,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, default=os.environ.get("COSYNTH_DATA"))
+    parser.add_argument("--recipe", default="default")
+    parser.add_argument("--sets", nargs="+", default=["consep"])
+    parser.add_argument("--checkpoint", default="default")
+    parser.add_argument("--sampler", default="fast")
+    parser.add_argument("--steps", type=int, nargs="+", default=[20])
+    parser.add_argument("--guidance", type=float, default=1.0)
+    parser.add_argument("--patches", type=int, default=14)
+    parser.add_argument("--picture", type=Path, default=None)
+    options = parser.parse_args()
+    real = held_out(options.recipe, options.data, options.sets, options.patches)
+    medians = class_medians(options.recipe, options.data)
+    images, labels = (np.stack([getattr(r, f) for r in real]) for f in ("image", "labels"))
+    result: dict[str, object] = {
+        "real": {
+            **dataclasses.asdict(texture(images, labels)),
+            "nucleus area of all pixels": float((labels > 0).mean()),
+        }
+    }
+    for steps in options.steps:
+        samples = []
+        for seed, record in enumerate(real):
+            request = Request(
+                layout=record.layout,
+                prompt=prompt_for(record.layout, record.tissue),
+                checkpoint=options.checkpoint,
+                sampler=options.sampler,
+                steps=steps,
+                guidance=options.guidance,
+                seeds=(seed,),
+                tissue=record.tissue,
+            )
+            samples += [e for e in synthesize(request) if isinstance(e, Synthesis)]
+        made = [np.stack([getattr(s.record, f) for s in samples]) for f in ("image", "labels")]
+        result[f"{options.sampler} {steps}"] = {
+            **dataclasses.asdict(texture(*made)),
+            **follow(samples, medians),
+            "median seconds a sample": statistics.median(s.seconds for s in samples),
+        }
+        if options.picture is not None:
+            rows = [
+                np.concatenate([r.image, outlined(r), s.record.image, outlined(s.record)], 1)
+                for r, s in zip(real, samples, strict=True)
+            ]
+            imsave(options.picture, np.concatenate(rows, 0), check_contrast=False)
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""Cheap realism figures that need no network: is blue where the labels say, is the texture tissue?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage as ndi
+from scipy.stats import rankdata
+from skimage.color import rgb2gray, rgb2hed
+
+
+@dataclass(frozen=True)
+class Texture:
+    """Figures over a set of images with their labels."""
+
+    auc: float
+    """How well haematoxylin density alone tells nucleus pixels from the rest (pooled ROC AUC)."""
+    laplacian: float
+    """Median absolute Laplacian of the grey background, in grey levels."""
+    correlation: tuple[float, float, float]
+    """Autocorrelation of the high-passed grey background at lags 1, 2 and 4 pixels."""
+    colour: tuple[float, float, float]
+    """Mean RGB in grey levels."""
+
+
+def texture(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) -> Texture:
+    """``images`` uint8 (N, H, W, 3), ``labels`` uint8 (N, H, W).
+
+    The background is what lies two pixels or more from any nucleus; it is high-passed by a Gaussian
+    of 6 pixels before its autocorrelation is taken.
+    """
+    nucleus = labels > 0
+    haematoxylin = np.stack([rgb2hed(image)[..., 0] for image in images])
+    grey = np.stack([rgb2gray(image) * 255 for image in images])
+    far = ~ndi.binary_dilation(nucleus, np.ones((1, 5, 5)))
+    laplacian = np.stack([np.abs(ndi.laplace(g)) for g in grey])
+    fine = np.stack([g - ndi.gaussian_filter(g, 6) for g in grey])
+
+    def correlation(lag: int) -> float:
+        both = far[:, :, lag:] & far[:, :, :-lag]
+        pairs = fine[:, :, lag:][both], fine[:, :, :-lag][both]
+        return round(float(np.corrcoef(*pairs)[0, 1]), 3)
+
+    return Texture(
+        auc=_auc(haematoxylin[nucleus], haematoxylin[~nucleus]),
+        laplacian=float(np.median(laplacian[far])),
+        correlation=(correlation(1), correlation(2), correlation(4)),
+        colour=tuple(round(float(v), 1) for v in images.reshape(-1, 3).mean(0)),
+    )
+
+
+def _auc(positive: npt.NDArray[np.float64], negative: npt.NDArray[np.float64]) -> float:
+    rng = np.random.default_rng(0)
+    a, b = (rng.choice(v, min(200_000, v.size), replace=False) for v in (positive, negative))
+    ranks = rankdata(np.concatenate([a, b]))
+    return float((ranks[: a.size].sum() - a.size * (a.size + 1) / 2) / (a.size * b.size))
