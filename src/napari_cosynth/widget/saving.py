@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -141,6 +142,12 @@ def record_of(group: Group, sample: int = 0) -> Record:
 
     Raises ValueError where shapes differ or values do not fit.
     """
+    drawn = drawn_record(group, sample)
+    return dataclasses.replace(drawn, layout=_layout(group, sample, drawn.labels, drawn.instances))
+
+
+def drawn_record(group: Group, sample: int = 0) -> Record:
+    """One sample's arrays as its layers show them, with no points; see :func:`record_of`."""
     where = group.name if group.samples is None else f"{group.name}: sample {sample}"
     shape = group.data("labels").shape
     for role in ROLES:
@@ -158,7 +165,7 @@ def record_of(group: Group, sample: int = 0) -> Record:
     labels, instances = one("labels"), one("instances").astype(np.int32)
     if labels.max(initial=0) > 255:
         raise ValueError(f"{where}: labels: expected class ids up to 255, got {labels.max()}")
-    tag = group.tag
+    tag, nowhere, no_ids = group.tag, np.zeros((0, 2), np.float32), np.zeros(0, np.uint8)
     recipe = _recipe(group, sample)
     labels = labels.astype(np.uint8)
     return Record(
@@ -168,7 +175,7 @@ def record_of(group: Group, sample: int = 0) -> Record:
         distance=one("distance").astype(np.float32)
         if "distance" in group.layers
         else distance_map(instances),
-        layout=_layout(group, sample, labels, instances),
+        layout=Layout(nowhere, no_ids, (labels.shape[0], labels.shape[1]), tag.mpp, tag.classes),
         mpp=tag.mpp,
         tissue=str(recipe.get("tissue", tag.tissue)),
         source=where,

@@ -1,0 +1,264 @@
+"""The dock's buttons for a result: Re-separate, Update from instances, Restore raw, Save."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from magicgui.widgets import ComboBox, Container, Label, PushButton
+from napari.components import ViewerModel
+from napari.layers import Labels, Layer, Points
+from napari.utils.notifications import show_info, show_warning
+from qtpy.QtWidgets import QFileDialog
+
+from napari_cosynth.data.refine import separated_again, updated_from_instances
+from napari_cosynth.geometry.measure import majority_classes
+from napari_cosynth.types import Record, Report
+from napari_cosynth.widget.layers import class_column
+from napari_cosynth.widget.readers import LayerTuple, record_layers
+from napari_cosynth.widget.results import groups, instance_colors
+from napari_cosynth.widget.saving import Group, drawn_record, groups_of, record_of
+from napari_cosynth.widget.tags import read_tag
+from napari_cosynth.widget.writers import write_training_stack
+
+MAJORITY = "ask"
+"""Choice of class for new nuclei: none, so that Update names the nucleus that needs one."""
+
+
+class RefinePanel(Container):
+    """Buttons that make an edited result's layers agree again, restore it, and save it."""
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self.viewer = viewer
+        self.result = ComboBox(choices=[], nullable=True, label="Result")
+        self.points = ComboBox(choices=[], nullable=True, label="Points")
+        self.new_class = ComboBox(choices=[MAJORITY], label="New nuclei")
+        self.separate = PushButton(text="Re-separate")
+        self.update_rest = PushButton(text="Update from instances")
+        self.restore = PushButton(text="Restore raw")
+        self.save = PushButton(text="Save as training stack…")
+        self.status = Label(value="")
+        self.points.tooltip = "The layout whose points seed the watershed, and that is saved"
+        self.new_class.tooltip = "The class of nuclei that were painted where there was no label"
+        self.separate.tooltip = "Watershed of the labels again, from the chosen points"
+        self.update_rest.tooltip = "Labels, distance and centroids from the edited instances"
+        self.restore.tooltip = "The sample as it was made or read"
+        self.save.tooltip = "A new folder, or more samples into an existing stack"
+        buttons = Container(widgets=[self.separate, self.update_rest], layout="horizontal")
+        others = Container(widgets=[self.restore, self.save], layout="horizontal")
+        for container in (buttons, others):
+            container.margins = (0, 0, 0, 0)
+            container.labels = False
+        choices = [self.result, self.points, self.new_class]
+        super().__init__(widgets=[*choices, buttons, others, self.status])
+        self.margins = (0, 0, 0, 0)
+        self.status.native.setWordWrap(True)
+        self.result.changed.connect(self._show_choices)
+        for button, action in (
+            (self.separate, self.separate_again),
+            (self.update_rest, self.update_from_instances),
+            (self.restore, self.restore_raw),
+            (self.save, self.ask_and_save),
+        ):
+            button.changed.connect(_told(action))
+        viewer.layers.events.inserted.connect(self.refresh)
+        viewer.layers.events.removed.connect(self.refresh)
+        self.refresh()
+
+    def close(self) -> None:
+        """Lets go of the viewer's events."""
+        self.viewer.layers.events.inserted.disconnect(self.refresh)
+        self.viewer.layers.events.removed.disconnect(self.refresh)
+
+    # -- what there is to choose from
+
+    def refresh(self, _: object = None) -> None:
+        """Offers the viewer's results; a new one is chosen."""
+        names = list(groups(self.viewer))
+        before = self.result.value
+        new = [name for name in names if name not in self.result.choices]
+        with self.result.changed.blocked():
+            self.result.choices = names
+            if names:
+                self.result.value = new[-1] if new else before if before in names else names[-1]
+        self._show_choices()
+
+    def _show_choices(self, _: object = None) -> None:
+        name = self.result.value
+        found = groups(self.viewer).get(name or "", {})
+        layouts = [layer for layer in self.viewer.layers if _is_layout(layer)]
+        own = [layer.name for layer in layouts if _result_of(layer) == name]
+        before = self.points.value
+        self.points.choices = [layer.name for layer in layouts]
+        if own:
+            self.points.value = own[0]
+        elif before in self.points.choices:
+            self.points.value = before
+        tag = read_tag(found["labels"].metadata) if "labels" in found else None
+        self.new_class.choices = [MAJORITY, *(tag.classes.names[1:] if tag else ())]
+        complete = {"image", "labels", "instances"} <= found.keys()
+        for button in (self.separate, self.update_rest, self.restore, self.save):
+            button.enabled = complete
+
+    # -- the buttons
+
+    def separate_again(self) -> None:
+        """Re-separate: the watershed again from the labels, the distance and the chosen points."""
+        group, sample = self._group()
+        record, report = separated_again(record_of(group, sample))
+        self._show(record, sample)
+        self.status.value = _summary(record, report)
+
+    def update_from_instances(self) -> None:
+        """Update: labels, distance and a layout of this result's own from the instances."""
+        group, sample = self._group(with_layout=False)
+        name = str(self.new_class.value)
+        new = None if name == MAJORITY else group.tag.classes.index(name)
+        record = updated_from_instances(drawn_record(group, sample), new)
+        self._show(record, sample)
+        self._show_layout(record, sample)
+        self.status.value = f"{len(record.layout)} nuclei; labels, distance and points agree"
+
+    def restore_raw(self) -> None:
+        """The sample as it was made or read."""
+        group, sample = self._group(with_layout=False)
+        raw = group.raw(sample)
+        if raw is None:
+            raise ValueError(
+                f"{group.name}: its raw sample is not in the layers' metadata any more"
+            )
+        self._show(raw, sample)
+        if self._own_layout() is not None:
+            self._show_layout(raw, sample)
+        self.status.value = "the sample as it was made"
+
+    def ask_and_save(self) -> None:
+        """Asks for the folder, then saves."""
+        path, _ = QFileDialog.getSaveFileName(
+            self.native,
+            "A new training stack, or the cosynth.json of one to append to",
+            options=QFileDialog.Option.DontConfirmOverwrite,
+        )
+        if path:
+            self.save_to(Path(path))
+
+    def save_to(self, path: Path) -> None:
+        """Saves the chosen result with its points as a training stack, or appends it to one."""
+        self._group()  # refuses in one line where the result is incomplete
+        (written,) = write_training_stack(str(path), self._tuples(True))
+        show_info(f"saved in {written}")
+        self.status.value = f"saved in {Path(written).name}"
+
+    # -- layers <-> records
+
+    def _layers(self) -> dict[str, Layer]:
+        found = groups(self.viewer).get(str(self.result.value))
+        if not found:
+            raise ValueError("no result: synthesise one, or open a training stack")
+        return found
+
+    def _tuples(self, with_layout: bool) -> list[LayerTuple]:
+        layers = list(self._layers().values())
+        if with_layout and self.points.value in self.viewer.layers:
+            layers.append(self.viewer.layers[str(self.points.value)])
+        return [layer.as_layer_data_tuple() for layer in layers]
+
+    def _group(self, with_layout: bool = True) -> tuple[Group, int]:
+        """The chosen result and the sample that the viewer's slider shows."""
+        (group,) = groups_of(self._tuples(with_layout))
+        sample = 0
+        if group.samples is not None:
+            labels = self._layers()["labels"]
+            sample = int(
+                np.clip(
+                    round(labels.world_to_data(self.viewer.dims.point)[0]), 0, group.samples - 1
+                )
+            )
+        return group, sample
+
+    def _show(self, record: Record, sample: int) -> None:
+        """Puts a record's arrays into the result's layers."""
+        layers = self._layers()
+        for role in ("labels", "instances", "distance"):
+            if role not in layers:
+                continue
+            data = getattr(record, role)
+            if layers[role].data.ndim == 3:
+                joint = layers[role].data.copy()
+                joint[sample] = data
+                layers[role].data = joint
+            else:
+                layers[role].data = data.copy()
+        instances = layers["instances"]
+        if isinstance(instances, Labels) and instances.data.ndim == 2:
+            ids = majority_classes(record.instances, record.labels, len(record.classes))
+            names = [record.classes.names[i] for i in (0, *ids)]
+            instances.features = pd.DataFrame({"index": np.arange(len(names)), "class": names})
+            instances.colormap = instance_colors(ids, record.classes)
+
+    def _own_layout(self) -> Points | None:
+        """The layout that belongs to the chosen result alone."""
+        for layer in self.viewer.layers:
+            if _is_layout(layer) and _result_of(layer) == self.result.value:
+                return layer
+        return None
+
+    def _show_layout(self, record: Record, sample: int) -> None:
+        """Shows a record's layout in the result's own Points layer, made where there is none.
+
+        The drawn layout stays as it is: other results were made from it.
+        """
+        own, labels = self._own_layout(), self._layers()["labels"]
+        points = np.asarray(record.layout.centroids, np.float64)
+        names = np.array(record.classes.names, object)[record.layout.class_ids]
+        stacked = labels.ndim == 3
+        if stacked:
+            points = np.insert(points, 0, sample, axis=1)
+        if own is None:
+            _, kwargs, _ = record_layers((record,), [{}], str(self.result.value))[-1]
+            kwargs.update({k: getattr(labels, k) for k in ("scale", "translate", "units")})
+            del kwargs["axis_labels"]
+            self.viewer.add_points(points, ndim=labels.ndim, **kwargs)
+            self._show_choices()
+            return
+        if stacked:
+            others = np.round(own.data[:, 0]).astype(int) != sample
+            points = np.concatenate([own.data[others], points])
+            names = np.concatenate([np.asarray(own.features["class"], object)[others], names])
+        own.data = points
+        features = own.features.copy()
+        features["class"] = class_column(names, record.classes)
+        if "note" in features:  # what the last separation found says nothing about these points
+            features["note"] = pd.Categorical([""] * len(points), features["note"].cat.categories)
+        own.features = features
+        own.refresh_colors()
+
+
+def _is_layout(layer: Layer) -> bool:
+    tag = read_tag(layer.metadata)
+    return isinstance(layer, Points) and tag is not None and tag.role == "layout"
+
+
+def _result_of(layer: Layer) -> str:
+    tag = read_tag(layer.metadata)
+    return tag.result if tag else ""
+
+
+def _summary(record: Record, report: Report) -> str:
+    counts = {name: len(ids) for name, ids in report.to_json().items() if ids}
+    found = ", ".join(f"{count} {name}" for name, count in counts.items())
+    return f"{len(record.layout)} points; {found or 'every point has its nucleus'}"
+
+
+def _told(action: Callable[[], None]) -> Callable[..., None]:
+    """A button's action whose refusal becomes a one-line warning."""
+
+    def run(_: object = None) -> None:
+        try:
+            action()
+        except (ValueError, OSError) as error:
+            show_warning(str(error))
+
+    return run
