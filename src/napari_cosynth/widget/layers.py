@@ -1,8 +1,9 @@
 """A Points layer <-> a :class:`Layout`: the layout is an ordinary Points layer with a ``class``.
 
-``layer.metadata["cosynth"]`` of a layout holds ``role`` ("layout"), ``shape`` (H, W), ``mpp``,
-``classes`` and ``colors``. Its features are ``class``, a Categorical of the class names, and
-``note``: what instance separation found about the point, empty where all is well.
+Beside what every layer of the plugin says of itself (:mod:`.tags`), a layout's
+``metadata["cosynth"]`` holds ``shape``, the (H, W) of its canvas. Its features are ``class``, a
+Categorical of the class names, and ``note``: what instance separation found about the point, empty
+where all is well.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from napari.layers import Layer, Points
 
 from napari_cosynth.types import ClassTable, Layout, Report
 from napari_cosynth.widget.placement import Placement, placement_of
+from napari_cosynth.widget.tags import KEY, Tag, read_tag
 
-KEY = "cosynth"
 SAMPLE_KEY = "cosynth_sample"
 """``layer.metadata[SAMPLE_KEY]`` of a result: its :class:`Synthesis`, the sample as it was made."""
 NOTES = ("", "missed", "merged", "flagged")
@@ -37,21 +38,20 @@ def rgba(classes: ClassTable) -> npt.NDArray[np.float64]:
     return np.hstack([classes.colors / 255.0, np.ones((len(classes), 1))])
 
 
-def class_table_json(classes: ClassTable) -> dict[str, Any]:
-    """``classes`` and ``colors``, ready for JSON."""
-    return {"classes": list(classes.names), "colors": classes.colors.tolist()}
-
-
 def class_table_of(layer: Layer) -> ClassTable:
     """The class table in a layer's metadata. Raises ValueError where there is none."""
-    table = layer.metadata.get(KEY, {})
-    if "classes" not in table:
+    tag = read_tag(layer.metadata)
+    if tag is None:
         raise ValueError(f"{layer.name}: not a layer of CoSynth (its metadata names no classes)")
-    return ClassTable(tuple(table["classes"]), np.array(table["colors"], np.uint8))
+    return tag.classes
 
 
 def is_layout(layer: Layer | None) -> bool:
-    return isinstance(layer, Points) and layer.metadata.get(KEY, {}).get("role") == "layout"
+    """True for a Points layer with a canvas of its own, which the dock can edit."""
+    if not isinstance(layer, Points) or layer.ndim != 2:
+        return False
+    tag = read_tag(layer.metadata)
+    return tag is not None and tag.role == "layout" and "shape" in layer.metadata[KEY]
 
 
 def class_column(names: Sequence[str] | npt.NDArray[Any], classes: ClassTable) -> pd.Categorical:
@@ -79,7 +79,7 @@ def layout_layer(layout: Layout, placement: Placement, name: str = "layout") -> 
         face_color="class",
         face_color_cycle=class_cycle(layout.classes),
         feature_defaults={"class": layout.classes.names[1], "note": ""},
-        metadata={KEY: layout_metadata(placement, layout.classes)},
+        metadata={KEY: layout_metadata(placement, layout.classes, name)},
         **placement.layer_kwargs,
     )
     return layer
@@ -90,13 +90,10 @@ def class_cycle(classes: ClassTable) -> dict[str, npt.NDArray[np.float64]]:
     return dict(zip(classes.names, rgba(classes), strict=True))
 
 
-def layout_metadata(placement: Placement, classes: ClassTable) -> dict[str, Any]:
-    return {
-        "role": "layout",
-        "shape": list(placement.shape),
-        "mpp": placement.mpp,
-        **class_table_json(classes),
-    }
+def layout_metadata(placement: Placement, classes: ClassTable, name: str) -> dict[str, Any]:
+    """The content of ``metadata["cosynth"]`` of a layout called ``name``."""
+    tag = Tag("layout", name, classes, placement.mpp).metadata()[KEY]
+    return {**tag, "shape": list(placement.shape)}
 
 
 def current_class(layer: Points) -> str:
@@ -160,7 +157,11 @@ def layout_from(layer: Points) -> Layout:
         )
     try:
         return Layout(
-            layer.data.astype(np.float32), ids, placement.shape, placement.mpp, classes
+            layer.data.astype(np.float32),
+            ids.astype(np.uint8),
+            placement.shape,
+            placement.mpp,
+            classes,
         )
     except ValueError as error:
         raise ValueError(f"{layer.name}: {error}") from None
@@ -190,7 +191,11 @@ def show_marks(layer: Points) -> None:
     note = layer.features.get("note")
     for name, color in _NOTE_COLORS.items():
         rows = np.zeros(count, bool) if note is None else (note == name).to_numpy()
-        colors[rows], widths[rows], symbols[rows] = color, 0.4, "ring" if name == "missed" else "disc"
+        colors[rows], widths[rows], symbols[rows] = (
+            color,
+            0.4,
+            "ring" if name == "missed" else "disc",
+        )
     colors[outside], widths[outside], symbols[outside] = _OUTSIDE, 0.4, "x"
     layer.border_color = colors
     layer.border_width = widths

@@ -18,12 +18,11 @@ _SWATCH = 14
 class Legend(QTableWidget):
     """Rows are the classes without the background; the selected row is the next point's class."""
 
-    class _Signals:
-        picked = Signal(str)
+    picked = Signal(str)
+    """A class name that the user clicked."""
 
     def __init__(self) -> None:
         super().__init__(0, 3)
-        self._signals = self._Signals()
         self._names: tuple[str, ...] = ()
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -42,11 +41,6 @@ class Legend(QTableWidget):
             "while the layout layer is active"
         )
         self.cellClicked.connect(lambda row, _: self.picked.emit(self._names[row]))
-
-    @property
-    def picked(self) -> Signal:
-        """Emitted with a class name that the user clicked."""
-        return self._signals.picked
 
     def show_classes(self, classes: ClassTable) -> None:
         """One row per class; counts are empty until :meth:`show_counts`."""

@@ -58,6 +58,17 @@ class Placement:
         h, w = self.shape
         return np.array([(0, 0), (0, w), (h, w), (h, 0)], np.float64) - 0.5
 
+    def at_mpp(self, mpp: float, shape: tuple[int, int]) -> Placement:
+        """The same region on a grid of ``mpp``; its corners stay, its pixel centres move."""
+        if shape == self.shape and np.isclose(mpp, self.mpp, rtol=1e-6):
+            return self
+        scale = self.scale * self.shape[0] / shape[0]
+        origin = (
+            self.origin[0] + (scale - self.scale) / 2,
+            self.origin[1] + (scale - self.scale) / 2,
+        )
+        return Placement(shape, mpp, scale, origin, self.unit)
+
     def inside(self, points: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
         """Which of (N, 2) points in canvas pixels lie on the canvas, bool (N,)."""
         inside = (points >= -0.5) & (points < np.array(self.shape) - 0.5)
@@ -106,7 +117,8 @@ def unit_of(layer: Layer) -> str:
 def micrometres(unit: str) -> float:
     """Micrometres in one ``unit``. Raises ValueError where it is no length."""
     try:
-        return float(pint.get_application_registry().Quantity(1.0, unit).to("micrometer").magnitude)
+        registry = pint.get_application_registry()  # type: ignore[no-untyped-call]
+        return float(registry.Quantity(1.0, unit).to("micrometer").magnitude)
     except (pint.errors.DimensionalityError, pint.errors.UndefinedUnitError):
         raise ValueError(f"units: expected a length, got {unit!r}") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from psygnal import Signal
 from napari_cosynth.types import ClassTable
 from napari_cosynth.widget.history import History
 from napari_cosynth.widget.layers import (
-    KEY,
     NOTES,
     class_column,
     class_cycle,
@@ -28,6 +28,7 @@ from napari_cosynth.widget.layers import (
     show_marks,
 )
 from napari_cosynth.widget.placement import Placement, placement_of
+from napari_cosynth.widget.tags import KEY
 
 UNDO, REDO = "Control-Z", "Control-Shift-Z"
 _SETTLED = ("added", "removed", "changed")
@@ -84,7 +85,10 @@ def _make_layout(
     if "note" not in features:
         features["note"] = pd.Categorical([""] * len(features), categories=list(NOTES))
     layer.features = features
-    layer.metadata[KEY] = {**layer.metadata.get(KEY, {}), **layout_metadata(placement, classes)}
+    layer.metadata[KEY] = {
+        **layer.metadata.get(KEY, {}),
+        **layout_metadata(placement, classes, layer.name),
+    }
     set_current_class(layer, classes.names[1])
     layer.face_color_cycle = class_cycle(classes)
     layer.face_color = "class"
@@ -109,7 +113,7 @@ class LayoutEditor:
         layer.events.data.connect(self._on_data)
         layer.events.features.connect(self._on_features)
         for number, name in enumerate(self.classes.names[1:10], start=1):
-            self._bind(str(number), lambda _, name=name: self.pick(name))
+            self._bind(str(number), partial(self._pick_by_key, name))
         self._bind(UNDO, lambda _: self.undo())
         self._bind(REDO, lambda _: self.redo())
 
@@ -153,6 +157,9 @@ class LayoutEditor:
             self.layer.features = features
         self.picked.emit(name)
 
+    def _pick_by_key(self, name: str, _: Points) -> None:
+        self.pick(name)
+
     def undo(self) -> None:
         if self.history.undo():
             self._after_edit()
@@ -176,7 +183,10 @@ class LayoutEditor:
             self._settle()
 
     def _settle(self) -> None:
-        if "class" not in self.layer.features or (class_ids_of(self.layer, self.classes) == 0).any():
+        if (
+            "class" not in self.layer.features
+            or (class_ids_of(self.layer, self.classes) == 0).any()
+        ):
             self.history.restore()
             if current_class(self.layer) not in self.classes.names[1:]:
                 set_current_class(self.layer, self.classes.names[1])

@@ -1,8 +1,8 @@
 """A :class:`Synthesis` -> layers: image, semantic labels, instances and distance, as one group.
 
-Every result layer's ``metadata["cosynth"]`` is the sample's full recipe, with ``role``, ``group``,
-``mpp``, ``classes`` and ``colors``; ``metadata["cosynth_sample"]`` is the sample itself, so that what
-was made stays recoverable whatever is edited.
+Every result layer's ``metadata["cosynth"]`` is its tag (:mod:`.tags`) with the sample's full recipe;
+``metadata["cosynth_sample"]`` is the sample itself, so that what was made stays recoverable whatever
+is edited.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from napari.utils import DirectLabelColormap
 
 from napari_cosynth.geometry.measure import majority_classes
 from napari_cosynth.types import ClassTable, Synthesis
-from napari_cosynth.widget.layers import KEY, SAMPLE_KEY, class_table_json, rgba
+from napari_cosynth.widget.layers import SAMPLE_KEY, rgba
 from napari_cosynth.widget.placement import Placement
+from napari_cosynth.widget.tags import Tag, read_tag
 
 ROLES = ("image", "labels", "instances", "distance")
 SEPARATOR = " · "
@@ -27,7 +28,7 @@ SEPARATOR = " · "
 
 def label_colors(classes: ClassTable) -> DirectLabelColormap:
     """The classes' colours for semantic labels; the background is transparent."""
-    table: dict[int | None, Any] = {i: color for i, color in enumerate(rgba(classes))}
+    table: dict[int | None, Any] = dict(enumerate(rgba(classes)))
     table[0] = table[None] = np.zeros(4)
     return DirectLabelColormap(color_dict=table)
 
@@ -108,16 +109,11 @@ def result_layers(sample: Synthesis, placement: Placement, group: str) -> list[L
 
 
 def _metadata(sample: Synthesis, group: str, role: str) -> dict[str, Any]:
-    return {
-        KEY: {
-            **sample.recipe,
-            "role": role,
-            "group": group,
-            "mpp": sample.record.mpp,
-            **class_table_json(sample.record.classes),
-        },
-        SAMPLE_KEY: sample,
-    }
+    record = sample.record
+    tag = Tag(
+        role, group, record.classes, record.mpp, record.tissue, record.stain, (sample.recipe,)
+    )
+    return {**tag.metadata(), SAMPLE_KEY: sample}
 
 
 def update_layers(layers: dict[str, Layer], sample: Synthesis, group: str) -> None:
@@ -145,9 +141,9 @@ def groups(viewer: ViewerModel) -> dict[str, dict[str, Layer]]:
     """The results in a viewer: group -> role -> layer, oldest first."""
     found: dict[str, dict[str, Layer]] = {}
     for layer in viewer.layers:
-        table = layer.metadata.get(KEY, {})
-        if isinstance(table, dict) and table.get("role") in ROLES and "group" in table:
-            found.setdefault(table["group"], {})[table["role"]] = layer
+        tag = read_tag(layer.metadata)
+        if tag is not None and tag.role in ROLES:
+            found.setdefault(tag.result, {})[tag.role] = layer
     return found
 
 
@@ -158,6 +154,13 @@ def free_name(viewer: ViewerModel, wanted: str) -> str:
         number += 1
         name = f"{wanted} ({number})"
     return name
+
+
+def hide_all(viewer: ViewerModel) -> None:
+    """Hides every result, so that the next one is seen."""
+    for layers in groups(viewer).values():
+        for layer in layers.values():
+            layer.visible = False
 
 
 def show_only(viewer: ViewerModel, group: str) -> None:

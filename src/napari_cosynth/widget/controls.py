@@ -1,0 +1,248 @@
+"""The dock's form: what to sample with, of magicgui widgets."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from magicgui.widgets import (
+    CheckBox,
+    ComboBox,
+    FloatSpinBox,
+    Label,
+    LineEdit,
+    PushButton,
+    SpinBox,
+    Widget,
+)
+from psygnal import Signal
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QSizePolicy,
+    QWidget,
+)
+
+from napari_cosynth import registry
+from napari_cosynth.geometry.prompt import H_AND_E, prompt_for
+from napari_cosynth.types import Layout
+from napari_cosynth.widget.facts import CheckpointFacts, bundled, checkpoints_in, read_facts
+
+BROWSE = "Other folder…"
+NO_TISSUE = "not named"
+STAINS = (H_AND_E, "IHC")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+LARGEST_SEED = 2**31 - 1
+PRESETS: dict[str, tuple[str, int]] = {"Draft": ("fast", 6), "Final": ("fast", 20)}
+"""Name -> sampler and steps."""
+CUSTOM = "Custom"
+
+
+def form(*rows: tuple[str, Sequence[Widget]]) -> QWidget:
+    """Labels in one column, widgets beside them: what a magicgui container does not align.
+
+    The widgets must be kept by the caller; the returned QWidget owns only their Qt side.
+    """
+    native = QWidget()
+    lines = QFormLayout(native)
+    lines.setContentsMargins(0, 0, 0, 0)
+    lines.setSpacing(4)
+    lines.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    for label, widgets in rows:
+        lines.addRow(label, side_by_side(*widgets))
+    return native
+
+
+def side_by_side(*widgets: Widget) -> QWidget:
+    """Widgets in one line; drop-down lists may shrink, so that a dock fits a small screen."""
+    line = QWidget()
+    box = QHBoxLayout(line)
+    box.setContentsMargins(0, 0, 0, 0)
+    box.setSpacing(4)
+    for widget in widgets:
+        if isinstance(widget, (ComboBox, LineEdit)):
+            widget.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            widget.native.setMinimumWidth(60)
+        if isinstance(widget, (SpinBox, FloatSpinBox)):
+            widget.native.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+            widget.native.setMinimumWidth(44)
+        box.addWidget(widget.native, 0 if isinstance(widget, (CheckBox, Label)) else 1)
+    return line
+
+
+class ModelControls:
+    """Checkpoint, tissue, stain, prompt, device."""
+
+    changed_checkpoint = Signal(CheckpointFacts)
+    edited = Signal()
+    """Anything that decides the next request."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        names = bundled() + (checkpoints_in(folder) if folder else [])
+        self.checkpoint = ComboBox(choices=[*names, BROWSE], label="Checkpoint")
+        self.tissue = ComboBox(choices=[NO_TISSUE], label="Tissue")
+        self.stain = ComboBox(choices=list(STAINS), label="Stain")
+        self.prompt = LineEdit(label="Prompt")
+        self.follow = CheckBox(value=True, text="auto")
+        self.device = ComboBox(choices=list(DEVICES), label="Device")
+        self.device_note = Label(value="")
+        self.follow.tooltip = "Build the prompt from the layout's classes; off: keep what you typed"
+        self.device.tooltip = "auto takes cuda, then mps, then cpu"
+        self._word = Label(value="stain")
+        self.native = form(
+            ("Checkpoint", [self.checkpoint]),
+            ("Tissue", [self.tissue, self._word, self.stain]),
+            ("Prompt", [self.prompt, self.follow]),
+            ("Device", [self.device, self.device_note]),
+        )
+        self.facts: CheckpointFacts | None = None
+        self._layout: Layout | None = None
+        self._last = names[0] if names else ""
+        self.checkpoint.changed.connect(self._choose)
+        self.tissue.changed.connect(self._rebuild_prompt)
+        self.stain.changed.connect(self._rebuild_prompt)
+        self.follow.changed.connect(self._rebuild_prompt)
+        self.prompt.native.textEdited.connect(self._typed)
+        self.device.changed.connect(lambda: self.edited.emit())
+        if names:
+            self.use(names[0])
+
+    def use(self, name: str) -> None:
+        """Shows a checkpoint. Raises ValueError where it cannot be read, and changes nothing."""
+        facts = read_facts(name)
+        self.facts, self._last = facts, name
+        if name not in self.checkpoint.choices:
+            self.checkpoint.choices = [
+                *(c for c in self.checkpoint.choices if c != BROWSE),
+                name,
+                BROWSE,
+            ]
+        with self.checkpoint.changed.blocked():
+            self.checkpoint.value = name
+        self.checkpoint.tooltip = f"{name}: {len(facts.classes) - 1} classes at {facts.mpp:g} µm/px"
+        with self.tissue.changed.blocked(), self.stain.changed.blocked():
+            self.tissue.choices = [NO_TISSUE, *facts.tissues]
+            self.stain.choices = [*STAINS, *(s for s in facts.stains if s not in STAINS)]
+            self.stain.value = facts.stains[0] if facts.stains else H_AND_E
+        self._disable_stains(facts.stains)
+        self.changed_checkpoint.emit(facts)
+        self._rebuild_prompt()
+
+    @property
+    def tissue_name(self) -> str:
+        return "" if self.tissue.value == NO_TISSUE else str(self.tissue.value)
+
+    def show_layout(self, layout: Layout | None) -> None:
+        """Builds the prompt from this layout's classes, unless the user typed one."""
+        self._layout = layout
+        self._rebuild_prompt()
+
+    def _rebuild_prompt(self) -> None:
+        if self.follow.value and self._layout is not None:
+            self.prompt.value = prompt_for(self._layout, self.tissue_name, str(self.stain.value))
+            self.prompt.native.setCursorPosition(0)
+        self.prompt.tooltip = self.prompt.value
+        self.edited.emit()
+
+    def _typed(self) -> None:
+        with self.follow.changed.blocked():
+            self.follow.value = False
+        self.edited.emit()
+
+    def _choose(self, name: str) -> None:
+        if name == BROWSE:
+            name = QFileDialog.getExistingDirectory(self.native, "A checkpoint folder")
+        try:
+            if name:
+                self.use(name)
+        finally:
+            with self.checkpoint.changed.blocked():
+                self.checkpoint.value = self._last
+
+    def _disable_stains(self, known: Sequence[str]) -> None:
+        model = self.stain.native.model()
+        for index, stain in enumerate(self.stain.choices):
+            item = model.item(index)
+            able = stain in known
+            item.setEnabled(able)
+            reason = "" if able else f"the checkpoint was trained on {', '.join(known)} only"
+            item.setData(reason, Qt.ItemDataRole.ToolTipRole)
+
+
+class SamplingControls:
+    """Preset, sampler, steps, guidance, seed, count, preview."""
+
+    edited = Signal()
+
+    def __init__(self, steps: int = 20) -> None:
+        self.preset = ComboBox(choices=[*PRESETS, CUSTOM], value="Final", label="Quality")
+        self.sampler = ComboBox(
+            choices=sorted(registry.names("sampler"), key=lambda n: n != "fast"), label="Sampler"
+        )
+        self.steps = SpinBox(value=20, min=1, max=1000, label="Steps")
+        self.guidance = FloatSpinBox(value=1.0, min=0.0, max=20.0, step=0.5, label="Guidance")
+        self.seed = SpinBox(value=0, min=0, max=LARGEST_SEED, label="Seed")
+        self.random = CheckBox(value=False, text="random")
+        self.reuse = PushButton(text="reuse")
+        self.count = SpinBox(value=1, min=1, max=100, label="Samples")
+        self.preview = SpinBox(value=4, min=0, max=100, label="Preview")
+        self.live = CheckBox(value=False, text="on")
+        self.live.tooltip = (
+            "Sample again after every edit: a draft at once, the full number of steps when you rest"
+        )
+        self.guidance.tooltip = (
+            "How strongly the text is followed: 1 as trained; any other value doubles the time"
+        )
+        self.random.tooltip = "Draw a new seed for every run; off: this seed again"
+        self.reuse.tooltip = "Put the last run's seed back and keep it"
+        self.count.tooltip = "How many samples, with consecutive seeds"
+        self.preview.tooltip = "Show the picture every so many steps; 0 never"
+        self.reuse.enabled = False
+        self._last_seed: int | None = None
+        self._words = [Label(value=text) for text in ("steps", "guidance", "preview every")]
+        self.native = form(
+            ("Quality", [self.preset]),
+            ("Sampler", [self.sampler, self._words[0], self.steps]),
+            ("Seed", [self.seed, self.random, self.reuse]),
+            ("Samples", [self.count, self._words[1], self.guidance]),
+            ("Live", [self.live, self._words[2], self.preview]),
+        )
+        self.preset.changed.connect(self._use_preset)
+        self.sampler.changed.connect(self._name_preset)
+        self.steps.changed.connect(self._name_preset)
+        self.reuse.changed.connect(self._reuse)
+        for widget in (self.guidance, self.seed, self.count):
+            widget.changed.connect(lambda: self.edited.emit())
+        self.steps.value = steps
+
+    def draw_seeds(self) -> tuple[int, ...]:
+        """The next run's seeds; a random one is shown, so that it can be used again."""
+        if self.random.value:
+            self.seed.value = random.randint(0, LARGEST_SEED - int(self.count.value))
+        first = int(self.seed.value)
+        self._last_seed = first
+        self.reuse.enabled = True
+        return tuple(range(first, first + int(self.count.value)))
+
+    def _reuse(self) -> None:
+        if self._last_seed is not None:
+            self.random.value = False
+            self.seed.value = self._last_seed
+
+    def _use_preset(self, name: str) -> None:
+        if name in PRESETS:
+            sampler, steps = PRESETS[name]
+            with self.sampler.changed.blocked(), self.steps.changed.blocked():
+                self.sampler.value, self.steps.value = sampler, steps
+        self.edited.emit()
+
+    def _name_preset(self) -> None:
+        now = (str(self.sampler.value), int(self.steps.value))
+        name = next((n for n, preset in PRESETS.items() if preset == now), CUSTOM)
+        with self.preset.changed.blocked():
+            self.preset.value = name
+        self.edited.emit()

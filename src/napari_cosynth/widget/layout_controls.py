@@ -1,0 +1,232 @@
+"""The dock's layout group: which Points layer, a new one, its classes, undo and redo."""
+
+from __future__ import annotations
+
+from magicgui.widgets import ComboBox, Label, PushButton, SpinBox
+from napari.components import ViewerModel
+from napari.layers import Layer, Points
+from napari.utils.notifications import show_info
+from psygnal import Signal
+from qtpy.QtWidgets import QInputDialog, QVBoxLayout, QWidget
+
+from napari_cosynth.types import ClassTable, Layout
+from napari_cosynth.widget.controls import form, side_by_side
+from napari_cosynth.widget.facts import CheckpointFacts
+from napari_cosynth.widget.layers import is_layout, layout_from, layout_layer, placement_from
+from napari_cosynth.widget.legend import Legend
+from napari_cosynth.widget.placement import Placement, free_placement
+from napari_cosynth.widget.points import LayoutEditor, adopt
+
+NONE = "none yet"
+
+
+def ask_class(names: list[str]) -> str | None:
+    """Which class the points of a layer without a ``class`` column are; None if the user cancels."""
+    name, accepted = QInputDialog.getItem(
+        None, "CoSynth", "This layer's points have no class. They are all:", names, 0, False
+    )
+    return name if accepted else None
+
+
+class LayoutControls(QWidget):
+    """Holds the one :class:`LayoutEditor` that the dock works with."""
+
+    edited = Signal()
+    """The chosen layout, its points or their classes changed."""
+    switched = Signal()
+    """Another layer is the layout now, or none."""
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.editor: LayoutEditor | None = None
+        self.facts: CheckpointFacts | None = None
+        self.layer = ComboBox(choices=[NONE], label="Points layer")
+        self.height_px = SpinBox(value=256, min=1, max=4096)
+        self.width_px = SpinBox(value=256, min=1, max=4096)
+        self.new = PushButton(text="New layout")
+        self.from_region = PushButton(text="From region")
+        self.from_labels = PushButton(text="From labels")
+        self.undo = PushButton(text="Undo")
+        self.redo = PushButton(text="Redo")
+        self.summary = Label(value="<b>Layout</b>")
+        self.legend = Legend()
+        self.layer.tooltip = "The layout: any Points layer; choosing one makes it a layout"
+        self.new.tooltip = "An empty layout of this many rows and columns of pixels"
+        self.from_region.tooltip = (
+            "A layout over the rectangle of a Shapes layer, at the model's µm/px"
+        )
+        self.from_labels.tooltip = "Points at the centroids of a Labels layer's objects"
+        self.undo.tooltip, self.redo.tooltip = "Ctrl+Z", "Ctrl+Shift+Z"
+        self._times = Label(value="×")
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(4)
+        box.addWidget(self.summary.native)
+        box.addWidget(
+            form(
+                ("Points", [self.layer]),
+                ("Canvas", [self.height_px, self._times, self.width_px, self.new]),
+                ("New", [self.from_region, self.from_labels]),
+            )
+        )
+        box.addWidget(self.legend)
+        box.addWidget(side_by_side(self.undo, self.redo))
+
+        self.layer.changed.connect(self._choose)
+        self.new.changed.connect(self.new_layout)
+        self.legend.picked.connect(self._pick)
+        self.undo.changed.connect(self._undo)
+        self.redo.changed.connect(self._redo)
+        viewer.layers.events.inserted.connect(self._list_layers)
+        viewer.layers.events.removed.connect(self._on_removed)
+        viewer.layers.selection.events.active.connect(self._on_active)
+        self._list_layers()
+        self._show()
+
+    def close_editor(self) -> None:
+        """Lets go of the viewer and the layer; the dock is going."""
+        events = self.viewer.layers.events
+        events.inserted.disconnect(self._list_layers)
+        events.removed.disconnect(self._on_removed)
+        self.viewer.layers.selection.events.active.disconnect(self._on_active)
+        self._detach()
+
+    @property
+    def points(self) -> Points | None:
+        return self.editor.layer if self.editor else None
+
+    def use_facts(self, facts: CheckpointFacts) -> None:
+        """The classes and µm/px of new layouts; an existing layout keeps its own."""
+        self.facts = facts
+        self._show()
+
+    def layout_now(self) -> Layout:
+        """The layout as it stands. Raises ValueError where there is none or it does not fit."""
+        if self.editor is None:
+            raise ValueError("no layout: press New layout, or choose a Points layer")
+        return layout_from(self.editor.layer)
+
+    def new_layout(self) -> Points:
+        """An empty layout of the chosen size at the model's µm/px."""
+        shape = (int(self.height_px.value), int(self.width_px.value))
+        facts = self._require_facts()
+        return self.add_layout(free_placement(shape, facts.mpp, self.viewer.layers))
+
+    def add_layout(self, placement: Placement, layout: Layout | None = None) -> Points:
+        """Adds a layout layer at a placement, ready for points, and works with it."""
+        facts = self._require_facts()
+        if layout is None:
+            layout = Layout([], [], placement.shape, placement.mpp, facts.classes)  # type: ignore[arg-type]
+        layer = layout_layer(layout, placement)
+        layer.mode = "add"
+        self.viewer.add_layer(layer)
+        self.use_layer(layer)
+        self.viewer.reset_view()
+        return layer
+
+    def use_layer(self, layer: Points) -> None:
+        """Works with this Points layer; makes it a layout if it is none. Raises ValueError."""
+        if self.editor is not None and layer is self.editor.layer:
+            return
+        if not is_layout(layer):
+            facts = self._require_facts()
+            shape = (int(self.height_px.value), int(self.width_px.value))
+            if not adopt(layer, facts.classes, facts.mpp, shape, ask_class):
+                self._list_layers()
+                return
+            show_info(
+                f"{layer.name} is a layout now, on a canvas of {shape[0]} x {shape[1]} pixels"
+            )
+        self._detach()
+        self.editor = LayoutEditor(layer)
+        self.editor.edited.connect(self._on_edited)
+        self.editor.picked.connect(self.legend.show_current)
+        layer.events.name.connect(self._list_layers)
+        placement = placement_from(layer)
+        self.height_px.value, self.width_px.value = placement.shape
+        self._list_layers()
+        self._show()
+        self.switched.emit()
+        self.edited.emit()
+
+    def _require_facts(self) -> CheckpointFacts:
+        if self.facts is None:
+            raise ValueError("no checkpoint: choose one first")
+        return self.facts
+
+    def _detach(self) -> None:
+        if self.editor is not None:
+            self.editor.layer.events.name.disconnect(self._list_layers)
+            self.editor.close()
+            self.editor = None
+
+    def _candidates(self) -> list[Points]:
+        return [layer for layer in self.viewer.layers if isinstance(layer, Points)]
+
+    def _list_layers(self, _: object = None) -> None:
+        with self.layer.changed.blocked():
+            self.layer.choices = [NONE, *(layer.name for layer in self._candidates())]
+            self.layer.value = self.editor.layer.name if self.editor else NONE
+
+    def _choose(self, name: str) -> None:
+        chosen = next((layer for layer in self._candidates() if layer.name == name), None)
+        try:
+            if chosen is not None:
+                self.use_layer(chosen)
+        finally:
+            self._list_layers()
+
+    def _on_active(self, event: object) -> None:
+        # Selecting a layout in napari's own list is choosing it; other Points layers are not ours.
+        active: Layer | None = self.viewer.layers.selection.active
+        if is_layout(active):
+            self.use_layer(active)
+
+    def _on_removed(self, event: object) -> None:
+        if self.editor is not None and self.editor.layer not in self.viewer.layers:
+            self._detach()
+            self._show()
+            self.switched.emit()
+        self._list_layers()
+
+    def _on_edited(self) -> None:
+        self._show_counts()
+        self.edited.emit()
+
+    def _pick(self, name: str) -> None:
+        if self.editor is not None:
+            self.editor.pick(name)
+
+    def _undo(self) -> None:
+        if self.editor is not None:
+            self.editor.undo()
+
+    def _redo(self) -> None:
+        if self.editor is not None:
+            self.editor.redo()
+
+    def _show(self) -> None:
+        classes: ClassTable | None = (
+            self.editor.classes if self.editor else self.facts.classes if self.facts else None
+        )
+        if classes is not None:
+            self.legend.show_classes(classes)
+        self.legend.setEnabled(self.editor is not None)
+        if self.editor is not None:
+            self.legend.show_current(self.editor.current)
+        self._show_counts()
+
+    def _show_counts(self) -> None:
+        editor = self.editor
+        self.undo.enabled = editor is not None and editor.history.can_undo
+        self.redo.enabled = editor is not None and editor.history.can_redo
+        if editor is None:
+            self.summary.value = "<b>Layout</b>"
+            return
+        self.legend.show_counts(editor.counts().tolist())
+        count = len(editor.layer.data)
+        text = "1 point" if count == 1 else f"{count:,} points"
+        if editor.outside:
+            text += f", {editor.outside:,} outside the canvas"
+        self.summary.value = f"<b>Layout</b> · {text}"

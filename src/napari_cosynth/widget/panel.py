@@ -1,0 +1,312 @@
+"""The dock ``Plugins > CoSynth``: form -> :class:`Request` -> worker -> layers."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from magicgui.widgets import ComboBox, Label, ProgressBar, PushButton
+from napari.components import ViewerModel
+from napari.utils.notifications import (
+    ErrorNotification,
+    notification_manager,
+    show_info,
+    show_warning,
+)
+from psygnal import Signal
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_cosynth.types import Layout, Progress, Request, Synthesis
+from napari_cosynth.widget import results
+from napari_cosynth.widget.controls import ModelControls, SamplingControls, side_by_side
+from napari_cosynth.widget.layers import layout_from, placement_from, set_notes
+from napari_cosynth.widget.layout_controls import LayoutControls
+from napari_cosynth.widget.placement import Placement
+from napari_cosynth.widget.preview import Preview, insert_below_points
+from napari_cosynth.widget.worker import Runner, synthesis_events
+
+
+class CoSynthPanel(QWidget):
+    """Everything from a layout to its samples. npe2 passes the viewer."""
+
+    sampled = Signal(Synthesis)
+    """A sample was made and is shown."""
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__()
+        self.viewer = napari_viewer
+        self.runner = Runner()
+        self.model = ModelControls()
+        self.sampling = SamplingControls()
+        self.layout_controls = LayoutControls(napari_viewer)
+        self.synthesise = PushButton(text="Synthesise")
+        self.cancel = PushButton(text="Cancel")
+        self.progress = ProgressBar(value=0, min=0, max=1)
+        self.status = Label(value="")
+        self.result = ComboBox(choices=[], nullable=True, label="Result")
+        self.discard = PushButton(text="Discard")
+        self.keep_only = PushButton(text="Keep only")
+        self._run: _Run | None = None
+        self._lay_out()
+        self._connect()
+        if self.model.facts is not None:
+            self.layout_controls.use_facts(self.model.facts)
+        self._show_results()
+        self._show_busy()
+
+    def _lay_out(self) -> None:
+        self.cancel.tooltip = "Stops before the next step"
+        self.discard.tooltip = "Remove this result's layers"
+        self.keep_only.tooltip = "Remove the layers of all other results"
+        self.progress.native.setMaximumHeight(14)
+        self.status.native.setWordWrap(True)
+        # Two lines at all times, so that the buttons stay where they are.
+        self.status.native.setFixedHeight(2 * self.status.native.fontMetrics().height() + 4)
+        self.status.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.status.native.setAlignment(Qt.AlignmentFlag.AlignTop)
+        form = QWidget()
+        column = QVBoxLayout(form)
+        column.setContentsMargins(2, 2, 2, 2)
+        column.setSpacing(6)
+        self._headings = [Label(value=f"<b>{text}</b>") for text in ("Model", "Sampling")]
+        column.addWidget(self._headings[0].native)
+        column.addWidget(self.model.native)
+        column.addWidget(self.layout_controls)
+        column.addWidget(self._headings[1].native)
+        column.addWidget(self.sampling.native)
+        column.addStretch(1)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(4, 4, 4, 4)
+        outer.setSpacing(4)
+        outer.addWidget(_Column(form), 1)
+        outer.addWidget(side_by_side(self.synthesise, self.cancel))
+        outer.addWidget(self.progress.native)
+        outer.addWidget(self.status.native)
+        outer.addWidget(side_by_side(self.result, self.discard, self.keep_only))
+
+    def _connect(self) -> None:
+        self.model.changed_checkpoint.connect(self.layout_controls.use_facts)
+        self.layout_controls.edited.connect(self._on_edited)
+        self.layout_controls.switched.connect(self._on_switched)
+        self.synthesise.changed.connect(self.start)
+        self.cancel.changed.connect(self.runner.cancel)
+        self.result.changed.connect(self._choose_result)
+        self.discard.changed.connect(self._discard)
+        self.keep_only.changed.connect(self._keep_only)
+        self.viewer.layers.events.removed.connect(self._show_results)
+        self.runner.progressed.connect(self._on_progress)
+        self.runner.sampled.connect(self._on_sample)
+        self.runner.failed.connect(self.report)
+        self.runner.ended.connect(self._on_end)
+        # Qt may destroy the dock with its window; by then only Python's side can still be reached.
+        self.destroyed.connect(
+            partial(_let_go, self.runner, self.layout_controls, self.viewer, self)
+        )
+
+    # -- a run
+
+    def request(self) -> Request:
+        """What the form says now. Raises ValueError where it does not make a request."""
+        if self.model.facts is None:
+            raise ValueError("no checkpoint: choose one first")
+        return Request(
+            layout=self.layout_controls.layout_now(),
+            prompt=str(self.model.prompt.value),
+            checkpoint=self.model.facts.name,
+            sampler=str(self.sampling.sampler.value),
+            steps=int(self.sampling.steps.value),
+            guidance=float(self.sampling.guidance.value),
+            seeds=self.sampling.draw_seeds(),
+            tissue=self.model.tissue_name,
+            stain=str(self.model.stain.value),
+            device=str(self.model.device.value),
+            preview_every=int(self.sampling.preview.value),
+        )
+
+    def start(self) -> None:
+        """Synthesises; while a run goes on, a second click does nothing."""
+        if self.runner.busy:
+            return
+        try:
+            request = self.request()
+        except ValueError as error:
+            show_warning(str(error))
+            return
+        points = self.layout_controls.points
+        assert points is not None  # the request has a layout
+        placement = placement_from(points)
+        preview = Preview(self.viewer, placement, request.layout.classes)
+        self._run = _Run(request, placement, points.name, preview)
+        total = request.steps * len(request.seeds)
+        self.progress.min, self.progress.max, self.progress.value = 0, total, 0
+        self.status.value = "starting…"
+        self.runner.start(partial(synthesis_events, request))
+        self._show_busy()
+
+    def _on_progress(self, progress: Progress) -> None:
+        run = self._run
+        if run is None:
+            return
+        self.progress.value = progress.index * progress.steps + progress.step
+        sample = f"sample {progress.index + 1} of {progress.count}, " if progress.count > 1 else ""
+        self.status.value = f"{sample}step {progress.step} of {progress.steps}"
+        run.preview.show(progress)
+
+    def _on_sample(self, sample: Synthesis) -> None:
+        run = self._run
+        if run is None:
+            return
+        run.preview.close()
+        group = results.free_name(self.viewer, f"{run.name}{results.SEPARATOR}seed {sample.seed}")
+        results.hide_all(self.viewer)
+        placement = run.placement_for(sample)
+        insert_below_points(self.viewer, results.result_layers(sample, placement, group))
+        run.made += 1
+        self._show_results()
+        with self.result.changed.blocked():
+            self.result.value = group
+        self._mark(sample)
+        self._tell_time(sample)
+        self.sampled.emit(sample)
+
+    def _mark(self, sample: Synthesis) -> None:
+        """Marks the layout's points, if they still are the ones that were sampled."""
+        try:
+            now = self.layout_controls.layout_now()
+        except ValueError:
+            return
+        if same_layout(now, sample.request.layout):
+            points = self.layout_controls.points
+            assert points is not None
+            set_notes(points, sample.report)
+        else:
+            show_info("The layout changed during the run; the result is of the layout as it was.")
+
+    def _tell_time(self, sample: Synthesis) -> None:
+        device, precision = sample.provenance["device"], sample.provenance["precision"]
+        self.model.device_note.value = f"→ {device}, {precision}"
+        report = sample.report
+        found = [
+            f"{len(ids)} {name}"
+            for name, ids in (
+                ("missed", report.missed),
+                ("merged", report.merged),
+                ("flagged", report.flagged),
+                ("spurious", report.spurious),
+            )
+            if ids
+        ]
+        self.status.value = f"{sample.seconds:.1f} s a sample; " + (
+            ", ".join(found) or "every point has its nucleus"
+        )
+
+    def _on_end(self, outcome: str) -> None:
+        run, self._run = self._run, None
+        if run is not None:
+            run.preview.close()
+        if outcome != "finished":
+            self.progress.value = 0
+            self.status.value = outcome
+        self._show_busy()
+
+    def report(self, error: Exception) -> None:
+        """An error as a notification: one line, its traceback behind a button."""
+        notification_manager.dispatch(ErrorNotification(error))
+
+    # -- what follows from events
+
+    def _on_edited(self) -> None:
+        points = self.layout_controls.points
+        layout: Layout | None = None
+        if points is not None:
+            try:
+                layout = layout_from(points)
+            except ValueError:
+                return  # shown on the points themselves; Synthesise says why it refuses
+        self.model.show_layout(layout)
+
+    def _on_switched(self) -> None:
+        removed = self.layout_controls.points is None
+        if removed and self.runner.busy and not self.runner.cancelled:
+            self.runner.cancel()
+            show_warning("The layout was removed: its synthesis is cancelled.")
+        self._show_busy()
+
+    def _show_busy(self) -> None:
+        busy = self.runner.busy
+        self.synthesise.enabled = not busy and self.layout_controls.points is not None
+        self.cancel.enabled = busy
+
+    def _show_results(self, _: object = None) -> None:
+        names = list(results.groups(self.viewer))
+        with self.result.changed.blocked():
+            before = self.result.value
+            self.result.choices = names
+            self.result.value = before if before in names else (names[-1] if names else None)
+        self.discard.enabled = bool(names)
+        self.keep_only.enabled = len(names) > 1
+
+    def _choose_result(self, group: str | None) -> None:
+        if group:
+            results.show_only(self.viewer, group)
+
+    def _discard(self) -> None:
+        if self.result.value:
+            results.discard(self.viewer, str(self.result.value))
+            self._choose_result(self.result.value)
+
+    def _keep_only(self) -> None:
+        for name in results.groups(self.viewer):
+            if name != self.result.value:
+                results.discard(self.viewer, name)
+
+
+class _Run:
+    """What a running synthesis needs to show what it makes."""
+
+    def __init__(self, request: Request, placement: Placement, name: str, preview: Preview) -> None:
+        self.request = request
+        self.placement = placement
+        self.name = name
+        self.preview = preview
+        self.made = 0
+
+    def placement_for(self, sample: Synthesis) -> Placement:
+        """The result's own grid: the layout's canvas at the checkpoint's µm/px."""
+        return self.placement.at_mpp(sample.record.mpp, sample.record.labels.shape)
+
+
+def same_layout(first: Layout, second: Layout) -> bool:
+    """The same points in the same order on the same canvas."""
+    return (
+        first.shape == second.shape
+        and first.classes == second.classes
+        and len(first) == len(second)
+        and bool((first.centroids == second.centroids).all())
+        and bool((first.class_ids == second.class_ids).all())
+    )
+
+
+class _Column(QScrollArea):
+    """A form that scrolls up and down, never sideways, and asks for its form's width."""
+
+    def __init__(self, form: QWidget) -> None:
+        super().__init__()
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidget(form)
+
+    def minimumSizeHint(self) -> QSize:
+        width = (
+            self.widget().minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width()
+        )
+        return QSize(width, 120)
+
+
+def _let_go(
+    runner: Runner, controls: LayoutControls, viewer: ViewerModel, panel: CoSynthPanel, _: object
+) -> None:
+    runner.close()
+    controls.close_editor()
+    viewer.layers.events.removed.disconnect(panel._show_results)

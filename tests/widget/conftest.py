@@ -1,0 +1,30 @@
+"""A real viewer with the dock in it, on a tiny checkpoint: fast, and no different from any other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from napari_cosynth.types import Layout
+from napari_cosynth.widget.panel import CoSynthPanel
+from napari_cosynth.widget.placement import free_placement
+
+
+@pytest.fixture
+def panel(make_napari_viewer: Callable[..., Any], tiny_checkpoint: Path) -> CoSynthPanel:
+    """The dock in a viewer: two steps, a canvas of 64 x 64."""
+    viewer = make_napari_viewer()
+    dock = CoSynthPanel(viewer)
+    viewer.window.add_dock_widget(dock, name="CoSynth")
+    dock.model.use(str(tiny_checkpoint))
+    dock.sampling.steps.value = 2
+    dock.layout_controls.height_px.value = dock.layout_controls.width_px.value = 64
+    return dock
+
+
+@pytest.fixture
+def points(panel: CoSynthPanel, layout: Layout) -> Any:
+    """A layout of four points, chosen in the dock."""
+    return panel.layout_controls.add_layout(free_placement(layout.shape, layout.mpp, []), layout)
