@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from napari_cosynth import registry
 
+ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "napari", "qtpy", "magicgui", "transformers", "lightning", "skimage", "pandas")
 
 
@@ -56,3 +58,26 @@ def test_every_registered_name_resolves_to_its_protocol(kind, name):
 def test_an_unknown_name_lists_the_known():
     with pytest.raises(ValueError, match=r"sampler: expected one of ancestral, fast, got 'x'"):
         registry.resolve("sampler", "x")
+
+
+def test_the_import_contracts_hold():
+    """Who may import whom (ARCHITECTURE.md), by import-linter."""
+    linter = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run(
+        [linter, "--no-cache"], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_manifest_is_valid():
+    done = subprocess.run(
+        [sys.executable, "-m", "npe2", "validate", "napari_cosynth"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_link_at_the_top_is_the_packaged_manifest():
+    assert (ROOT / "napari.yaml").resolve() == ROOT / "src" / "napari_cosynth" / "napari.yaml"

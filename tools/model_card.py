@@ -1,0 +1,150 @@
+"""Bundles a trained checkpoint with its model card: figures and pictures of held-out layouts.
+
+    python tools/model_card.py runs/default/model --data DATA --log runs/default --out CHECKPOINT
+
+Samples every kind of figure with benchmarks/realism.py, so what the card says is what was measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from skimage.io import imread, imsave
+
+from napari_cosynth.model.checkpoint import CARD, load, save
+
+ROOT = Path(__file__).parents[1]
+FIGURES = ROOT / "benchmarks" / "realism.py"
+
+CARD_TEXT = """\
+# {name}: joint diffusion of H&E nuclei images, labels and distance maps
+
+From class-tagged nucleus centroids and a prompt to a {mpp:g} µm/px H&E image, its semantic labels and
+its distance map. {parameters:.1f} million weights, stored as float16.
+
+- **Classes**: {classes}. MoNuSeg and TNBC name no classes: their nuclei are *unspecified*.
+- **Tissues in the prompt**: {tissues}. Stain: {stains}.
+- **Trained on** CoNSeP (23 tiles of 1000x1000), MoNuSeg (27) and TNBC (50 of 512x512) at {mpp:g} µm/px,
+  for {steps} steps in {hours} hours on {machine}, by the recipe `{recipe}` (`cosynth train {recipe}`).
+  Held out by whole tile: CoNSeP train_6, 12, 18, 24; MoNuSeg TCGA-AR-A1AS, TCGA-B0-5711, TCGA-RD-A8N9.
+- **Licence**: {licence}; research and non-commercial use only, as its training data demand. Not a
+  medical device.
+
+## Losses of the averaged weights on held-out tiles
+
+| steps | image, v-MSE | distance, v-MSE | labels, cross-entropy |
+| --- | --- | --- | --- |
+{losses}
+
+## Held-out layouts
+
+Left to right: real patch, its nuclei outlined, synthetic patch for the same points, its nuclei outlined.
+
+![real and synthetic patches]({picture})
+
+`{command}` gives, over {patches} patches of 256x256 of held-out CoNSeP tiles:
+
+{table}
+
+## Limits
+
+{limits}
+"""
+
+
+def loss_table(log: Path) -> str:
+    """Every validation of a run, its versions in the order they were started."""
+    rows: dict[int, str] = {}
+    versions = sorted(log.glob("log/version_*/metrics.csv"), key=lambda p: int(p.parent.name[8:]))
+    for path in versions:
+        with path.open() as handle:
+            for row in csv.DictReader(handle):
+                if row.get("val_image"):
+                    values = [float(row[f"val_{k}"]) for k in ("image", "distance", "labels")]
+                    step = int(row["step"]) + 1
+                    rows[step] = f"| {step:,} | " + " | ".join(f"{v:.3f}" for v in values) + " |"
+    return "\n".join(rows[step] for step in sorted(rows))
+
+
+def figure_table(figures: dict[str, dict[str, Any]]) -> str:
+    columns = list(figures)
+    keys = list(dict.fromkeys(k for values in figures.values() for k in values))
+
+    def cell(value: Any) -> str:
+        if value is None:
+            return "–"
+        if isinstance(value, (list, tuple)):
+            return " ".join(cell(v) for v in value)
+        return f"{value:.4g}"
+
+    lines = ["| | " + " | ".join(columns) + " |", "| --- " * (len(columns) + 1) + "|"]
+    for key in keys:
+        cells = [cell(figures[column].get(key)) for column in columns]
+        lines.append(f"| {key} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--data", type=Path, default=os.environ.get("COSYNTH_DATA"))
+    parser.add_argument("--log", type=Path, required=True, help="the run's folder")
+    parser.add_argument("--out", type=Path, required=True, help="checkpoint folder to write")
+    parser.add_argument("--machine", default="two CPU cores")
+    parser.add_argument("--limits", type=Path, required=True, help="Markdown: what it cannot do")
+    parser.add_argument("--steps", nargs="+", default=["6", "10", "20"])
+    parser.add_argument("--patches", default="14")
+    options = parser.parse_args()
+    picture = options.log / "held-out.png"
+    command = ["--steps", *options.steps, "--patches", options.patches]
+    done = subprocess.run(
+        [
+            *(sys.executable, FIGURES, "--data", options.data, "--checkpoint", options.checkpoint),
+            *(*command, "--picture", picture),
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    (options.log / "figures.json").write_text(done.stdout)
+    checkpoint = load(options.checkpoint)
+    config = checkpoint.config
+    name = options.out.name
+    card = CARD_TEXT.format(
+        name=name,
+        mpp=config.mpp,
+        parameters=sum(p.numel() for p in checkpoint.model.parameters()) / 1e6,
+        classes=", ".join(config.class_names[1:]),
+        tissues=", ".join(config.tissues),
+        stains=", ".join(config.stains),
+        steps=f"{config.training['steps']:,}",
+        hours=config.training["hours"],
+        recipe=config.training["recipe"],
+        machine=options.machine,
+        licence=config.licence,
+        losses=loss_table(options.log),
+        picture="held-out.jpg",
+        command="python benchmarks/realism.py --data DATA " + " ".join(command),
+        patches=options.patches,
+        table=figure_table(json.loads(done.stdout)),
+        limits=options.limits.read_text(encoding="utf-8").strip(),
+    )
+    save(checkpoint.model, config, options.out, card)
+    rows = imread(picture)
+    shown = np.concatenate([rows[i * 256 : (i + 1) * 256] for i in range(5)])
+    imsave(options.out / "held-out.jpg", shown, quality=88, check_contrast=False)
+    print(options.out / CARD)
+
+
+if __name__ == "__main__":
+    main()
