@@ -28,13 +28,20 @@ MAJORITY = "ask"
 
 
 class RefinePanel(Container):
-    """Buttons that make an edited result's layers agree again, restore it, and save it."""
+    """Buttons that make an edited result's layers agree again, restore it, and save it.
 
-    def __init__(self, viewer: ViewerModel) -> None:
+    With a ``result`` box of the dock's own, the dock fills it and calls :meth:`refresh`; without one
+    the panel brings its own.
+    """
+
+    def __init__(self, viewer: ViewerModel, result: ComboBox | None = None) -> None:
         self.viewer = viewer
-        self.result = ComboBox(choices=[], nullable=True, label="Result")
-        self.points = ComboBox(choices=[], nullable=True, label="Points")
-        self.new_class = ComboBox(choices=[MAJORITY], label="New nuclei")
+        self._shared = result is not None
+        self._known: list[str] = []
+        # Functions, because napari resets the choices of a dock's widgets whenever layers change.
+        self.result = result or ComboBox(choices=self._results, nullable=True, label="Result")
+        self.points = ComboBox(choices=self._layouts, nullable=True, label="Points")
+        self.new_class = ComboBox(choices=self._classes, label="New nuclei")
         self.separate = PushButton(text="Re-separate")
         self.update_rest = PushButton(text="Update from instances")
         self.restore = PushButton(text="Restore raw")
@@ -51,7 +58,9 @@ class RefinePanel(Container):
         for container in (buttons, others):
             container.margins = (0, 0, 0, 0)
             container.labels = False
-        choices = [self.result, self.points, self.new_class]
+        choices = [self.points, self.new_class]
+        if not self._shared:
+            choices.insert(0, self.result)
         super().__init__(widgets=[*choices, buttons, others, self.status])
         self.margins = (0, 0, 0, 0)
         self.status.native.setWordWrap(True)
@@ -74,30 +83,34 @@ class RefinePanel(Container):
 
     # -- what there is to choose from
 
+    def _results(self, _: object = None) -> list[str]:
+        return list(groups(self.viewer))
+
+    def _layouts(self, _: object = None) -> list[str]:
+        return [layer.name for layer in self.viewer.layers if _is_layout(layer)]
+
+    def _classes(self, _: object = None) -> list[str]:
+        labels = groups(self.viewer).get(str(self.result.value), {}).get("labels")
+        tag = read_tag(labels.metadata) if labels is not None else None
+        return [MAJORITY, *(tag.classes.names[1:] if tag else ())]
+
     def refresh(self, _: object = None) -> None:
-        """Offers the viewer's results; a new one is chosen."""
-        names = list(groups(self.viewer))
-        before = self.result.value
-        new = [name for name in names if name not in self.result.choices]
-        with self.result.changed.blocked():
-            self.result.choices = names
-            if names:
-                self.result.value = new[-1] if new else before if before in names else names[-1]
+        """Offers the viewer's results, a new one chosen, and its layouts."""
+        if not self._shared:
+            names = self._results()
+            with self.result.changed.blocked():
+                self.result.reset_choices()
+                if new := [name for name in names if name not in self._known]:
+                    self.result.value = new[-1]
+            self._known = names
         self._show_choices()
 
     def _show_choices(self, _: object = None) -> None:
-        name = self.result.value
-        found = groups(self.viewer).get(name or "", {})
-        layouts = [layer for layer in self.viewer.layers if _is_layout(layer)]
-        own = [layer.name for layer in layouts if _result_of(layer) == name]
-        before = self.points.value
-        self.points.choices = [layer.name for layer in layouts]
-        if own:
-            self.points.value = own[0]
-        elif before in self.points.choices:
-            self.points.value = before
-        tag = read_tag(found["labels"].metadata) if "labels" in found else None
-        self.new_class.choices = [MAJORITY, *(tag.classes.names[1:] if tag else ())]
+        self.points.reset_choices()
+        self.new_class.reset_choices()
+        if (own := self._own_layout()) is not None:
+            self.points.value = own.name
+        found = groups(self.viewer).get(str(self.result.value), {})
         complete = {"image", "labels", "instances"} <= found.keys()
         for button in (self.separate, self.update_rest, self.restore, self.save):
             button.enabled = complete

@@ -1,0 +1,159 @@
+"""The Refine buttons in a real viewer, from a painted nucleus to a saved stack."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from napari.layers import Layer
+from napari.utils.notifications import notification_manager
+
+from napari_cosynth.data.base import make_record
+from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.types import ClassTable
+from napari_cosynth.widget.readers import record_layers
+from napari_cosynth.widget.refine import RefinePanel
+
+CLASSES = ClassTable.of("inflammatory", "spindle-shaped")
+
+
+def a_record():
+    instances = np.zeros((32, 32), np.int32)
+    instances[4:10, 4:10] = 1
+    instances[4:10, 10:16] = 2
+    instances[20:26, 20:28] = 3
+    labels = np.array([0, 1, 1, 2], np.uint8)[instances]
+    image = np.full((32, 32, 3), 200, np.uint8)
+    return make_record(image, instances, labels, CLASSES, 0.5, "colon", "tile")
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    return make_napari_viewer()
+
+
+def opened(viewer, count=1, group="g"):
+    """A refine panel over one result, as the stack reader shows it."""
+    panel = RefinePanel(viewer)
+    viewer.window.add_dock_widget(panel, name="Refine")
+    records = tuple(
+        dataclasses.replace(a_record(), image=np.full((32, 32, 3), i, np.uint8))
+        for i in range(count)
+    )
+    for layer in record_layers(records, [{"seed": i} for i in range(count)], group):
+        viewer.add_layer(Layer.create(*layer))
+    return panel
+
+
+def layer(viewer, role, group="g"):
+    return viewer.layers[f"{group} · {role}"]
+
+
+def warnings():
+    return [n.message for n in notification_manager.records if str(n.severity) == "warning"]
+
+
+@pytest.fixture(autouse=True)
+def no_old_notifications():
+    notification_manager.records.clear()
+
+
+def test_buttons_wait_for_a_result(viewer):
+    panel = RefinePanel(viewer)
+    assert not panel.separate.enabled
+    panel.close()
+    panel = opened(viewer)
+    assert panel.separate.enabled
+    assert panel.result.value == "g"
+    assert panel.points.value == "g · layout"
+    assert list(panel.new_class.choices)[1:] == ["inflammatory", "spindle-shaped"]
+
+
+def test_re_separate_after_a_point_is_added(viewer):
+    panel = opened(viewer)
+    points = layer(viewer, "layout")
+    layer(viewer, "labels").data[14:18, 4:10] = 2
+    points.feature_defaults = {"class": "spindle-shaped"}
+    points.add([15, 6])
+    panel.separate.native.click()
+    instances = layer(viewer, "instances").data
+    assert set(np.unique(instances)) == {0, 1, 2, 3, 4}
+    assert (instances[14:18, 4:10] == 4).all()
+    assert panel.status.value == "4 points; every point has its nucleus"
+    assert layer(viewer, "instances").features["class"].tolist()[4] == "spindle-shaped"
+
+
+def test_update_restore_and_save(viewer, tmp_path):
+    panel = opened(viewer)
+    instances = layer(viewer, "instances")
+    instances.data[15:19, 4:9] = 7  # a new nucleus
+    instances.data[instances.data == 2] = 0  # and one less
+    panel.update_rest.native.click()
+    assert warnings() == ["g: instance 7 lies on no label: choose a class for new nuclei"]
+    panel.new_class.value = "spindle-shaped"
+    panel.update_rest.native.click()
+    labels, distance = layer(viewer, "labels").data, layer(viewer, "distance").data
+    np.testing.assert_array_equal(labels > 0, instances.data > 0)
+    np.testing.assert_array_equal(distance > 0, instances.data > 0)
+    assert labels[16, 5] == 2
+    points = layer(viewer, "layout")
+    assert len(points.data) == 3
+    assert sorted(points.features["class"]) == ["inflammatory", "spindle-shaped", "spindle-shaped"]
+
+    panel.save_to(tmp_path / "stack")
+    (saved,) = StackDataset(tmp_path / "stack")
+    np.testing.assert_array_equal(saved.instances, instances.data)
+    assert StackDataset(tmp_path / "stack").samples == [{"seed": 0, "edited": True}]
+
+    panel.restore.native.click()
+    raw = a_record()
+    for role in ("labels", "instances", "distance"):
+        np.testing.assert_array_equal(layer(viewer, role).data, getattr(raw, role))
+    np.testing.assert_array_equal(layer(viewer, "layout").data, raw.layout.centroids)
+
+
+def test_save_refuses_what_disagrees_in_one_line(viewer, tmp_path):
+    panel = opened(viewer)
+    layer(viewer, "instances").data[0:2, 0:2] = 9
+    with pytest.raises(ValueError, match="disagree in 4 pixels: press Update from instances"):
+        panel.save_to(tmp_path / "stack")
+    assert not (tmp_path / "stack").exists()
+
+
+def test_drawn_layout_stays_as_it_is(viewer):
+    panel = opened(viewer)
+    drawn = layer(viewer, "layout")
+    drawn.metadata["cosynth"]["result"] = drawn.name = "drawn"
+    before = drawn.data.copy()
+    instances = layer(viewer, "instances")
+    instances.data[instances.data == 2] = 0
+    panel.refresh()
+    panel.update_rest.native.click()
+    np.testing.assert_array_equal(drawn.data, before)
+    own = layer(viewer, "layout")
+    assert len(own.data) == 2
+    np.testing.assert_allclose(own.scale, instances.scale)
+    assert panel.points.value == own.name
+
+
+def test_only_the_shown_sample_of_a_stack_changes(viewer):
+    panel = opened(viewer, count=3)
+    viewer.dims.set_point(0, 1)
+    instances = layer(viewer, "instances")
+    instances.data[1][instances.data[1] == 2] = 0
+    panel.update_rest.native.click()
+    raw = a_record()
+    for sample, nuclei in enumerate((3, 2, 3)):
+        assert len(np.unique(instances.data[sample])) == nuclei + 1
+        assert (layer(viewer, "layout").data[:, 0] == sample).sum() == nuclei
+        assert np.array_equal(layer(viewer, "labels").data[sample], raw.labels) == (sample != 1)
+    panel.restore.native.click()
+    np.testing.assert_array_equal(instances.data[1], raw.instances)
+    assert (layer(viewer, "layout").data[:, 0] == 1).sum() == 3
+
+
+def test_a_closed_panel_hears_nothing_more(viewer):
+    panel = RefinePanel(viewer)
+    panel.close()
+    for layer in record_layers((a_record(),), [{}], "g"):
+        viewer.add_layer(Layer.create(*layer))
+    assert not panel.separate.enabled
