@@ -22,7 +22,7 @@ from napari_cosynth.widget.controls import ModelControls, SamplingControls, side
 from napari_cosynth.widget.layers import layout_from, placement_from, set_notes
 from napari_cosynth.widget.layout_controls import LayoutControls
 from napari_cosynth.widget.placement import Placement
-from napari_cosynth.widget.preview import Preview, insert_below_points
+from napari_cosynth.widget.result_view import ResultView
 from napari_cosynth.widget.worker import Runner, synthesis_events
 
 
@@ -134,9 +134,7 @@ class CoSynthPanel(QWidget):
             return
         points = self.layout_controls.points
         assert points is not None  # the request has a layout
-        placement = placement_from(points)
-        preview = Preview(self.viewer, placement, request.layout.classes)
-        self._run = _Run(request, placement, points.name, preview)
+        self._run = _Run(request, placement_from(points), points.name, self._grid_mpp())
         total = request.steps * len(request.seeds)
         self.progress.min, self.progress.max, self.progress.value = 0, total, 0
         self.status.value = "starting…"
@@ -150,21 +148,18 @@ class CoSynthPanel(QWidget):
         self.progress.value = progress.index * progress.steps + progress.step
         sample = f"sample {progress.index + 1} of {progress.count}, " if progress.count > 1 else ""
         self.status.value = f"{sample}step {progress.step} of {progress.steps}"
-        run.preview.show(progress)
+        run.view_of(self.viewer, progress.seed).show_progress(progress)
 
     def _on_sample(self, sample: Synthesis) -> None:
         run = self._run
         if run is None:
             return
-        run.preview.close()
-        group = results.free_name(self.viewer, f"{run.name}{results.SEPARATOR}seed {sample.seed}")
-        results.hide_all(self.viewer)
-        placement = run.placement_for(sample)
-        insert_below_points(self.viewer, results.result_layers(sample, placement, group))
-        run.made += 1
+        view = run.view_of(self.viewer, sample.seed)
+        view.show_sample(sample)
+        run.view = None
         self._show_results()
         with self.result.changed.blocked():
-            self.result.value = group
+            self.result.value = view.group
         self._mark(sample)
         self._tell_time(sample)
         self.sampled.emit(sample)
@@ -200,10 +195,14 @@ class CoSynthPanel(QWidget):
             ", ".join(found) or "every point has its nucleus"
         )
 
+    def _grid_mpp(self) -> float:
+        assert self.model.facts is not None  # a request needs a checkpoint
+        return self.model.facts.mpp
+
     def _on_end(self, outcome: str) -> None:
         run, self._run = self._run, None
-        if run is not None:
-            run.preview.close()
+        if run is not None and run.view is not None:
+            run.view.remove()
         if outcome != "finished":
             self.progress.value = 0
             self.status.value = outcome
@@ -264,16 +263,19 @@ class CoSynthPanel(QWidget):
 class _Run:
     """What a running synthesis needs to show what it makes."""
 
-    def __init__(self, request: Request, placement: Placement, name: str, preview: Preview) -> None:
+    def __init__(self, request: Request, placement: Placement, name: str, mpp: float) -> None:
         self.request = request
-        self.placement = placement
         self.name = name
-        self.preview = preview
-        self.made = 0
+        # The result's own grid: the layout's canvas at the checkpoint's µm/px.
+        self.placement = placement.at_mpp(mpp, request.layout.scaled_to(mpp).shape)
+        self.view: ResultView | None = None
 
-    def placement_for(self, sample: Synthesis) -> Placement:
-        """The result's own grid: the layout's canvas at the checkpoint's µm/px."""
-        return self.placement.at_mpp(sample.record.mpp, sample.record.labels.shape)
+    def view_of(self, viewer: ViewerModel, seed: int) -> ResultView:
+        """The layers of the sample that is being made."""
+        if self.view is None:
+            group = results.free_name(viewer, f"{self.name}{results.SEPARATOR}seed {seed}")
+            self.view = ResultView(viewer, self.placement, self.request.layout.classes, group)
+        return self.view
 
 
 def same_layout(first: Layout, second: Layout) -> bool:

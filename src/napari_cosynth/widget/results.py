@@ -65,47 +65,65 @@ def instance_features(sample: Synthesis) -> pd.DataFrame:
     return pd.DataFrame({"index": np.arange(len(ids) + 1), "class": names, "note": notes})
 
 
-def result_layers(sample: Synthesis, placement: Placement, group: str) -> list[Layer]:
-    """The four layers of a sample, bottom first; not yet in any viewer."""
-    record = sample.record
-    classes = record.classes
-    features = instance_features(sample)
-    ids = np.array([classes.names.index(name) for name in features["class"][1:]], np.int64)
+def blank_layers(placement: Placement, classes: ClassTable, group: str) -> dict[str, Layer]:
+    """Role -> layer of a result that is not sampled yet, bottom first; not yet in any viewer.
+
+    napari takes far longer to add a layer than to give it new data, so the layers are added while
+    the sampler runs. They carry no tag: what is unfinished cannot be saved.
+    """
+    shape = placement.shape
 
     def common(role: str) -> dict[str, Any]:
-        return {
-            "name": f"{group}{SEPARATOR}{role}",
-            "metadata": _metadata(sample, group, role),
-            **placement.layer_kwargs,
-        }
+        return {"name": f"{group}{SEPARATOR}{role}", "visible": False, **placement.layer_kwargs}
 
-    instances = Labels(
-        record.instances.copy(),
-        features=features,
-        colormap=instance_colors(ids, classes),
-        opacity=0.9,
-        **common("instances"),
-    )
-    instances.contour = 1
-    return [
-        Image(record.image.copy(), rgb=True, **common("image")),
-        Image(
-            record.distance.copy(),
+    layers: dict[str, Layer] = {
+        "image": Image(np.zeros((*shape, 3), np.uint8), rgb=True, **common("image")),
+        "distance": Image(
+            np.zeros(shape, np.float32),
             colormap="magma",
             contrast_limits=(0, 1),
-            visible=False,
             **common("distance"),
         ),
-        Labels(
-            record.labels.copy(),
+        "labels": Labels(
+            np.zeros(shape, np.uint8),
             features=class_features(classes),
             colormap=label_colors(classes),
-            opacity=0.5,
-            visible=False,
+            opacity=0.4,
             **common("labels"),
         ),
-        instances,
-    ]
+        "instances": Labels(np.zeros(shape, np.int32), opacity=0.9, **common("instances")),
+    }
+    layers["instances"].contour = 1
+    return layers
+
+
+def fill(layers: dict[str, Layer], sample: Synthesis, group: str) -> None:
+    """Shows a sample in a group's layers and tags them with its recipe."""
+    record = sample.record
+    features = instance_features(sample)
+    of_class = {name: i for i, name in enumerate(record.classes.names)}
+    ids = features["class"].map(of_class).to_numpy()[1:]
+    for role, data in (
+        ("image", record.image),
+        ("distance", record.distance),
+        ("labels", record.labels),
+        ("instances", record.instances),
+    ):
+        layer = layers[role]
+        if role == "instances":
+            layer.features = features
+            layer.colormap = instance_colors(ids, record.classes)
+        # A copy: the record is read-only and stays as it was sampled, whatever is painted.
+        layer.data = data.copy()
+        layer.metadata.update(_metadata(sample, group, role))
+
+
+def result_layers(sample: Synthesis, placement: Placement, group: str) -> dict[str, Layer]:
+    """Role -> layer of a finished sample, bottom first; not yet in any viewer."""
+    layers = blank_layers(placement, sample.record.classes, group)
+    fill(layers, sample, group)
+    layers["image"].visible = layers["instances"].visible = True
+    return layers
 
 
 def _metadata(sample: Synthesis, group: str, role: str) -> dict[str, Any]:
@@ -114,27 +132,6 @@ def _metadata(sample: Synthesis, group: str, role: str) -> dict[str, Any]:
         role, group, record.classes, record.mpp, record.tissue, record.stain, (sample.recipe,)
     )
     return {**tag.metadata(), SAMPLE_KEY: sample}
-
-
-def update_layers(layers: dict[str, Layer], sample: Synthesis, group: str) -> None:
-    """Shows another sample in a group's layers, for a live result: no layer is made anew."""
-    record = sample.record
-    features = instance_features(sample)
-    ids = np.array([record.classes.names.index(n) for n in features["class"][1:]], np.int64)
-    for role, data in (
-        ("image", record.image),
-        ("distance", record.distance),
-        ("labels", record.labels),
-        ("instances", record.instances),
-    ):
-        layer = layers.get(role)
-        if layer is None:
-            continue
-        if role == "instances":
-            layer.features = features
-            layer.colormap = instance_colors(ids, record.classes)
-        layer.data = data.copy()
-        layer.metadata.update(_metadata(sample, group, role))
 
 
 def groups(viewer: ViewerModel) -> dict[str, dict[str, Layer]]:
