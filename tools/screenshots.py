@@ -1,0 +1,174 @@
+"""The pictures in docs/images, from the real program in a window of 1280x800.
+
+    xvfb-run -a -s "-screen 0 1600x1200x24" python tools/screenshots.py [--checkpoint FOLDER]
+
+The pictures of a slide need ``COSYNTH_DATA``, a folder with ``slides/CMU-1-Small-Region.svs``; without
+it they are left as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+# The user's own settings, window size and theme would show in the pictures.
+os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp()) / "settings.yaml")
+
+import napari
+import numpy as np
+from PIL import Image
+from qtpy.QtCore import QEventLoop, QTimer
+from qtpy.QtWidgets import QApplication
+
+from napari_cosynth.layouts.patterns import bundled_layouts
+from napari_cosynth.widget.panel import CoSynthPanel
+from napari_cosynth.widget.placement import placed_on
+
+PLUGIN = "napari-cosynth"
+SIZE = (1280, 800)
+LARGEST = 400_000
+"""Bytes of a picture."""
+THEMES = ("dark", "light")
+
+
+class Scene:
+    """A viewer with the dock, and what a user would do in it."""
+
+    def __init__(self, theme: str, checkpoint: str | None) -> None:
+        self.viewer = napari.Viewer(title="CoSynth", show=True)
+        self.viewer.theme = theme
+        self.window = self.viewer.window._qt_window
+        dock, self.panel = self.viewer.window.add_plugin_dock_widget(PLUGIN, "CoSynth")
+        assert isinstance(self.panel, CoSynthPanel)
+        self.window.resize(*SIZE)
+        self.window.resizeDocks([dock], [360], _horizontal())
+        if checkpoint:
+            self.panel.model.use(checkpoint)
+        self.settle()
+
+    def settle(self) -> None:
+        """Lets Qt lay out and draw everything it has in its queue."""
+        for _ in range(20):
+            QApplication.processEvents()
+
+    def synthesise(self) -> None:
+        """Presses Synthesise and waits for its end."""
+        loop = QEventLoop()
+        self.panel.runner.ended.connect(loop.quit)
+        QTimer.singleShot(600_000, loop.quit)
+        self.panel.synthesise.native.click()
+        if self.panel.runner.busy:
+            loop.exec()
+        self.settle()
+
+    def sample(self, name: str, tissue: str = "colon") -> Any:
+        (layer,) = self.viewer.open_sample(PLUGIN, name)
+        if tissue in self.panel.model.tissue.choices:
+            self.panel.model.tissue.value = tissue
+        self.viewer.reset_view()
+        self.settle()
+        return layer
+
+    def close(self) -> None:
+        self.viewer.close()
+        QApplication.processEvents()
+
+
+def _horizontal() -> Any:
+    from qtpy.QtCore import Qt
+
+    return Qt.Orientation.Horizontal
+
+
+def layout(scene: Scene) -> None:
+    """A layout, before anything is synthesised."""
+    scene.sample("gland")
+
+
+def result(scene: Scene) -> None:
+    """Its image with the nuclei's outlines."""
+    layer = scene.sample("gland")
+    scene.synthesise()
+    layer.visible = False
+
+
+def labels(scene: Scene) -> None:
+    """The same result's semantic labels, under the layout's points."""
+    layer = scene.sample("tumour")
+    scene.synthesise()
+    for other in scene.viewer.layers:
+        role = other.metadata.get("cosynth", {}).get("role")
+        other.visible = role in ("image", "labels", "layout")
+    layer.size = 4
+
+
+def slide(scene: Scene) -> None:
+    """A region of a real slide, with a synthetic canvas in its place and scale."""
+    path = Path(os.environ["COSYNTH_DATA"]) / "slides" / "CMU-1-Small-Region.svs"
+    (image,) = scene.viewer.open(path, plugin=PLUGIN)
+    # In pixels of the slide: 256 canvas pixels of 0.5 µm, over loose stroma.
+    side = 256 * 0.5 / image.metadata["mpp"]
+    box = np.array([1210, 800]) + side * np.array([[0, 0], [0, 1], [1, 1], [1, 0]])
+    region = scene.viewer.add_shapes(
+        [box],
+        shape_type="rectangle",
+        edge_color="#ffd000",
+        face_color="transparent",
+        edge_width=3,
+        scale=image.scale,
+        units=image.units,
+        name="region",
+    )
+    corners = np.array([region.data_to_world(corner) for corner in box[[0, 2]]])
+    drawn = bundled_layouts()["tumour"].layout
+    placement = placed_on(corners, image, image.metadata["mpp"], drawn.mpp)
+    scene.panel.layout_controls.add_layout(placement, drawn)
+    scene.synthesise()
+    centre = corners.mean(0)
+    scene.viewer.camera.center = (0, *centre)
+    scene.viewer.camera.zoom = 2.4
+    scene.panel.layout_controls.points.visible = False
+
+
+SCENES: dict[str, Callable[[Scene], None]] = {"layout": layout, "result": result, "labels": labels}
+
+
+def save(scene: Scene, path: Path) -> None:
+    """The window as a PNG of 256 colours, which keeps text sharp and the file small."""
+    scene.settle()
+    pixels = scene.viewer.screenshot(canvas_only=False, flash=False)
+    picture = Image.fromarray(pixels[..., :3]).quantize(256, dither=Image.Dither.NONE)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(path, optimize=True)
+    size = path.stat().st_size
+    print(f"{path}: {pixels.shape[1]}x{pixels.shape[0]}, {size / 1000:.0f} kB")
+    if size > LARGEST:
+        raise SystemExit(f"{path}: larger than {LARGEST} bytes")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("docs/images"))
+    parser.add_argument("--checkpoint", help="a checkpoint folder instead of the bundled one")
+    parser.add_argument("--only", nargs="*", help="names of scenes")
+    parser.add_argument("--themes", nargs="*", default=THEMES, choices=THEMES)
+    chosen = parser.parse_args()
+    scenes = dict(SCENES)
+    if "COSYNTH_DATA" in os.environ:
+        scenes["slide"] = slide
+    for name, act in scenes.items():
+        for theme in chosen.themes:
+            if chosen.only and name not in chosen.only:
+                continue
+            scene = Scene(theme, chosen.checkpoint)
+            act(scene)
+            save(scene, chosen.out / f"{name}-{theme}.png")
+            scene.close()
+
+
+if __name__ == "__main__":
+    main()
