@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from skimage.measure import label as connected
+from skimage.segmentation import watershed
 
 from napari_cosynth.geometry.distance import distance_map
 from napari_cosynth.geometry.instances import agreeing_labels, separate, separate_baseline
+from napari_cosynth.geometry.raster import marker_map
 from napari_cosynth.types import ClassTable, Layout
 
 TABLE = ClassTable.of("a", "b")
@@ -109,4 +112,31 @@ def test_real_labels_come_back(data_root):
     for i in range(1, len(record.layout) + 1):
         a, b = instances == i, record.instances == i
         dice.append(2 * (a & b).sum() / (a.sum() + b.sum()))
-    assert np.mean(dice) > 0.96
+    assert np.mean(dice) > 0.99
+
+
+def test_an_elongated_nucleus_does_not_take_its_neighbours_rim():
+    """Its flanks are high on the distance map, so a watershed alone floods over them."""
+    shape = (40, 60)
+    y, x = np.ogrid[:40, :60]
+    truth = np.zeros(shape, np.int32)
+    truth[((y - 14) / 4.0) ** 2 + ((x - 30) / 22.0) ** 2 <= 1] = 1
+    truth[((y - 27) / 9.5) ** 2 + ((x - 30) / 9.5) ** 2 <= 1] = 2
+    layout = Layout(np.array([[14, 30], [27, 30]]), np.array([1, 1]), shape, 0.5, TABLE)
+    labels, distance = (truth > 0).astype(np.uint8), distance_map(truth)
+    alone = watershed(-distance, marker_map(layout), mask=truth > 0)
+    instances, _ = separate(labels, distance, layout)
+    assert (alone != truth).sum() >= 7
+    assert (instances != truth).sum() <= 2
+
+
+def test_borders_move_only_between_points_and_leave_the_foreground():
+    rng = np.random.default_rng(0)
+    _, labels, distance, layout = scene()
+    noisy = (distance + 0.1 * rng.standard_normal(distance.shape)).clip(0, 1).astype(np.float32)
+    fewer = Layout(layout.centroids[:2], layout.class_ids[:2], layout.shape, 0.5, TABLE)
+    instances, report = separate(labels, noisy, fewer)
+    assert report.spurious == (3,)
+    assert np.array_equal(instances > 0, labels > 0)
+    for i in (1, 2):
+        assert connected(instances == i, return_num=True)[1] == 1

@@ -10,6 +10,7 @@ from scipy import ndimage as ndi
 from skimage.measure import label as connected
 from skimage.segmentation import watershed
 
+from napari_cosynth.geometry.cones import fit_borders, rejoin
 from napari_cosynth.geometry.measure import majority_classes
 from napari_cosynth.geometry.raster import marker_map
 from napari_cosynth.types import Layout, Report
@@ -17,8 +18,7 @@ from napari_cosynth.types import Layout, Report
 Method = Literal["points", "distance maxima", "connected components"]
 
 PEAK_HEIGHT = 0.5
-PEAK_SPACING = 3
-"""A second peak of the distance map counts from this height, and this far from a higher one."""
+"""A peak of the distance map counts from here; a nucleus' own reaches 1."""
 
 
 def separate(
@@ -29,7 +29,8 @@ def separate(
     """Instances whose ids name their points, and what did not fit.
 
     ``labels`` uint8 (H, W), ``distance`` float32 (H, W) in [0, 1]. The watershed floods -distance
-    from the points within the foreground, so instance ``i`` belongs to row ``i - 1`` of the layout.
+    from the points within the foreground, then borders move to where the nuclei's cones
+    meet; instance ``i`` belongs to row ``i - 1`` of the layout.
     Foreground that no point reaches gets ids above N, one per connected component, so that labels
     and instances always agree. Nothing is dropped: the report counts what was missed, spurious,
     merged or of another class than its point.
@@ -40,6 +41,7 @@ def separate(
     if not foreground.any():
         return np.zeros(labels.shape, np.int32), Report(missed=tuple(range(1, len(layout) + 1)))
     instances = watershed(-distance, reached, mask=foreground).astype(np.int32)
+    instances = rejoin(fit_borders(instances, distance, layout), reached)
     orphans = connected(foreground & (instances == 0), connectivity=2)
     instances = np.where(orphans > 0, orphans + len(layout), instances).astype(np.int32)
 
@@ -62,7 +64,7 @@ def _merged(
     distance: npt.NDArray[np.float32], instances: npt.NDArray[np.int32], points: int
 ) -> tuple[int, ...]:
     """Ids 1..points of instances that hold more than one peak of the distance map."""
-    peaks = _peaks(distance, instances > 0)
+    peaks = _peaks(distance, instances > 0, blur=1.0, spacing=3)
     _, where = np.unique(peaks, return_index=True)  # one pixel of each peak, and the background
     ids = np.where(peaks > 0, instances, 0).ravel()[where]
     counts = np.bincount(ids, minlength=points + 1)
@@ -70,11 +72,17 @@ def _merged(
 
 
 def _peaks(
-    distance: npt.NDArray[np.float32], foreground: npt.NDArray[np.bool_]
+    distance: npt.NDArray[np.float32],
+    foreground: npt.NDArray[np.bool_],
+    blur: float,
+    spacing: int,
 ) -> npt.NDArray[np.int32]:
-    """The peaks of the distance map, numbered from 1, int32 (H, W); a plateau is one peak."""
-    smooth = np.where(foreground, ndi.gaussian_filter(distance, 1.0), 0)
-    highest = ndi.maximum_filter(smooth, 2 * PEAK_SPACING + 1)
+    """The peaks of the distance map, numbered from 1, int32 (H, W); a plateau is one peak.
+
+    ``blur`` is a Gaussian's sigma and ``spacing`` the least distance of two peaks, in pixels.
+    """
+    smooth = np.where(foreground, ndi.gaussian_filter(distance, blur), 0)
+    highest = ndi.maximum_filter(smooth, 2 * spacing + 1)
     return np.asarray(
         connected((smooth == highest) & (smooth > PEAK_HEIGHT), connectivity=2), np.int32
     )
@@ -92,7 +100,8 @@ def separate_baseline(
         return np.asarray(connected(labels, background=0, connectivity=1), np.int32)
     if method == "distance maxima":
         foreground = labels > 0
-        flooded = watershed(-distance, _peaks(distance, foreground), mask=foreground)
+        markers = _peaks(distance, foreground, blur=0.5, spacing=2)
+        flooded = watershed(-distance, markers, mask=foreground)
         return np.asarray(flooded, np.int32)
     raise ValueError(f"expected 'connected components' or 'distance maxima', got {method!r}")
 

@@ -1,0 +1,117 @@
+"""Borders between touching nuclei, from the cones that their distance maps are."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from skimage.measure import label as connected
+
+from napari_cosynth.types import Layout
+
+MARGIN = 0.02
+"""A pixel changes sides only where the neighbour's cone fits better by this much distance."""
+SWEEPS = 6
+"""Pixels that a border may move."""
+
+
+def fit_borders(
+    instances: npt.NDArray[np.int32], distance: npt.NDArray[np.float32], layout: Layout
+) -> npt.NDArray[np.int32]:
+    """Instances whose shared borders lie where the two nuclei's cones meet, int32 (H, W).
+
+    Within a nucleus ``1 - d(p) = |p - c| / R`` with ``c`` its point and one ``R`` for all its pixels
+    (:func:`napari_cosynth.geometry.distance.distance_map`). A watershed knows only the height of d, so
+    an elongated nucleus, high along its flanks, takes its neighbour's rim. Here each nucleus' ``R`` is
+    the median over its pixels, and pixels at a border between two points' instances go to the side
+    whose cone predicts their distance better, sweep by sweep. Foreground and ids above N stay.
+    """
+    count = len(layout)
+    centres = np.vstack([np.zeros((1, 2)), layout.centroids.astype(np.float64)])
+    reach = _reach(instances, distance, centres)
+    # Flat indices into a padded map, where every pixel has four neighbours.
+    padded = np.pad(instances, 1)
+    width = padded.shape[1]
+    flat, heights = padded.ravel(), np.pad(distance, 1).ravel()
+    around = np.array([1, -1, width, -width])
+
+    def misfit(where: npt.NDArray[np.intp], ids: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
+        y, x = where // width - 1, where % width - 1
+        away = np.hypot(y - centres[ids, 0], x - centres[ids, 1])
+        return np.abs(1 - away / reach[ids] - heights[where])
+
+    active = _border(flat, around)
+    for _ in range(SWEEPS):
+        active = active[(flat[active] > 0) & (flat[active] <= count)]
+        current = flat[active]
+        best, chosen = misfit(active, current) - MARGIN, current.copy()
+        for step in around:
+            other = flat[active + step]
+            rival = np.flatnonzero((other > 0) & (other <= count) & (other != current))
+            fit = misfit(active[rival], other[rival])
+            better = rival[fit < best[rival]]
+            best[better], chosen[better] = fit[fit < best[rival]], other[better]
+        moved = chosen != current
+        if not moved.any():
+            break
+        flat[active[moved]] = chosen[moved]
+        # Only next to what moved can anything move in the next sweep.
+        active = np.unique(np.concatenate([active[moved], *(active[moved] + s for s in around)]))
+    return padded[1:-1, 1:-1].copy()
+
+
+def _border(flat: npt.NDArray[np.int32], around: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Indices of pixels that touch another instance."""
+    inside = np.flatnonzero(flat)
+    here = flat[inside]
+    touching = np.zeros(len(inside), bool)
+    for step in around:
+        other = flat[inside + step]
+        touching |= (other > 0) & (other != here)
+    return inside[touching]
+
+
+def rejoin(
+    instances: npt.NDArray[np.int32], markers: npt.NDArray[np.int32]
+) -> npt.NDArray[np.int32]:
+    """Instances each of which is one 4-connected part around its marker, int32 (H, W).
+
+    A border that moved may have cut a piece off; the piece goes to the instance it now touches.
+    """
+    parts = connected(instances, background=0, connectivity=1)
+    kept = np.zeros(int(parts.max()) + 1, bool)
+    kept[parts[markers > 0]] = True
+    kept[0] = True
+    padded = np.pad(np.where(kept[parts], instances, 0), 1)
+    width = padded.shape[1]
+    loose = np.flatnonzero(np.pad(~kept[parts], 1))
+    flat = padded.ravel()
+    while loose.size:
+        for step in (1, -1, width, -width):
+            flat[loose] = np.where(flat[loose] == 0, flat[loose + step], flat[loose])
+        left = loose[flat[loose] == 0]
+        if left.size == loose.size:
+            break
+        loose = left
+    return padded[1:-1, 1:-1].copy()
+
+
+def _reach(
+    instances: npt.NDArray[np.int32],
+    distance: npt.NDArray[np.float32],
+    centres: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """R of each nucleus 0..N in pixels: the median of |p - c| / (1 - d(p)) over its cone's flank."""
+    count = len(centres) - 1
+    flank = (instances > 0) & (instances <= count) & (distance > 0.15) & (distance < 0.85)
+    y, x = np.nonzero(flank)
+    ids = instances[y, x]
+    ratio = np.hypot(y - centres[ids, 0], x - centres[ids, 1]) / (1 - distance[y, x])
+    # Id and ratio in one number, so that one fast sort serves both.
+    largest = float(ratio.max(initial=0.0)) + 1
+    keys = np.sort(ids + ratio / largest)
+    first, last = (np.searchsorted(keys, np.arange(count + 1) + extra) for extra in (0, 1))
+    usual = float(np.median(ratio)) if ratio.size else 1.0
+    reach = np.full(count + 1, usual)
+    known = last > first
+    reach[known] = (keys[(first[known] + last[known]) // 2] % 1) * largest
+    return np.maximum(reach, 1.0)
