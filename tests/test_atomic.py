@@ -1,0 +1,53 @@
+"""Whole or not at all."""
+
+from __future__ import annotations
+
+import pytest
+
+from napari_cosynth.atomic import replaced_file, replaced_folder
+
+
+def test_a_folder_appears_at_the_end(tmp_path):
+    target = tmp_path / "a" / "out"
+    with replaced_folder(target) as fresh:
+        (fresh / "x").write_text("1")
+        assert not target.exists()
+    assert (target / "x").read_text() == "1"
+    assert [p.name for p in target.parent.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("existing", [False, True])
+def test_an_error_leaves_everything_as_it_was(tmp_path, existing):
+    target = tmp_path / "out"
+    if existing:
+        target.mkdir()
+        (target / "old").write_text("kept")
+    with pytest.raises(RuntimeError), replaced_folder(target, overwrite=True) as fresh:
+        (fresh / "x").write_text("1")
+        raise RuntimeError
+    assert [p.name for p in tmp_path.iterdir()] == (["out"] if existing else [])
+    if existing:
+        assert (target / "old").read_text() == "kept"
+
+
+def test_folders_are_replaced_only_when_told(tmp_path):
+    (tmp_path / "out").mkdir()
+    with pytest.raises(FileExistsError), replaced_folder(tmp_path / "out"):
+        pass
+    (tmp_path / "file").write_text("precious")
+    with pytest.raises(NotADirectoryError), replaced_folder(tmp_path / "file", overwrite=True):
+        pass
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_a_file_is_replaced_whole(tmp_path):
+    target = tmp_path / "f.txt"
+    target.write_text("old")
+    with pytest.raises(RuntimeError), replaced_file(target) as fresh:
+        fresh.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "old"
+    with replaced_file(target) as fresh:
+        fresh.write_text("new")
+    assert target.read_text() == "new"
+    assert [p.name for p in tmp_path.iterdir()] == ["f.txt"]
