@@ -18,6 +18,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_cosynth.layouts.patterns import bundled_layouts
 from napari_cosynth.types import Layout
+from napari_cosynth.widget.backend import InThread
 from napari_cosynth.widget.panel import CoSynthPanel
 from napari_cosynth.widget.placement import free_placement
 
@@ -72,6 +73,7 @@ def wait(condition: object, seconds: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--backend", choices=("process", "thread"), default="process")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--preview", type=int, default=4)
@@ -80,6 +82,8 @@ def main() -> None:
     viewer = napari.Viewer()
     begun = time.perf_counter()
     panel = CoSynthPanel(viewer)
+    if options.backend == "thread":
+        panel.runner.backend = InThread()
     viewer.window.add_dock_widget(panel, name="CoSynth")
     print(f"dock opens in {time.perf_counter() - begun:.2f} s")
     layout = tiled(options.size)

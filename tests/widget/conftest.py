@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from napari_cosynth.types import Layout
+from napari_cosynth.widget.backend import InThread
 from napari_cosynth.widget.panel import CoSynthPanel
 from napari_cosynth.widget.placement import free_placement
 
@@ -18,6 +20,8 @@ def panel(make_napari_viewer: Callable[..., Any], tiny_checkpoint: Path) -> CoSy
     viewer = make_napari_viewer()
     dock = CoSynthPanel(viewer)
     viewer.window.add_dock_widget(dock, name="CoSynth")
+    # Importing torch in a process of its own for every test would take minutes; test_backend does.
+    dock.runner.backend = InThread()
     dock.model.use(str(tiny_checkpoint))
     dock.sampling.steps.value = 2
     dock.layout_controls.height_px.value = dock.layout_controls.width_px.value = 64

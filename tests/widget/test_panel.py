@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from napari.layers import Image, Labels, Points
 from napari.utils.notifications import NotificationSeverity, notification_manager
+
 from napari_cosynth.types import Progress
 from napari_cosynth.widget import results
 from napari_cosynth.widget.panel import CoSynthPanel
@@ -233,7 +234,7 @@ def test_the_request_is_what_the_form_says(panel: CoSynthPanel, points: Points) 
     panel.sampling.count.value = 2
     panel.sampling.preview.value = 0
     panel.model.device.value = "cpu"
-    request = panel.request()
+    request = panel.request(panel.sampling.draw_seeds())
     assert dataclasses.replace(request, layout=None) == dataclasses.replace(  # type: ignore[arg-type]
         request,
         layout=None,  # type: ignore[arg-type]

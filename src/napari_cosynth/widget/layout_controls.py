@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from magicgui.widgets import ComboBox, Label, PushButton, SpinBox
 from napari.components import ViewerModel
 from napari.layers import Layer, Points
-from napari.utils.notifications import show_info
+from napari.utils.notifications import show_info, show_warning
 from psygnal import Signal
 from qtpy.QtWidgets import QInputDialog, QVBoxLayout, QWidget
 
@@ -16,6 +18,7 @@ from napari_cosynth.widget.layers import is_layout, layout_from, layout_layer, p
 from napari_cosynth.widget.legend import Legend
 from napari_cosynth.widget.placement import Placement, free_placement
 from napari_cosynth.widget.points import LayoutEditor, adopt
+from napari_cosynth.widget.region import chosen_labels, layout_of_labels, region_placement
 
 NONE = "none yet"
 
@@ -26,6 +29,14 @@ def ask_class(names: list[str]) -> str | None:
         None, "CoSynth", "This layer's points have no class. They are all:", names, 0, False
     )
     return name if accepted else None
+
+
+def ask_mpp(name: str) -> float | None:
+    """The µm/px of a layer that does not tell; None if the user cancels."""
+    value, accepted = QInputDialog.getDouble(
+        None, "CoSynth", f"{name}: micrometres per pixel?", 0.5, 0.01, 100.0, 4
+    )
+    return float(value) if accepted else None
 
 
 class LayoutControls(QWidget):
@@ -74,7 +85,9 @@ class LayoutControls(QWidget):
         box.addWidget(side_by_side(self.undo, self.redo))
 
         self.layer.changed.connect(self._choose)
-        self.new.changed.connect(self.new_layout)
+        self.new.changed.connect(self._guard(self.new_layout))
+        self.from_region.changed.connect(self._guard(self.layout_from_region))
+        self.from_labels.changed.connect(self._guard(self.layout_from_labels))
         self.legend.picked.connect(self._pick)
         self.undo.changed.connect(self._undo)
         self.redo.changed.connect(self._redo)
@@ -125,6 +138,33 @@ class LayoutControls(QWidget):
         self.viewer.reset_view()
         return layer
 
+    def layout_from_region(self) -> None:
+        """A layout over the rectangle of a Shapes layer, at the model's µm/px."""
+        placement = region_placement(self.viewer, self._require_facts().mpp, ask_mpp)
+        if placement is not None:
+            self.add_layout(placement)
+
+    def layout_from_labels(self) -> None:
+        """A layout with a point at each object of a Labels layer."""
+        facts = self._require_facts()
+        labels = chosen_labels(self.viewer)
+        made = layout_of_labels(labels, facts.classes, facts.mpp, ask_mpp, ask_class)
+        if made is not None:
+            layout, placement = made
+            self.add_layout(placement, layout)
+
+    @staticmethod
+    def _guard(action: Callable[[], object]) -> Callable[[], None]:
+        """What the user can put right is a line, not a traceback."""
+
+        def guarded() -> None:
+            try:
+                action()
+            except ValueError as error:
+                show_warning(str(error))
+
+        return guarded
+
     def use_layer(self, layer: Points) -> None:
         """Works with this Points layer; makes it a layout if it is none. Raises ValueError."""
         if self.editor is not None and layer is self.editor.layer:
@@ -174,6 +214,8 @@ class LayoutControls(QWidget):
         try:
             if chosen is not None:
                 self.use_layer(chosen)
+        except ValueError as error:
+            show_warning(str(error))
         finally:
             self._list_layers()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from magicgui.widgets import ComboBox, Label, ProgressBar, PushButton
@@ -16,14 +18,16 @@ from psygnal import Signal
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_cosynth.geometry.edits import same_layout
 from napari_cosynth.types import Layout, Progress, Request, Synthesis
 from napari_cosynth.widget import results
 from napari_cosynth.widget.controls import ModelControls, SamplingControls, side_by_side
 from napari_cosynth.widget.layers import layout_from, placement_from, set_notes
 from napari_cosynth.widget.layout_controls import LayoutControls
+from napari_cosynth.widget.live import Live
 from napari_cosynth.widget.placement import Placement
 from napari_cosynth.widget.result_view import ResultView
-from napari_cosynth.widget.worker import Runner, synthesis_events
+from napari_cosynth.widget.worker import Runner
 
 
 class CoSynthPanel(QWidget):
@@ -36,6 +40,7 @@ class CoSynthPanel(QWidget):
         super().__init__()
         self.viewer = napari_viewer
         self.runner = Runner()
+        self.live = Live(self.runner, self._live_request)
         self.model = ModelControls()
         self.sampling = SamplingControls()
         self.layout_controls = LayoutControls(napari_viewer)
@@ -47,6 +52,8 @@ class CoSynthPanel(QWidget):
         self.discard = PushButton(text="Discard")
         self.keep_only = PushButton(text="Keep only")
         self._run: _Run | None = None
+        self._live_view: ResultView | None = None
+        self._start_next = False
         self._lay_out()
         self._connect()
         if self.model.facts is not None:
@@ -88,24 +95,31 @@ class CoSynthPanel(QWidget):
         self.model.changed_checkpoint.connect(self.layout_controls.use_facts)
         self.layout_controls.edited.connect(self._on_edited)
         self.layout_controls.switched.connect(self._on_switched)
+        self.model.edited.connect(self.live.touch)
+        self.sampling.edited.connect(self.live.touch)
+        self.sampling.live.changed.connect(self.live.switch)
+        self.live.shown.connect(self._show_live)
         self.synthesise.changed.connect(self.start)
         self.cancel.changed.connect(self.runner.cancel)
         self.result.changed.connect(self._choose_result)
         self.discard.changed.connect(self._discard)
         self.keep_only.changed.connect(self._keep_only)
-        self.viewer.layers.events.removed.connect(self._show_results)
+        # Not a bound method: napari could not let go of a QWidget that Qt has destroyed.
+        refresh = partial(_call, self._show_results)
+        self.viewer.layers.events.removed.connect(refresh)
         self.runner.progressed.connect(self._on_progress)
         self.runner.sampled.connect(self._on_sample)
         self.runner.failed.connect(self.report)
         self.runner.ended.connect(self._on_end)
+        disconnect = partial(self.viewer.layers.events.removed.disconnect, refresh)
         # Qt may destroy the dock with its window; by then only Python's side can still be reached.
         self.destroyed.connect(
-            partial(_let_go, self.runner, self.layout_controls, self.viewer, self)
+            partial(_let_go, self.runner, self.live, self.layout_controls, disconnect)
         )
 
     # -- a run
 
-    def request(self) -> Request:
+    def request(self, seeds: tuple[int, ...]) -> Request:
         """What the form says now. Raises ValueError where it does not make a request."""
         if self.model.facts is None:
             raise ValueError("no checkpoint: choose one first")
@@ -116,7 +130,7 @@ class CoSynthPanel(QWidget):
             sampler=str(self.sampling.sampler.value),
             steps=int(self.sampling.steps.value),
             guidance=float(self.sampling.guidance.value),
-            seeds=self.sampling.draw_seeds(),
+            seeds=seeds,
             tissue=self.model.tissue_name,
             stain=str(self.model.stain.value),
             device=str(self.model.device.value),
@@ -125,10 +139,14 @@ class CoSynthPanel(QWidget):
 
     def start(self) -> None:
         """Synthesises; while a run goes on, a second click does nothing."""
+        if self.live.busy:
+            self._start_next = True
+            self.live.stop()
+            return
         if self.runner.busy:
             return
         try:
-            request = self.request()
+            request = self.request(self.sampling.draw_seeds())
         except ValueError as error:
             show_warning(str(error))
             return
@@ -138,7 +156,7 @@ class CoSynthPanel(QWidget):
         total = request.steps * len(request.seeds)
         self.progress.min, self.progress.max, self.progress.value = 0, total, 0
         self.status.value = "starting…"
-        self.runner.start(partial(synthesis_events, request))
+        self.runner.call("synthesize", request)
         self._show_busy()
 
     def _on_progress(self, progress: Progress) -> None:
@@ -177,7 +195,7 @@ class CoSynthPanel(QWidget):
         else:
             show_info("The layout changed during the run; the result is of the layout as it was.")
 
-    def _tell_time(self, sample: Synthesis) -> None:
+    def _tell_time(self, sample: Synthesis, kind: str = "") -> None:
         device, precision = sample.provenance["device"], sample.provenance["precision"]
         self.model.device_note.value = f"→ {device}, {precision}"
         report = sample.report
@@ -191,7 +209,7 @@ class CoSynthPanel(QWidget):
             )
             if ids
         ]
-        self.status.value = f"{sample.seconds:.1f} s a sample; " + (
+        self.status.value = f"{kind}{sample.seconds:.1f} s a sample; " + (
             ", ".join(found) or "every point has its nucleus"
         )
 
@@ -207,6 +225,41 @@ class CoSynthPanel(QWidget):
             self.progress.value = 0
             self.status.value = outcome
         self._show_busy()
+        if self._start_next:
+            self._start_next = False
+            self.start()
+
+    # -- live
+
+    def _live_request(self) -> Request | None:
+        """The form's request on the model's own grid; None while there is no valid layout."""
+        try:
+            request = self.request((int(self.sampling.seed.value),))
+            return replace(
+                request, layout=request.layout.scaled_to(self._grid_mpp()), preview_every=0
+            )
+        except ValueError as error:
+            self.status.value = str(error)
+            return None
+
+    def _show_live(self, sample: Synthesis) -> None:
+        points = self.layout_controls.points
+        if points is None:
+            return
+        view = self._live_view
+        if view is None or not view.complete:
+            group = results.free_name(self.viewer, f"{points.name}{results.SEPARATOR}live")
+            grid = placement_from(points).at_mpp(sample.record.mpp, sample.record.labels.shape)
+            view = self._live_view = ResultView(self.viewer, grid, sample.record.classes, group)
+            view.show_sample(sample)
+            self._show_results()
+        else:
+            view.show_sample(sample)
+        if len(points.data) == len(sample.record.layout):
+            set_notes(points, sample.report)
+        quality = "draft" if sample.request.steps < self.sampling.steps.value else "full"
+        self._tell_time(sample, f"live, {quality}, ")
+        self.sampled.emit(sample)
 
     def report(self, error: Exception) -> None:
         """An error as a notification: one line, its traceback behind a button."""
@@ -223,8 +276,10 @@ class CoSynthPanel(QWidget):
             except ValueError:
                 return  # shown on the points themselves; Synthesise says why it refuses
         self.model.show_layout(layout)
+        self.live.touch()
 
     def _on_switched(self) -> None:
+        self._live_view = None
         removed = self.layout_controls.points is None
         if removed and self.runner.busy and not self.runner.cancelled:
             self.runner.cancel()
@@ -232,11 +287,11 @@ class CoSynthPanel(QWidget):
         self._show_busy()
 
     def _show_busy(self) -> None:
-        busy = self.runner.busy
+        busy = self.runner.busy and not self.live.busy
         self.synthesise.enabled = not busy and self.layout_controls.points is not None
         self.cancel.enabled = busy
 
-    def _show_results(self, _: object = None) -> None:
+    def _show_results(self) -> None:
         names = list(results.groups(self.viewer))
         with self.result.changed.blocked():
             before = self.result.value
@@ -278,17 +333,6 @@ class _Run:
         return self.view
 
 
-def same_layout(first: Layout, second: Layout) -> bool:
-    """The same points in the same order on the same canvas."""
-    return (
-        first.shape == second.shape
-        and first.classes == second.classes
-        and len(first) == len(second)
-        and bool((first.centroids == second.centroids).all())
-        and bool((first.class_ids == second.class_ids).all())
-    )
-
-
 class _Column(QScrollArea):
     """A form that scrolls up and down, never sideways, and asks for its form's width."""
 
@@ -306,9 +350,18 @@ class _Column(QScrollArea):
         return QSize(width, 120)
 
 
+def _call(action: Callable[[], None], event: object) -> None:
+    action()
+
+
 def _let_go(
-    runner: Runner, controls: LayoutControls, viewer: ViewerModel, panel: CoSynthPanel, _: object
+    runner: Runner,
+    live: Live,
+    controls: LayoutControls,
+    disconnect: Callable[[], None],
+    _: object,
 ) -> None:
+    live.stop()
     runner.close()
     controls.close_editor()
-    viewer.layers.events.removed.disconnect(panel._show_results)
+    disconnect()

@@ -31,6 +31,11 @@ class ResultView:
         self._timer.start()
         self._shown = False
 
+    @property
+    def complete(self) -> bool:
+        """Whether all its layers are in the viewer."""
+        return all(layer in self.viewer.layers for layer in self.layers.values())
+
     def show_progress(self, progress: Progress) -> None:
         """Shows the clean estimate, where the progress carries one."""
         if progress.image is None or progress.labels is None:

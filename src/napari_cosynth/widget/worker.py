@@ -1,19 +1,21 @@
 """Runs a synthesis off the GUI thread: one at a time, cancelled within one step.
 
-The generator runs in napari's worker thread; what it yields arrives here on the GUI thread. torch is
-imported in the worker, so that neither opening the dock nor the first click waits for it.
+The generator runs in napari's worker thread; what it yields arrives here on the GUI thread. Where
+the numbers are computed is the :mod:`.backend`'s business.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
 from napari.qt.threading import create_worker
 from psygnal import Signal
 
-from napari_cosynth.types import Progress, Request, Synthesis
+from napari_cosynth.types import Progress, Synthesis
+from napari_cosynth.widget.backend import Backend, InProcess
 
 Outcome = Literal["finished", "cancelled", "failed"]
 Events = Iterator[Progress | Synthesis]
@@ -28,13 +30,6 @@ class Failure:
     """
 
     error: Exception
-
-
-def synthesis_events(request: Request) -> Events:
-    """The core's events of a request; imports torch in the thread that calls it."""
-    from napari_cosynth.synthesize import synthesize
-
-    return synthesize(request)
 
 
 def _guarded(source: Callable[[], Events]) -> Iterator[Progress | Synthesis | Failure]:
@@ -53,7 +48,8 @@ class Runner:
     ended = Signal(str)
     """An :data:`Outcome`: the last signal of every run."""
 
-    def __init__(self) -> None:
+    def __init__(self, backend: Backend | None = None) -> None:
+        self.backend: Backend = backend or InProcess()
         self._worker: object | None = None
         self._failed = False
         self._cancelled = False
@@ -67,8 +63,12 @@ class Runner:
     def cancelled(self) -> bool:
         return self._cancelled
 
+    def call(self, kind: str, *arguments: Any) -> None:
+        """Begins a run of one of the backend's kinds of call."""
+        self.start(partial(self.backend.call, kind, *arguments))
+
     def start(self, source: Callable[[], Events]) -> None:
-        """Begins a run. Raises RuntimeError while another one is running."""
+        """Begins a run of any source of events. Raises RuntimeError while another one is running."""
         if self.busy:
             raise RuntimeError("a synthesis is running already")
         self._failed = self._cancelled = False
@@ -83,12 +83,14 @@ class Runner:
         if self._worker is not None and not self._cancelled:
             self._cancelled = True
             self._worker.quit()  # type: ignore[attr-defined]
+            self.backend.cancel()
 
     def close(self) -> None:
         """Cancels for good: no signal is emitted any more."""
         for signal in (self.progressed, self.sampled, self.failed, self.ended):
             signal.disconnect()
         self.cancel()
+        self.backend.close()
 
     def _receive(self, event: Progress | Synthesis | Failure) -> None:
         if self._cancelled:

@@ -1,0 +1,142 @@
+"""A sampling process: pickled calls on stdin, pickled events on stdout.
+
+A program with a window starts it as ``python -m napari_cosynth.serve`` and keeps it: torch is
+imported once, no computation shares the window's interpreter, and a sample that does not fit into
+memory ends this process and not the window's. Only its parent speaks to it, so pickles are safe here.
+
+A message in is ``Call``; for each, messages out are ``(number, event)`` and last ``(number, None)``
+or ``(number, Failure)``. A message in that is an int cancels all calls up to that number.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import queue
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from napari_cosynth.types import Progress, Synthesis
+
+
+@dataclass(frozen=True)
+class Call:
+    """``kind`` is one of :data:`KINDS`; ``arguments`` are what it takes."""
+
+    number: int
+    kind: str
+    arguments: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error and where it was raised."""
+
+    error: Exception
+    trace: str
+
+
+def _synthesize(*arguments: Any) -> Iterator[Progress | Synthesis]:
+    from napari_cosynth.synthesize import synthesize
+
+    events: Iterator[Progress | Synthesis] = synthesize(*arguments)
+    return events
+
+
+def _resynthesize(*arguments: Any) -> Iterator[Progress | Synthesis]:
+    from napari_cosynth.resynthesize import resynthesize
+
+    events: Iterator[Progress | Synthesis] = resynthesize(*arguments)
+    return events
+
+
+def _warm_up(checkpoint: str, device: str) -> Iterator[Progress | Synthesis]:
+    """Imports torch and reads the weights before they are needed; samples nothing."""
+    from napari_cosynth.model.precision import choose_device
+    from napari_cosynth.synthesize import open_checkpoint
+
+    open_checkpoint(checkpoint, choose_device(device))
+    return iter(())
+
+
+KINDS: dict[str, Callable[..., Iterator[Progress | Synthesis]]] = {
+    "synthesize": _synthesize,
+    "resynthesize": _resynthesize,
+    "warm up": _warm_up,
+}
+
+
+class Server:
+    """Answers calls in their order until stdin ends."""
+
+    def __init__(self, source: BinaryIO, target: BinaryIO) -> None:
+        self._source = source
+        self._target = target
+        self._calls: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
+        self._cancelled = -1
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def run(self) -> None:
+        while (call := self._calls.get()) is not None:
+            self._answer(call)
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                message = pickle.load(self._source)
+                if isinstance(message, int):
+                    self._cancelled = max(self._cancelled, message)
+                else:
+                    self._calls.put(message)
+        except (EOFError, OSError):
+            self._cancelled = sys.maxsize
+            self._calls.put(None)
+
+    def _answer(self, call: Call) -> None:
+        last: Failure | None = None
+        try:
+            if call.number > self._cancelled:
+                for event in KINDS[call.kind](*call.arguments):
+                    if call.number <= self._cancelled:
+                        break
+                    self._send(call.number, event)
+        except Exception as error:  # every error belongs to the parent
+            last = Failure(_plain(error), traceback.format_exc())
+        self._send(call.number, last)
+
+    def _send(self, number: int, event: object) -> None:
+        try:
+            pickle.dump((number, event), self._target, protocol=5)
+            self._target.flush()
+        except BrokenPipeError:
+            self._cancelled = sys.maxsize
+
+
+def _plain(error: Exception) -> Exception:
+    """The error itself where it survives pickling, else one of the same words."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # whatever its class does when pickled
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
+
+
+NICENESS = 10
+"""The window comes first where both want the same core."""
+
+
+def main() -> None:
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
+    # Whatever prints must not land between two messages.
+    target = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    Server(sys.stdin.buffer, target).run()
+
+
+if __name__ == "__main__":
+    main()

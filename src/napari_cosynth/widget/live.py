@@ -1,0 +1,169 @@
+"""Live: every edit of the layout is followed by its sample, the newest edit winning."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from psygnal import Signal
+from qtpy.QtCore import QTimer
+
+from napari_cosynth.geometry.edits import changed_box, same_layout
+from napari_cosynth.types import Request, Synthesis
+from napari_cosynth.widget.worker import Runner
+
+DRAFT_STEPS = 6
+GATHER_MS = 30
+"""Edits that come closer together than this, such as a brush's, are one."""
+REST_MS = 1000
+"""A hand that rests so long gets the full number of steps."""
+WINDOW_ABOVE = 256
+"""Canvases with a longer side are sampled around the edit only."""
+REMEMBERED = 16
+"""Full samples kept, so that undo brings back the very pixels."""
+
+
+class Live:
+    """Turns edits into draft and full samples. One run at a time, on the dock's runner."""
+
+    shown = Signal(Synthesis)
+    """A sample of the layout as it is now: a draft, a full one, or one remembered."""
+
+    def __init__(self, runner: Runner, make_request: Callable[[], Request | None]) -> None:
+        self.runner = runner
+        self.make_request = make_request
+        """The form's request, or None where it makes none at the moment."""
+        self.on = False
+        self._running: Request | None = None
+        self._wanted: Callable[[], None] | None = None
+        self._full: deque[Synthesis] = deque(maxlen=REMEMBERED)
+        self._gather = self._timer(GATHER_MS, self._draft)
+        self._rest = self._timer(REST_MS, self._finish)
+        runner.sampled.connect(self._on_sample)
+        runner.ended.connect(self._on_end)
+
+    def _timer(self, milliseconds: int, action: Callable[[], None]) -> QTimer:
+        timer = QTimer()
+        timer.setSingleShot(True)
+        timer.setInterval(milliseconds)
+        timer.timeout.connect(action)
+        return timer
+
+    def switch(self, on: bool) -> None:
+        """On: begins with a sample of the layout as it is. Off: drops what is under way."""
+        self.on = on
+        if on:
+            self.touch()
+        else:
+            self.stop()
+
+    def touch(self) -> None:
+        """The layout or the form was edited."""
+        if self.on:
+            self._gather.start()
+            self._rest.start()
+
+    def stop(self) -> None:
+        """Drops the running draft and every plan for one."""
+        self._gather.stop()
+        self._rest.stop()
+        self._wanted = None
+        if self._running is not None:
+            self.runner.cancel()
+
+    @property
+    def busy(self) -> bool:
+        return self._running is not None
+
+    def _draft(self) -> None:
+        request = self.make_request()
+        if request is None:
+            return
+        known = self._remembered(request)
+        if known is not None:
+            self._rest.stop()
+            self._drop_running()
+            self.shown.emit(known)
+            return
+        self._start(replace(request, steps=min(DRAFT_STEPS, request.steps)))
+
+    def _finish(self) -> None:
+        request = self.make_request()
+        if request is not None and self._remembered(request) is None:
+            self._start(request)
+
+    def _drop_running(self) -> None:
+        self._wanted = None
+        if self._running is not None:
+            self.runner.cancel()
+
+    def _start(self, request: Request) -> None:
+        """Starts a run, after the present one has stopped if there is one."""
+        if self.runner.busy:
+            if self._running == request and not self.runner.cancelled:
+                return
+            self._wanted = lambda: self._start(request)
+            if self._running is not None:
+                self.runner.cancel()
+            return
+        self._running = request
+        base = self._base(request)
+        # No box where the points are the old ones: then the text is new, which concerns all pixels.
+        box = changed_box(base.request.layout, request.layout) if base else None
+        if box is None:
+            self.runner.call("synthesize", request)
+        else:
+            self.runner.call("resynthesize", request, base, box)
+
+    def _base(self, request: Request) -> Synthesis | None:
+        """The newest full sample around whose edit alone a large canvas is sampled again."""
+        if max(request.layout.shape) <= WINDOW_ABOVE or not self._full:
+            return None
+        base = self._full[-1]
+        same_grid = base.record.layout.shape == request.layout.shape
+        return base if same_grid and _key(base.request) == _key(request) else None
+
+    def _remembered(self, request: Request) -> Synthesis | None:
+        for sample in self._full:
+            if (
+                _key(sample.request) == _key(request)
+                and sample.request.prompt == request.prompt
+                and sample.request.steps == request.steps
+                and same_layout(sample.request.layout, request.layout)
+            ):
+                return sample
+        return None
+
+    def _on_sample(self, sample: Synthesis) -> None:
+        if self._running is None:
+            return
+        request = self.make_request()
+        if request is not None and request.steps == sample.request.steps:
+            self._full.append(sample)
+        self.shown.emit(sample)
+
+    def _on_end(self, outcome: str) -> None:
+        self._running = None
+        wanted, self._wanted = self._wanted, None
+        if outcome == "failed":
+            self.stop()
+        elif wanted is not None and self.on:
+            wanted()
+
+
+def _key(request: Request) -> tuple[Any, ...]:
+    """All that decides a sample but points, prompt (which follows them) and steps."""
+    return (
+        request.checkpoint,
+        request.sampler,
+        request.guidance,
+        request.seeds[0],
+        request.tissue,
+        request.stain,
+        request.device,
+        request.layout.shape,
+        request.layout.mpp,
+        request.layout.classes,
+    )
