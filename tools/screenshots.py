@@ -58,7 +58,7 @@ class Scene:
     def synthesise(self) -> None:
         """Presses Synthesise and waits for its end."""
         loop = QEventLoop()
-        self.panel.runner.ended.connect(loop.quit)
+        self.panel.runner.ended.connect(lambda _: loop.quit())
         QTimer.singleShot(600_000, loop.quit)
         self.panel.synthesise.native.click()
         if self.panel.runner.busy:
@@ -112,7 +112,7 @@ def slide(scene: Scene) -> None:
     (image,) = scene.viewer.open(path, plugin=PLUGIN)
     # In pixels of the slide: 256 canvas pixels of 0.5 µm, over loose stroma.
     side = 256 * 0.5 / image.metadata["mpp"]
-    box = np.array([1210, 800]) + side * np.array([[0, 0], [0, 1], [1, 1], [1, 0]])
+    box = np.array([1210, 930]) + side * np.array([[0, 0], [0, 1], [1, 1], [1, 0]])
     region = scene.viewer.add_shapes(
         [box],
         shape_type="rectangle",
@@ -129,8 +129,8 @@ def slide(scene: Scene) -> None:
     scene.panel.layout_controls.add_layout(placement, drawn)
     scene.synthesise()
     centre = corners.mean(0)
-    scene.viewer.camera.center = (0, *centre)
-    scene.viewer.camera.zoom = 2.4
+    scene.viewer.scene.camera.center = (0, *centre)
+    scene.viewer.scene.camera.zoom = 2.4
     scene.panel.layout_controls.points.visible = False
 
 
@@ -138,12 +138,15 @@ SCENES: dict[str, Callable[[Scene], None]] = {"layout": layout, "result": result
 
 
 def save(scene: Scene, path: Path) -> None:
-    """The window as a PNG of 256 colours, which keeps text sharp and the file small."""
+    """The window as a PNG; a large one loses its finest shades, but no colour of the legend."""
     scene.settle()
-    pixels = scene.viewer.screenshot(canvas_only=False, flash=False)
-    picture = Image.fromarray(pixels[..., :3]).quantize(256, dither=Image.Dither.NONE)
+    pixels = scene.viewer.screenshot(canvas_only=False, flash=False)[..., :3]
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, optimize=True)
+    for shades in (1, 8, 16):
+        coarse = (np.round(pixels / shades) * shades).clip(0, 255).astype(np.uint8)
+        Image.fromarray(coarse).save(path, optimize=True)
+        if path.stat().st_size <= LARGEST:
+            break
     size = path.stat().st_size
     print(f"{path}: {pixels.shape[1]}x{pixels.shape[0]}, {size / 1000:.0f} kB")
     if size > LARGEST:

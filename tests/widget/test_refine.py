@@ -60,7 +60,7 @@ def no_old_notifications():
 def test_buttons_wait_for_a_result(viewer):
     panel = RefinePanel(viewer)
     assert not panel.separate.enabled
-    panel.close()
+    panel.let_go()
     panel = opened(viewer)
     assert panel.separate.enabled
     assert panel.result.value == "g"
@@ -153,7 +153,7 @@ def test_only_the_shown_sample_of_a_stack_changes(viewer):
 
 def test_a_closed_panel_hears_nothing_more(viewer):
     panel = RefinePanel(viewer)
-    panel.close()
+    panel.let_go()
     for layer in record_layers((a_record(),), [{}], "g"):
         viewer.add_layer(Layer.create(*layer))
     assert not panel.separate.enabled

@@ -116,7 +116,7 @@ def record_layers(
         "opacity": 0.5,
         "visible": False,
     }
-    instances: dict[str, Any] = {"opacity": 0.9}
+    instances: dict[str, Any] = {"opacity": 0.5}
     if single:  # ids repeat from sample to sample, so only one sample's can carry a class each
         ids = majority_classes(first.instances, first.labels, len(classes))
         names = [classes.names[i] for i in (0, *ids)]

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from magicgui.widgets import ComboBox, Container, Label, PushButton
+from magicgui.widgets import ComboBox, Label, PushButton
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer, Points
 from napari.utils.notifications import show_info, show_warning
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_cosynth.data.refine import separated_again, updated_from_instances
 from napari_cosynth.geometry.measure import majority_classes
 from napari_cosynth.types import Record, Report
+from napari_cosynth.widget.controls import form, side_by_side
 from napari_cosynth.widget.layers import class_column
 from napari_cosynth.widget.readers import LayerTuple, record_layers
 from napari_cosynth.widget.results import groups, instance_colors
@@ -27,7 +28,7 @@ MAJORITY = "ask"
 """Choice of class for new nuclei: none, so that Update names the nucleus that needs one."""
 
 
-class RefinePanel(Container):
+class RefinePanel(QWidget):
     """Buttons that make an edited result's layers agree again, restore it, and save it.
 
     With a ``result`` box of the dock's own, the dock fills it and calls :meth:`refresh`; without one
@@ -35,34 +36,37 @@ class RefinePanel(Container):
     """
 
     def __init__(self, viewer: ViewerModel, result: ComboBox | None = None) -> None:
+        super().__init__()
         self.viewer = viewer
         self._shared = result is not None
         self._known: list[str] = []
-        # Functions, because napari resets the choices of a dock's widgets whenever layers change.
         self.result = result or ComboBox(choices=self._results, nullable=True, label="Result")
         self.points = ComboBox(choices=self._layouts, nullable=True, label="Points")
         self.new_class = ComboBox(choices=self._classes, label="New nuclei")
         self.separate = PushButton(text="Re-separate")
         self.update_rest = PushButton(text="Update from instances")
         self.restore = PushButton(text="Restore raw")
-        self.save = PushButton(text="Save as training stack…")
+        self.save = PushButton(text="Save as stack…")
         self.status = Label(value="")
         self.points.tooltip = "The layout whose points seed the watershed, and that is saved"
         self.new_class.tooltip = "The class of nuclei that were painted where there was no label"
         self.separate.tooltip = "Watershed of the labels again, from the chosen points"
         self.update_rest.tooltip = "Labels, distance and centroids from the edited instances"
         self.restore.tooltip = "The sample as it was made or read"
-        self.save.tooltip = "A new folder, or more samples into an existing stack"
-        buttons = Container(widgets=[self.separate, self.update_rest], layout="horizontal")
-        others = Container(widgets=[self.restore, self.save], layout="horizontal")
-        for container in (buttons, others):
-            container.margins = (0, 0, 0, 0)
-            container.labels = False
-        choices = [self.points, self.new_class]
+        self.save.tooltip = (
+            "Save as a training stack: a new folder, or more samples into an existing one"
+        )
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(4)
+        choices = [("Points", [self.points]), ("New nuclei", [self.new_class])]
         if not self._shared:
-            choices.insert(0, self.result)
-        super().__init__(widgets=[*choices, buttons, others, self.status])
-        self.margins = (0, 0, 0, 0)
+            choices.insert(0, ("Result", [self.result]))
+        box.addWidget(form(*choices))
+        box.addWidget(side_by_side(self.separate, self.update_rest))
+        box.addWidget(side_by_side(self.restore, self.save))
+        box.addWidget(self.status.native)
+        box.addStretch(1)
         self.status.native.setWordWrap(True)
         self.result.changed.connect(self._show_choices)
         for button, action in (
@@ -76,8 +80,8 @@ class RefinePanel(Container):
         viewer.layers.events.removed.connect(self.refresh)
         self.refresh()
 
-    def close(self) -> None:
-        """Lets go of the viewer's events."""
+    def let_go(self) -> None:
+        """Hears no more of the viewer; the dock is going."""
         self.viewer.layers.events.inserted.disconnect(self.refresh)
         self.viewer.layers.events.removed.disconnect(self.refresh)
 
@@ -150,7 +154,7 @@ class RefinePanel(Container):
     def ask_and_save(self) -> None:
         """Asks for the folder, then saves."""
         path, _ = QFileDialog.getSaveFileName(
-            self.native,
+            self,
             "A new training stack, or the cosynth.json of one to append to",
             options=QFileDialog.Option.DontConfirmOverwrite,
         )
