@@ -15,9 +15,13 @@ from napari_cosynth.data.base import make_record
 from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.export.stack import Described, append_stack, write_stack
 from napari_cosynth.layouts.patterns import layout_path
-from napari_cosynth.types import ClassTable
-from napari_cosynth.widget.layers import is_layout, layout_from
+from napari_cosynth.synthesize import synthesize
+from napari_cosynth.types import ClassTable, Request, Synthesis
+from napari_cosynth.widget.layers import is_layout, layout_from, layout_layer
+from napari_cosynth.widget.placement import free_placement
+from napari_cosynth.widget.preferences import Preferences, read_preferences
 from napari_cosynth.widget.readers import points_reader, record_layers, stack_layers, stack_reader
+from napari_cosynth.widget.results import result_layers
 from napari_cosynth.widget.saving import described_samples
 from napari_cosynth.widget.writers import write_training_stack
 
@@ -298,7 +302,39 @@ def test_two_results_share_their_layout():
     np.testing.assert_array_equal(found[1].record.image, second.image)
 
 
-def test_sample_layouts_open(tmp_path):
+def test_a_file_is_no_stack(single, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    for name in ("notes.txt", "new.json"):
+        with pytest.raises(ValueError, match="a training stack is a folder"):
+            write_training_stack(str(tmp_path / name), stack_layers(single))
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert not (tmp_path / "new.json").exists()
+
+
+def test_two_seeds_of_the_real_sampler_are_saved_with_their_recipes(
+    layout, tiny_checkpoint, tmp_path
+):
+    request = Request(
+        layout, "colon tissue", checkpoint=str(tiny_checkpoint), steps=2, seeds=(4, 5)
+    )
+    samples = [item for item in synthesize(request) if isinstance(item, Synthesis)]
+    viewer = ViewerModel()
+    placement = free_placement(layout.shape, layout.mpp, [])
+    for sample in samples:
+        layers = result_layers(sample, placement, f"drawn · seed {sample.seed}")
+        for layer in layers.values():
+            viewer.add_layer(layer)
+    viewer.add_layer(layout_layer(layout, placement, "drawn"))
+    (folder,) = viewer.layers.save(str(tmp_path / "made.cosynth"))
+    saved = StackDataset(folder)
+    assert saved.samples == [sample.recipe for sample in samples]
+    for record, sample in zip(saved, samples, strict=True):
+        np.testing.assert_array_equal(record.image, sample.record.image)
+        np.testing.assert_array_equal(record.instances, sample.record.instances)
+        np.testing.assert_allclose(record.layout.centroids, layout.centroids)
+
+
+def test_sample_layouts_open():
     viewer = ViewerModel()
     for key in ("gland", "stream", "inflammation", "tumour"):
         (layer,) = viewer.open_sample(PLUGIN, key)
@@ -314,8 +350,12 @@ def test_ihc_sample_is_a_real_image_without_an_invented_scale():
     np.testing.assert_allclose(layer.scale, (1, 1))
 
 
-def test_preferences_have_our_entries(plugin_settings):
+def test_preferences_have_our_entries(plugin_settings, tmp_path):
     from napari.settings import get_plugin_settings
 
+    assert read_preferences() == Preferences("auto", 20, None)
     synthesis = get_plugin_settings(PLUGIN).synthesis
-    assert (synthesis.device, synthesis.steps, synthesis.checkpoints) == ("auto", 20, "")
+    synthesis.device, synthesis.steps, synthesis.checkpoints = "cpu", 6, str(tmp_path)
+    assert read_preferences() == Preferences("cpu", 6, tmp_path)
+    synthesis.checkpoints = str(tmp_path / "gone")
+    assert read_preferences().checkpoints is None

@@ -19,6 +19,8 @@ def write_training_stack(path: str, layers: Sequence[LayerTuple]) -> list[str]:
     folder = Path(path)
     if folder.name == DESCRIPTION:
         folder = folder.parent
-    elif folder.is_file():
-        raise ValueError(f"{folder}: is a file; a training stack is a folder")
+    elif folder.is_file() or folder.suffix == ".json":
+        raise ValueError(
+            f"{folder}: a training stack is a folder; name a new one, or the {DESCRIPTION} in one"
+        )
     return [str(append_stack(described_samples(layers), folder))]
