@@ -14,7 +14,7 @@ from npe2 import PluginManifest
 from napari_cosynth.data.base import make_record
 from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.export.stack import Described, append_stack, write_stack
-from napari_cosynth.layouts.patterns import layout_path
+from napari_cosynth.layouts.patterns import SAMPLES, layout_path
 from napari_cosynth.synthesize import synthesize
 from napari_cosynth.types import ClassTable, Request, Synthesis
 from napari_cosynth.widget.layers import is_layout, layout_from, layout_layer
@@ -231,8 +231,10 @@ def test_save_appends_to_a_stack_of_the_same_kind(stack, single):
 def test_save_refuses_another_stack_with_the_reason_and_changes_nothing(tmp_path, single):
     other = append_stack([a_record(classes=ClassTable.of("a", "b"))], tmp_path / "other")
     before = contents(other)
-    with pytest.raises(ValueError, match="cannot append: its classes"):
-        write_training_stack(str(other), stack_layers(single))
+    viewer = ViewerModel()
+    viewer.open(single, plugin=PLUGIN)
+    with pytest.raises(OSError, match="cannot append: its classes"):
+        viewer.layers.save(str(other / "cosynth.json"))
     assert contents(other) == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["other", "single"]
 
@@ -270,7 +272,7 @@ def paint(data):
     ],
 )
 def test_what_does_not_agree_is_refused_in_one_line(single, tmp_path, change, reason):
-    with pytest.raises(ValueError, match=reason) as error:
+    with pytest.raises(OSError, match=reason) as error:
         write_training_stack(str(tmp_path / "new"), change(stack_layers(single)))
     assert "\n" not in str(error.value)
     assert not (tmp_path / "new").exists()
@@ -305,7 +307,7 @@ def test_two_results_share_their_layout():
 def test_a_file_is_no_stack(single, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     for name in ("notes.txt", "new.json"):
-        with pytest.raises(ValueError, match="a training stack is a folder"):
+        with pytest.raises(OSError, match="a training stack is a folder"):
             write_training_stack(str(tmp_path / name), stack_layers(single))
     assert (tmp_path / "notes.txt").read_text() == "mine"
     assert not (tmp_path / "new.json").exists()
@@ -342,6 +344,19 @@ def test_sample_layouts_open():
         assert layout_from(layer).shape == (256, 256)
         assert layer.metadata["cosynth"]["tissue"] == "colon"
     assert layout_path("gland").is_file()
+
+
+def test_finished_pair_is_small_and_agrees():
+    folder = SAMPLES / "pair"
+    if not folder.is_dir():
+        pytest.skip("no finished pair yet: python tools/make_samples.py pair")
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 1_000_000
+    viewer = ViewerModel()
+    viewer.open_sample(PLUGIN, "pair")
+    assert set(layers_by_role(viewer)) == {"image", "distance", "labels", "instances", "layout"}
+    (found,) = described_samples([layer.as_layer_data_tuple() for layer in viewer.layers])
+    assert found.description["synthetic"] is True
+    assert "edited" not in found.description
 
 
 def test_ihc_sample_is_a_real_image_without_an_invented_scale():

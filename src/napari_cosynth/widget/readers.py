@@ -13,6 +13,7 @@ import pandas as pd
 
 from napari_cosynth.data.slide import open_slide
 from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.export.stack import DESCRIPTION
 from napari_cosynth.geometry.measure import majority_classes
 from napari_cosynth.layouts.patterns import CLASSES
 from napari_cosynth.types import BACKGROUND, ClassTable, Record, default_palette
@@ -30,7 +31,6 @@ LayerTuple: TypeAlias = tuple[Any, dict[str, Any], str]
 """What napari takes from a reader: data, keyword arguments, kind of layer."""
 Reader: TypeAlias = Callable[[str | Sequence[str]], list[LayerTuple]]
 
-DESCRIPTION = "cosynth.json"
 RAW_KEY = "cosynth_raw"
 """``layer.metadata[RAW_KEY]``: the records as read, a tuple, so that edits can be taken back."""
 

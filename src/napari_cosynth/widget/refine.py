@@ -20,9 +20,8 @@ from napari_cosynth.widget.controls import form, side_by_side
 from napari_cosynth.widget.layers import class_column
 from napari_cosynth.widget.readers import LayerTuple, record_layers
 from napari_cosynth.widget.results import groups, instance_colors
-from napari_cosynth.widget.saving import Group, drawn_record, groups_of, record_of
+from napari_cosynth.widget.saving import Group, drawn_record, groups_of, record_of, save_layers
 from napari_cosynth.widget.tags import read_tag
-from napari_cosynth.widget.writers import write_training_stack
 
 MAJORITY = "ask"
 """Choice of class for new nuclei: none, so that Update names the nucleus that needs one."""
@@ -164,9 +163,9 @@ class RefinePanel(QWidget):
     def save_to(self, path: Path) -> None:
         """Saves the chosen result with its points as a training stack, or appends it to one."""
         self._group()  # refuses in one line where the result is incomplete
-        (written,) = write_training_stack(str(path), self._tuples(True))
+        written = save_layers(path, self._tuples(True))
         show_info(f"saved in {written}")
-        self.status.value = f"saved in {Path(written).name}"
+        self.status.value = f"saved in {written.name}"
 
     # -- layers <-> records
 

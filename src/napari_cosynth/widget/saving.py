@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.export.stack import Described
+from napari_cosynth.export.stack import DESCRIPTION, Described, append_stack
 from napari_cosynth.geometry.distance import distance_map
 from napari_cosynth.geometry.measure import layout_of, majority_classes
 from napari_cosynth.geometry.raster import pixels
@@ -113,6 +114,20 @@ def described_samples(layers: Sequence[LayerTuple]) -> list[Described]:
     return found
 
 
+def save_layers(path: Path, layers: Sequence[LayerTuple]) -> Path:
+    """Saves the results among some layers as a training stack, or appends them to one.
+
+    ``path``: the stack's folder, new or existing, or the ``cosynth.json`` inside it. Returns the
+    folder. Raises ValueError in one line, and writes nothing, where that cannot be.
+    """
+    folder = path.parent if path.name == DESCRIPTION else path
+    if folder.is_file() or folder.suffix == ".json":
+        raise ValueError(
+            f"{folder}: a training stack is a folder; name a new one, or the {DESCRIPTION} in one"
+        )
+    return append_stack(described_samples(layers), folder)
+
+
 def described_sample(group: Group, sample: int = 0) -> Described:
     """One sample of a result, checked; see :func:`described_samples`."""
     record = record_of(group, sample)
@@ -126,15 +141,29 @@ def described_sample(group: Group, sample: int = 0) -> Described:
         raise ValueError(
             f"{where}: labels reach {record.labels.max()}, known are 1..{len(record.classes) - 1}"
         )
+    raw = group.raw(sample)
+    if raw is None or not _same_instances(raw, record):
+        _require_points_in_their_instances(record)
+    return Described(record, _description(group, record, sample))
+
+
+def _same_instances(raw: Record, record: Record) -> bool:
+    """The same instances of the same points, whatever their classes."""
+    points = raw.layout.centroids, record.layout.centroids
+    return np.array_equal(raw.instances, record.instances) and (
+        points[0].shape == points[1].shape and np.allclose(points[0], points[1], atol=1e-3)
+    )
+
+
+def _require_points_in_their_instances(record: Record) -> None:
     at = pixels(record.layout)
     ids = record.instances[at[:, 0], at[:, 1]]
     wrong = np.flatnonzero((ids > 0) & (ids != np.arange(1, len(ids) + 1)))
     if wrong.size:
         raise ValueError(
-            f"{where}: point {wrong[0]} lies in instance {ids[wrong[0]]}, not {wrong[0] + 1}: "
-            "press Re-separate or Update from instances"
+            f"{record.source}: point {wrong[0]} lies in instance {ids[wrong[0]]}, not "
+            f"{wrong[0] + 1}: press Re-separate or Update from instances"
         )
-    return Described(record, _description(group, record, sample))
 
 
 def record_of(group: Group, sample: int = 0) -> Record:

@@ -5,22 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from napari_cosynth.export.stack import DESCRIPTION, append_stack
 from napari_cosynth.widget.readers import LayerTuple
-from napari_cosynth.widget.saving import described_samples
+from napari_cosynth.widget.saving import save_layers
 
 
 def write_training_stack(path: str, layers: Sequence[LayerTuple]) -> list[str]:
-    """Saves the results among some layers as a training stack, or appends them to one.
+    """npe2's writer around :func:`save_layers`; returns the folder's path.
 
-    ``path``: the stack's folder, new or existing, or the ``cosynth.json`` inside it. Returns the
-    folder's path. Raises ValueError in one line, and writes nothing, where that cannot be.
+    Raises OSError with the reason in one line: napari swallows a writer's ValueError and reports
+    only that nothing was saved.
     """
-    folder = Path(path)
-    if folder.name == DESCRIPTION:
-        folder = folder.parent
-    elif folder.is_file() or folder.suffix == ".json":
-        raise ValueError(
-            f"{folder}: a training stack is a folder; name a new one, or the {DESCRIPTION} in one"
-        )
-    return [str(append_stack(described_samples(layers), folder))]
+    try:
+        return [str(save_layers(Path(path), layers))]
+    except ValueError as error:
+        raise OSError(str(error)) from None
