@@ -28,14 +28,16 @@ from napari_cosynth.types import Record, Request, Synthesis
 from texture import texture
 
 
-def held_out(recipe_name: str, data: Path, sets: list[str], count: int) -> list[Record]:
-    """``count`` patches of 256x256 from the validation tiles of the data sets named."""
+def held_out(
+    recipe_name: str, data: Path, sets: list[str], count: int, size: int = 256
+) -> list[Record]:
+    """``count`` patches of ``size`` pixels a side from the validation tiles of the data sets named."""
     recipe = load_recipe(recipe_name)
     chosen = tuple(d for d in recipe.data if d.root.split("/")[0] in sets)
     module = CosynthData(dataclasses.replace(recipe, data=chosen), data)
     tiles = [record for records in module.validation for record in records]
     rng = np.random.default_rng(1)
-    return [random_crop(tiles[i % len(tiles)], 256, rng) for i in range(count)]
+    return [random_crop(tiles[i % len(tiles)], size, rng) for i in range(count)]
 
 
 def class_medians(recipe_name: str, data: Path) -> dict[int, float]:
@@ -91,9 +93,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, nargs="+", default=[20])
     parser.add_argument("--guidance", type=float, default=1.0)
     parser.add_argument("--patches", type=int, default=14)
+    parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--picture", type=Path, default=None)
     options = parser.parse_args()
-    real = held_out(options.recipe, options.data, options.sets, options.patches)
+    real = held_out(options.recipe, options.data, options.sets, options.patches, options.size)
     medians = class_medians(options.recipe, options.data)
     images, labels = (np.stack([getattr(r, f) for r in real]) for f in ("image", "labels"))
     result: dict[str, object] = {
