@@ -22,7 +22,7 @@ import napari
 import numpy as np
 from PIL import Image
 from qtpy.QtCore import QEventLoop, QTimer
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QScrollArea
 
 from napari_cosynth.layouts.patterns import bundled_layouts
 from napari_cosynth.widget.panel import CoSynthPanel
@@ -134,7 +134,30 @@ def slide(scene: Scene) -> None:
     scene.panel.layout_controls.points.visible = False
 
 
-SCENES: dict[str, Callable[[Scene], None]] = {"layout": layout, "result": result, "labels": labels}
+def refine(scene: Scene) -> None:
+    """The finished pair, opened as a training stack, with its buttons and a nucleus painted in."""
+    scene.viewer.open_sample(PLUGIN, "pair")
+    by_role = {layer.metadata["cosynth"]["role"]: layer for layer in scene.viewer.layers}
+    instances = by_role["instances"]
+    instances.contour = 1
+    instances.opacity = 1
+    by_role["layout"].visible = False
+    scene.viewer.layers.selection.active = instances
+    instances.selected_label = int(instances.data.max()) + 1
+    instances.mode = "paint"
+    instances.brush_size = 12
+    instances.paint((122, 112), instances.selected_label)
+    scene.panel.refine.new_class.value = "inflammatory"
+    scene.panel.findChild(QScrollArea).ensureWidgetVisible(scene.panel.refine)
+    scene.viewer.reset_view()
+
+
+SCENES: dict[str, Callable[[Scene], None]] = {
+    "layout": layout,
+    "result": result,
+    "labels": labels,
+    "refine": refine,
+}
 
 
 def save(scene: Scene, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,8 @@ MAJORITY = "ask"
 class RefinePanel(QWidget):
     """Buttons that make an edited result's layers agree again, restore it, and save it.
 
-    With a ``result`` box of the dock's own, the dock fills it and calls :meth:`refresh`; without one
-    the panel brings its own.
+    ``result`` is the dock's own box of results, if it has one; the panel fills it too, with what was
+    opened as well as with what was made.
     """
 
     def __init__(self, viewer: ViewerModel, result: ComboBox | None = None) -> None:
@@ -39,7 +40,7 @@ class RefinePanel(QWidget):
         self.viewer = viewer
         self._shared = result is not None
         self._known: list[str] = []
-        self.result = result or ComboBox(choices=self._results, nullable=True, label="Result")
+        self.result = result or ComboBox(choices=[], nullable=True, label="Result")
         self.points = ComboBox(choices=self._layouts, nullable=True, label="Points")
         self.new_class = ComboBox(choices=self._classes, label="New nuclei")
         self.separate = PushButton(text="Re-separate")
@@ -75,14 +76,16 @@ class RefinePanel(QWidget):
             (self.save, self.ask_and_save),
         ):
             button.changed.connect(_told(action))
-        viewer.layers.events.inserted.connect(self.refresh)
-        viewer.layers.events.removed.connect(self.refresh)
+        # Not a bound method: napari could not let go of a QWidget that Qt has destroyed.
+        self._hear = partial(RefinePanel.refresh, self)
+        viewer.layers.events.inserted.connect(self._hear)
+        viewer.layers.events.removed.connect(self._hear)
         self.refresh()
 
     def let_go(self) -> None:
         """Hears no more of the viewer; the dock is going."""
-        self.viewer.layers.events.inserted.disconnect(self.refresh)
-        self.viewer.layers.events.removed.disconnect(self.refresh)
+        self.viewer.layers.events.inserted.disconnect(self._hear)
+        self.viewer.layers.events.removed.disconnect(self._hear)
 
     # -- what there is to choose from
 
@@ -99,13 +102,15 @@ class RefinePanel(QWidget):
 
     def refresh(self, _: object = None) -> None:
         """Offers the viewer's results, a new one chosen, and its layouts."""
-        if not self._shared:
-            names = self._results()
-            with self.result.changed.blocked():
-                self.result.reset_choices()
-                if new := [name for name in names if name not in self._known]:
-                    self.result.value = new[-1]
-            self._known = names
+        names = self._results()
+        before = self.result.value
+        with self.result.changed.blocked():
+            self.result.choices = names
+            if new := [name for name in names if name not in self._known]:
+                self.result.value = new[-1]
+            elif before in names:
+                self.result.value = before
+        self._known = names
         self._show_choices()
 
     def _show_choices(self, _: object = None) -> None:
