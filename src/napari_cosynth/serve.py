@@ -1,6 +1,6 @@
 """A sampling process: pickled calls on stdin, pickled events on stdout.
 
-A program with a window starts it as ``python -m napari_cosynth.serve`` and keeps it: torch is
+A program with a window starts it by ``main()`` in a fresh interpreter and keeps it: torch is
 imported once, no computation shares the window's interpreter, and a sample that does not fit into
 memory ends this process and not the window's. Only its parent speaks to it, so pickles are safe here.
 
@@ -136,7 +136,3 @@ def main() -> None:
     target = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     Server(sys.stdin.buffer, target).run()
-
-
-if __name__ == "__main__":
-    main()

@@ -103,7 +103,8 @@ class InProcess:
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "napari_cosynth.serve"],
+                # Not -m: run as __main__, its classes would have other names in their pickles.
+                [sys.executable, "-c", "from napari_cosynth.serve import main; main()"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),

@@ -81,7 +81,7 @@ class ModelControls:
     edited = Signal()
     """Anything that decides the next request."""
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, device: str = "auto") -> None:
         names = bundled() + (checkpoints_in(folder) if folder else [])
         self.checkpoint = ComboBox(choices=[*names, BROWSE], label="Checkpoint")
         self.tissue = ComboBox(choices=[NO_TISSUE], label="Tissue")
@@ -89,6 +89,7 @@ class ModelControls:
         self.prompt = LineEdit(label="Prompt")
         self.follow = CheckBox(value=True, text="auto")
         self.device = ComboBox(choices=list(DEVICES), label="Device")
+        self.device.value = device if device in DEVICES else "auto"
         self.device_note = Label(value="")
         self.follow.tooltip = "Build the prompt from the layout's classes; off: keep what you typed"
         self.device.tooltip = "auto takes cuda, then mps, then cpu"

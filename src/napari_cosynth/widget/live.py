@@ -92,20 +92,19 @@ class Live:
     def _finish(self) -> None:
         request = self.make_request()
         if request is not None and self._remembered(request) is None:
-            self._start(request)
+            # A draft that is still under way is of this very layout: it is shown first.
+            self._start(request, drop=False)
 
     def _drop_running(self) -> None:
         self._wanted = None
         if self._running is not None:
             self.runner.cancel()
 
-    def _start(self, request: Request) -> None:
-        """Starts a run, after the present one has stopped if there is one."""
+    def _start(self, request: Request, drop: bool = True) -> None:
+        """Starts a run once the present one has ended; ``drop`` cancels that if it is ours."""
         if self.runner.busy:
-            if self._running == request and not self.runner.cancelled:
-                return
             self._wanted = lambda: self._start(request)
-            if self._running is not None:
+            if drop and self._running is not None:
                 self.runner.cancel()
             return
         self._running = request
@@ -127,12 +126,7 @@ class Live:
 
     def _remembered(self, request: Request) -> Synthesis | None:
         for sample in self._full:
-            if (
-                _key(sample.request) == _key(request)
-                and sample.request.prompt == request.prompt
-                and sample.request.steps == request.steps
-                and same_layout(sample.request.layout, request.layout)
-            ):
+            if _same(sample.request, request):
                 return sample
         return None
 
@@ -151,6 +145,16 @@ class Live:
             self.stop()
         elif wanted is not None and self.on:
             wanted()
+
+
+def _same(first: Request, second: Request) -> bool:
+    """Whether both ask for the same pixels."""
+    return (
+        _key(first) == _key(second)
+        and first.prompt == second.prompt
+        and first.steps == second.steps
+        and same_layout(first.layout, second.layout)
+    )
 
 
 def _key(request: Request) -> tuple[Any, ...]:

@@ -19,13 +19,15 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_cosynth.geometry.edits import same_layout
-from napari_cosynth.types import Layout, Progress, Request, Synthesis
+from napari_cosynth.types import Progress, Request, Synthesis
 from napari_cosynth.widget import results
 from napari_cosynth.widget.controls import ModelControls, SamplingControls, side_by_side
 from napari_cosynth.widget.layers import layout_from, placement_from, set_notes
 from napari_cosynth.widget.layout_controls import LayoutControls
 from napari_cosynth.widget.live import Live
 from napari_cosynth.widget.placement import Placement
+from napari_cosynth.widget.preferences import read_preferences
+from napari_cosynth.widget.refine import RefinePanel
 from napari_cosynth.widget.result_view import ResultView
 from napari_cosynth.widget.worker import Runner
 
@@ -41,8 +43,9 @@ class CoSynthPanel(QWidget):
         self.viewer = napari_viewer
         self.runner = Runner()
         self.live = Live(self.runner, self._live_request)
-        self.model = ModelControls()
-        self.sampling = SamplingControls()
+        preferences = read_preferences()
+        self.model = ModelControls(preferences.checkpoints, preferences.device)
+        self.sampling = SamplingControls(preferences.steps)
         self.layout_controls = LayoutControls(napari_viewer)
         self.synthesise = PushButton(text="Synthesise")
         self.cancel = PushButton(text="Cancel")
@@ -51,6 +54,7 @@ class CoSynthPanel(QWidget):
         self.result = ComboBox(choices=[], nullable=True, label="Result")
         self.discard = PushButton(text="Discard")
         self.keep_only = PushButton(text="Keep only")
+        self.refine = RefinePanel(napari_viewer, self.result)
         self._run: _Run | None = None
         self._live_view: ResultView | None = None
         self._start_next = False
@@ -75,12 +79,14 @@ class CoSynthPanel(QWidget):
         column = QVBoxLayout(form)
         column.setContentsMargins(2, 2, 2, 2)
         column.setSpacing(6)
-        self._headings = [Label(value=f"<b>{text}</b>") for text in ("Model", "Sampling")]
+        self._headings = [Label(value=f"<b>{text}</b>") for text in ("Model", "Sampling", "Result")]
         column.addWidget(self._headings[0].native)
         column.addWidget(self.model.native)
         column.addWidget(self.layout_controls)
         column.addWidget(self._headings[1].native)
         column.addWidget(self.sampling.native)
+        column.addWidget(self._headings[2].native)
+        column.addWidget(self.refine)
         column.addStretch(1)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(4, 4, 4, 4)
@@ -114,7 +120,7 @@ class CoSynthPanel(QWidget):
         disconnect = partial(self.viewer.layers.events.removed.disconnect, refresh)
         # Qt may destroy the dock with its window; by then only Python's side can still be reached.
         self.destroyed.connect(
-            partial(_let_go, self.runner, self.live, self.layout_controls, disconnect)
+            partial(_let_go, self.runner, self.live, self.layout_controls, self.refine, disconnect)
         )
 
     # -- a run
@@ -269,16 +275,15 @@ class CoSynthPanel(QWidget):
 
     def _on_edited(self) -> None:
         points = self.layout_controls.points
-        layout: Layout | None = None
-        if points is not None:
-            try:
-                layout = layout_from(points)
-            except ValueError:
-                return  # shown on the points themselves; Synthesise says why it refuses
-        self.model.show_layout(layout)
+        try:
+            self.model.show_layout(layout_from(points) if points is not None else None)
+        except ValueError:
+            pass  # shown on the points themselves; Synthesise says why it refuses
         self.live.touch()
 
     def _on_switched(self) -> None:
+        if self.isVisible() and self.layout_controls.points is not None and self.model.facts:
+            self.runner.backend.warm_up(self.model.facts.name, str(self.model.device.value))
         self._live_view = None
         removed = self.layout_controls.points is None
         if removed and self.runner.busy and not self.runner.cancelled:
@@ -299,6 +304,7 @@ class CoSynthPanel(QWidget):
             self.result.value = before if before in names else (names[-1] if names else None)
         self.discard.enabled = bool(names)
         self.keep_only.enabled = len(names) > 1
+        self.refine.refresh()
 
     def _choose_result(self, group: str | None) -> None:
         if group:
@@ -358,10 +364,12 @@ def _let_go(
     runner: Runner,
     live: Live,
     controls: LayoutControls,
+    refine: RefinePanel,
     disconnect: Callable[[], None],
     _: object,
 ) -> None:
     live.stop()
     runner.close()
     controls.close_editor()
+    refine.let_go()
     disconnect()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -113,7 +112,7 @@ class LayoutEditor:
         layer.events.data.connect(self._on_data)
         layer.events.features.connect(self._on_features)
         for number, name in enumerate(self.classes.names[1:10], start=1):
-            self._bind(str(number), partial(self._pick_by_key, name))
+            self._bind(str(number), self._picker(name))
         self._bind(UNDO, lambda _: self.undo())
         self._bind(REDO, lambda _: self.redo())
 
@@ -142,11 +141,14 @@ class LayoutEditor:
         return int(self._outside.sum())
 
     def pick(self, name: str) -> None:
-        """Sets the class of the next point, and of the selected points."""
+        """Sets the class of the next point and, unless points are being added, of the selection.
+
+        In napari's add mode the selection is the point just added, which is meant as it is.
+        """
         self.classes.index(name)
         set_current_class(self.layer, name)
         rows = np.array(sorted(self.layer.selected_data), np.int64)
-        if rows.size:
+        if rows.size and self.layer.mode != "add":
             features = self.layer.features.copy()
             codes = features["class"].cat.codes.to_numpy().copy()
             codes[rows] = self.classes.index(name) - 1
@@ -157,8 +159,12 @@ class LayoutEditor:
             self.layer.features = features
         self.picked.emit(name)
 
-    def _pick_by_key(self, name: str, _: Points) -> None:
-        self.pick(name)
+    def _picker(self, name: str) -> Callable[[Points], None]:
+        # A function, not a partial: napari asks every binding for its __name__.
+        def pick(layer: Points) -> None:
+            self.pick(name)
+
+        return pick
 
     def undo(self) -> None:
         if self.history.undo():

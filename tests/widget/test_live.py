@@ -1,0 +1,151 @@
+"""Live: every edit is sampled, the newest wins, and undo brings back points and pixels."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.layers import Points
+
+from napari_cosynth.geometry.edits import changed_box
+from napari_cosynth.resynthesize import REACH
+from napari_cosynth.types import Layout, Synthesis
+from napari_cosynth.widget import live, results
+from napari_cosynth.widget.panel import CoSynthPanel
+from napari_cosynth.widget.placement import free_placement
+
+WAIT = 20_000
+
+
+class Watch:
+    """The samples that a dock shows."""
+
+    def __init__(self, panel: CoSynthPanel, qtbot: Any) -> None:
+        self.panel, self.qtbot = panel, qtbot
+        self.samples: list[Synthesis] = []
+        panel.live.shown.connect(self.samples.append)
+
+    def rest(self) -> Synthesis:
+        """The sample of the full number of steps, once the hand has rested."""
+        panel = self.panel
+
+        def settled() -> bool:
+            return (
+                bool(self.samples)
+                and not panel.live.busy
+                and self.samples[-1].request.steps == panel.sampling.steps.value
+                and len(self.samples[-1].record.layout) == len(panel.layout_controls.points.data)
+            )
+
+        self.qtbot.waitUntil(settled, timeout=WAIT)
+        return self.samples[-1]
+
+
+@pytest.fixture
+def watch(
+    panel: CoSynthPanel, points: Points, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> Watch:
+    monkeypatch.setattr(live, "DRAFT_STEPS", 2)
+    panel.sampling.steps.value = 3
+    return Watch(panel, qtbot)
+
+
+def test_an_edit_is_followed_by_a_draft_and_then_by_the_full_steps(
+    panel: CoSynthPanel, points: Points, watch: Watch
+) -> None:
+    panel.sampling.live.value = True
+    first = watch.rest()
+    assert [s.request.steps for s in watch.samples] == [2, 3]
+    points.add([[55, 10]])
+    second = watch.rest()
+    assert [s.request.steps for s in watch.samples] == [2, 3, 2, 3]
+    assert len(second.record.layout) == 5
+    assert (first.record.image != second.record.image).any()
+    (group,) = results.groups(panel.viewer).values()
+    np.testing.assert_array_equal(group["image"].data, second.record.image)
+    assert group["image"].metadata["cosynth"]["recipes"][0]["steps"] == 3
+
+
+def test_undo_brings_back_points_and_pixels_without_sampling(
+    panel: CoSynthPanel, points: Points, watch: Watch
+) -> None:
+    panel.sampling.live.value = True
+    first = watch.rest()
+    points.add([[55, 10]])
+    watch.rest()
+    count = len(watch.samples)
+    panel.layout_controls.editor.undo()
+    assert watch.rest() is first
+    assert len(watch.samples) == count + 1
+    (group,) = results.groups(panel.viewer).values()
+    np.testing.assert_array_equal(group["image"].data, first.record.image)
+
+
+def test_the_newest_edit_wins(panel: CoSynthPanel, points: Points, watch: Watch) -> None:
+    panel.sampling.steps.value = 6
+    live_runs: list[str] = []
+    panel.runner.ended.connect(live_runs.append)
+    panel.sampling.live.value = True
+    watch.qtbot.waitUntil(lambda: panel.live.busy, timeout=WAIT)
+    # While the first draft runs: three edits, of which only the last is worth sampling.
+    for row in range(3):
+        points.add([[50 + row, 8]])
+    assert len(watch.rest().record.layout) == 7
+    assert {len(s.record.layout) for s in watch.samples} <= {4, 7}
+
+
+def test_switching_off_drops_what_runs_and_keeps_the_result(
+    panel: CoSynthPanel, points: Points, watch: Watch
+) -> None:
+    panel.sampling.live.value = True
+    watch.rest()
+    points.add([[55, 10]])
+    panel.sampling.live.value = False
+    watch.qtbot.waitUntil(lambda: not panel.runner.busy, timeout=WAIT)
+    count = len(watch.samples)
+    points.add([[5, 50]])
+    assert not panel.live.busy and len(watch.samples) == count
+    assert len(results.groups(panel.viewer)) == 1
+
+
+def test_synthesise_takes_over_from_live(panel: CoSynthPanel, points: Points, watch: Watch) -> None:
+    panel.sampling.live.value = True
+    watch.qtbot.waitUntil(lambda: panel.live.busy, timeout=WAIT)
+    panel.synthesise.native.click()
+    watch.qtbot.waitUntil(
+        lambda: any("seed" in name for name in results.groups(panel.viewer)), timeout=WAIT
+    )
+
+
+def test_a_layout_that_cannot_be_sampled_waits_and_says_why(
+    panel: CoSynthPanel, points: Points, watch: Watch
+) -> None:
+    panel.sampling.live.value = True
+    watch.rest()
+    count = len(watch.samples)
+    points.add([[10, 300]])
+    watch.qtbot.waitUntil(lambda: "outside" in panel.status.value, timeout=WAIT)
+    assert len(watch.samples) == count
+    panel.layout_controls.editor.undo()
+    watch.rest()
+
+
+def test_a_large_canvas_is_sampled_around_the_edit_only(
+    panel: CoSynthPanel, layout: Layout, watch: Watch
+) -> None:
+    large = dataclasses.replace(layout, shape=(320, 288))
+    points = panel.layout_controls.add_layout(free_placement(large.shape, large.mpp, []), large)
+    panel.sampling.live.value = True
+    first = watch.rest()
+    points.add([[300, 200]])
+    second = watch.rest()
+    box = changed_box(first.request.layout, second.request.layout)
+    free = box.grown(REACH).clipped(large.shape)
+    outside = np.ones(large.shape, bool)
+    outside[free.slices] = False
+    np.testing.assert_array_equal(first.record.image[outside], second.record.image[outside])
+    np.testing.assert_array_equal(first.raw_labels[outside], second.raw_labels[outside])
+    assert (first.record.image[~outside] != second.record.image[~outside]).any()
+    assert second.recipe["resampled"]

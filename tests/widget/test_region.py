@@ -1,0 +1,164 @@
+"""Canvases over slides: the right place, scale and units; points from labels."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_cosynth.widget import layout_controls, results
+from napari_cosynth.widget.panel import CoSynthPanel
+
+SLIDE_MPP = 0.499
+
+
+@pytest.fixture
+def slide(panel: CoSynthPanel) -> Any:
+    pixels = np.full((400, 300, 3), 230, np.uint8)
+    return panel.viewer.add_image(
+        pixels, name="slide", scale=(SLIDE_MPP, SLIDE_MPP), units=("µm", "µm"), translate=(10, 20)
+    )
+
+
+def draw(
+    panel: CoSynthPanel, slide: Any, low: tuple[float, float], high: tuple[float, float]
+) -> Any:
+    """A rectangle whose corners are pixel corners of the slide."""
+    (y0, x0), (y1, x1) = low, high
+    return panel.viewer.add_shapes(
+        [np.array([(y0, x0), (y0, x1), (y1, x1), (y1, x0)]) - 0.5],
+        shape_type="rectangle",
+        scale=slide.scale,
+        translate=slide.translate,
+        units=slide.units,
+    )
+
+
+def world_corners(layer: Any, shape: tuple[int, int]) -> np.ndarray:
+    return np.array([layer.data_to_world((-0.5, -0.5)), layer.data_to_world(np.array(shape) - 0.5)])
+
+
+def test_a_region_becomes_a_canvas_in_its_place(
+    panel: CoSynthPanel, slide: Any, qtbot: Any
+) -> None:
+    draw(panel, slide, (40, 60), (140, 124))
+    panel.layout_controls.from_region.native.click()
+    points = panel.layout_controls.points
+    shape = tuple(points.metadata["cosynth"]["shape"])
+    assert shape == (round(100 * SLIDE_MPP / 0.5), round(64 * SLIDE_MPP / 0.5))
+    np.testing.assert_allclose(points.scale, 0.5)
+    assert points.units == slide.units
+    wanted = [slide.data_to_world((39.5, 59.5)), slide.data_to_world((139.5, 123.5))]
+    np.testing.assert_allclose(world_corners(points, shape), wanted, atol=0.26)
+    np.testing.assert_allclose(world_corners(points, shape)[0], wanted[0], atol=1e-9)
+    points.add([[30, 30]])
+    before = np.asarray(slide.data).copy()
+    panel.synthesise.native.click()
+    qtbot.waitUntil(lambda: not panel.runner.busy, timeout=60_000)
+    (group,) = results.groups(panel.viewer).values()
+    for layer in group.values():
+        np.testing.assert_allclose(layer.translate, points.translate)
+        np.testing.assert_allclose(layer.scale, points.scale)
+        assert layer.units == slide.units
+    np.testing.assert_array_equal(np.asarray(slide.data), before)
+
+
+def test_without_metadata_the_pixel_size_is_asked_for_once(
+    panel: CoSynthPanel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(layout_controls, "ask_mpp", lambda name: asked.append(name) or 0.25)
+    slide = panel.viewer.add_image(np.zeros((400, 400, 3), np.uint8), name="bare")
+    draw(panel, slide, (0, 0), (200, 100))
+    for _ in range(2):
+        panel.layout_controls.from_region.native.click()
+    points = panel.layout_controls.points
+    assert points.metadata["cosynth"]["shape"] == [100, 50]
+    np.testing.assert_allclose(points.scale, 2.0)  # in the slide's own unit, its pixels
+    assert points.units == slide.units
+    np.testing.assert_allclose(points.translate, (0.5, 0.5))
+    assert asked == ["bare"]
+
+
+def test_what_is_missing_is_said(panel: CoSynthPanel, slide: Any) -> None:
+    from napari.utils.notifications import notification_manager
+
+    panel.layout_controls.from_region.native.click()
+    assert "draw a rectangle" in notification_manager.records[-1].message
+    shapes = draw(panel, slide, (1000, 1000), (1100, 1100))
+    panel.layout_controls.from_region.native.click()
+    assert "no image under the rectangle" in notification_manager.records[-1].message
+    shapes.add_polygons([np.array([(10, 10), (60, 30), (20, 70)])])
+    panel.layout_controls.from_region.native.click()
+    assert "upright rectangle" in notification_manager.records[-1].message
+    assert panel.layout_controls.points is None
+
+
+def test_points_come_from_labels_with_their_classes(panel: CoSynthPanel, slide: Any) -> None:
+    data = np.zeros((100, 80), np.int32)
+    data[10:20, 10:20], data[50:60, 40:60] = 3, 700
+    panel.viewer.add_labels(
+        data,
+        name="nuclei",
+        scale=(SLIDE_MPP, SLIDE_MPP),
+        units=("µm", "µm"),
+        translate=(30, 40),
+        features={"index": [0, 3, 700], "class": ["", "epithelial", "spindle-shaped"]},
+    )
+    panel.layout_controls.from_labels.native.click()
+    points = panel.layout_controls.points
+    assert list(points.features["class"]) == ["epithelial", "spindle-shaped"]
+    nuclei = panel.viewer.layers["nuclei"]
+    for row, centroid in enumerate([(14.5, 14.5), (54.5, 49.5)]):
+        np.testing.assert_allclose(
+            points.data_to_world(points.data[row]), nuclei.data_to_world(centroid), atol=0.3
+        )
+
+
+def test_labels_without_classes_are_of_one_chosen_class(
+    panel: CoSynthPanel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layout_controls, "ask_class", lambda names: names[1])
+    monkeypatch.setattr(layout_controls, "ask_mpp", lambda name: 1.0)
+    data = np.zeros((40, 40), np.uint8)
+    data[4:8, 4:8] = 1
+    panel.viewer.add_labels(data, name="nuclei")
+    panel.layout_controls.from_labels.native.click()
+    points = panel.layout_controls.points
+    assert list(points.features["class"]) == ["epithelial"]
+    assert points.metadata["cosynth"]["shape"] == [80, 80]
+    np.testing.assert_allclose(points.data_to_world(points.data[0]), (5.5, 5.5), atol=1e-6)
+
+
+@pytest.fixture
+def real_slide() -> Path:
+    path = Path(os.environ.get("COSYNTH_DATA", "")) / "slides" / "CMU-1-Small-Region.svs"
+    if not path.is_file():
+        pytest.skip("the real slide is not there (set COSYNTH_DATA)")
+    return path
+
+
+def test_a_region_of_the_real_slide(panel: CoSynthPanel, real_slide: Path, qtbot: Any) -> None:
+    from napari_cosynth.widget.readers import slide_reader
+
+    reader = slide_reader(str(real_slide))
+    assert reader is not None
+    checksum = real_slide.read_bytes()
+    (slide,) = [panel.viewer._add_layer_from_data(*x)[0] for x in reader(str(real_slide))]
+    draw(panel, slide, (1000, 800), (1128, 928))
+    panel.layout_controls.from_region.native.click()
+    points = panel.layout_controls.points
+    assert points.metadata["cosynth"]["shape"] == [128, 128]
+    top_left = points.data_to_world((-0.5, -0.5))
+    np.testing.assert_allclose(top_left, slide.data_to_world((999.5, 799.5)), atol=1e-6)
+    points.add([[40, 40], [80, 90]])
+    panel.synthesise.native.click()
+    qtbot.waitUntil(lambda: not panel.runner.busy, timeout=60_000)
+    assert len(results.groups(panel.viewer)) == 1
+    assert real_slide.read_bytes() == checksum
+    with tifffile.TiffFile(real_slide) as file:
+        assert "MPP = 0.4990" in file.pages[0].description
