@@ -140,3 +140,15 @@ def test_borders_move_only_between_points_and_leave_the_foreground():
     assert np.array_equal(instances > 0, labels > 0)
     for i in (1, 2):
         assert connected(instances == i, return_num=True)[1] == 1
+
+
+def test_every_point_keeps_its_own_pixel_whatever_the_distance_says():
+    """An untrained model's distance map fits no cone; its points must not lose their nuclei."""
+    rng = np.random.default_rng(0)
+    _, labels, distance, layout = scene()
+    for _ in range(5):
+        noise = rng.random(distance.shape).astype(np.float32)
+        instances, report = separate(labels, noise, layout)
+        assert not report.missed
+        for row, (y, x) in enumerate(layout.centroids.astype(int), start=1):
+            assert instances[y, x] == row

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from skimage.measure import label as connected
 
+from napari_cosynth.geometry.raster import pixels
 from napari_cosynth.types import Layout
 
 MARGIN = 0.02
@@ -39,9 +40,11 @@ def fit_borders(
         away = np.hypot(y - centres[ids, 0], x - centres[ids, 1])
         return np.abs(1 - away / reach[ids] - heights[where])
 
+    held = np.zeros(flat.size, bool)
+    held[(pixels(layout) + 1) @ np.array([width, 1])] = True  # a point's own pixel stays its own
     active = _border(flat, around)
     for _ in range(SWEEPS):
-        active = active[(flat[active] > 0) & (flat[active] <= count)]
+        active = active[(flat[active] > 0) & (flat[active] <= count) & ~held[active]]
         current = flat[active]
         best, chosen = misfit(active, current) - MARGIN, current.copy()
         for step in around:
