@@ -9,6 +9,7 @@ import numpy.typing as npt
 from scipy import ndimage as ndi
 from skimage.segmentation import find_boundaries
 
+from napari_cosynth.geometry.raster import point_map
 from napari_cosynth.types import Record, Synthesis
 
 _GAP = 4
@@ -36,11 +37,7 @@ def _row(record: Record) -> npt.NDArray[np.uint8]:
 
 def _points(record: Record) -> npt.NDArray[np.uint8]:
     """The layout as discs of 3 pixels' radius in the classes' colours, on white."""
-    canvas = np.zeros(record.labels.shape, np.uint8)
-    where = np.floor(record.layout.centroids + 0.5).astype(int).clip(0)
-    canvas[where[:, 0].clip(0, canvas.shape[0] - 1), where[:, 1].clip(0, canvas.shape[1] - 1)] = (
-        record.layout.class_ids
-    )
+    canvas = point_map(record.layout)
     squares = np.arange(-3, 4) ** 2
     disc = np.add.outer(squares, squares) <= 9
     colors = record.classes.colors.copy()
