@@ -125,7 +125,7 @@ def _plain(error: Exception) -> Exception:
     return error
 
 
-NICENESS = 10
+NICENESS = 5
 """The window comes first where both want the same core."""
 
 

@@ -140,6 +140,17 @@ def test_what_separation_found_is_marked(panel: CoSynthPanel, points: Points) ->
     assert not panel.layout_controls.editor.history.can_undo
 
 
+def test_marks_and_undo_leave_the_next_points_class_alone(
+    panel: CoSynthPanel, points: Points
+) -> None:
+    press(points, "3")
+    set_notes(points, Report(missed=(1,)))
+    points.add([[2, 2]])
+    panel.layout_controls.editor.undo()
+    points.add([[2, 4]])
+    assert names(points)[-1] == "spindle-shaped"
+
+
 @pytest.mark.parametrize(
     "column",
     [["epithelial", "inflammatory"], [2, 1], ["2", "1"], pd.Categorical(["epithelial"] * 2)],

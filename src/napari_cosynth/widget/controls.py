@@ -28,8 +28,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_cosynth import registry
-from napari_cosynth.geometry.prompt import H_AND_E, prompt_for
-from napari_cosynth.types import Layout
+from napari_cosynth.geometry.prompt import H_AND_E, build_prompt
 from napari_cosynth.widget.facts import CheckpointFacts, bundled, checkpoints_in, read_facts
 
 BROWSE = "Other folder…"
@@ -101,7 +100,7 @@ class ModelControls:
             ("Device", [self.device, self.device_note]),
         )
         self.facts: CheckpointFacts | None = None
-        self._layout: Layout | None = None
+        self._classes: list[str] | None = None
         self._last = names[0] if names else ""
         self.checkpoint.changed.connect(self._choose)
         self.tissue.changed.connect(self._rebuild_prompt)
@@ -137,14 +136,14 @@ class ModelControls:
     def tissue_name(self) -> str:
         return "" if self.tissue.value == NO_TISSUE else str(self.tissue.value)
 
-    def show_layout(self, layout: Layout | None) -> None:
-        """Builds the prompt from this layout's classes, unless the user typed one."""
-        self._layout = layout
+    def show_classes(self, names: list[str] | None) -> None:
+        """Builds the prompt from the classes that occur, unless the user typed one."""
+        self._classes = names
         self._rebuild_prompt()
 
     def _rebuild_prompt(self) -> None:
-        if self.follow.value and self._layout is not None:
-            self.prompt.value = prompt_for(self._layout, self.tissue_name, str(self.stain.value))
+        if self.follow.value and self._classes is not None:
+            self.prompt.value = build_prompt(self._classes, self.tissue_name, str(self.stain.value))
             self.prompt.native.setCursorPosition(0)
         self.prompt.tooltip = self.prompt.value
         self.edited.emit()

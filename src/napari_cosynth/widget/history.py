@@ -10,6 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 from napari.layers import Points
 
+from napari_cosynth.widget.layers import set_features
+
 MOST_BYTES = 64 * 2**20
 """Older states are forgotten beyond this: about 25 of a layout of 100,000 points."""
 
@@ -97,6 +99,6 @@ class History:
         try:
             self.layer.selected_data = set()
             self.layer.data = self.present.data.copy()
-            self.layer.features = self.present.features.copy()
+            set_features(self.layer, self.present.features.copy())
         finally:
             self.restoring = False

@@ -108,16 +108,25 @@ def set_current_class(layer: Points, name: str) -> None:
     layer.feature_defaults = {**defaults, "class": name, "note": ""}
 
 
+def set_features(layer: Points, features: pd.DataFrame) -> None:
+    """Sets the features of all points and leaves the next point's class as it is.
+
+    napari takes the last row's values for the next point whenever features are set.
+    """
+    upcoming = current_class(layer) if "class" in layer.feature_defaults else None
+    layer.features = features
+    if upcoming in set(features["class"].cat.categories):
+        set_current_class(layer, str(upcoming))
+
+
 def class_ids_of(layer: Points, classes: ClassTable) -> npt.NDArray[np.int64]:
     """The class id of each point, int64 (N,); 0 where its class is unknown or missing."""
     column = layer.features.get("class")
     if column is None:
         return np.zeros(len(layer.data), np.int64)
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        # By category, not by point: a layout may hold 100,000 of them.
-        table = [_id(value, classes) for value in column.cat.categories]
-        return np.array([*table, 0], np.int64)[column.cat.codes.to_numpy()]
-    return np.array([_id(value, classes) for value in column], np.int64)
+    # By distinct value, not by point: a layout may hold 100,000 of them.
+    codes, values = pd.factorize(column)
+    return np.array([*(_id(value, classes) for value in values), 0], np.int64)[codes]
 
 
 def _id(value: Any, classes: ClassTable) -> int:
@@ -175,7 +184,7 @@ def set_notes(layer: Points, report: Report) -> None:
         notes[rows[rows < len(notes)]] = note
     features = layer.features.copy()
     features["note"] = pd.Categorical(notes, categories=list(NOTES))
-    layer.features = features
+    set_features(layer, features)
     show_marks(layer)
 
 

@@ -22,7 +22,7 @@ from napari_cosynth.geometry.edits import same_layout
 from napari_cosynth.types import Progress, Request, Synthesis
 from napari_cosynth.widget import results
 from napari_cosynth.widget.controls import ModelControls, SamplingControls, side_by_side
-from napari_cosynth.widget.layers import layout_from, placement_from, set_notes
+from napari_cosynth.widget.layers import placement_from, set_notes
 from napari_cosynth.widget.layout_controls import LayoutControls
 from napari_cosynth.widget.live import Live
 from napari_cosynth.widget.placement import Placement
@@ -72,7 +72,7 @@ class CoSynthPanel(QWidget):
         self.progress.native.setMaximumHeight(14)
         self.status.native.setWordWrap(True)
         # Two lines at all times, so that the buttons stay where they are.
-        self.status.native.setFixedHeight(2 * self.status.native.fontMetrics().height() + 4)
+        self.status.native.setFixedHeight(42)
         self.status.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.status.native.setAlignment(Qt.AlignmentFlag.AlignTop)
         form = QWidget()
@@ -106,7 +106,7 @@ class CoSynthPanel(QWidget):
         self.sampling.live.changed.connect(self.live.switch)
         self.live.shown.connect(self._show_live)
         self.synthesise.changed.connect(self.start)
-        self.cancel.changed.connect(self.runner.cancel)
+        self.cancel.changed.connect(self.stop)
         self.result.changed.connect(self._choose_result)
         self.discard.changed.connect(self._discard)
         self.keep_only.changed.connect(self._keep_only)
@@ -164,6 +164,12 @@ class CoSynthPanel(QWidget):
         self.status.value = "starting…"
         self.runner.call("synthesize", request)
         self._show_busy()
+
+    def stop(self) -> None:
+        """Cancels the run: no further step, and no further layer."""
+        self.runner.cancel()
+        if self._run is not None and self._run.view is not None:
+            self._run.view.stop()
 
     def _on_progress(self, progress: Progress) -> None:
         run = self._run
@@ -274,11 +280,8 @@ class CoSynthPanel(QWidget):
     # -- what follows from events
 
     def _on_edited(self) -> None:
-        points = self.layout_controls.points
-        try:
-            self.model.show_layout(layout_from(points) if points is not None else None)
-        except ValueError:
-            pass  # shown on the points themselves; Synthesise says why it refuses
+        editor = self.layout_controls.editor
+        self.model.show_classes(editor.class_names() if editor is not None else None)
         self.live.touch()
 
     def _on_switched(self) -> None:
@@ -287,7 +290,7 @@ class CoSynthPanel(QWidget):
         self._live_view = None
         removed = self.layout_controls.points is None
         if removed and self.runner.busy and not self.runner.cancelled:
-            self.runner.cancel()
+            self.stop()
             show_warning("The layout was removed: its synthesis is cancelled.")
         self._show_busy()
 

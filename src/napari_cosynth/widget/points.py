@@ -24,6 +24,7 @@ from napari_cosynth.widget.layers import (
     layout_metadata,
     placement_from,
     set_current_class,
+    set_features,
     show_marks,
 )
 from napari_cosynth.widget.placement import Placement, placement_of
@@ -135,6 +136,10 @@ class LayoutEditor:
         """Points per class id, int64 (K,); at 0 those of no known class."""
         return np.bincount(class_ids_of(self.layer, self.classes), minlength=len(self.classes))
 
+    def class_names(self) -> list[str]:
+        """The classes that occur, in the table's order."""
+        return [n for n, c in zip(self.classes.names, self.counts(), strict=True) if c]
+
     @property
     def outside(self) -> int:
         """How many points lie outside the canvas."""
@@ -156,7 +161,7 @@ class LayoutEditor:
                 codes, categories=list(self.classes.names[1:])
             )
             features.loc[rows, "note"] = ""
-            self.layer.features = features
+            set_features(self.layer, features)
         self.picked.emit(name)
 
     def _picker(self, name: str) -> Callable[[Points], None]:
