@@ -127,11 +127,10 @@ class Layout:
             np.isfinite(self.mpp) and self.mpp > 0,
             f"mpp: expected micrometres per pixel above 0, got {self.mpp}",
         )
-        for row, (y, x) in enumerate(centroids):
-            _require(
-                bool(np.isfinite(y) and np.isfinite(x)),
-                f"point {row}: expected finite coordinates, got ({y}, {x})",
-            )
+        unknown = np.flatnonzero(~np.isfinite(centroids).all(1))
+        if unknown.size:
+            y, x = centroids[unknown[0]]
+            raise ValueError(f"point {unknown[0]}: expected finite coordinates, got ({y}, {x})")
         outside = np.flatnonzero(
             (centroids < -0.5).any(1) | (centroids >= np.array(shape) - 0.5).any(1)
         )

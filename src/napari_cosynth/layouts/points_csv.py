@@ -61,7 +61,11 @@ def read_layout(
         raise ValueError(f"{path}: line {reader.line_num}: {error}") from None
     try:
         return Layout(
-            np.array(points, np.float32).reshape(-1, 2), np.array(ids, np.uint8), shape, mpp, classes
+            np.array(points, np.float32).reshape(-1, 2),
+            np.array(ids, np.uint8),
+            shape,
+            mpp,
+            classes,
         )
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
@@ -88,9 +92,7 @@ def _class_id(value: str | None, classes: ClassTable, where: str) -> int:
 def write_layout(layout: Layout, path: str | Path) -> Path:
     """Writes a layout with class names, whole or not at all."""
     lines = ["index,axis-0,axis-1,class"]
-    for row, ((y, x), class_id) in enumerate(
-        zip(layout.centroids, layout.class_ids, strict=True)
-    ):
+    for row, ((y, x), class_id) in enumerate(zip(layout.centroids, layout.class_ids, strict=True)):
         lines.append(f"{row},{float(y)!r},{float(x)!r},{layout.classes.names[class_id]}")
     with replaced_file(Path(path)) as fresh:
         fresh.write_text("\n".join(lines) + "\n", encoding="utf-8")
