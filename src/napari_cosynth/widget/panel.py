@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
 from magicgui.widgets import ComboBox, Label, ProgressBar, PushButton
 from napari.components import ViewerModel
+from napari.utils.events import EventEmitter
 from napari.utils.notifications import (
     ErrorNotification,
     notification_manager,
@@ -15,20 +16,20 @@ from napari.utils.notifications import (
     show_warning,
 )
 from psygnal import Signal
-from qtpy.QtCore import QSize, Qt
-from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from napari_cosynth.geometry.edits import same_layout
 from napari_cosynth.types import Progress, Request, Synthesis
 from napari_cosynth.widget import results
+from napari_cosynth.widget.column import Column
 from napari_cosynth.widget.controls import ModelControls, SamplingControls, side_by_side
 from napari_cosynth.widget.layers import placement_from, set_notes
 from napari_cosynth.widget.layout_controls import LayoutControls
 from napari_cosynth.widget.live import Live
-from napari_cosynth.widget.placement import Placement
 from napari_cosynth.widget.preferences import read_preferences
 from napari_cosynth.widget.refine import RefinePanel
-from napari_cosynth.widget.result_view import ResultView
+from napari_cosynth.widget.result_view import ResultView, RunView, summary
 from napari_cosynth.widget.worker import Runner
 
 
@@ -55,7 +56,7 @@ class CoSynthPanel(QWidget):
         self.discard = PushButton(text="Discard")
         self.keep_only = PushButton(text="Keep only")
         self.refine = RefinePanel(napari_viewer, self.result)
-        self._run: _Run | None = None
+        self._run: RunView | None = None
         self._live_view: ResultView | None = None
         self._start_next = False
         self._lay_out()
@@ -91,7 +92,7 @@ class CoSynthPanel(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(4, 4, 4, 4)
         outer.setSpacing(4)
-        outer.addWidget(_Column(form), 1)
+        outer.addWidget(Column(form), 1)
         outer.addWidget(side_by_side(self.synthesise, self.cancel))
         outer.addWidget(self.progress.native)
         outer.addWidget(self.status.native)
@@ -112,16 +113,21 @@ class CoSynthPanel(QWidget):
         self.keep_only.changed.connect(self._keep_only)
         # Not a bound method: napari could not let go of a QWidget that Qt has destroyed.
         refresh = partial(_call, self._show_results)
-        self.viewer.layers.events.removed.connect(refresh)
+        for event in self._layer_events():
+            event.connect(refresh)
         self.runner.progressed.connect(self._on_progress)
         self.runner.sampled.connect(self._on_sample)
         self.runner.failed.connect(self.report)
         self.runner.ended.connect(self._on_end)
-        disconnect = partial(self.viewer.layers.events.removed.disconnect, refresh)
+        disconnect = [partial(event.disconnect, refresh) for event in self._layer_events()]
         # Qt may destroy the dock with its window; by then only Python's side can still be reached.
         self.destroyed.connect(
             partial(_let_go, self.runner, self.live, self.layout_controls, self.refine, disconnect)
         )
+
+    def _layer_events(self) -> tuple[EventEmitter, ...]:
+        events = self.viewer.layers.events
+        return events.inserted, events.removed
 
     # -- a run
 
@@ -158,7 +164,7 @@ class CoSynthPanel(QWidget):
             return
         points = self.layout_controls.points
         assert points is not None  # the request has a layout
-        self._run = _Run(request, placement_from(points), points.name, self._grid_mpp())
+        self._run = RunView(request, placement_from(points), points.name, self._grid_mpp())
         total = request.steps * len(request.seeds)
         self.progress.min, self.progress.max, self.progress.value = 0, total, 0
         self.status.value = "starting…"
@@ -210,20 +216,7 @@ class CoSynthPanel(QWidget):
     def _tell_time(self, sample: Synthesis, kind: str = "") -> None:
         device, precision = sample.provenance["device"], sample.provenance["precision"]
         self.model.device_note.value = f"→ {device}, {precision}"
-        report = sample.report
-        found = [
-            f"{len(ids)} {name}"
-            for name, ids in (
-                ("missed", report.missed),
-                ("merged", report.merged),
-                ("flagged", report.flagged),
-                ("spurious", report.spurious),
-            )
-            if ids
-        ]
-        self.status.value = f"{kind}{sample.seconds:.1f} s a sample; " + (
-            ", ".join(found) or "every point has its nucleus"
-        )
+        self.status.value = f"{kind}{sample.seconds:.1f} s a sample; {summary(sample.report)}"
 
     def _grid_mpp(self) -> float:
         assert self.model.facts is not None  # a request needs a checkpoint
@@ -324,41 +317,6 @@ class CoSynthPanel(QWidget):
                 results.discard(self.viewer, name)
 
 
-class _Run:
-    """What a running synthesis needs to show what it makes."""
-
-    def __init__(self, request: Request, placement: Placement, name: str, mpp: float) -> None:
-        self.request = request
-        self.name = name
-        # The result's own grid: the layout's canvas at the checkpoint's µm/px.
-        self.placement = placement.at_mpp(mpp, request.layout.scaled_to(mpp).shape)
-        self.view: ResultView | None = None
-
-    def view_of(self, viewer: ViewerModel, seed: int) -> ResultView:
-        """The layers of the sample that is being made."""
-        if self.view is None:
-            group = results.free_name(viewer, f"{self.name}{results.SEPARATOR}seed {seed}")
-            self.view = ResultView(viewer, self.placement, self.request.layout.classes, group)
-        return self.view
-
-
-class _Column(QScrollArea):
-    """A form that scrolls up and down, never sideways, and asks for its form's width."""
-
-    def __init__(self, form: QWidget) -> None:
-        super().__init__()
-        self.setWidgetResizable(True)
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setWidget(form)
-
-    def minimumSizeHint(self) -> QSize:
-        width = (
-            self.widget().minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width()
-        )
-        return QSize(width, 120)
-
-
 def _call(action: Callable[[], None], event: object) -> None:
     action()
 
@@ -368,11 +326,12 @@ def _let_go(
     live: Live,
     controls: LayoutControls,
     refine: RefinePanel,
-    disconnect: Callable[[], None],
+    disconnect: Sequence[Callable[[], None]],
     _: object,
 ) -> None:
     live.stop()
     runner.close()
     controls.close_editor()
     refine.let_go()
-    disconnect()
+    for let_go in disconnect:
+        let_go()

@@ -6,9 +6,9 @@ from napari.components import ViewerModel
 from napari.layers import Layer
 from qtpy.QtCore import QTimer
 
-from napari_cosynth.types import ClassTable, Progress, Synthesis
+from napari_cosynth.types import ClassTable, Progress, Report, Request, Synthesis
 from napari_cosynth.widget.placement import Placement
-from napari_cosynth.widget.results import blank_layers, fill, hide_all
+from napari_cosynth.widget.results import SEPARATOR, blank_layers, fill, free_name, hide_all
 
 BETWEEN_LAYERS_MS = 20
 """Adding a layer holds the window for about 0.1 s; in between it may answer."""
@@ -89,3 +89,28 @@ def insert_below_points(viewer: ViewerModel, layer: Layer) -> None:
     viewer.layers.insert(index, layer)
     if active is not None and active in viewer.layers:
         viewer.layers.selection.active = active
+
+
+class RunView:
+    """What a running synthesis needs to show what it makes."""
+
+    def __init__(self, request: Request, placement: Placement, name: str, mpp: float) -> None:
+        self.request = request
+        self.name = name
+        # The result's own grid: the layout's canvas at the checkpoint's µm/px.
+        self.placement = placement.at_mpp(mpp, request.layout.scaled_to(mpp).shape)
+        self.view: ResultView | None = None
+
+    def view_of(self, viewer: ViewerModel, seed: int) -> ResultView:
+        """The layers of the sample that is being made."""
+        if self.view is None:
+            group = free_name(viewer, f"{self.name}{SEPARATOR}seed {seed}")
+            self.view = ResultView(viewer, self.placement, self.request.layout.classes, group)
+        return self.view
+
+
+def summary(report: Report) -> str:
+    """What a report found, in one line."""
+    counts = {name: len(ids) for name, ids in report.to_json().items() if ids}
+    found = [f"{count} {name}" for name, count in counts.items()]
+    return ", ".join(found) or "every point has its nucleus"

@@ -44,7 +44,8 @@ def instance_colors(
     colors = rgba(classes)[class_ids]
     colors[:, :3] = np.clip(colors[:, :3] * shade[:, None], 0, 1)
     table: dict[int | None, Any] = {i + 1: color for i, color in enumerate(colors)}
-    table[0] = table[None] = np.zeros(4)
+    table[0] = np.zeros(4)
+    table[None] = np.ones(4)  # a nucleus painted since has no class yet, and must be seen
     return DirectLabelColormap(color_dict=table)
 
 
