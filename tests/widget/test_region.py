@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -135,14 +134,11 @@ def test_labels_without_classes_are_of_one_chosen_class(
 
 
 @pytest.fixture
-def real_slide() -> Path:
-    path = Path(os.environ.get("COSYNTH_DATA", "")) / "slides" / "CMU-1-Small-Region.svs"
-    if not path.is_file():
-        pytest.skip("the real slide is not there (set COSYNTH_DATA)")
-    return path
+def real_slide(data_root: Path) -> Path:
+    return data_root / "slides" / "CMU-1-Small-Region.svs"
 
 
-def test_a_region_of_the_real_slide(panel: CoSynthPanel, real_slide: Path, qtbot: Any) -> None:
+def test_a_region_of_the_real_slide(real_slide: Path, panel: CoSynthPanel, qtbot: Any) -> None:
     from napari_cosynth.widget.readers import slide_reader
 
     reader = slide_reader(str(real_slide))

@@ -111,11 +111,15 @@ def set_current_class(layer: Points, name: str) -> None:
 def set_features(layer: Points, features: pd.DataFrame) -> None:
     """Sets the features of all points and leaves the next point's class as it is.
 
-    napari takes the last row's values for the next point whenever features are set.
+    napari takes the last row's values for the next point whenever features are set, and joins rows
+    whose class is a plain string to a column that then is no Categorical any more.
     """
     upcoming = current_class(layer) if "class" in layer.feature_defaults else None
+    classes = class_table_of(layer)
+    if not isinstance(features["class"].dtype, pd.CategoricalDtype):
+        features = features.assign(**{"class": class_column(features["class"], classes)})
     layer.features = features
-    if upcoming in set(features["class"].cat.categories):
+    if upcoming in classes.names[1:]:
         set_current_class(layer, str(upcoming))
 
 

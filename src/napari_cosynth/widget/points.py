@@ -155,7 +155,7 @@ class LayoutEditor:
         rows = np.array(sorted(self.layer.selected_data), np.int64)
         if rows.size and self.layer.mode != "add":
             features = self.layer.features.copy()
-            codes = features["class"].cat.codes.to_numpy().copy()
+            codes = class_ids_of(self.layer, self.classes) - 1
             codes[rows] = self.classes.index(name) - 1
             features["class"] = pd.Categorical.from_codes(
                 codes, categories=list(self.classes.names[1:])
