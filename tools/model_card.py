@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from skimage.io import imread, imsave
+from PIL import Image
+from skimage.io import imread
 
 from napari_cosynth.model.checkpoint import CARD, load, save
 
@@ -142,7 +143,7 @@ def main() -> None:
     save(checkpoint.model, config, options.out, card)
     rows = imread(picture)
     shown = np.concatenate([rows[i * 256 : (i + 1) * 256] for i in range(5)])
-    imsave(options.out / "held-out.jpg", shown, quality=88, check_contrast=False)
+    Image.fromarray(shown).save(options.out / "held-out.jpg", quality=88)
     print(options.out / CARD)
 
 
