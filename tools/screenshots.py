@@ -30,7 +30,7 @@ from napari_cosynth.widget.placement import placed_on
 
 PLUGIN = "napari-cosynth"
 SIZE = (1280, 800)
-LARGEST = 400_000
+LARGEST = 500_000
 """Bytes of a picture."""
 THEMES = ("dark", "light")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -67,8 +68,9 @@ class Live:
 
     def stop(self) -> None:
         """Drops the running draft and every plan for one."""
-        self._gather.stop()
-        self._rest.stop()
+        for timer in (self._gather, self._rest):
+            with suppress(RuntimeError):  # when the program ends, Qt may have destroyed it first
+                timer.stop()
         self._wanted = None
         if self._running is not None:
             self.runner.cancel()
