@@ -122,3 +122,11 @@ def test_a_record_without_nuclei(records, tmp_path, classes):
     (back,) = StackDataset(write_stack([empty], tmp_path / "stack"))
     assert len(back.layout) == 0
     assert dataclasses.asdict(back.layout)["shape"] == (48, 40)
+
+
+def test_a_stack_of_a_later_format_is_refused(records, tmp_path):
+    folder = write_stack(records, tmp_path / "stack")
+    path = folder / "cosynth.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 2}))
+    with pytest.raises(ValueError, match=r"cosynth\.json: format: expected 1, got 2"):
+        StackDataset(folder)

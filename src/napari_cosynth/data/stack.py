@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
+from napari_cosynth.stack_format import DESCRIPTION, read_description
 from napari_cosynth.types import ClassTable, Layout, Record
 
 _ARRAYS: dict[str, tuple[type[np.generic], int]] = {
@@ -36,7 +36,7 @@ class StackDataset:
         self.root = Path(root)
         if not self.root.is_dir():
             raise ValueError(f"{self.root}: no such folder")
-        self.description = _read_description(self.root / "cosynth.json")
+        self.description = read_description(self.root / DESCRIPTION)
         self.classes = ClassTable(
             tuple(self.description["classes"]), np.array(self.description["colors"], np.uint8)
         )
@@ -122,19 +122,3 @@ class StackDataset:
             source=where,
             stain=str(sample.get("stain", "H&E")),
         )
-
-
-def _read_description(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: cannot be read as JSON ({error})") from None
-    for field, kind in (
-        ("classes", list),
-        ("colors", list),
-        ("mpp", (int, float)),
-        ("samples", list),
-    ):
-        if not isinstance(content, dict) or not isinstance(content.get(field), kind):
-            raise ValueError(f"{path}: {field}: missing or of the wrong type")
-    return content

@@ -23,11 +23,11 @@ import numpy as np
 import tifffile
 
 from napari_cosynth.atomic import replaced_folder
+from napari_cosynth.stack_format import DESCRIPTION, FORMAT, read_description
 from napari_cosynth.types import Record, Synthesis
 
 ARRAYS = {"images": "image", "labels": "labels", "instances": "instances", "distances": "distance"}
-FORMAT = 1
-LAYOUTS, DESCRIPTION = "layouts.csv", "cosynth.json"
+LAYOUTS = "layouts.csv"
 
 
 @dataclass(frozen=True)
@@ -147,21 +147,7 @@ def _read_description(folder: Path) -> dict[str, Any]:
     path = folder / DESCRIPTION
     if not path.is_file():
         raise ValueError(f"{folder}: exists and is not a training stack (no {DESCRIPTION})")
-    try:
-        content = json.loads(_read_text(path))
-    except ValueError as error:
-        raise ValueError(f"{path}: cannot be read as JSON ({error})") from None
-    for field, kind in (
-        ("classes", list),
-        ("colors", list),
-        ("mpp", (int, float)),
-        ("samples", list),
-    ):
-        if not isinstance(content, dict) or not isinstance(content.get(field), kind):
-            raise ValueError(f"{path}: {field}: missing or of the wrong type")
-    if content.get("format", FORMAT) != FORMAT:
-        raise ValueError(f"{path}: format: expected {FORMAT}, got {content['format']}")
-    return dict(content)
+    return read_description(path)
 
 
 def _write_tiff(path: Path, array: np.ndarray[Any, Any], rgb: bool, mpp: float) -> None:

@@ -13,9 +13,9 @@ import pandas as pd
 
 from napari_cosynth.data.slide import open_slide
 from napari_cosynth.data.stack import StackDataset
-from napari_cosynth.export.stack import DESCRIPTION
 from napari_cosynth.geometry.measure import majority_classes
 from napari_cosynth.layouts.patterns import CLASSES
+from napari_cosynth.stack_format import DESCRIPTION
 from napari_cosynth.types import BACKGROUND, ClassTable, Record, default_palette
 from napari_cosynth.widget.layers import POINT_SIZE, class_column, class_cycle
 from napari_cosynth.widget.placement import MICROMETRE

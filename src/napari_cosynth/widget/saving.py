@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.export.stack import DESCRIPTION, Described, append_stack
+from napari_cosynth.export.stack import Described, append_stack
 from napari_cosynth.geometry.distance import distance_map
 from napari_cosynth.geometry.measure import layout_of, majority_classes
 from napari_cosynth.geometry.raster import pixels
+from napari_cosynth.stack_format import DESCRIPTION
 from napari_cosynth.types import Layout, Record, Synthesis
 from napari_cosynth.widget.layers import SAMPLE_KEY
 from napari_cosynth.widget.readers import RAW_KEY, LayerTuple
