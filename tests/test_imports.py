@@ -42,13 +42,16 @@ def test_the_shell_shows_its_help_without_torch():
 def test_every_registered_name_resolves_to_its_protocol(kind, name):
     found = registry.resolve(kind, name)
     if kind == "dataset":
-        assert {"__len__", "__getitem__", "__iter__"} <= set(dir(found))
+        assert {"__len__", "__getitem__", "__iter__", "tissues"} <= set(dir(found))
         assert {"root", "only", "without"} <= set(inspect.signature(found).parameters)
     elif kind == "sampler":
         assert list(inspect.signature(found).parameters) == ["schedule"]
         assert {"state", "clean", "t", "s"} <= set(inspect.signature(found.step).parameters)
     elif kind == "text-encoder":
         assert callable(found.unknown)
+    elif kind == "normaliser":
+        assert list(inspect.signature(found).parameters) == ["reference"]
+        assert list(inspect.signature(found.__call__).parameters) == ["self", "image"]
     elif kind == "exporter":
         assert list(inspect.signature(found).parameters)[:3] == ["items", "path", "overwrite"]
     else:

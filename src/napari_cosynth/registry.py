@@ -8,15 +8,24 @@ from typing import Any
 ENTRIES: dict[str, dict[str, str]] = {
     "dataset": {
         "consep": "napari_cosynth.data.consep:ConsepDataset",
+        "endonuke": "napari_cosynth.data.endonuke:EndoNukeDataset",
         "folder": "napari_cosynth.data.folder:FolderDataset",
+        "lizard": "napari_cosynth.data.lizard:LizardDataset",
+        "pannuke": "napari_cosynth.data.pannuke:PanNukeDataset",
         "stack": "napari_cosynth.data.stack:StackDataset",
     },
     "exporter": {
         "stack": "napari_cosynth.export.stack:write_stack",
     },
+    "normaliser": {
+        "macenko": "napari_cosynth.data.normalise:Macenko",
+        "reinhard": "napari_cosynth.data.normalise:Reinhard",
+        "vahadane": "napari_cosynth.data.normalise:Vahadane",
+    },
     "sampler": {
         "ancestral": "napari_cosynth.diffusion.sampler:AncestralSampler",
         "fast": "napari_cosynth.diffusion.sampler:FastSampler",
+        "flow": "napari_cosynth.diffusion.sampler:FlowSampler",
     },
     "text-encoder": {
         "clip": "napari_cosynth.model.clip_text:ClipTextEncoder",

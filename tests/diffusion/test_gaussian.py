@@ -66,13 +66,14 @@ def test_ancestral_strides_compose():
 
 
 @pytest.mark.parametrize("steps", [5, 20])
-def test_multistep_is_diffusers_dpm_solver(steps):
+@pytest.mark.parametrize("stochastic", [False, True])
+def test_multistep_is_diffusers_dpm_solver(steps, stochastic):
     """The same model, on diffusers' own sigmas, gives diffusers' trajectory."""
     from diffusers import DPMSolverMultistepScheduler
 
     scheduler = DPMSolverMultistepScheduler(
         beta_schedule="squaredcos_cap_v2",
-        algorithm_type="dpmsolver++",
+        algorithm_type="sde-dpmsolver++" if stochastic else "dpmsolver++",
         solver_order=2,
         prediction_type="sample",
         solver_type="midpoint",
@@ -96,12 +97,16 @@ def test_multistep_is_diffusers_dpm_solver(steps):
     x = torch.randn(2, 1, 3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     theirs, ours = x.clone(), x.clone()
     before = None
+    generator = torch.Generator().manual_seed(1)
     for i, timestep in enumerate(scheduler.timesteps):
-        theirs = scheduler.step(model(theirs), timestep, theirs).prev_sample
+        noise = torch.randn(x.shape, generator=generator, dtype=torch.float64)
+        theirs = scheduler.step(model(theirs), timestep, theirs, variance_noise=noise).prev_sample
         t, s = (torch.tensor(float(steps - i - d)) for d in (0, 1))
         clean = model(ours)
         previous, t_previous = before or (None, None)
-        ours = gaussian.multistep(ours, clean, previous, t, s, t_previous, Tabulated())
+        ours = gaussian.multistep(
+            ours, clean, previous, t, s, t_previous, Tabulated(), noise if stochastic else None
+        )
         before = (clean, t)
         torch.testing.assert_close(ours, theirs.double(), atol=2e-4, rtol=1e-4)
 

@@ -8,6 +8,7 @@ import torch
 from napari_cosynth.diffusion.sampler import (
     AncestralSampler,
     FastSampler,
+    FlowSampler,
     SeededNoise,
     sample,
 )
@@ -57,7 +58,7 @@ def oracle() -> Oracle:
 
 
 @pytest.mark.parametrize(
-    "sampler,steps", [(FastSampler, 1), (FastSampler, 6), (AncestralSampler, 50)]
+    "sampler,steps", [(FastSampler, 1), (FastSampler, 6), (FlowSampler, 6), (AncestralSampler, 50)]
 )
 def test_a_certain_denoiser_is_followed(oracle, sampler, steps):
     states = list(

@@ -3,7 +3,7 @@
 After each step the known part of the state is replaced by the clean values, corrupted to that
 step's level (Lugmayr et al. 2022 for images; here labels too). The same noise is used at every
 level: it is the noise the sample began with, so that a known pixel moves along the straight path
-from it to its value, as the fast sampler's multistep assumes.
+from it to its value and the estimates there, which a multistep sampler remembers, agree.
 """
 
 from __future__ import annotations

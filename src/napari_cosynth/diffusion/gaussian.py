@@ -62,11 +62,13 @@ def multistep(
     s: Tensor,
     t_previous: Tensor | None,
     schedule: CosineSchedule,
+    noise: Tensor | None = None,
 ) -> Tensor:
-    """One DPM-Solver++(2M) step from t to s (Lu et al. 2022, Algorithm 2).
+    """One step of DPM-Solver++(2M) from t to s (Lu et al. 2022), of the SDE or of its flow.
 
     ``x0`` is the clean estimate at t, ``x0_previous`` the one at ``t_previous > t``; without it the
-    step is of first order. At s = 0 the clean estimate itself is returned.
+    step is of first order. With ``noise``, standard normal, it is SDE-DPM-Solver++(2M) (section 6
+    there), without it the deterministic Algorithm 2. At s = 0 the clean estimate itself is returned.
     """
     if float(s) <= 0:
         return x0
@@ -77,5 +79,9 @@ def multistep(
         r = (lambda_t - schedule.log_snr_half(t_previous)) / h
         weight = expand(1 / (2 * r), x_t)
         d = (1 + weight) * x0 - weight * x0_previous
-    ratio = expand(schedule.sigma(s) / schedule.sigma(t), x_t)
-    return ratio * x_t - expand(schedule.alpha(s) * torch.expm1(-h), x_t) * d
+    ratio = schedule.sigma(s) / schedule.sigma(t)
+    if noise is None:
+        return expand(ratio, x_t) * x_t - expand(schedule.alpha(s) * torch.expm1(-h), x_t) * d
+    renewed = -torch.expm1(-2 * h)
+    mean = expand(ratio * torch.exp(-h), x_t) * x_t + expand(schedule.alpha(s) * renewed, x_t) * d
+    return mean + expand(schedule.sigma(s) * renewed.sqrt(), x_t) * noise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,6 +32,14 @@ class Noise:
             torch.randn(batch, 3, height, width, generator=generator),
             torch.randn(batch, 1, height, width, generator=generator),
             torch.rand(batch, height, width, generator=generator),
+        )
+
+    @staticmethod
+    def cat(parts: Sequence[Noise]) -> Noise:
+        return Noise(
+            torch.cat([p.image for p in parts]),
+            torch.cat([p.distance for p in parts]),
+            torch.cat([p.labels for p in parts]),
         )
 
     def to(self, device: torch.device) -> Noise:

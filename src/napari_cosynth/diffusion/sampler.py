@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from napari_cosynth.diffusion import categorical, gaussian, joint
-from napari_cosynth.diffusion.schedule import JointSchedule, uniform_nodes
+from napari_cosynth.diffusion.schedule import CosineSchedule, JointSchedule, uniform_nodes
 from napari_cosynth.diffusion.tensors import Clean, Context, Denoiser, JointState, LabelHead
 
 
@@ -103,7 +103,13 @@ class AncestralSampler:
 
 
 class FastSampler:
-    """DPM-Solver++(2M) for image and distance; the exact posterior, at its strides, for labels."""
+    """SDE-DPM-Solver++(2M) for image and distance; the exact posterior, at its strides, for labels.
+
+    The noise that every step renews washes out the errors of the steps before: at 20 steps the
+    texture is nearer to real tissue than the flow's (docs/results/first-light.md).
+    """
+
+    stochastic = True
 
     def __init__(self, schedule: JointSchedule) -> None:
         self.schedule = schedule
@@ -120,27 +126,31 @@ class FastSampler:
     ) -> JointState:
         before, t_before = self._before or (None, None)
         self._before = (clean, t)
+
+        def advance(
+            x_t: Tensor, x0: Tensor, x0_before: Tensor | None, schedule: CosineSchedule
+        ) -> Tensor:
+            fresh = noise.normal(*x_t.shape[1:]) if self.stochastic and float(s) > 0 else None
+            return gaussian.multistep(x_t, x0, x0_before, t, s, t_before, schedule, fresh)
+
         return JointState(
-            gaussian.multistep(
-                state.image,
-                clean.image,
-                before.image if before else None,
-                t,
-                s,
-                t_before,
-                self.schedule.image,
+            advance(
+                state.image, clean.image, before.image if before else None, self.schedule.image
             ),
-            gaussian.multistep(
+            advance(
                 state.distance,
                 clean.distance,
                 before.distance if before else None,
-                t,
-                s,
-                t_before,
                 self.schedule.distance,
             ),
             _label_step(state, clean, head, t, s, noise, self.schedule),
         )
+
+
+class FlowSampler(FastSampler):
+    """The same without noise after the first: DPM-Solver++(2M) of the probability flow."""
+
+    stochastic = False
 
 
 @dataclass(frozen=True)
