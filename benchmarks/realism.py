@@ -27,6 +27,8 @@ from napari_cosynth.training.data import CosynthData
 from napari_cosynth.types import Record, Request, Synthesis
 from texture import texture
 
+AREAS = "instances of 0.5-2x their class' median area"
+
 
 def held_out(
     recipe_name: str, data: Path, sets: list[str], count: int, size: int = 256
@@ -52,27 +54,32 @@ def class_medians(recipe_name: str, data: Path) -> dict[int, float]:
     return {class_id: float(np.median(values)) for class_id, values in areas.items()}
 
 
+def plausible_areas(records: list[Record], medians: dict[int, float]) -> float:
+    """The share of instances with a point whose area is 0.5-2x the median of the point's class."""
+    plausible = present = 0
+    for record in records:
+        count = len(record.layout)
+        areas = np.bincount(record.instances.ravel(), minlength=count + 1)[1 : count + 1]
+        usual = np.array([medians[int(class_id)] for class_id in record.layout.class_ids])
+        present += int((areas > 0).sum())
+        plausible += int(((areas >= 0.5 * usual) & (areas <= 2 * usual)).sum())
+    return plausible / present
+
+
 def follow(samples: list[Synthesis], medians: dict[int, float]) -> dict[str, float]:
     """How the labels follow the layout."""
-    right = points = plausible = present = spurious = pixels = nuclei = 0
+    right = points = spurious = pixels = nuclei = 0
     for sample in samples:
         record = sample.record
         rows, columns = np.floor(record.layout.centroids + 0.5).astype(int).T
         right += int((sample.raw_labels[rows, columns] == record.layout.class_ids).sum())
         points += len(record.layout)
-        areas = np.bincount(record.instances.ravel(), minlength=len(record.layout) + 1)
-        for area, class_id in zip(
-            areas[1 : len(record.layout) + 1], record.layout.class_ids, strict=True
-        ):
-            if area:
-                present += 1
-                plausible += 0.5 <= area / medians[int(class_id)] <= 2
         spurious += int((record.instances > len(record.layout)).sum())
         pixels += record.instances.size
         nuclei += int((record.instances > 0).sum())
     return {
         "points whose pixel has their class": right / points,
-        "instances of 0.5-2x their class' median area": plausible / present,
+        AREAS: plausible_areas([s.record for s in samples], medians),
         "spurious foreground": spurious / pixels,
         "nucleus area of all pixels": nuclei / pixels,
         "merged": sum(len(s.report.merged) for s in samples) / points,
@@ -103,6 +110,7 @@ def main() -> None:
         "real": {
             **dataclasses.asdict(texture(images, labels)),
             "nucleus area of all pixels": float((labels > 0).mean()),
+            AREAS: plausible_areas(real, medians),
         }
     }
     for steps in options.steps:
