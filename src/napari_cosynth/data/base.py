@@ -15,18 +15,27 @@ from napari_cosynth.geometry.measure import layout_of, majority_classes, relabel
 from napari_cosynth.types import ClassTable, Record
 
 
-class Dataset(Protocol):
-    """Annotated tiles or patches, read one at a time."""
+class Records(Protocol):
+    """Records by index: a list of them, or a data set that reads one when it is asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Record: ...
+
+    def __iter__(self) -> Iterator[Record]: ...
+
+
+class Dataset(Records, Protocol):
+    """Annotated tiles or patches, read one at a time; nothing is kept of a record that was read."""
 
     classes: ClassTable
     names: tuple[str, ...]
     """One name per record: the tile it comes from, by which splits are made."""
 
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int) -> Record: ...
-
-    def __iter__(self) -> Iterator[Record]: ...
+    @property
+    def tissues(self) -> tuple[str, ...]:
+        """The tissues that occur, sorted, as far as known without reading the records."""
+        ...
 
 
 def make_record(

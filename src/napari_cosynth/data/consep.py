@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from napari_cosynth.data.base import make_record
-from napari_cosynth.data.files import images_in, read_rgb, select
+from napari_cosynth.data.files import images_in, read_mat, read_rgb, select
 from napari_cosynth.types import ClassTable, Record
 
 CONSEP_CLASSES = (
@@ -47,6 +46,11 @@ class ConsepDataset:
         self._images = images_in(self.root / "Images")
         self.names = tuple(select(self._images, only, without, self.root))
 
+    @property
+    def tissues(self) -> tuple[str, ...]:
+        """The one tissue."""
+        return (self.tissue,)
+
     def __len__(self) -> int:
         return len(self.names)
 
@@ -56,7 +60,7 @@ class ConsepDataset:
     def __getitem__(self, index: int) -> Record:
         name = self.names[index]
         path = self.root / "Labels" / f"{name}.mat"
-        content = _read_mat(path)
+        content = read_mat(path)
         if "inst_map" not in content:
             raise ValueError(f"{path}: expected 'inst_map', got {sorted(content)}")
         instances = np.asarray(content["inst_map"]).astype(np.int32)
@@ -87,15 +91,3 @@ class ConsepDataset:
             self.tissue,
             str(self._images[name]),
         )
-
-
-def _read_mat(path: Path) -> dict[str, Any]:
-    from scipy.io import loadmat
-
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file")
-    try:
-        content = loadmat(path)
-    except Exception as error:  # scipy raises what it likes on damaged files
-        raise ValueError(f"{path}: cannot be read as a MATLAB file ({error})") from error
-    return {k: v for k, v in content.items() if not k.startswith("__")}

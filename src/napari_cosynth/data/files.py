@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,29 @@ def images_in(folder: Path) -> dict[str, Path]:
     if not found:
         raise ValueError(f"{folder}: no images ({', '.join(IMAGE_SUFFIXES)})")
     return found
+
+
+def files_below(
+    root: Path, suffixes: tuple[str, ...], without_folders: tuple[str, ...] = ()
+) -> dict[str, Path]:
+    """Files at any depth below a folder by stem, sorted; folders are left out by lower-case name.
+
+    So is what a Mac adds to archives (``__MACOSX/``, ``._NAME``).
+    Raises ValueError if there are none or two of one stem.
+    """
+    if not root.is_dir():
+        raise ValueError(f"{root}: no such folder")
+    found: dict[str, Path] = {}
+    for path in sorted(root.rglob("*")):
+        folders = {part.lower() for part in path.relative_to(root).parts[:-1]}
+        hidden = path.name.startswith(".") or folders & {"__macosx", *without_folders}
+        if path.suffix.lower() in suffixes and not hidden:
+            if path.stem in found:
+                raise ValueError(f"{path}: {found[path.stem]} has the same name")
+            found[path.stem] = path
+    if not found:
+        raise ValueError(f"{root}: no {' or '.join(suffixes)} file in it or below")
+    return dict(sorted(found.items()))
 
 
 def read_image(path: Path) -> npt.NDArray[np.generic]:
@@ -50,15 +74,29 @@ def read_rgb(path: Path) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(image[..., :3]).astype(np.uint8, copy=False)
 
 
+def read_mat(path: Path) -> dict[str, Any]:
+    """The variables of a MATLAB file (version 7.2 or older) by name."""
+    from scipy.io import loadmat
+
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    try:
+        content = loadmat(path)
+    except Exception as error:  # scipy raises what it likes on damaged files
+        raise ValueError(f"{path}: cannot be read as a MATLAB file ({error})") from error
+    return {k: v for k, v in content.items() if not k.startswith("__")}
+
+
 def select(
     names: Iterable[str], only: Iterable[str], without: Iterable[str], where: Path
 ) -> list[str]:
     """The names asked for; an unknown one is an error, so that a split never silently leaks."""
-    names, only, without = list(names), list(only), list(without)
-    for name in (*only, *without):
-        if name not in names:
+    names, wanted, held = list(names), dict.fromkeys(only), dict.fromkeys(without)
+    known = set(names)
+    for name in (*wanted, *held):
+        if name not in known:
             raise ValueError(f"{where}: no tile named {name!r}")
-    chosen = [n for n in names if (not only or n in only) and n not in without]
+    chosen = [n for n in names if (not wanted or n in wanted) and n not in held]
     if not chosen:
         raise ValueError(f"{where}: no tiles left after selection")
     return chosen

@@ -84,6 +84,11 @@ class StackDataset:
             raise ValueError(f"{path}: cannot be read as CSV ({error})") from None
         return rows
 
+    @property
+    def tissues(self) -> tuple[str, ...]:
+        """The tissues of the chosen samples, sorted."""
+        return tuple(sorted({str(self.samples[int(n)].get("tissue", "")) for n in self.names}))
+
     def __len__(self) -> int:
         return len(self.names)
 

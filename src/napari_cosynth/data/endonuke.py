@@ -1,0 +1,171 @@
+"""EndoNuke (Naumov et al. 2022): IHC tiles of endometrium with keypoints and coarse masks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage as ndi
+from skimage.segmentation import watershed
+
+from napari_cosynth.data.base import make_record
+from napari_cosynth.data.files import images_in, read_image, read_rgb, select
+from napari_cosynth.types import ClassTable, Record
+
+logger = logging.getLogger(__name__)
+
+ENDONUKE_CLASSES = ("stroma", "epithelium", "other")
+"""In the order of the files' 0, 1, 2."""
+EXTENT = 100.0
+"""Micrometres a side: every tile shows as much, whatever its pixels."""
+
+
+class EndoNukeDataset:
+    """The published folder with masks beside it (docs/formats/endonuke.md).
+
+    ``images/NAME.png`` uint8 (H, W, 3), square, of 100 µm a side: 200, 400 or, rescaled, 256 pixels;
+    ``labels/.../NAME.txt`` with lines ``x y class`` in pixels, class 0 stroma, 1 epithelium, 2 other;
+    ``masks/NAME.png`` (or TIFF) integer (H, W), above 0 where the coarse mask has a nucleus of any
+    class. The keypoints part the mask into instances by watershed, and each gives its nucleus the
+    class. Where several annotators labelled a tile, a pathologist (``ptg1``, ...) comes first.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        tissue: str = "endometrium",
+        stain: str = "IHC",
+        only: Sequence[str] = (),
+        without: Sequence[str] = (),
+    ) -> None:
+        self.root = Path(root)
+        self.tissue = tissue
+        self.stain = stain
+        self.classes = ClassTable.of(*ENDONUKE_CLASSES)
+        self._images = images_in(self.root / "images")
+        self._labels = _annotations(self.root / "labels")
+        self._masks = images_in(self.root / "masks")
+        for name in self._images:
+            if name in self._labels and name not in self._masks:
+                raise ValueError(f"{self.root / 'masks'}: no mask for {name!r}")
+        labelled = [name for name in self._images if name in self._labels]
+        if len(labelled) < len(self._images):
+            bare = sorted(set(self._images) - set(labelled))
+            logger.warning(
+                "%s: %d of %d images have no keypoints and are left out (%s, ...)",
+                self.root,
+                len(bare),
+                len(self._images),
+                bare[0],
+            )
+        self.names = tuple(select(labelled, only, without, self.root))
+
+    @property
+    def tissues(self) -> tuple[str, ...]:
+        """The one tissue."""
+        return (self.tissue,)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[Record]:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, index: int) -> Record:
+        name = self.names[index]
+        image = read_rgb(self._images[name])
+        height, width = image.shape[:2]
+        if height != width:
+            raise ValueError(
+                f"{self._images[name]}: expected a square tile, got {height} x {width}"
+            )
+        mask = read_image(self._masks[name])
+        if mask.shape != (height, width) or mask.dtype.kind not in "iub":
+            raise ValueError(
+                f"{self._masks[name]}: expected integers {(height, width)} as the image, "
+                f"got {mask.dtype} {mask.shape}"
+            )
+        keypoints, types = read_keypoints(self._labels[name], (height, width))
+        instances, unused = instances_from_keypoints(mask.astype(bool), keypoints)
+        if unused:
+            logger.info("%s: %d keypoints without a mask", self._labels[name], len(unused))
+        table = np.concatenate([np.zeros(1, np.uint8), types + 1]).astype(np.uint8)
+        return make_record(
+            image,
+            instances,
+            table[instances],
+            self.classes,
+            EXTENT / width,
+            self.tissue,
+            str(self._images[name]),
+            self.stain,
+        )
+
+
+def _annotations(folder: Path) -> dict[str, Path]:
+    """One keypoint file per tile: of several, the first by annotator's folder, then by path."""
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder")
+    found = [p for p in folder.rglob("*.txt") if not p.name.startswith(".")]
+    if not found:
+        raise ValueError(f"{folder}: no .txt file in it or below")
+    chosen: dict[str, Path] = {}
+    for path in sorted(found, key=lambda p: (p.parent.name, str(p))):
+        chosen.setdefault(path.stem, path)
+    return chosen
+
+
+def read_keypoints(
+    path: Path, shape: tuple[int, int]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Keypoints (N, 2) as (y, x) in pixels and their classes (N,), 0..2, of a text file.
+
+    Lines ``x y class``, separated by blanks; a point on the far border, as rounding leaves some,
+    moves to the last pixel. Raises ValueError naming file and line.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: cannot be read as text ({error})") from None
+    points, types = [], []
+    height, width = shape
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            x, y, kind = (float(word) for word in line.split())
+        except ValueError:
+            raise ValueError(f"{path}: line {number}: expected 'x y class', got {line!r}") from None
+        if kind not in range(len(ENDONUKE_CLASSES)):
+            raise ValueError(f"{path}: line {number}: expected class 0, 1 or 2, got {kind:g}")
+        if not (-0.5 <= x <= width and -0.5 <= y <= height):
+            raise ValueError(
+                f"{path}: line {number}: ({x:g}, {y:g}) lies outside the tile of {width} x {height}"
+            )
+        points.append((min(y, height - 1), min(x, width - 1)))
+        types.append(int(kind))
+    return np.array(points, np.float64).reshape(-1, 2), np.array(types, np.int64)
+
+
+def instances_from_keypoints(
+    mask: npt.NDArray[np.bool_], keypoints: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.int32], list[int]]:
+    """Watershed of the mask from its keypoints, ids = row + 1, and the rows that got no pixel.
+
+    The elevation is the depth within the mask, so that borders run along its necks. Mask that no
+    keypoint reaches becomes background: nothing says what it is. Of two keypoints on one pixel the
+    first counts.
+    """
+    pixels = np.floor(keypoints + 0.5).astype(int)
+    markers = np.zeros(mask.shape, np.int32)
+    for row in reversed(range(len(pixels))):
+        y, x = pixels[row]
+        markers[y, x] = row + 1
+    markers[~mask] = 0
+    depth = ndi.distance_transform_edt(mask)
+    instances = np.asarray(watershed(-depth, markers, mask=mask), np.int32)
+    present = set(np.unique(instances).tolist())
+    return instances, [row for row in range(len(pixels)) if row + 1 not in present]

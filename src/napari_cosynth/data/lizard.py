@@ -1,0 +1,120 @@
+"""Lizard (Graham et al. 2021): colon regions at 20x with ``.mat`` labels of six classes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cosynth.data.base import make_record
+from napari_cosynth.data.files import files_below, read_mat, read_rgb, select
+from napari_cosynth.types import ClassTable, Record
+
+logger = logging.getLogger(__name__)
+
+LIZARD_CLASSES = ("neutrophil", "epithelial", "lymphocyte", "plasma", "eosinophil", "connective")
+
+
+class LizardDataset:
+    """The published archives, unpacked anywhere below ``root`` (docs/formats/lizard.md).
+
+    ``Lizard_Images1/NAME.png`` and ``Lizard_Images2/NAME.png`` uint8 (H, W, 3), of various sizes;
+    ``Lizard_Labels/Labels/NAME.mat`` with ``inst_map`` int (H, W), 0 background, ``id`` (N, 1), the
+    instance ids in no set order, and ``class`` (N, 1), 1..6 in the order of ``id``. ``bbox`` and
+    ``centroid`` are not read: both follow from ``inst_map``.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        mpp: float = 0.5,
+        tissue: str = "colon",
+        only: Sequence[str] = (),
+        without: Sequence[str] = (),
+    ) -> None:
+        self.root = Path(root)
+        self.mpp = mpp
+        self.tissue = tissue
+        self.classes = ClassTable.of(*LIZARD_CLASSES)
+        self._labels = files_below(self.root, (".mat",))
+        # The archives also hold drawn overlays under the same names.
+        self._images = files_below(self.root, (".png",), without_folders=("overlay",))
+        unlabelled = sorted(set(self._images) - set(self._labels))
+        if unlabelled:
+            raise ValueError(f"{self._images[unlabelled[0]]}: no {unlabelled[0]}.mat belongs to it")
+        if missing := sorted(set(self._labels) - set(self._images)):
+            logger.warning(
+                "%s: %d of %d labels have no image (%s, ...)",
+                self.root,
+                len(missing),
+                len(self._labels),
+                missing[0],
+            )
+        self.names = tuple(select(self._images, only, without, self.root))
+
+    @property
+    def tissues(self) -> tuple[str, ...]:
+        """The one tissue."""
+        return (self.tissue,)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[Record]:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, index: int) -> Record:
+        name = self.names[index]
+        path = self._labels[name]
+        instances, labels = read_labels(path, len(self.classes))
+        return make_record(
+            read_rgb(self._images[name]),
+            instances,
+            labels,
+            self.classes,
+            self.mpp,
+            self.tissue,
+            str(self._images[name]),
+        )
+
+
+def read_labels(path: Path, classes: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
+    """Instance ids and classes per pixel, (H, W), of a Lizard ``.mat``; ValueError names the field."""
+    content = read_mat(path)
+    for field in ("inst_map", "id", "class"):
+        if field not in content:
+            raise ValueError(f"{path}: expected {field!r}, got {sorted(content)}")
+    instances = _whole_numbers(content["inst_map"], path, "inst_map").astype(np.int32)
+    ids = _whole_numbers(content["id"], path, "id").ravel()
+    types = _whole_numbers(content["class"], path, "class").ravel()
+    if instances.ndim != 2:
+        raise ValueError(f"{path}: inst_map: expected (H, W), got {instances.shape}")
+    if len(ids) != len(types):
+        raise ValueError(f"{path}: class: expected {len(ids)}, one per id, got {len(types)}")
+    if len(types) and not (types.min() >= 1 and types.max() < classes):
+        raise ValueError(
+            f"{path}: class: expected 1..{classes - 1}, got {types.min()}..{types.max()}"
+        )
+    if len(np.unique(ids)) != len(ids) or (len(ids) and ids.min() < 1):
+        raise ValueError(f"{path}: id: expected distinct ids above 0")
+    if instances.min(initial=0) < 0:
+        raise ValueError(f"{path}: inst_map: expected ids of 0 or more, got {instances.min()}")
+    table = np.zeros(max(int(instances.max(initial=0)), int(ids.max(initial=0))) + 1, np.uint8)
+    table[ids] = types
+    unknown = np.setdiff1d(np.unique(instances), [0, *ids])
+    if unknown.size:
+        raise ValueError(f"{path}: id: nucleus {unknown[0]} of inst_map is not among them")
+    return instances, table[instances]
+
+
+def _whole_numbers(value: Any, path: Path, field: str) -> npt.NDArray[np.int64]:
+    array = np.asarray(value)
+    if array.dtype.kind not in "iuf" or not np.array_equal(array, np.round(array)):
+        raise ValueError(f"{path}: {field}: expected whole numbers, got {array.dtype}")
+    if array.size and np.abs(array).max() >= 2**31:
+        raise ValueError(f"{path}: {field}: expected numbers below 2^31")
+    return array.astype(np.int64)

@@ -1,0 +1,206 @@
+"""PanNuke (Gamper et al. 2020): folds of ``.npy`` arrays, or one file per patch."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cosynth.data.base import make_record
+from napari_cosynth.data.files import images_in, read_rgb, select
+from napari_cosynth.types import ClassTable, Record
+
+PANNUKE_CLASSES = ("neoplastic", "inflammatory", "connective", "dead", "epithelial")
+
+Arrays = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32], npt.NDArray[np.uint8]]
+"""Image (H, W, 3), instance ids (H, W), classes (H, W)."""
+
+
+class _Source(Protocol):
+    """Patches by name: a layout on disk."""
+
+    tissues: dict[str, str]
+
+    def read(self, name: str) -> Arrays: ...
+
+    def where(self, name: str) -> str: ...
+
+
+class PanNukeDataset:
+    """Both forms PanNuke is met in, told apart by what is below ``root`` (docs/formats/pannuke.md).
+
+    Folds as published: ``images.npy`` (N, 256, 256, 3) 0..255, float64 or uint8; ``masks.npy``
+    (N, 256, 256, 6), instance ids in five channels, one per class, and the background last;
+    ``types.npy`` (N,), tissue names. Records are named ``fold1_00000``, .... Patches as files:
+    ``images/NAME.png``, ``labels/NAME.npy`` integer (2, H, W), instance ids and classes 1..5, and
+    ``types.csv`` with ``image`` and ``tissue_type``.
+
+    A fold is mapped into memory for one patch at a time, so that no more of it stays there.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        mpp: float = 0.25,
+        only: Sequence[str] = (),
+        without: Sequence[str] = (),
+    ) -> None:
+        self.root = Path(root)
+        self.mpp = mpp
+        self.classes = ClassTable.of(*PANNUKE_CLASSES)
+        if not self.root.is_dir():
+            raise ValueError(f"{self.root}: no such folder")
+        images = sorted(self.root.rglob("images.npy"))
+        self._source: _Source = _Folds(images) if images else _Patches(self.root)
+        self.names = tuple(select(self._source.tissues, only, without, self.root))
+
+    @property
+    def tissues(self) -> tuple[str, ...]:
+        """The tissues of the chosen patches, sorted."""
+        return tuple(sorted({self._source.tissues[name] for name in self.names}))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[Record]:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, index: int) -> Record:
+        name = self.names[index]
+        image, instances, labels = self._source.read(name)
+        return make_record(
+            image,
+            instances,
+            labels,
+            self.classes,
+            self.mpp,
+            self._source.tissues[name],
+            self._source.where(name),
+        )
+
+
+class _Folds:
+    """``images.npy``, ``masks.npy`` and ``types.npy`` of every fold, however they are nested."""
+
+    def __init__(self, images: Sequence[Path]) -> None:
+        self.tissues: dict[str, str] = {}
+        self._places: dict[str, tuple[Path, Path, int]] = {}
+        for path in images:
+            masks, types = _beside(path, "masks"), _beside(path, "types")
+            shape = _mapped(path).shape
+            if len(shape) != 4 or shape[3] != 3:
+                raise ValueError(f"{path}: expected (N, H, W, 3), got {shape}")
+            expected = (*shape[:3], len(PANNUKE_CLASSES) + 1)
+            if _mapped(masks).shape != expected:
+                raise ValueError(f"{masks}: expected {expected}, got {_mapped(masks).shape}")
+            names = _load(types, None)
+            if names.shape != shape[:1] or names.dtype.kind != "U":
+                raise ValueError(
+                    f"{types}: expected {shape[0]} tissue names, got {names.dtype} {names.shape}"
+                )
+            for index, tissue in enumerate(names):
+                name = f"{path.parent.name}_{index:05d}"
+                if name in self._places:
+                    raise ValueError(f"{path}: another fold is called {path.parent.name!r} too")
+                self._places[name] = path, masks, index
+                self.tissues[name] = tissue_name(str(tissue))
+
+    def where(self, name: str) -> str:
+        path, _, index = self._places[name]
+        return f"{path}: patch {index}"
+
+    def read(self, name: str) -> Arrays:
+        path, masks, index = self._places[name]
+        image = np.array(_mapped(path)[index])
+        if not (np.isfinite(image).all() and image.min() >= 0 and image.max() <= 255):
+            raise ValueError(f"{path}: patch {index}: expected values in 0..255")
+        channels = np.array(_mapped(masks)[index])[..., : len(PANNUKE_CLASSES)]
+        ids = channels.round().astype(np.int32)
+        if not np.array_equal(ids, channels) or ids.min() < 0:
+            raise ValueError(f"{masks}: patch {index}: expected whole instance ids of 0 or more")
+        instances = np.zeros(ids.shape[:2], np.int32)
+        labels = np.zeros(ids.shape[:2], np.uint8)
+        for channel in range(len(PANNUKE_CLASSES)):
+            inside = ids[..., channel] > 0
+            # Ids may repeat between channels; each channel's begin where the last one's ended.
+            instances[inside] = ids[..., channel][inside] + instances.max()
+            labels[inside] = channel + 1
+        return image.round().astype(np.uint8), instances, labels
+
+
+class _Patches:
+    """``images/``, ``labels/`` and ``types.csv``: one file per patch."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._images = images_in(root / "images")
+        self.tissues: dict[str, str] = {}
+        path = root / "types.csv"
+        try:
+            with path.open(newline="", encoding="utf-8") as handle:
+                rows = list(csv.DictReader(handle))
+            listed = {Path(row["image"]).stem: row["tissue_type"] for row in rows}
+        except KeyError as error:
+            raise ValueError(f"{path}: no column {error}") from None
+        except (OSError, UnicodeDecodeError, csv.Error, TypeError) as error:
+            raise ValueError(f"{path}: cannot be read as CSV ({error})") from None
+        for name in self._images:
+            if not listed.get(name):
+                raise ValueError(f"{path}: no tissue for {name!r}")
+            self.tissues[name] = tissue_name(listed[name])
+
+    def where(self, name: str) -> str:
+        return str(self._images[name])
+
+    def read(self, name: str) -> Arrays:
+        path = self._root / "labels" / f"{name}.npy"
+        both = _load(path, None)
+        if both.ndim != 3 or both.shape[0] != 2 or both.dtype.kind not in "iu":
+            raise ValueError(f"{path}: expected integers (2, H, W), got {both.dtype} {both.shape}")
+        instances, labels = both
+        if instances.min() < 0 or labels.min() < 0 or labels.max() > len(PANNUKE_CLASSES):
+            raise ValueError(f"{path}: expected ids of 0 or more and classes 0..5")
+        return (
+            read_rgb(self._images[name]),
+            np.where(labels > 0, instances, 0).astype(np.int32),
+            labels.astype(np.uint8),
+        )
+
+
+def tissue_name(name: str) -> str:
+    """PanNuke's spelling as a prompt's: ``Adrenal_gland`` -> ``adrenal gland``."""
+    plain = name.replace("_", " ").replace("-", " ").strip().lower()
+    return {"headneck": "head and neck"}.get(plain, plain)
+
+
+def _beside(images: Path, what: str) -> Path:
+    """``masks.npy`` or ``types.npy`` of a fold: in its folder, or in the archive's own for masks.
+
+    The archives hold ``Fold 1/images/fold1/images.npy`` with the types beside it and
+    ``Fold 1/masks/fold1/masks.npy``.
+    """
+    near = images.with_name(f"{what}.npy")
+    apart = images.parents[2] / what / images.parent.name / f"{what}.npy"
+    if near.is_file() or not apart.is_file():
+        return near
+    return apart
+
+
+def _load(path: Path, mmap_mode: Any) -> npt.NDArray[Any]:
+    try:
+        array = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file") from None
+    except Exception as error:  # numpy raises what it likes on damaged files
+        raise ValueError(f"{path}: cannot be read as a plain .npy array ({error})") from None
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{path}: expected one array")
+    return array
+
+
+def _mapped(path: Path) -> npt.NDArray[Any]:
+    return _load(path, "r")
