@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from dataclasses import dataclass, field
 from importlib import resources
@@ -10,6 +11,18 @@ from typing import Any, Literal
 
 from napari_cosynth.diffusion.joint import LossWeights
 from napari_cosynth.settings import FORBID_UNKNOWN, parse
+
+
+@dataclass(frozen=True)
+class NormaliserConfig:
+    """Colours of a data set brought to those of one of its tiles."""
+
+    __pydantic_config__ = FORBID_UNKNOWN
+
+    kind: str
+    """A normaliser of the registry."""
+    reference: str
+    """The tile whose colours the others take."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +39,25 @@ class DataConfig:
     """Share of the patches drawn from it."""
     validation: tuple[str, ...] = ()
     """Tiles kept for validation; whole tiles, since neighbouring crops of one tile leak."""
+    validation_share: float = 0.0
+    """Instead of naming them: the share of the tiles to keep, chosen by the names' hashes."""
     excluded: tuple[str, ...] = ()
     """Tiles used for neither."""
     classes: dict[str, str] = field(default_factory=dict)
     """The data set's class names -> the recipe's."""
     options: dict[str, Any] = field(default_factory=dict)
     """Further arguments of the reader: mpp, tissue, tissues, ..."""
+    normaliser: NormaliserConfig | None = None
+    in_memory: bool = True
+    """Read and prepare all tiles at the start; false reads each whenever it is drawn."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.validation_share < 1:
+            raise ValueError(
+                f"validation_share: expected 0 or more and below 1, got {self.validation_share}"
+            )
+        if self.validation and self.validation_share:
+            raise ValueError("validation: expected tiles or validation_share, got both")
 
 
 @dataclass(frozen=True)
@@ -44,6 +70,8 @@ class StageConfig:
     crop: int
     """Pixels a side."""
     batch: int
+    stride: int = 1
+    """Patches lie on a grid of so many pixels; 1 takes them anywhere."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +127,9 @@ class Recipe:
     sample_layouts: int = 4
     sample_shape: int = 256
     sample_steps: int = 10
+    sample_guidance: float = 1.0
+    sampler: str = "fast"
+    """Of the sample grids, as are the fields before it."""
     licence: str = ""
     notes: str = ""
 
@@ -108,8 +139,10 @@ class Recipe:
         if not self.stages:
             raise ValueError("stages: expected at least one")
         for stage in self.stages:
-            if min(stage.steps, stage.crop, stage.batch) < 1:
-                raise ValueError(f"stages: expected steps, crop and batch above 0, got {stage}")
+            if min(stage.steps, stage.crop, stage.batch, stage.stride) < 1:
+                raise ValueError(
+                    f"stages: expected steps, crop, batch and stride above 0, got {stage}"
+                )
 
     @property
     def total_steps(self) -> int:
@@ -131,13 +164,17 @@ def bundled_recipes() -> dict[str, Path]:
 
 
 def load_recipe(name: str | Path) -> Recipe:
-    """A recipe by bundled name or path. Raises ValueError naming file and field."""
+    """A recipe by bundled name or path: TOML, or the JSON that a run writes of its own.
+
+    Raises ValueError naming file and field.
+    """
     path = bundled_recipes().get(str(name), Path(name))
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        table = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except FileNotFoundError:
         known = ", ".join(bundled_recipes())
         raise ValueError(f"{name}: no such recipe (bundled: {known})") from None
     except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: cannot be read as TOML ({error})") from None
+        raise ValueError(f"{path}: cannot be read as {path.suffix[1:].upper()} ({error})") from None
     return parse(Recipe, table, str(path))
