@@ -11,7 +11,9 @@ die() { say "$*"; exit 1; }
 system_packages() {  # installs the Debian packages named, or says which are missing
     local missing=()
     for package in "$@"; do
-        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+        # Newer releases call some libraries by another name: libglib2.0-0t64.
+        dpkg-query -W -f '${Status}\n' "$package" "${package}t64" 2>/dev/null |
+            grep -q 'ok installed' || missing+=("$package")
     done
     [ ${#missing[@]} -eq 0 ] && return 0
     if [ "$(id -u)" = 0 ]; then
@@ -50,7 +52,7 @@ if ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
 fi
 if [ "$what" = test ] && [ "$(uname -s)" = Linux ]; then
     if debian; then
-        system_packages xvfb xauth libgl1 libgl1-mesa-dri libegl1 libopengl0 libxkbcommon-x11-0 \
+        system_packages xvfb xauth libglib2.0-0 libgl1 libgl1-mesa-dri libegl1 libopengl0 libxkbcommon-x11-0 \
             libdbus-1-3 libfontconfig1 libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-image0 \
             libxcb-render-util0 libxcb-xinerama0 libxcb-shape0 libxcb-randr0 libxcb-xkb1
     else
