@@ -9,9 +9,16 @@ from typing import Any
 import pytest
 
 from napari_cosynth.types import Layout
+from napari_cosynth.widget import speed
 from napari_cosynth.widget.backend import InThread
 from napari_cosynth.widget.panel import CoSynthPanel
 from napari_cosynth.widget.placement import free_placement
+
+
+@pytest.fixture(autouse=True)
+def _own_measurements(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What a run takes in a test is not kept among the user's measurements, nor read from them."""
+    monkeypatch.setattr(speed, "FILE", tmp_path / "measured" / "speed.json")
 
 
 @pytest.fixture

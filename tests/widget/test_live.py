@@ -113,7 +113,7 @@ def test_switching_off_drops_what_runs_and_keeps_the_result(
 def test_synthesise_takes_over_from_live(panel: CoSynthPanel, points: Points, watch: Watch) -> None:
     panel.sampling.live.value = True
     watch.qtbot.waitUntil(lambda: panel.live.busy, timeout=WAIT)
-    panel.synthesise.native.click()
+    panel.bar.synthesise.native.click()
     watch.qtbot.waitUntil(
         lambda: any("seed" in name for name in results.groups(panel.viewer)), timeout=WAIT
     )
@@ -126,7 +126,7 @@ def test_a_layout_that_cannot_be_sampled_waits_and_says_why(
     watch.rest()
     count = len(watch.samples)
     points.add([[10, 300]])
-    watch.qtbot.waitUntil(lambda: "outside" in panel.status.value, timeout=WAIT)
+    watch.qtbot.waitUntil(lambda: "outside" in panel.bar.status.value, timeout=WAIT)
     assert len(watch.samples) == count
     panel.layout_controls.editor.undo()
     watch.rest()

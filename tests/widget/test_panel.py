@@ -20,7 +20,7 @@ WAIT = 60_000
 
 
 def run(panel: CoSynthPanel, qtbot: Any) -> None:
-    panel.synthesise.native.click()
+    panel.bar.synthesise.native.click()
     qtbot.waitUntil(lambda: not panel.runner.busy, timeout=WAIT)
 
 
@@ -30,7 +30,7 @@ def start_and_wait_for_step(panel: CoSynthPanel, qtbot: Any) -> None:
     panel.sampling.preview.value = 1
     seen: list[Progress] = []
     panel.runner.progressed.connect(seen.append)
-    panel.synthesise.native.click()
+    panel.bar.synthesise.native.click()
     qtbot.waitUntil(lambda: bool(seen), timeout=WAIT)
 
 
@@ -67,7 +67,7 @@ def test_synthesise_adds_one_group_of_four_layers(
     assert list(group["labels"].features["class"])[1:] == list(panel.model.facts.classes.names[1:])
     assert len(panel.viewer.layers) == 5
     assert panel.viewer.layers[-1] is points
-    assert "cpu" in panel.model.device_note.value
+    assert "cpu" in panel.bar.time.value
 
 
 def test_several_seeds_are_several_results_to_keep_or_discard(
@@ -77,14 +77,14 @@ def test_several_seeds_are_several_results_to_keep_or_discard(
     run(panel, qtbot)
     names = list(results.groups(panel.viewer))
     assert [name.split("seed ")[1] for name in names] == ["0", "1", "2"]
-    panel.result.value = names[1]
+    panel.results.result.value = names[1]
     shown = {n for n, g in results.groups(panel.viewer).items() if g["image"].visible}
     assert shown == {names[1]}
-    panel.result.value = names[0]
-    panel.discard.native.click()
+    panel.results.result.value = names[0]
+    panel.results.discard.native.click()
     assert list(results.groups(panel.viewer)) == names[1:]
-    panel.result.value = names[2]
-    panel.keep_only.native.click()
+    panel.results.result.value = names[2]
+    panel.results.keep_only.native.click()
     assert list(results.groups(panel.viewer)) == names[2:]
 
 
@@ -104,12 +104,12 @@ def test_the_same_seed_gives_the_same_pixels_and_reuse_brings_it_back(
 
 
 def test_two_clicks_are_one_run(panel: CoSynthPanel, points: Points, qtbot: Any) -> None:
-    panel.synthesise.native.click()
-    assert not panel.synthesise.enabled and panel.cancel.enabled
+    panel.bar.synthesise.native.click()
+    assert not panel.bar.synthesise.enabled and panel.bar.cancel.enabled
     panel.start()  # as a second click would, were the button not disabled
     qtbot.waitUntil(lambda: not panel.runner.busy, timeout=WAIT)
     assert len(results.groups(panel.viewer)) == 1
-    assert panel.synthesise.enabled and not panel.cancel.enabled
+    assert panel.bar.synthesise.enabled and not panel.bar.cancel.enabled
 
 
 def test_cancel_stops_within_one_step(panel: CoSynthPanel, points: Points, qtbot: Any) -> None:
@@ -118,11 +118,11 @@ def test_cancel_stops_within_one_step(panel: CoSynthPanel, points: Points, qtbot
     before = len(panel.viewer.layers)
     assert before <= 5  # the layout and the beginnings of a result
     panel.runner.progressed.connect(lambda p: taken.append(p.step))
-    panel.cancel.native.click()
+    panel.bar.cancel.native.click()
     qtbot.waitUntil(lambda: not panel.runner.busy, timeout=WAIT)
     assert not taken
     assert [layer.name for layer in panel.viewer.layers] == [points.name]
-    assert panel.status.value == "cancelled"
+    assert panel.bar.status.value == "cancelled"
     panel.sampling.steps.value = 2
     run(panel, qtbot)
     assert len(results.groups(panel.viewer)) == 1
@@ -136,7 +136,7 @@ def test_removing_the_layout_cancels_its_run(
     qtbot.waitUntil(lambda: not panel.runner.busy, timeout=WAIT)
     assert not results.groups(panel.viewer)
     assert last_notification()[0].startswith("The layout was removed")
-    assert not panel.synthesise.enabled
+    assert not panel.bar.synthesise.enabled
 
 
 def test_removing_the_preview_does_not_disturb_the_run(
@@ -197,14 +197,14 @@ def test_an_error_is_one_line_with_its_traceback_on_demand(
     assert record.message == "no room for the sample"
     assert record.severity == NotificationSeverity.ERROR
     assert "broken" in record.as_text()
-    assert panel.status.value == "failed"
+    assert panel.bar.status.value == "failed"
 
 
 def test_points_that_cannot_be_sampled_are_refused_before_the_run(
     panel: CoSynthPanel, points: Points
 ) -> None:
     points.add([[10, 100]])
-    panel.synthesise.native.click()
+    panel.bar.synthesise.native.click()
     message, severity = last_notification()
     assert "outside the canvas" in message and severity == NotificationSeverity.WARNING
     assert not panel.runner.busy

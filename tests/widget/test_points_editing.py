@@ -41,7 +41,7 @@ def test_a_new_layout_is_empty_and_takes_points_of_the_picked_class(panel: CoSyn
     assert panel.layout_controls.legend.count_text("epithelial") == "1"
     colors = panel.model.facts.classes.colors[1:3] / 255
     np.testing.assert_allclose(layer.face_color[:, :3], colors, atol=1e-6)
-    assert "2 points" in panel.layout_controls.summary.value
+    assert "2 points" in panel.layout_controls.summary
 
 
 def test_keys_set_the_class_of_the_next_point_and_of_the_selection(
@@ -127,10 +127,10 @@ def test_undo_to_an_empty_layout_and_back(panel: CoSynthPanel) -> None:
 def test_points_outside_are_shown_as_such(panel: CoSynthPanel, points: Points) -> None:
     points.add([[10, 200]])
     assert str(points.symbol[-1].value) == "x" and str(points.symbol[0].value) == "disc"
-    assert "1 outside" in panel.layout_controls.summary.value
+    assert "1 outside" in panel.layout_controls.summary
     points.data = np.vstack([points.data[:-1], [[10, 20]]])
     assert str(points.symbol[-1].value) == "disc"
-    assert "outside" not in panel.layout_controls.summary.value
+    assert "outside" not in panel.layout_controls.summary
 
 
 def test_what_separation_found_is_marked(panel: CoSynthPanel, points: Points) -> None:

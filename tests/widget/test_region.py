@@ -56,7 +56,7 @@ def test_a_region_becomes_a_canvas_in_its_place(
     np.testing.assert_allclose(world_corners(points, shape)[0], wanted[0], atol=1e-9)
     points.add([[30, 30]])
     before = np.asarray(slide.data).copy()
-    panel.synthesise.native.click()
+    panel.bar.synthesise.native.click()
     qtbot.waitUntil(lambda: not panel.runner.busy, timeout=60_000)
     (group,) = results.groups(panel.viewer).values()
     for layer in group.values():
@@ -152,7 +152,7 @@ def test_a_region_of_the_real_slide(real_slide: Path, panel: CoSynthPanel, qtbot
     top_left = points.data_to_world((-0.5, -0.5))
     np.testing.assert_allclose(top_left, slide.data_to_world((999.5, 799.5)), atol=1e-6)
     points.add([[40, 40], [80, 90]])
-    panel.synthesise.native.click()
+    panel.bar.synthesise.native.click()
     qtbot.waitUntil(lambda: not panel.runner.busy, timeout=60_000)
     assert len(results.groups(panel.viewer)) == 1
     assert real_slide.read_bytes() == checksum

@@ -1,16 +1,82 @@
-"""A scrolling column for the dock's form."""
+"""The dock's form: a scrolling column of sections that can be folded away."""
 
 from __future__ import annotations
 
 from qtpy.QtCore import QSize, Qt
-from qtpy.QtWidgets import QFrame, QScrollArea, QWidget
+from qtpy.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QScrollArea,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+
+class Section(QWidget):
+    """A heading with one line of summary over a body; a click on the heading folds the body."""
+
+    def __init__(self, title: str, body: QWidget, folded: bool = False) -> None:
+        super().__init__()
+        self.body = body
+        self.heading = QToolButton()
+        self.heading.setText(title)
+        self.heading.setToolTip(f"Show or hide {title}")
+        self.heading.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.heading.setAutoRaise(True)
+        self.heading.setCheckable(True)
+        # A rule of this widget's own outweighs napari's style sheet.
+        self.heading.setStyleSheet(
+            "QToolButton { border: none; background: transparent; padding: 0px; font-weight: bold; }"
+        )
+        self._summary = QLabel()
+        self._summary.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        line = QHBoxLayout()
+        line.setContentsMargins(0, 0, 0, 0)
+        line.setSpacing(8)
+        line.addWidget(self.heading)
+        line.addWidget(self._summary, 1)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(4)
+        box.addLayout(line)
+        box.addWidget(body)
+        self.heading.toggled.connect(self._show)
+        self.heading.setChecked(not folded)
+        self._show(not folded)
+
+    @property
+    def summary(self) -> str:
+        return str(self._summary.text())
+
+    @property
+    def folded(self) -> bool:
+        return not self.heading.isChecked()
+
+    def summarise(self, text: str) -> None:
+        """What stands beside the title, so that a folded section still says how things are."""
+        self._summary.setText(text)
+        self._summary.setToolTip(text)
+
+    def _show(self, opened: bool) -> None:
+        self.heading.setArrowType(Qt.ArrowType.DownArrow if opened else Qt.ArrowType.RightArrow)
+        self.body.setVisible(opened)
 
 
 class Column(QScrollArea):
-    """A form that scrolls up and down, never sideways, and asks for its form's width."""
+    """Sections over each other that scroll up and down, never sideways."""
 
-    def __init__(self, form: QWidget) -> None:
+    def __init__(self, *sections: QWidget) -> None:
         super().__init__()
+        form = QWidget()
+        column = QVBoxLayout(form)
+        column.setContentsMargins(2, 2, 2, 2)
+        column.setSpacing(6)
+        for section in sections:
+            column.addWidget(section)
+        column.addStretch(1)
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

@@ -68,8 +68,10 @@ def side_by_side(*widgets: Widget) -> QWidget:
             widget.native.setMinimumWidth(60)
         if isinstance(widget, (SpinBox, FloatSpinBox)):
             widget.native.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
-            widget.native.setMinimumWidth(44)
-        box.addWidget(widget.native, 0 if isinstance(widget, (CheckBox, Label)) else 1)
+            # napari's style sheet asks for 90 pixels; only another one outweighs it.
+            widget.native.setStyleSheet("QAbstractSpinBox { min-width: 26px; }")
+        stretch = 2 if isinstance(widget, ComboBox) else 1
+        box.addWidget(widget.native, 0 if isinstance(widget, (CheckBox, Label)) else stretch)
     return line
 
 
@@ -89,15 +91,13 @@ class ModelControls:
         self.follow = CheckBox(value=True, text="auto")
         self.device = ComboBox(choices=list(DEVICES), label="Device")
         self.device.value = device if device in DEVICES else "auto"
-        self.device_note = Label(value="")
         self.follow.tooltip = "Build the prompt from the layout's classes; off: keep what you typed"
         self.device.tooltip = "auto takes cuda, then mps, then cpu"
-        self._word = Label(value="stain")
+        self._words = [Label(value=text) for text in ("on", "stain")]
         self.native = form(
-            ("Checkpoint", [self.checkpoint]),
-            ("Tissue", [self.tissue, self._word, self.stain]),
+            ("Checkpoint", [self.checkpoint, self._words[0], self.device]),
+            ("Tissue", [self.tissue, self._words[1], self.stain]),
             ("Prompt", [self.prompt, self.follow]),
-            ("Device", [self.device, self.device_note]),
         )
         self.facts: CheckpointFacts | None = None
         self._classes: list[str] | None = None
@@ -135,6 +135,17 @@ class ModelControls:
     @property
     def tissue_name(self) -> str:
         return "" if self.tissue.value == NO_TISSUE else str(self.tissue.value)
+
+    def suggest_tissue(self, name: str) -> None:
+        """Takes a layout's own tissue where the checkpoint knows it and the user chose none."""
+        if self.tissue.value == NO_TISSUE and name in self.tissue.choices:
+            self.tissue.value = name
+
+    @property
+    def summary(self) -> str:
+        """The form in one line."""
+        name = Path(str(self.checkpoint.value)).name
+        return f"{name} · {self.tissue_name or 'any tissue'}, {self.stain.value}"
 
     def show_classes(self, names: list[str] | None) -> None:
         """Builds the prompt from the classes that occur, unless the user typed one."""
@@ -174,7 +185,7 @@ class ModelControls:
 
 
 class SamplingControls:
-    """Preset, sampler, steps, guidance, seed, count, preview."""
+    """Preset, sampler, steps, guidance, seed, count, preview; and Live, which the dock places."""
 
     edited = Signal()
 
@@ -190,7 +201,7 @@ class SamplingControls:
         self.reuse = PushButton(text="reuse")
         self.count = SpinBox(value=1, min=1, max=100, label="Samples")
         self.preview = SpinBox(value=4, min=0, max=100, label="Preview")
-        self.live = CheckBox(value=False, text="on")
+        self.live = CheckBox(value=False, text="Live")
         self.live.tooltip = (
             "Sample again after every edit: a draft at once, the full number of steps when you rest"
         )
@@ -203,21 +214,32 @@ class SamplingControls:
         self.preview.tooltip = "Show the picture every so many steps; 0 never"
         self.reuse.enabled = False
         self._last_seed: int | None = None
-        self._words = [Label(value=text) for text in ("steps", "guidance", "preview every")]
+        self._words = [Label(value=text) for text in ("preview every", "steps", "guidance")]
         self.native = form(
-            ("Quality", [self.preset]),
-            ("Sampler", [self.sampler, self._words[0], self.steps]),
+            ("Quality", [self.preset, self._words[0], self.preview]),
+            ("Sampler", [self.sampler, self._words[1], self.steps]),
             ("Seed", [self.seed, self.random, self.reuse]),
-            ("Samples", [self.count, self._words[1], self.guidance]),
-            ("Live", [self.live, self._words[2], self.preview]),
+            ("Samples", [self.count, self._words[2], self.guidance]),
         )
         self.preset.changed.connect(self._use_preset)
         self.sampler.changed.connect(self._name_preset)
         self.steps.changed.connect(self._name_preset)
         self.reuse.changed.connect(self._reuse)
-        for widget in (self.guidance, self.seed, self.count):
+        for widget in (self.guidance, self.seed, self.random, self.count):
             widget.changed.connect(lambda: self.edited.emit())
         self.steps.value = steps
+
+    @property
+    def summary(self) -> str:
+        """The form in one line."""
+        parts = [f"{self.sampler.value}, {self.steps.value} steps", f"seed {self.seed.value}"]
+        if self.preset.value != CUSTOM:
+            parts[0] = f"{self.preset.value}, {self.steps.value} steps"
+        if self.random.value:
+            parts[1] = "random seed"
+        if self.count.value > 1:
+            parts.append(f"{self.count.value} samples")
+        return " · ".join(parts)
 
     def draw_seeds(self) -> tuple[int, ...]:
         """The next run's seeds; a random one is shown, so that it can be used again."""

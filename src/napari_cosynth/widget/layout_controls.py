@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 from magicgui.widgets import ComboBox, Label, PushButton, SpinBox
 from napari.components import ViewerModel
 from napari.layers import Layer, Points
@@ -12,9 +13,18 @@ from psygnal import Signal
 from qtpy.QtWidgets import QInputDialog, QVBoxLayout, QWidget
 
 from napari_cosynth.types import ClassTable, Layout
-from napari_cosynth.widget.controls import form, side_by_side
+from napari_cosynth.widget.brush_controls import BrushControls
+from napari_cosynth.widget.controls import form
 from napari_cosynth.widget.facts import CheckpointFacts
-from napari_cosynth.widget.layers import is_layout, layout_from, layout_layer, placement_from
+from napari_cosynth.widget.layers import (
+    POINT_SIZE,
+    class_cycle,
+    class_table_of,
+    is_layout,
+    layout_from,
+    layout_layer,
+    placement_from,
+)
 from napari_cosynth.widget.legend import Legend
 from napari_cosynth.widget.placement import Placement, free_placement
 from napari_cosynth.widget.points import LayoutEditor, adopt
@@ -46,12 +56,15 @@ class LayoutControls(QWidget):
     """The chosen layout, its points or their classes changed."""
     switched = Signal()
     """Another layer is the layout now, or none."""
+    summarised = Signal(str)
+    """How many points there are, in words; empty where there is no layout."""
 
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
         self.viewer = viewer
         self.editor: LayoutEditor | None = None
         self.facts: CheckpointFacts | None = None
+        self.summary = ""
         self.layer = ComboBox(choices=[NONE], label="Points layer")
         self.height_px = SpinBox(value=256, min=1, max=4096)
         self.width_px = SpinBox(value=256, min=1, max=4096)
@@ -60,8 +73,8 @@ class LayoutControls(QWidget):
         self.from_labels = PushButton(text="From labels")
         self.undo = PushButton(text="Undo")
         self.redo = PushButton(text="Redo")
-        self.summary = Label(value="<b>Layout</b>")
         self.legend = Legend()
+        self.tools = BrushControls(viewer)
         self.layer.tooltip = "The layout: any Points layer; choosing one makes it a layout"
         self.new.tooltip = "An empty layout of this many rows and columns of pixels"
         self.from_region.tooltip = (
@@ -73,16 +86,15 @@ class LayoutControls(QWidget):
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(4)
-        box.addWidget(self.summary.native)
         box.addWidget(
             form(
-                ("Points", [self.layer]),
+                ("Points", [self.layer, self.undo, self.redo]),
                 ("Canvas", [self.height_px, self._times, self.width_px, self.new]),
                 ("New", [self.from_region, self.from_labels]),
             )
         )
         box.addWidget(self.legend)
-        box.addWidget(side_by_side(self.undo, self.redo))
+        box.addWidget(self.tools)
 
         self.layer.changed.connect(self._choose)
         self.new.changed.connect(self._guard(self.new_layout))
@@ -179,9 +191,11 @@ class LayoutControls(QWidget):
                 f"{layer.name} is a layout now, on a canvas of {shape[0]} x {shape[1]} pixels"
             )
         self._detach()
+        _style_new_points(layer)
         self.editor = LayoutEditor(layer)
         self.editor.edited.connect(self._on_edited)
         self.editor.picked.connect(self.legend.show_current)
+        self.tools.use_layer(layer)
         layer.events.name.connect(self._list_layers)
         placement = placement_from(layer)
         self.height_px.value, self.width_px.value = placement.shape
@@ -198,6 +212,7 @@ class LayoutControls(QWidget):
     def _detach(self) -> None:
         if self.editor is not None:
             self.editor.layer.events.name.disconnect(self._list_layers)
+            self.tools.use_layer(None)
             self.editor.close()
             self.editor = None
 
@@ -264,11 +279,28 @@ class LayoutControls(QWidget):
         self.undo.enabled = editor is not None and editor.history.can_undo
         self.redo.enabled = editor is not None and editor.history.can_redo
         if editor is None:
-            self.summary.value = "<b>Layout</b>"
+            self._summarise("")
             return
         self.legend.show_counts(editor.counts().tolist())
         count = len(editor.layer.data)
         text = "1 point" if count == 1 else f"{count:,} points"
         if editor.outside:
             text += f", {editor.outside:,} outside the canvas"
-        self.summary.value = f"<b>Layout</b> · {text}"
+        self._summarise(text)
+
+    def _summarise(self, text: str) -> None:
+        self.summary = text
+        self.summarised.emit(text)
+
+
+def _style_new_points(layer: Points) -> None:
+    """New points look like those that are there: coloured by class, of the same size.
+
+    A layer that was opened as data, or recoloured by hand, has fixed colours and napari's own size.
+    """
+    if layer.face_color_mode != "cycle":
+        layer.face_color_cycle = class_cycle(class_table_of(layer))
+        layer.face_color = "class"
+    size = float(np.median(layer.size)) if len(layer.data) else POINT_SIZE
+    if not layer.selected_data:  # it would resize the selected ones
+        layer.current_size = size

@@ -81,4 +81,7 @@ def _swatch(color: QColor) -> QIcon:
     painter.setPen(QColor(0, 0, 0))
     painter.drawEllipse(1, 1, _SWATCH - 3, _SWATCH - 3)
     painter.end()
-    return QIcon(pixmap)
+    icon = QIcon(pixmap)
+    # Qt would tint the chosen row's swatch, and the class would have another colour than its points.
+    icon.addPixmap(pixmap, QIcon.Mode.Selected)
+    return icon

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from magicgui.widgets import ComboBox, Label, ProgressBar, PushButton
 from napari.components import ViewerModel
 from napari.utils.events import EventEmitter
 from napari.utils.notifications import (
@@ -16,20 +15,22 @@ from napari.utils.notifications import (
     show_warning,
 )
 from psygnal import Signal
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cosynth.geometry.edits import same_layout
 from napari_cosynth.types import Progress, Request, Synthesis
-from napari_cosynth.widget import results
-from napari_cosynth.widget.column import Column
-from napari_cosynth.widget.controls import ModelControls, SamplingControls, side_by_side
+from napari_cosynth.widget.column import Column, Section
+from napari_cosynth.widget.controls import ModelControls, SamplingControls
 from napari_cosynth.widget.layers import placement_from, set_notes
 from napari_cosynth.widget.layout_controls import LayoutControls
 from napari_cosynth.widget.live import Live
 from napari_cosynth.widget.preferences import read_preferences
 from napari_cosynth.widget.refine import RefinePanel
-from napari_cosynth.widget.result_view import ResultView, RunView, summary
+from napari_cosynth.widget.result_picker import ResultPicker
+from napari_cosynth.widget.result_view import LiveView, RunView, summary
+from napari_cosynth.widget.run_bar import RunBar
+from napari_cosynth.widget.speed import Speeds
+from napari_cosynth.widget.tags import read_tag
 from napari_cosynth.widget.worker import Runner
 
 
@@ -48,16 +49,12 @@ class CoSynthPanel(QWidget):
         self.model = ModelControls(preferences.checkpoints, preferences.device)
         self.sampling = SamplingControls(preferences.steps)
         self.layout_controls = LayoutControls(napari_viewer)
-        self.synthesise = PushButton(text="Synthesise")
-        self.cancel = PushButton(text="Cancel")
-        self.progress = ProgressBar(value=0, min=0, max=1)
-        self.status = Label(value="")
-        self.result = ComboBox(choices=[], nullable=True, label="Result")
-        self.discard = PushButton(text="Discard")
-        self.keep_only = PushButton(text="Keep only")
-        self.refine = RefinePanel(napari_viewer, self.result)
+        self.results = ResultPicker(napari_viewer)
+        self.refine = RefinePanel(napari_viewer, self.results.result)
+        self.bar = RunBar(self.sampling.live)
+        self.speeds = Speeds()
         self._run: RunView | None = None
-        self._live_view: ResultView | None = None
+        self._live_view = LiveView(napari_viewer)
         self._start_next = False
         self._lay_out()
         self._connect()
@@ -65,52 +62,42 @@ class CoSynthPanel(QWidget):
             self.layout_controls.use_facts(self.model.facts)
         self._show_results()
         self._show_busy()
+        self._summarise()
 
     def _lay_out(self) -> None:
-        self.cancel.tooltip = "Stops before the next step"
-        self.discard.tooltip = "Remove this result's layers"
-        self.keep_only.tooltip = "Remove the layers of all other results"
-        self.progress.native.setMaximumHeight(14)
-        self.status.native.setWordWrap(True)
-        # Two lines at all times, so that the buttons stay where they are.
-        self.status.native.setFixedHeight(42)
-        self.status.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.status.native.setAlignment(Qt.AlignmentFlag.AlignTop)
-        form = QWidget()
-        column = QVBoxLayout(form)
-        column.setContentsMargins(2, 2, 2, 2)
-        column.setSpacing(6)
-        self._headings = [Label(value=f"<b>{text}</b>") for text in ("Model", "Sampling", "Result")]
-        column.addWidget(self._headings[0].native)
-        column.addWidget(self.model.native)
-        column.addWidget(self.layout_controls)
-        column.addWidget(self._headings[1].native)
-        column.addWidget(self.sampling.native)
-        column.addWidget(self._headings[2].native)
-        column.addWidget(self.refine)
-        column.addStretch(1)
+        result = QWidget()
+        lines = QVBoxLayout(result)
+        lines.setContentsMargins(0, 0, 0, 0)
+        lines.setSpacing(4)
+        lines.addWidget(self.results)
+        lines.addWidget(self.refine)
+        self.sections = {
+            "Model": Section("Model", self.model.native),
+            "Layout": Section("Layout", self.layout_controls),
+            # Folded: at 1280x800 the other three fit without scrolling, and its summary says it all.
+            "Sampling": Section("Sampling", self.sampling.native, folded=True),
+            "Result": Section("Result", result),
+        }
         outer = QVBoxLayout(self)
         outer.setContentsMargins(4, 4, 4, 4)
         outer.setSpacing(4)
-        outer.addWidget(Column(form), 1)
-        outer.addWidget(side_by_side(self.synthesise, self.cancel))
-        outer.addWidget(self.progress.native)
-        outer.addWidget(self.status.native)
-        outer.addWidget(side_by_side(self.result, self.discard, self.keep_only))
+        outer.addWidget(Column(*self.sections.values()), 1)
+        outer.addWidget(self.bar)
 
     def _connect(self) -> None:
         self.model.changed_checkpoint.connect(self.layout_controls.use_facts)
         self.layout_controls.edited.connect(self._on_edited)
         self.layout_controls.switched.connect(self._on_switched)
-        self.model.edited.connect(self.live.touch)
-        self.sampling.edited.connect(self.live.touch)
+        self.layout_controls.summarised.connect(self.sections["Layout"].summarise)
+        for form in (self.model, self.sampling):
+            form.edited.connect(self.live.touch)
+            form.edited.connect(self._summarise)
         self.sampling.live.changed.connect(self.live.switch)
         self.live.shown.connect(self._show_live)
-        self.synthesise.changed.connect(self.start)
-        self.cancel.changed.connect(self.stop)
-        self.result.changed.connect(self._choose_result)
-        self.discard.changed.connect(self._discard)
-        self.keep_only.changed.connect(self._keep_only)
+        self.live.previewed.connect(self._preview_live)
+        self.live.dropped.connect(self._live_view.settle)
+        self.bar.synthesise.changed.connect(self.start)
+        self.bar.cancel.changed.connect(self.stop)
         # Not a bound method: napari could not let go of a QWidget that Qt has destroyed.
         refresh = partial(_call, self._show_results)
         for event in self._layer_events():
@@ -165,9 +152,7 @@ class CoSynthPanel(QWidget):
         points = self.layout_controls.points
         assert points is not None  # the request has a layout
         self._run = RunView(request, placement_from(points), points.name, self._grid_mpp())
-        total = request.steps * len(request.seeds)
-        self.progress.min, self.progress.max, self.progress.value = 0, total, 0
-        self.status.value = "starting…"
+        self.bar.begin(request)
         self.runner.call("synthesize", request)
         self._show_busy()
 
@@ -181,9 +166,7 @@ class CoSynthPanel(QWidget):
         run = self._run
         if run is None:
             return
-        self.progress.value = progress.index * progress.steps + progress.step
-        sample = f"sample {progress.index + 1} of {progress.count}, " if progress.count > 1 else ""
-        self.status.value = f"{sample}step {progress.step} of {progress.steps}"
+        self.bar.advance(progress)
         run.view_of(self.viewer, progress.seed).show_progress(progress)
 
     def _on_sample(self, sample: Synthesis) -> None:
@@ -193,12 +176,10 @@ class CoSynthPanel(QWidget):
         view = run.view_of(self.viewer, sample.seed)
         view.show_sample(sample)
         run.view = None
-        self._show_results()
-        with self.result.changed.blocked():
-            self.result.value = view.group
+        self.results.choose(view.group)
+        self.refine.refresh()
         self._mark(sample)
-        self._tell_time(sample)
-        self.sampled.emit(sample)
+        self._tell(sample)
 
     def _mark(self, sample: Synthesis) -> None:
         """Marks the layout's points, if they still are the ones that were sampled."""
@@ -213,10 +194,11 @@ class CoSynthPanel(QWidget):
         else:
             show_info("The layout changed during the run; the result is of the layout as it was.")
 
-    def _tell_time(self, sample: Synthesis, kind: str = "") -> None:
-        device, precision = sample.provenance["device"], sample.provenance["precision"]
-        self.model.device_note.value = f"→ {device}, {precision}"
-        self.status.value = f"{kind}{sample.seconds:.1f} s a sample; {summary(sample.report)}"
+    def _tell(self, sample: Synthesis, kind: str = "") -> None:
+        self.speeds.learn(sample)
+        self.bar.status.value = f"{kind}{sample.seconds:.1f} s a sample; {summary(sample.report)}"
+        self._summarise()
+        self.sampled.emit(sample)
 
     def _grid_mpp(self) -> float:
         assert self.model.facts is not None  # a request needs a checkpoint
@@ -226,10 +208,9 @@ class CoSynthPanel(QWidget):
         run, self._run = self._run, None
         if run is not None and run.view is not None:
             run.view.remove()
-        if outcome != "finished":
-            self.progress.value = 0
-            self.status.value = outcome
+        self.bar.end(outcome)
         self._show_busy()
+        self._summarise()
         if self._start_next:
             self._start_next = False
             self.start()
@@ -244,27 +225,24 @@ class CoSynthPanel(QWidget):
                 request, layout=request.layout.scaled_to(self._grid_mpp()), preview_every=0
             )
         except ValueError as error:
-            self.status.value = str(error)
+            self.bar.status.value = str(error)
             return None
+
+    def _preview_live(self, progress: Progress) -> None:
+        points = self.layout_controls.points
+        if points is not None:
+            self._live_view.preview(progress, points, self._grid_mpp())
 
     def _show_live(self, sample: Synthesis) -> None:
         points = self.layout_controls.points
         if points is None:
             return
-        view = self._live_view
-        if view is None or not view.complete:
-            group = results.free_name(self.viewer, f"{points.name}{results.SEPARATOR}live")
-            grid = placement_from(points).at_mpp(sample.record.mpp, sample.record.labels.shape)
-            view = self._live_view = ResultView(self.viewer, grid, sample.record.classes, group)
-            view.show_sample(sample)
-            self._show_results()
-        else:
-            view.show_sample(sample)
+        self._live_view.show(sample, points, self._grid_mpp())
+        self._show_results()
         if len(points.data) == len(sample.record.layout):
             set_notes(points, sample.report)
         quality = "draft" if sample.request.steps < self.sampling.steps.value else "full"
-        self._tell_time(sample, f"live, {quality}, ")
-        self.sampled.emit(sample)
+        self._tell(sample, f"live, {quality}, ")
 
     def report(self, error: Exception) -> None:
         """An error as a notification: one line, its traceback behind a button."""
@@ -280,8 +258,12 @@ class CoSynthPanel(QWidget):
     def _on_switched(self) -> None:
         if self.isVisible() and self.layout_controls.points is not None and self.model.facts:
             self.runner.backend.warm_up(self.model.facts.name, str(self.model.device.value))
-        self._live_view = None
-        removed = self.layout_controls.points is None
+        self._live_view.leave()
+        points = self.layout_controls.points
+        if points is not None and (tag := read_tag(points.metadata)):
+            self.model.suggest_tissue(tag.tissue)
+        self._summarise()
+        removed = points is None
         if removed and self.runner.busy and not self.runner.cancelled:
             self.stop()
             show_warning("The layout was removed: its synthesis is cancelled.")
@@ -289,32 +271,32 @@ class CoSynthPanel(QWidget):
 
     def _show_busy(self) -> None:
         busy = self.runner.busy and not self.live.busy
-        self.synthesise.enabled = not busy and self.layout_controls.points is not None
-        self.cancel.enabled = busy
+        self.bar.show_busy(busy, ready=self.layout_controls.points is not None)
 
     def _show_results(self) -> None:
-        names = list(results.groups(self.viewer))
-        with self.result.changed.blocked():
-            before = self.result.value
-            self.result.choices = names
-            self.result.value = before if before in names else (names[-1] if names else None)
-        self.discard.enabled = bool(names)
-        self.keep_only.enabled = len(names) > 1
+        self.results.refresh()
         self.refine.refresh()
 
-    def _choose_result(self, group: str | None) -> None:
-        if group:
-            results.show_only(self.viewer, group)
-
-    def _discard(self) -> None:
-        if self.result.value:
-            results.discard(self.viewer, str(self.result.value))
-            self._choose_result(self.result.value)
-
-    def _keep_only(self) -> None:
-        for name in results.groups(self.viewer):
-            if name != self.result.value:
-                results.discard(self.viewer, name)
+    def _summarise(self) -> None:
+        """The folded sections in a line each, and how long the next run will take."""
+        self.sections["Model"].summarise(self.model.summary)
+        self.sections["Sampling"].summarise(self.sampling.summary)
+        points, facts = self.layout_controls.points, self.model.facts
+        if self._run is not None:
+            return  # the time that is left stands there
+        if points is None or facts is None:
+            self.bar.time.value = ""
+            return
+        placement = placement_from(points)
+        factor = placement.mpp / facts.mpp
+        self.bar.time.value = self.speeds.expected(
+            facts.name,
+            str(self.model.device.value),
+            int(self.sampling.steps.value),
+            float(self.sampling.guidance.value),
+            (placement.shape[0] * factor, placement.shape[1] * factor),
+            int(self.sampling.count.value),
+        )
 
 
 def _call(action: Callable[[], None], event: object) -> None:

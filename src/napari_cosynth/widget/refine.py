@@ -48,7 +48,10 @@ class RefinePanel(QWidget):
         self.restore = PushButton(text="Restore raw")
         self.save = PushButton(text="Save as stack…")
         self.status = Label(value="")
-        self.points.tooltip = "The layout whose points seed the watershed, and that is saved"
+        self.points.tooltip = (
+            "The layout whose points seed the watershed, and that is saved; none: the points that "
+            "the result was made from"
+        )
         self.new_class.tooltip = "The class of nuclei that were painted where there was no label"
         self.separate.tooltip = "Watershed of the labels again, from the chosen points"
         self.update_rest.tooltip = "Labels, distance and centroids from the edited instances"
@@ -59,14 +62,14 @@ class RefinePanel(QWidget):
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(4)
-        choices = [("Points", [self.points]), ("New nuclei", [self.new_class])]
+        self._word = Label(value="new nuclei")
+        choices = [("Points", [self.points, self._word, self.new_class])]
         if not self._shared:
             choices.insert(0, ("Result", [self.result]))
         box.addWidget(form(*choices))
         box.addWidget(side_by_side(self.separate, self.update_rest))
         box.addWidget(side_by_side(self.restore, self.save))
         box.addWidget(self.status.native)
-        box.addStretch(1)
         self.status.native.setWordWrap(True)
         self.result.changed.connect(self._show_choices)
         for button, action in (

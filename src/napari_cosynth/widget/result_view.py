@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from napari.components import ViewerModel
-from napari.layers import Layer
+from napari.layers import Layer, Points
 from qtpy.QtCore import QTimer
 
 from napari_cosynth.types import ClassTable, Progress, Report, Request, Synthesis
+from napari_cosynth.widget.layers import class_table_of, placement_from
 from napari_cosynth.widget.placement import Placement
-from napari_cosynth.widget.results import SEPARATOR, blank_layers, fill, free_name, hide_all
+from napari_cosynth.widget.results import (
+    SEPARATOR,
+    blank_layers,
+    fill,
+    free_name,
+    hide_all,
+    show_estimate,
+)
 
 BETWEEN_LAYERS_MS = 20
 """Adding a layer holds the window for about 0.1 s; in between it may answer."""
@@ -30,11 +38,14 @@ class ResultView:
         self._timer.timeout.connect(self._add_next)
         self._timer.start()
         self._shown = False
+        self._sample: Synthesis | None = None
+        self._unfinished = False
 
     @property
     def complete(self) -> bool:
-        """Whether all its layers are in the viewer."""
-        return all(layer in self.viewer.layers for layer in self.layers.values())
+        """Whether all its layers are in the viewer, or about to be."""
+        there = [*self.viewer.layers, *self._waiting]
+        return all(layer in there for layer in self.layers.values())
 
     def show_progress(self, progress: Progress) -> None:
         """Shows the clean estimate, where the progress carries one."""
@@ -47,15 +58,36 @@ class ResultView:
             hide_all(self.viewer)
             self.layers["image"].visible = self.layers["labels"].visible = True
 
+    def show_estimate(self, progress: Progress) -> None:
+        """Shows the clean estimate of a run that will replace the sample, if there is one."""
+        if self._sample is None or progress.image is None:
+            self.show_progress(progress)
+        elif progress.image.shape == self._sample.record.image.shape:
+            self._unfinished = True
+            show_estimate(self.layers, progress.image)
+
+    def settle(self) -> None:
+        """No sample follows what was previewed: shows the last one again, or nothing."""
+        if self._sample is None:
+            self.remove()
+        elif self._unfinished:
+            self._unfinished = False
+            fill(self.layers, self._sample, self.group)
+
     def show_sample(self, sample: Synthesis) -> None:
         """Shows the finished sample; a layer that was removed meanwhile comes back."""
         first = not self._shown or self.layers["labels"].visible
+        if first:
+            # What is hidden is filled in no time; what is seen napari maps and draws.
+            hide_all(self.viewer)
+            for layer in self.layers.values():
+                layer.visible = False
         fill(self.layers, sample, self.group)
+        self._sample, self._unfinished = sample, False
         self._waiting = [x for x in self.layers.values() if x not in self.viewer.layers]
         while self._waiting:
             self._add_next()
         if first:
-            hide_all(self.viewer)
             self.layers["image"].visible = self.layers["instances"].visible = True
         self._shown = True
 
@@ -81,14 +113,21 @@ class ResultView:
 
 
 def insert_below_points(viewer: ViewerModel, layer: Layer) -> None:
-    """Adds a layer under the topmost Points and Shapes; the active layer stays active."""
-    active = viewer.layers.selection.active
+    """Adds a layer under the topmost Points and Shapes; what is selected stays so."""
     index = len(viewer.layers)
     while index > 0 and viewer.layers[index - 1]._type_string in ("points", "shapes"):
         index -= 1
-    viewer.layers.insert(index, layer)
-    if active is not None and active in viewer.layers:
-        viewer.layers.selection.active = active
+    selection = viewer.layers.selection
+    before = set(selection)
+    if not before:
+        viewer.layers.insert(index, layer)
+        return
+    # napari selects what is inserted, and shows its controls. Selecting the old layer again at once
+    # would take as long as inserting does, so nobody is told of either.
+    with selection.events.blocker_all():
+        viewer.layers.insert(index, layer)
+        selection.discard(layer)
+        selection.update(before)
 
 
 class RunView:
@@ -107,6 +146,41 @@ class RunView:
             group = free_name(viewer, f"{self.name}{SEPARATOR}seed {seed}")
             self.view = ResultView(viewer, self.placement, self.request.layout.classes, group)
         return self.view
+
+
+class LiveView:
+    """What live sampling shows its samples in: one result per layout, replaced by every sample."""
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self.viewer = viewer
+        self._view: ResultView | None = None
+
+    def preview(self, progress: Progress, points: Points, mpp: float) -> None:
+        """The estimate after a step, on the checkpoint's grid of ``mpp``."""
+        if progress.labels is not None:
+            self._view_of(points, mpp, progress.labels.shape).show_estimate(progress)
+
+    def show(self, sample: Synthesis, points: Points, mpp: float) -> None:
+        """A draft or a full sample of the layout."""
+        self._view_of(points, mpp, sample.record.labels.shape).show_sample(sample)
+
+    def settle(self) -> None:
+        """No sample follows the estimates that were previewed: shows the last one again."""
+        if self._view is not None:
+            self._view.settle()
+
+    def leave(self) -> None:
+        """The next sample is of another layout, and gets layers of its own."""
+        self.settle()
+        self._view = None
+
+    def _view_of(self, points: Points, mpp: float, shape: tuple[int, ...]) -> ResultView:
+        """The layers in use; new ones where there are none, or not all."""
+        if self._view is None or not self._view.complete:
+            group = free_name(self.viewer, f"{points.name}{SEPARATOR}live")
+            grid = placement_from(points).at_mpp(mpp, (shape[0], shape[1]))
+            self._view = ResultView(self.viewer, grid, class_table_of(points), group)
+        return self._view
 
 
 def summary(report: Report) -> str:

@@ -1,0 +1,128 @@
+"""The dock at 1280x800: what is in sight, what is folded, and the times it tells."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.layers import Points
+from qtpy.QtCore import QPoint
+from qtpy.QtWidgets import QAbstractButton, QScrollArea, QWidget
+
+from napari_cosynth.synthesize import synthesize
+from napari_cosynth.types import Layout, Request, Synthesis
+from napari_cosynth.widget.panel import CoSynthPanel
+from napari_cosynth.widget.speed import Speeds, duration, work
+
+PLUGIN = "napari-cosynth"
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_the_main_path_is_in_sight_on_a_small_screen(
+    make_napari_viewer: Callable[..., Any], qtbot: Any, theme: str
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    viewer.theme = theme
+    dock, panel = viewer.window.add_plugin_dock_widget(PLUGIN, "CoSynth")
+    window = viewer.window._qt_window
+    window.resize(1280, 800)
+    viewer.open_sample(PLUGIN, "pair")
+    qtbot.waitUntil(lambda: panel.height() > 600)
+    column = panel.findChild(QScrollArea)
+    qtbot.waitUntil(lambda: column.verticalScrollBar().maximum() == 0)
+    assert dock.width() <= 400
+    for widget in (
+        panel.layout_controls.new,
+        panel.layout_controls.tools.buttons["brush"],
+        panel.bar.synthesise,
+        panel.refine.update_rest,
+        panel.refine.save,
+    ):
+        assert not widget.native.visibleRegion().isEmpty()
+    # Nothing is cut off at the right, and no button is too narrow for its words.
+    for child in panel.findChildren(QWidget):
+        if child.isVisible() and child is not column.viewport():
+            right = child.mapTo(panel, QPoint(child.width(), 0)).x()
+            assert right <= panel.width(), child
+    for button in panel.findChildren(QAbstractButton):
+        if button.isVisible() and button.text():
+            words = button.fontMetrics().horizontalAdvance(button.text().replace("&", ""))
+            assert words <= button.width(), button.text()
+
+
+def test_a_folded_section_says_what_is_set(panel: CoSynthPanel, points: Points) -> None:
+    section = panel.sections["Sampling"]
+    assert section.folded and section.body.isHidden()
+    assert section.summary == "fast, 2 steps · seed 0"
+    panel.sampling.preset.value = "Draft"
+    panel.sampling.seed.value = 7
+    panel.sampling.count.value = 3
+    assert section.summary == "Draft, 6 steps · seed 7 · 3 samples"
+    section.heading.click()
+    assert not section.folded and not section.body.isHidden()
+    assert panel.sections["Layout"].summary == "4 points"
+    assert panel.sections["Model"].summary == "tiny · any tissue, H&E"
+
+
+def a_sample(layout: Layout, checkpoint: Path, **changes: Any) -> Synthesis:
+    request = Request(layout, "tissue", str(checkpoint), steps=2, **changes)
+    (sample,) = [x for x in synthesize(request) if isinstance(x, Synthesis)]
+    return sample
+
+
+def test_times_are_kept_and_scale_with_the_work(
+    layout: Layout, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    file, name = tmp_path / "speed.json", str(tiny_checkpoint)
+    made = dataclasses.replace(a_sample(layout, tiny_checkpoint), seconds=10.0)
+    speeds = Speeds(file)
+    unknown = "time: known after the first run"
+    assert speeds.expected(name, "auto", 2, 1.0, (64, 64)) == unknown
+    speeds.learn(made)
+    again = Speeds(file)  # another session
+    assert again.expected(name, "auto", 2, 1.0, (64, 64)).startswith("about 10 s on c")
+    assert again.expected(name, "auto", 4, 2.0, (64, 128)).startswith("about 80 s on ")
+    assert again.expected(name, "auto", 2, 1.0, (64, 64), count=20).startswith("about 3 min")
+    assert again.expected(name, "cuda", 2, 1.0, (64, 64)) == unknown
+    window = {**made.provenance, "resampled": [[0, 0, 8, 8]]}
+    again.learn(dataclasses.replace(made, seconds=0.1, provenance=window))
+    assert again.expected(name, "auto", 2, 1.0, (64, 64)).startswith("about 10 s")
+    assert work(20, 0.0, (1000, 1000)) == 20 and duration(0.2) == "under 1 s"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"a|auto": {"seconds": -1}}', '{"a|auto": 3}'])
+def test_a_damaged_record_of_times_is_none(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "speed.json"
+    file.write_text(text)
+    assert Speeds(file).of("a", "auto") is None
+
+
+def test_the_dock_tells_the_time_it_measured(
+    panel: CoSynthPanel, points: Points, qtbot: Any
+) -> None:
+    assert panel.bar.time.value == "time: known after the first run"
+    left: list[str] = []
+    panel.runner.progressed.connect(lambda _: left.append(panel.bar.time.value))
+    panel.sampling.steps.value = 4
+    panel.bar.synthesise.native.click()
+    qtbot.waitUntil(lambda: not panel.runner.busy, timeout=60_000)
+    assert left[0] == "" and all(text.endswith(" left") for text in left[1:])
+    assert " on cpu, " in panel.bar.time.value or " on cuda" in panel.bar.time.value
+    assert Speeds().of(panel.model.facts.name, "auto") is not None
+
+
+def test_points_added_to_a_sample_layout_look_like_its_own(
+    panel: CoSynthPanel, make_napari_viewer: Callable[..., Any]
+) -> None:
+    (layer,) = panel.viewer.open_sample(PLUGIN, "gland")
+    panel.viewer.layers.selection.active = layer
+    panel.layout_controls.editor.pick("malignant epithelial")
+    layer.add([[3, 3]])
+    colour = panel.layout_controls.editor.classes.colors[3] / 255
+    np.testing.assert_allclose(layer.face_color[-1, :3], colour, atol=1e-6)
+    assert layer.size[-1] == layer.size[0]
+    assert panel.model.tissue.value == "colon"  # the sample's own
