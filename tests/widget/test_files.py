@@ -365,6 +365,25 @@ def test_ihc_sample_is_a_real_image_without_an_invented_scale():
     np.testing.assert_allclose(layer.scale, (1, 1))
 
 
+def test_ihc_sample_that_cannot_be_downloaded_is_one_line(tmp_path, monkeypatch):
+    """A scikit-image that came without the picture, on a machine without a network."""
+    from skimage.data import _fetchers
+
+    fetcher = _fetchers._image_fetcher
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "README.txt").write_text("as scikit-image has it")
+    monkeypatch.setattr(_fetchers, "_DISTRIBUTION_DIR", str(tmp_path))
+    monkeypatch.setattr(fetcher, "path", tmp_path / "cache")
+    monkeypatch.setattr(fetcher, "retry_if_failed", 0)
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # where nobody listens
+    viewer = ViewerModel()
+    with pytest.raises(ValueError, match=r"could not download it: [A-Za-z]*Error; ") as error:
+        viewer.open_sample(PLUGIN, "ihc")
+    assert "\n" not in str(error.value) and error.value.__suppress_context__
+    assert not viewer.layers
+
+
 def test_preferences_have_our_entries(plugin_settings, tmp_path):
     from napari.settings import get_plugin_settings
 
