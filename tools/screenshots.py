@@ -12,6 +12,7 @@ import argparse
 import os
 import tempfile
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,13 @@ os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp()) / "settings.yaml")
 import napari
 import numpy as np
 from PIL import Image
-from qtpy.QtCore import QEventLoop, QTimer
-from qtpy.QtWidgets import QApplication, QScrollArea
+from qtpy.QtCore import QEventLoop, QPoint, Qt, QTimer
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
 
 from napari_cosynth.layouts.patterns import bundled_layouts
+from napari_cosynth.widget import speed
+from napari_cosynth.widget.brush import Tool
 from napari_cosynth.widget.panel import CoSynthPanel
 from napari_cosynth.widget.placement import placed_on
 
@@ -45,7 +49,7 @@ class Scene:
         dock, self.panel = self.viewer.window.add_plugin_dock_widget(PLUGIN, "CoSynth")
         assert isinstance(self.panel, CoSynthPanel)
         self.window.resize(*SIZE)
-        self.window.resizeDocks([dock], [360], _horizontal())
+        self.window.resizeDocks([dock], [360], Qt.Orientation.Horizontal)
         if checkpoint:
             self.panel.model.use(checkpoint)
         self.settle()
@@ -60,15 +64,13 @@ class Scene:
         loop = QEventLoop()
         self.panel.runner.ended.connect(lambda _: loop.quit())
         QTimer.singleShot(600_000, loop.quit)
-        self.panel.synthesise.native.click()
+        self.panel.bar.synthesise.native.click()
         if self.panel.runner.busy:
             loop.exec()
         self.settle()
 
-    def sample(self, name: str, tissue: str = "colon") -> Any:
+    def sample(self, name: str) -> Any:
         (layer,) = self.viewer.open_sample(PLUGIN, name)
-        if tissue in self.panel.model.tissue.choices:
-            self.panel.model.tissue.value = tissue
         self.viewer.reset_view()
         self.settle()
         return layer
@@ -78,15 +80,41 @@ class Scene:
         QApplication.processEvents()
 
 
-def _horizontal() -> Any:
-    from qtpy.QtCore import Qt
-
-    return Qt.Orientation.Horizontal
-
-
 def layout(scene: Scene) -> None:
     """A layout, before anything is synthesised."""
     scene.sample("gland")
+
+
+def brush(scene: Scene) -> None:
+    """A stroke of the brush, with its circle, over a gland's layout."""
+    layer = scene.sample("gland")
+    controls = scene.panel.layout_controls
+    controls.editor.pick("malignant epithelial")
+    controls.tools.buttons[Tool.BRUSH].native.click()
+    scene.settle()
+    drag(scene, layer, [(105, 110), (120, 140), (140, 130), (150, 110)])
+
+
+def drag(scene: Scene, layer: Any, path: list[tuple[float, float]]) -> None:
+    """Presses, moves and releases the left button along a path in a layer's pixels, as Qt does."""
+    canvas = scene.viewer.window._qt_viewer.canvas
+    positions = [canvas_position(scene, layer, point) for point in path]
+    QTest.mousePress(canvas.native, Qt.MouseButton.LeftButton, pos=positions[0])
+    for start, end in pairwise(positions):
+        for part in np.linspace(0, 1, 9)[1:]:
+            QTest.mouseMove(canvas.native, start + (end - start) * float(part))
+            scene.settle()
+    QTest.mouseRelease(canvas.native, Qt.MouseButton.LeftButton, pos=positions[-1])
+    scene.settle()
+
+
+def canvas_position(scene: Scene, layer: Any, point: tuple[float, float]) -> QPoint:
+    """Where a pixel of a layer lies in the canvas widget."""
+    camera = scene.viewer.scene.camera
+    canvas = scene.viewer.window._qt_viewer.canvas
+    y, x = (np.array(layer.data_to_world(point)) - camera.center[-2:]) * camera.zoom
+    height, width = canvas.size
+    return QPoint(round(width / 2 + x), round(height / 2 + y))
 
 
 def result(scene: Scene) -> None:
@@ -148,12 +176,12 @@ def refine(scene: Scene) -> None:
     instances.brush_size = 12
     instances.paint((122, 112), instances.selected_label)
     scene.panel.refine.new_class.value = "inflammatory"
-    scene.panel.findChild(QScrollArea).ensureWidgetVisible(scene.panel.refine)
     scene.viewer.reset_view()
 
 
 SCENES: dict[str, Callable[[Scene], None]] = {
     "layout": layout,
+    "brush": brush,
     "result": result,
     "labels": labels,
     "refine": refine,
@@ -183,6 +211,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="names of scenes")
     parser.add_argument("--themes", nargs="*", default=THEMES, choices=THEMES)
     chosen = parser.parse_args()
+    speed.FILE = os.environ["NAPARI_CONFIG"] + ".speed"  # nor what runs took before
     scenes = dict(SCENES)
     if "COSYNTH_DATA" in os.environ:
         scenes["slide"] = slide
