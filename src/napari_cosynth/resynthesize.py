@@ -36,13 +36,16 @@ REACH = 24
 """Pixels around a changed point that are sampled again: a large nucleus and its surroundings."""
 CONTEXT = 32
 """Clamped pixels around those, which tell the network what to continue."""
-SMALLEST_WINDOW = 192
+SMALLEST_WINDOW = 128
+"""Pixels; larger than any crop the network was trained on, and a quarter of the work of 256."""
 
 
 def resynthesize(
     request: Request, before: Synthesis, changed: Box
 ) -> Iterator[Progress | Synthesis]:
     """Yields progress, then the sample of ``request.layout``, made anew only around ``changed``.
+
+    Previews show the whole canvas, with the estimate in its place.
 
     ``before`` is a sample of the same checkpoint on the same canvas; ``changed``, in its pixels,
     holds every point that differs. Image, labels and distance further than ``REACH`` from
@@ -149,7 +152,15 @@ def _samples(
     )
     for step in steps:
         state = step.state
-        yield Progress(seed, 0, 1, step.index, request.steps)
+        progress = Progress(seed, 0, 1, step.index, request.steps)
+        if request.preview_every and step.index % request.preview_every == 0:
+            labels = decode_labels(step.clean.probabilities.argmax(1))[0]
+            progress = replace(
+                progress,
+                image=window.paste(decode_image(step.clean.image)[0], record.image),
+                labels=window.paste(labels, before.raw_labels),
+            )
+        yield progress
     raw = window.paste(decode_labels(state.labels)[0], before.raw_labels)
     distance = window.paste(decode_distance(state.distance)[0], record.distance)
     image = window.paste(decode_image(state.image)[0], record.image)

@@ -12,7 +12,7 @@ from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from napari_cosynth.geometry.edits import changed_box, same_layout
-from napari_cosynth.types import Request, Synthesis
+from napari_cosynth.types import Progress, Request, Synthesis
 from napari_cosynth.widget.worker import Runner
 
 DRAFT_STEPS = 6
@@ -21,7 +21,7 @@ GATHER_MS = 30
 REST_MS = 1000
 """A hand that rests so long gets the full number of steps."""
 WINDOW_ABOVE = 256
-"""Canvases with a longer side are sampled around the edit only."""
+"""Canvases with a longer side are only ever sampled around the edit; smaller ones in drafts."""
 REMEMBERED = 16
 """Full samples kept, so that undo brings back the very pixels."""
 
@@ -31,6 +31,10 @@ class Live:
 
     shown = Signal(Synthesis)
     """A sample of the layout as it is now: a draft, a full one, or one remembered."""
+    previewed = Signal(Progress)
+    """The estimate after a step of a draft: what is seen first after an edit."""
+    dropped = Signal()
+    """No sample follows the estimates that were previewed."""
 
     def __init__(self, runner: Runner, make_request: Callable[[], Request | None]) -> None:
         self.runner = runner
@@ -40,8 +44,10 @@ class Live:
         self._running: Request | None = None
         self._wanted: Callable[[], None] | None = None
         self._full: deque[Synthesis] = deque(maxlen=REMEMBERED)
+        self._previewed = False
         self._gather = self._timer(GATHER_MS, self._draft)
         self._rest = self._timer(REST_MS, self._finish)
+        runner.progressed.connect(self._on_progress)
         runner.sampled.connect(self._on_sample)
         runner.ended.connect(self._on_end)
 
@@ -87,30 +93,34 @@ class Live:
         if known is not None:
             self._rest.stop()
             self._drop_running()
-            self.shown.emit(known)
+            self._show(known)
             return
-        self._start(replace(request, steps=min(DRAFT_STEPS, request.steps)))
+        draft = replace(request, steps=min(DRAFT_STEPS, request.steps), preview_every=1)
+        self._start(draft, self._base(request))
 
     def _finish(self) -> None:
         request = self.make_request()
         if request is not None and self._remembered(request) is None:
             # A draft that is still under way is of this very layout: it is shown first.
-            self._start(request, drop=False)
+            base = self._base(request) if _large(request) else None
+            self._start(request, base, drop=False)
 
     def _drop_running(self) -> None:
         self._wanted = None
         if self._running is not None:
             self.runner.cancel()
 
-    def _start(self, request: Request, drop: bool = True) -> None:
-        """Starts a run once the present one has ended; ``drop`` cancels that if it is ours."""
+    def _start(self, request: Request, base: Synthesis | None, drop: bool = True) -> None:
+        """Starts a run once the present one has ended; ``drop`` cancels that if it is ours.
+
+        With a ``base`` only the surroundings of what differs from it are sampled.
+        """
         if self.runner.busy:
-            self._wanted = lambda: self._start(request)
+            self._wanted = lambda: self._start(request, base)
             if drop and self._running is not None:
                 self.runner.cancel()
             return
         self._running = request
-        base = self._base(request)
         # No box where the points are the old ones: then the text is new, which concerns all pixels.
         box = changed_box(base.request.layout, request.layout) if base else None
         if box is None:
@@ -119,8 +129,8 @@ class Live:
             self.runner.call("resynthesize", request, base, box)
 
     def _base(self, request: Request) -> Synthesis | None:
-        """The newest full sample around whose edit alone a large canvas is sampled again."""
-        if max(request.layout.shape) <= WINDOW_ABOVE or not self._full:
+        """The newest full sample, if one of the edited layout may differ from it in a window only."""
+        if not self._full:
             return None
         base = self._full[-1]
         same_grid = base.record.layout.shape == request.layout.shape
@@ -132,21 +142,40 @@ class Live:
                 return sample
         return None
 
+    def _show(self, sample: Synthesis) -> None:
+        self._previewed = False
+        self.shown.emit(sample)
+
+    def _on_progress(self, progress: Progress) -> None:
+        # After the last step the sample itself follows at once.
+        if self._running is None or progress.image is None or progress.step == progress.steps:
+            return
+        self._previewed = True
+        self.previewed.emit(progress)
+
     def _on_sample(self, sample: Synthesis) -> None:
         if self._running is None:
             return
         request = self.make_request()
-        if request is not None and request.steps == sample.request.steps:
+        whole = _large(sample.request) or "resampled" not in sample.provenance
+        if request is not None and request.steps == sample.request.steps and whole:
             self._full.append(sample)
-        self.shown.emit(sample)
+        self._show(sample)
 
     def _on_end(self, outcome: str) -> None:
         self._running = None
         wanted, self._wanted = self._wanted, None
+        if self._previewed and wanted is None:
+            self._previewed = False
+            self.dropped.emit()
         if outcome == "failed":
             self.stop()
         elif wanted is not None and self.on:
             wanted()
+
+
+def _large(request: Request) -> bool:
+    return max(request.layout.shape) > WINDOW_ABOVE
 
 
 def _same(first: Request, second: Request) -> bool:

@@ -26,6 +26,7 @@ from napari_cosynth.widget.layers import (
     set_current_class,
     set_features,
     show_marks,
+    smoothing,
 )
 from napari_cosynth.widget.placement import Placement, placement_of
 from napari_cosynth.widget.tags import KEY
@@ -92,6 +93,7 @@ def _make_layout(
     set_current_class(layer, classes.names[1])
     layer.face_color_cycle = class_cycle(classes)
     layer.face_color = "class"
+    layer.antialiasing = smoothing(len(layer.data))
     show_marks(layer)
 
 

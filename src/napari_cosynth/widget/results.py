@@ -20,7 +20,7 @@ from napari_cosynth.geometry.measure import majority_classes
 from napari_cosynth.types import ClassTable, Synthesis
 from napari_cosynth.widget.layers import SAMPLE_KEY, rgba
 from napari_cosynth.widget.placement import Placement
-from napari_cosynth.widget.tags import Tag, read_tag
+from napari_cosynth.widget.tags import KEY, Tag, read_tag
 
 ROLES = ("image", "labels", "instances", "distance")
 SEPARATOR = " · "
@@ -111,12 +111,24 @@ def fill(layers: dict[str, Layer], sample: Synthesis, group: str) -> None:
         ("instances", record.instances),
     ):
         layer = layers[role]
-        if role == "instances":
-            layer.features = features
-            layer.colormap = instance_colors(ids, record.classes)
         # A copy: the record is read-only and stays as it was sampled, whatever is painted.
-        layer.data = data.copy()
+        if role == "instances":
+            # napari maps the pixels of a layer that is seen at every change, else once it is.
+            seen, layer.visible = layer.visible, False
+            if not features.equals(layer.features):
+                layer.features = features
+                layer.colormap = instance_colors(ids, record.classes)
+            layer.data, layer.visible = data.copy(), seen
+        else:
+            layer.data = data.copy()
         layer.metadata.update(_metadata(sample, group, role))
+
+
+def show_estimate(layers: dict[str, Layer], image: npt.NDArray[np.uint8]) -> None:
+    """Shows an estimate in a finished result's image, which cannot be saved until it is filled."""
+    layer = layers["image"]
+    layer.metadata[KEY] = {**layer.metadata[KEY], "unfinished": True}
+    layer.data = image
 
 
 def result_layers(sample: Synthesis, placement: Placement, group: str) -> dict[str, Layer]:

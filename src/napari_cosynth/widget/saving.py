@@ -78,6 +78,8 @@ def groups_of(layers: Sequence[LayerTuple]) -> list[Group]:
         if tag.role == "layout":
             layouts.append((tag.result, layer))
             continue
+        if layer[1]["metadata"][KEY].get("unfinished"):
+            raise ValueError(f"{tag.result}: it is being sampled; save it when it is finished")
         group = found.setdefault(tag.result, Group(tag.result))
         if tag.role in group.layers:
             raise ValueError(f"{group.name}: two layers of {tag.role}; select one of them")

@@ -9,6 +9,7 @@
 ``tissue``    as a prompt names it; empty if unknown
 ``stain``
 ``recipes``   one dictionary per sample: its entry in a stack's ``cosynth.json``
+``unfinished`` true while the layer shows an estimate; such a result is not saved
 ============  =====================================================================================
 
 The file side writes these tags on what it reads and finds by them what to save.
