@@ -32,7 +32,7 @@ from napari_cosynth.geometry.prompt import H_AND_E, build_prompt
 from napari_cosynth.widget.facts import CheckpointFacts, bundled, checkpoints_in, read_facts
 
 BROWSE = "Other folder…"
-NO_TISSUE = "not named"
+NO_TISSUE = "any"
 STAINS = (H_AND_E, "IHC")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 LARGEST_SEED = 2**31 - 1
