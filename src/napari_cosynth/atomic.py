@@ -43,7 +43,10 @@ def replaced_folder(target: Path, overwrite: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def replaced_file(target: Path) -> Iterator[Path]:
-    """A path to write to, which replaces ``target`` when the block ends without an error."""
+    """A path to write to, which replaces ``target`` when the block ends without an error.
+
+    What was written is on the disk before the name is: a loss of power leaves one of the two.
+    """
     target = target.absolute()
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(
@@ -54,6 +57,8 @@ def replaced_file(target: Path) -> Iterator[Path]:
     try:
         yield fresh
         fresh.chmod(0o644)
+        with fresh.open("rb+") as written:
+            os.fsync(written.fileno())
         fresh.replace(target)
     except BaseException:
         fresh.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ ENTRIES: dict[str, dict[str, str]] = {
         "endonuke": "napari_cosynth.data.endonuke:EndoNukeDataset",
         "folder": "napari_cosynth.data.folder:FolderDataset",
         "lizard": "napari_cosynth.data.lizard:LizardDataset",
+        "packed": "napari_cosynth.data.packed:PackedDataset",
         "pannuke": "napari_cosynth.data.pannuke:PanNukeDataset",
         "stack": "napari_cosynth.data.stack:StackDataset",
     },

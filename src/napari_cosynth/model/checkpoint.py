@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialised
 from torch import Tensor, nn
 
 from napari_cosynth import registry
@@ -209,7 +209,8 @@ def save(
     if bad:
         raise ValueError(f"{path}: tensor {bad[0]!r} holds NaN or values beyond {dtype}")
     with replaced_folder(Path(path), overwrite=True) as folder:
-        save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+        # Our own writing: a full disk is then an OSError like any other.
+        (folder / WEIGHTS).write_bytes(serialised(tensors, metadata={"format": "pt"}))
         (folder / CONFIG).write_text(json.dumps(plain(config), indent=1) + "\n", encoding="utf-8")
         (folder / CARD).write_text(card, encoding="utf-8")
     return Path(path)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,16 +12,16 @@ import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from napari_cosynth import registry
 from napari_cosynth.data.augment import augment, random_crop
-from napari_cosynth.data.base import remap, resample
+from napari_cosynth.data.base import Records
 from napari_cosynth.diffusion.joint import Noise, stratified_times
 from napari_cosynth.diffusion.tensors import JointState
 from napari_cosynth.geometry.prompt import build_prompt, class_names
 from napari_cosynth.model.encoding import encode_points, encode_records
-from napari_cosynth.training.config import DataConfig, Recipe
+from napari_cosynth.training.config import Recipe
+from napari_cosynth.training.records import open_split
 from napari_cosynth.types import ClassTable, Record
 
 logger = logging.getLogger(__name__)
@@ -37,62 +38,54 @@ class Batch:
     t: Tensor
     """float64 (B,)."""
     noise: Noise
+    sources: list[str]
+    """Where each row comes from, for messages."""
 
     def to(self, device: torch.device) -> Batch:
         # t stays on the CPU: the schedules are computed there in double precision.
-        return Batch(
-            self.clean.to(device),
-            self.points.to(device),
-            self.prompts,
-            self.t,
-            self.noise.to(device),
+        return dataclasses.replace(
+            self,
+            clean=self.clean.to(device),
+            points=self.points.to(device),
+            noise=self.noise.to(device),
         )
 
 
-def open_dataset(config: DataConfig, data_root: Path, split: str) -> list[Record]:
-    """The records of a split, ``"train"`` or ``"validation"``, as the files have them."""
-    reader = registry.resolve("dataset", config.kind)
-    held = (*config.validation, *config.excluded)
-    chosen = {"without": held} if split == "train" else {"only": config.validation}
-    if split == "validation" and not config.validation:
-        return []
-    try:
-        return list(reader(data_root / config.root, **config.options, **chosen))
-    except TypeError as error:
-        raise ValueError(f"data {config.root!r}: options: {error}") from None
-
-
-def prepare(record: Record, config: DataConfig, recipe: Recipe, classes: ClassTable) -> Record:
-    """A record on the recipe's grid and in its classes."""
-    return remap(resample(record, recipe.mpp), classes, config.classes)
-
-
 def collate(
-    records: list[Record], recipe: Recipe, rng: np.random.Generator, dropout: float
+    records: Sequence[Record], rngs: Sequence[np.random.Generator], t: Tensor, dropout: float
 ) -> Batch:
-    """Patches with prompts (classes shuffled, dropped with probability ``dropout``) and noise."""
-    prompts = []
-    for record in records:
+    """Patches with prompts (classes shuffled, dropped with probability ``dropout``) and noise.
+
+    Each row draws from its own generator, so that it is the same in any batch.
+    """
+    height, width = records[0].labels.shape
+    prompts, noise = [], []
+    for record, rng in zip(records, rngs, strict=True):
         names = class_names(record.layout)
         rng.shuffle(names)
         dropped = rng.random() < dropout
         prompts.append("" if dropped else build_prompt(names, record.tissue, record.stain))
-    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    height, width = records[0].labels.shape
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        noise.append(Noise.draw(1, height, width, generator))
     return Batch(
         clean=encode_records(records),
         points=encode_points([r.layout for r in records]),
         prompts=prompts,
-        t=stratified_times(len(records), generator),
-        noise=Noise.draw(len(records), height, width, generator),
+        t=t,
+        noise=Noise.cat(noise),
+        sources=[record.source for record in records],
     )
 
 
 class TrainingStream(IterableDataset[Batch]):
-    """Batches from a step on; step n's batch does not depend on how the run got there."""
+    """Batches from a step on; step n's batch does not depend on how the run got there.
+
+    Of ``world`` processes, process ``rank`` makes only its own rows of every batch; the workers that
+    load for a process take its batches in turn.
+    """
 
     def __init__(
-        self, sets: list[list[Record]], weights: list[float], recipe: Recipe, steps: int
+        self, sets: list[Records], weights: list[float], recipe: Recipe, steps: int
     ) -> None:
         self.sets = sets
         self.weights = np.array(weights) / np.sum(weights)
@@ -100,67 +93,101 @@ class TrainingStream(IterableDataset[Batch]):
         self.steps = steps
         self.start = 0
         """Set before every epoch: the step its first batch is for."""
+        self.rank, self.world = 0, 1
 
     def batch_at(self, step: int) -> Batch:
-        stage = self.recipe.stage_at(step)
-        rng = np.random.default_rng([self.recipe.seed, step])
-        records = []
-        for _ in range(stage.batch):
+        stage, recipe = self.recipe.stage_at(step), self.recipe
+        generator = torch.Generator().manual_seed(_seed(recipe.seed, step))
+        t = stratified_times(stage.batch, generator)
+        # Equal parts: the mean over processes of their means is then the mean over the batch.
+        rows = torch.arange(stage.batch).view(self.world, -1)[self.rank]
+        records, rngs = [], []
+        for row in rows.tolist():
+            rng = np.random.default_rng([recipe.seed, step, row])
             chosen = self.sets[rng.choice(len(self.sets), p=self.weights)]
-            record = chosen[rng.integers(len(chosen))]
-            records.append(augment(record, stage.crop, rng, self.recipe.stain_jitter))
-        return collate(records, self.recipe, rng, self.recipe.text_dropout)
+            record = chosen[int(rng.integers(len(chosen)))]
+            records.append(augment(record, stage.crop, rng, recipe.stain_jitter, stage.stride))
+            rngs.append(rng)
+        return collate(records, rngs, t[rows], recipe.text_dropout)
 
     def __iter__(self) -> Iterator[Batch]:
-        return (self.batch_at(step) for step in range(self.start, self.start + self.steps))
+        worker = get_worker_info()
+        first, stride = (worker.id, worker.num_workers) if worker else (0, 1)
+        last = self.recipe.total_steps
+        steps = range(self.start + first, min(self.start + self.steps, last), stride)
+        return (self.batch_at(step) for step in steps)
+
+
+def _seed(*key: int) -> int:
+    """A torch seed from several numbers."""
+    return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]) >> 1
 
 
 class CosynthData(LightningDataModule):
-    """All data sets of a recipe, in memory at the recipe's µm/px, split by whole tile."""
+    """All data sets of a recipe, at its µm/px, split by whole tile."""
 
-    def __init__(self, recipe: Recipe, data_root: Path) -> None:
+    def __init__(self, recipe: Recipe, data_root: Path, workers: int = 0) -> None:
         super().__init__()
         self.recipe = recipe
+        self.workers = workers
+        """Processes that make batches beside the one that trains."""
         self.classes = ClassTable.of(*recipe.classes)
-        self.training: list[list[Record]] = []
-        self.validation: list[list[Record]] = []
+        self.training: list[Records] = []
+        self.validation: list[Records] = []
+        tissues: set[str] = set()
         for config in recipe.data:
-            for split, sets in (("train", self.training), ("validation", self.validation)):
-                records = [
-                    prepare(r, config, recipe, self.classes)
-                    for r in open_dataset(config, data_root, split)
-                ]
-                sets.append(records)
+            training, validation, found = open_split(config, data_root, recipe, self.classes)
+            self.training.append(training)
+            self.validation.append(validation)
+            tissues.update(found)
             logger.info(
                 "%s: %d tiles to train on, %d to validate on",
                 config.root,
-                len(self.training[-1]),
-                len(self.validation[-1]),
+                len(training),
+                len(validation),
             )
+        self.tissues = tuple(sorted(tissues - {""}))
+        """The tissues of the training tiles, sorted."""
         weights = [config.weight for config in recipe.data]
         self.stream = TrainingStream(self.training, weights, recipe, recipe.validate_every)
 
-    @property
-    def tissues(self) -> tuple[str, ...]:
-        """The tissues of the training tiles, sorted."""
-        return tuple(sorted({r.tissue for records in self.training for r in records} - {""}))
-
     def held_out(self, count: int, size: int) -> list[Record]:
-        """The same validation patches every time, from all validation tiles in turn."""
+        """The same validation patches every time, spread over all validation tiles."""
         rng = np.random.default_rng(self.recipe.seed)
-        tiles = [record for records in self.validation for record in records]
-        return [random_crop(tiles[i % len(tiles)], size, rng) for i in range(count if tiles else 0)]
+        tiles = [(records, i) for records in self.validation for i in range(len(records))]
+        chosen = [
+            tiles[i % len(tiles) if count > len(tiles) else i * len(tiles) // count]
+            for i in range(count if tiles else 0)
+        ]
+        return [random_crop(records[i], size, rng) for records, i in chosen]
+
+    def share(self, rank: int, world: int) -> None:
+        """Makes this process ``rank`` of ``world``. Raises ValueError where a batch cannot be cut
+        into equal parts."""
+        for stage in self.recipe.stages:
+            if stage.batch % world:
+                raise ValueError(
+                    f"stages: a batch of {stage.batch} cannot be cut into equal parts for {world} "
+                    "processes"
+                )
+        self.stream.rank, self.stream.world = rank, world
 
     def train_dataloader(self) -> DataLoader[Batch]:
         trainer = self.trainer
-        self.stream.start = trainer.global_step if trainer is not None else 0
-        return DataLoader(self.stream, batch_size=None)
+        assert trainer is not None
+        self.stream.start = trainer.global_step
+        self.share(trainer.global_rank, trainer.world_size)
+        return DataLoader(self.stream, batch_size=None, num_workers=self.workers)
 
     def val_dataloader(self) -> DataLoader[Batch]:
+        """Whole in every process: they are few, and the figures stay those of one process."""
         recipe = self.recipe
         patches = self.held_out(recipe.validation_patches, recipe.validation_crop)
-        rng = np.random.default_rng(recipe.seed)
-        batches = [
-            collate(patches[i : i + 8], recipe, rng, dropout=0.0) for i in range(0, len(patches), 8)
-        ]
+        batches = []
+        for first in range(0, len(patches), 8):
+            rows = range(first, min(first + 8, len(patches)))
+            rngs = [np.random.default_rng([recipe.seed, row]) for row in rows]
+            generator = torch.Generator().manual_seed(_seed(recipe.seed, first))
+            t = stratified_times(len(rows), generator)
+            batches.append(collate([patches[i] for i in rows], rngs, t, dropout=0.0))
         return DataLoader(batches, batch_size=None)  # type: ignore[arg-type]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
-from torch import Tensor
+from torch import Tensor, nn
+from torchmetrics import MeanMetric
 
 from napari_cosynth.diffusion import joint
 from napari_cosynth.diffusion.schedule import JointSchedule
@@ -16,6 +17,12 @@ from napari_cosynth.model.checkpoint import Model
 from napari_cosynth.model.encoding import encode_condition
 from napari_cosynth.training.config import Recipe
 from napari_cosynth.training.data import Batch
+
+_PARTS = ("image", "distance", "labels")
+
+
+class NotFiniteError(ValueError):
+    """A loss or gradient that is NaN or infinite; the weights are as they were before it."""
 
 
 class JointDiffusion(LightningModule):
@@ -27,6 +34,14 @@ class JointDiffusion(LightningModule):
         self.average = copy.deepcopy(model).requires_grad_(False)
         self.recipe = recipe
         self.schedule = JointSchedule()
+        self.means = nn.ModuleDict(
+            {
+                f"{split}_{part}": MeanMetric(nan_strategy="disable")
+                for split in ("train", "val")
+                for part in _PARTS
+            }
+        )
+        self._latest: tuple[Batch, Tensor] | None = None
         self.average.eval()
 
     def _losses(self, model: Model, batch: Batch) -> joint.Losses:
@@ -37,24 +52,40 @@ class JointDiffusion(LightningModule):
         prediction = model.network(state, batch.t, model.network.prepare(condition))
         return joint.losses(prediction, batch.clean, state, batch.noise, batch.t, self.schedule)
 
-    def _log_losses(self, split: str, losses: joint.Losses, batch: int, **options: Any) -> None:
-        parts = {
-            f"{split}_image": losses.image,
-            f"{split}_distance": losses.distance,
-            f"{split}_labels": losses.labels,
-        }
-        self.log_dict(parts, batch_size=batch, **options)
+    def _mean(self, split: str, part: str) -> MeanMetric:
+        return cast(MeanMetric, self.means[f"{split}_{part}"])
+
+    def _log_losses(self, split: str, losses: joint.Losses, batch: Batch) -> None:
+        for part in _PARTS:
+            mean = self._mean(split, part)
+            mean.update(getattr(losses, part).detach(), len(batch.prompts))
+            self.log(f"{split}_{part}", mean, on_step=False, on_epoch=True)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         losses = self._losses(self.model, batch)
         total = losses.total(self.recipe.loss)
-        if not torch.isfinite(total):
-            raise RuntimeError(f"the loss is {float(total)} at step {self.global_step}: stopped")
-        self._log_losses("train", losses, len(batch.prompts), on_step=False, on_epoch=True)
-        self.log("loss", total.detach(), prog_bar=True, batch_size=len(batch.prompts))
+        self._latest = batch, total.detach()
+        self._log_losses("train", losses, batch)
+        rows = len(batch.prompts)
+        self.log("loss", total.detach(), prog_bar=True, batch_size=rows, sync_dist=True)
         return total
 
-    def on_train_batch_end(self, *args: Any) -> None:
+    def configure_gradient_clipping(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
+        """Clips the norm. Raises NotFiniteError before a NaN reaches the weights: the gradient is
+        the mean over all processes, so all of them see it."""
+        parameters = (p for p in self.model.parameters() if p.grad is not None)
+        norm = nn.utils.clip_grad_norm_(parameters, self.recipe.optimizer.clip)
+        if not torch.isfinite(norm):
+            assert self._latest is not None
+            batch, loss = self._latest
+            raise NotFiniteError(
+                f"the loss is {float(loss)} and the gradient's norm {float(norm)} at step "
+                f"{self.global_step}: stopped before the weights changed; the batch is of "
+                + ", ".join(dict.fromkeys(batch.sources))
+            )
+
+    def update_average(self) -> None:
+        """Moves the average towards the weights that the last step made."""
         n = self.global_step
         decay = min(self.recipe.optimizer.ema, (1 + n) / (10 + n))
         with torch.no_grad():
@@ -62,8 +93,24 @@ class JointDiffusion(LightningModule):
                 mean.lerp_(new, 1 - decay)
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        losses = self._losses(self.average, batch)
-        self._log_losses("val", losses, len(batch.prompts), on_step=False, on_epoch=True)
+        self._log_losses("val", self._losses(self.average, batch), batch)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Between two validations, adds the sums of the losses since the first of them."""
+        if self.trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+            return
+        sums = checkpoint["loss_sums"] = {}
+        for part in _PARTS:
+            mean = self._mean("train", part)
+            with mean.sync_context():
+                sums[part] = [mean.mean_value.item(), mean.weight.item()]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self.global_rank == 0:  # they are sums over all processes, and will be again
+            for part, (value, weight) in checkpoint.get("loss_sums", {}).items():
+                mean = self._mean("train", part)
+                mean.mean_value += value
+                mean.weight += weight
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, index: int) -> Batch:
         return batch.to(device)

@@ -3,36 +3,43 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import logging
-import time
+import os
+import warnings
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import Timer, TQDMProgressBar
-from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 
 from napari_cosynth.atomic import replaced_file
-from napari_cosynth.model.checkpoint import CheckpointConfig, Model, build, load, save
+from napari_cosynth.model.checkpoint import CheckpointConfig, build
 from napari_cosynth.model.precision import choose_device, faster_in_bf16
 from napari_cosynth.model.text import vocabulary
 from napari_cosynth.model.unet import preset
 from napari_cosynth.settings import plain
+from napari_cosynth.training.callbacks import (
+    AtomicStates,
+    Housekeeping,
+    MovingAverage,
+    StateSaver,
+    clear_leftovers,
+    disk_error,
+)
 from napari_cosynth.training.config import Recipe, load_recipe
 from napari_cosynth.training.data import CosynthData
-from napari_cosynth.training.grid import sample_grid
+from napari_cosynth.training.export import MODEL, RECIPE, STATE
+from napari_cosynth.training.initial import start_from
 from napari_cosynth.training.module import JointDiffusion
 from napari_cosynth.types import ClassTable
 
 logger = logging.getLogger(__name__)
-
-STATE = "last.ckpt"
-EXPORT = "model"
 
 
 def checkpoint_config(recipe: Recipe, tissues: Sequence[str]) -> CheckpointConfig:
@@ -57,67 +64,6 @@ def checkpoint_config(recipe: Recipe, tissues: Sequence[str]) -> CheckpointConfi
     )
 
 
-class Housekeeping(Callback):
-    """After every validation: samples as PNG, the resumable state and the exported model."""
-
-    def __init__(self, data: CosynthData, config: CheckpointConfig, out: Path) -> None:
-        recipe = data.recipe
-        self.layouts = data.held_out(recipe.sample_layouts, recipe.sample_shape)
-        self.recipe = recipe
-        self.config = config
-        self.out = out
-        self.begun = time.monotonic()
-        self.hours_before = 0.0
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"hours": self.hours}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.hours_before = float(state_dict["hours"])
-
-    @property
-    def hours(self) -> float:
-        return self.hours_before + (time.monotonic() - self.begun) / 3600
-
-    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
-        assert isinstance(module, JointDiffusion)
-        if not trainer.is_global_zero:
-            return
-        step = trainer.global_step
-        if self.layouts:
-            grid = sample_grid(
-                module.average, self.layouts, module.schedule, self.recipe.sample_steps
-            )
-            from skimage.io import imsave
-
-            (self.out / "samples").mkdir(exist_ok=True)
-            imsave(self.out / "samples" / f"{step:07d}.png", grid, check_contrast=False)
-        self.export(module.average, trainer)
-
-    def export(self, model: Model, trainer: Trainer) -> None:
-        metrics = {k: round(float(v), 5) for k, v in trainer.callback_metrics.items()}
-        training = {
-            "recipe": self.recipe.name,
-            "steps": trainer.global_step,
-            "hours": round(self.hours, 2),
-            "losses": {k: v for k, v in metrics.items() if k.startswith(("train_", "val_"))},
-        }
-        config = dataclasses.replace(self.config, training=training)
-        card = f"# {self.recipe.name}\n\n{self.recipe.notes}\n\nLicence: {self.recipe.licence}\n"
-        save(model, config, self.out / EXPORT, card)
-
-
-class StateSaver(Callback):
-    """Writes the resumable state whole or not at all, after everything else of the epoch."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
-        with replaced_file(self.path) as fresh:
-            trainer.save_checkpoint(fresh)
-
-
 def train(
     recipe: Recipe | str | Path,
     data_root: str | Path,
@@ -125,72 +71,111 @@ def train(
     resume: bool = False,
     init: str | Path | None = None,
     device: str = "auto",
+    devices: int | str = 1,
+    nodes: int = 1,
+    strategy: str = "auto",
+    workers: int | None = None,
     max_hours: float | None = None,
+    save_minutes: float = 10.0,
     progress: bool = True,
 ) -> Path:
     """Trains a recipe and returns the folder of the exported checkpoint (averaged weights).
 
-    ``out`` is the run's folder; ``resume`` continues the run it holds. ``init`` starts from a
-    checkpoint's weights instead of random ones. Raises ValueError on bad input before anything is
-    written.
+    ``out`` is the run's folder; ``resume`` continues the run it holds, also one that was killed, to
+    the same losses. ``init`` starts from a checkpoint's weights instead of random ones. A state to
+    resume from is written every ``save_minutes`` and after every validation.
+
+    ``devices`` processes on each of ``nodes`` machines share every batch, one per GPU (``"auto"``:
+    every GPU), by Lightning's ``strategy`` ("auto" is "ddp" for more than one); ``workers`` more make
+    the batches of each, by default a few beside a GPU and none beside a CPU. Raises ValueError on
+    bad input before anything is written, NotFiniteError where a loss is NaN, and OSError where the
+    disk is full; the last state is whole in each case.
     """
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     data_root, out = Path(data_root).expanduser(), Path(out).absolute()
-    state = out / STATE
-    if resume and not state.is_file():
-        raise ValueError(f"{state}: nothing to resume")
-    if not resume and out.exists() and any(out.iterdir()):
-        raise ValueError(f"{out}: exists already; resume it or choose another folder")
     chosen = choose_device(device)
+    first = rank_zero_only.rank == 0  # type: ignore[attr-defined]
+    if first:
+        _check_folder(recipe, out, resume)
     torch.manual_seed(recipe.seed)
-    data = CosynthData(recipe, data_root)
+    if workers is None:
+        workers = min(8, (os.cpu_count() or 2) - 1) if chosen.type == "cuda" else 0
+    data = CosynthData(recipe, data_root, workers)
     config = checkpoint_config(recipe, data.tissues)
     model = build(config)
     if init is not None:
-        model.load_state_dict(_initial_weights(init, config))
+        said = start_from(model, config, init)
+        logger.info(said)
+        config = dataclasses.replace(config, training={"init": said})
     model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     module = JointDiffusion(model, recipe)
 
-    out.mkdir(parents=True, exist_ok=True)
-    with replaced_file(out / "recipe.json") as fresh:
-        fresh.write_text(json.dumps(plain(recipe), indent=1) + "\n")
+    if first:
+        out.mkdir(parents=True, exist_ok=True)
+        clear_leftovers(out)
+        with replaced_file(out / RECIPE) as fresh:
+            fresh.write_text(json.dumps(plain(recipe), indent=1) + "\n")
+    state = out / STATE
     half = recipe.precision == "bf16" or (recipe.precision == "auto" and faster_in_bf16(chosen))
-    callbacks: list[Callback] = [Housekeeping(data, config, out), StateSaver(state)]
+    callbacks: list[Callback] = [
+        MovingAverage(),
+        Housekeeping(data, config, out),
+        StateSaver(state, save_minutes, max_hours),
+    ]
     if progress:
         callbacks.append(TQDMProgressBar(refresh_rate=1))
-    if max_hours is not None:
-        callbacks.append(Timer(duration=timedelta(hours=max_hours), interval="epoch"))
     trainer = Trainer(
         accelerator={"cuda": "gpu"}.get(chosen.type, chosen.type),
-        devices=1,
+        devices=devices if chosen.index is None else [chosen.index],
+        num_nodes=nodes,
+        strategy=strategy,
         precision="bf16-mixed" if half else "32-true",
         max_steps=recipe.total_steps,
         max_epochs=-1,
         limit_train_batches=recipe.validate_every,
         reload_dataloaders_every_n_epochs=1,
+        use_distributed_sampler=False,
         num_sanity_val_steps=0,
         gradient_clip_val=recipe.optimizer.clip,
-        logger=CSVLogger(out, name="log", version=_next_log(out), flush_logs_every_n_steps=10),
+        logger=_loggers(out),
         log_every_n_steps=10,
         callbacks=callbacks,
+        plugins=[AtomicStates()],
         enable_checkpointing=False,
         enable_progress_bar=progress,
         enable_model_summary=False,
     )
-    trainer.fit(module, datamodule=data, ckpt_path=state if resume else None, weights_only=True)
-    return out / EXPORT
+    # Batches are functions of the step, so a start between two validations is as good as any.
+    warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before")
+    ckpt_path = state if resume and state.is_file() else None
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
+    except OSError as error:
+        raise disk_error(error, out) from error
+    return out / MODEL
 
 
-def _next_log(out: Path) -> int:
-    """Each start of a run logs to a file of its own: Lightning would overwrite the one before."""
-    return len(list((out / "log").glob("version_*")))
+def _check_folder(recipe: Recipe, out: Path, resume: bool) -> None:
+    """A run's folder is new, or holds a run of the same model to continue."""
+    if not resume:
+        if out.exists() and any(not p.name.startswith(".") for p in out.iterdir()):
+            raise ValueError(f"{out}: exists already; resume it or choose another folder")
+        return
+    try:
+        before = json.loads((out / RECIPE).read_text(encoding="utf-8"))
+        differs = [k for k in ("classes", "network", "text") if before[k] != plain(recipe)[k]]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ValueError(f"{out}: nothing to resume") from None
+    if differs:
+        raise ValueError(f"{out}: {differs[0]}: not what the run to resume was started with")
 
 
-def _initial_weights(init: str | Path, config: CheckpointConfig) -> dict[str, torch.Tensor]:
-    """The weights of a checkpoint with the same network, vocabulary and classes."""
-    start = load(init)
-    if start.config.network != config.network or start.config.text != config.text:
-        raise ValueError(f"{start.path}: its network or vocabulary is not the recipe's")
-    if not np.array_equal(start.config.class_names, config.class_names):
-        raise ValueError(f"{start.path}: its classes are not the recipe's")
-    return dict(start.model.state_dict())
+def _loggers(out: Path) -> list[Logger]:
+    """CSV, and TensorBoard where it is installed, in a folder per start of the run: Lightning would
+    overwrite the log of the start before."""
+    version = len(list((out / "log").glob("version_*")))
+    place: dict[str, Any] = {"save_dir": out, "name": "log", "version": version}
+    loggers: list[Logger] = [CSVLogger(**place, flush_logs_every_n_steps=10)]
+    if importlib.util.find_spec("tensorboard") is not None:
+        loggers.append(TensorBoardLogger(**place))
+    return loggers

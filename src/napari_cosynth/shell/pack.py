@@ -1,0 +1,54 @@
+"""``cosynth pack``: the data of a recipe, prepared, in a few files that are easy to carry."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from napari_cosynth.atomic import replaced_folder
+from napari_cosynth.data.packed import write_packed
+from napari_cosynth.settings import plain
+from napari_cosynth.training.config import DataConfig, Recipe, load_recipe
+from napari_cosynth.training.export import RECIPE
+from napari_cosynth.training.records import open_normaliser, prepare, split_dataset
+from napari_cosynth.types import ClassTable, Record
+
+
+def pack(recipe_name: str, data_root: Path, out: Path, shard_mib: float, overwrite: bool) -> None:
+    """Writes ``out``: every record on the recipe's grid, in its classes and colours, and the recipe
+    that reads them. Training by it makes the same batches as training by the original."""
+    recipe = load_recipe(recipe_name)
+    classes = ClassTable.of(*recipe.classes)
+    packed: list[DataConfig] = []
+
+    def records() -> Iterator[tuple[str, str, Record]]:
+        for number, config in enumerate(recipe.data):
+            part = f"{number} {config.root}"
+            normaliser = open_normaliser(config, data_root)
+            training, validation = split_dataset(config, data_root)
+            for dataset in (training, validation):
+                for name, record in zip(dataset.names, dataset, strict=True) if dataset else ():
+                    yield part, name, prepare(record, config, recipe, classes, normaliser)
+            packed.append(
+                DataConfig(
+                    kind="packed",
+                    root=".",
+                    weight=config.weight,
+                    validation=validation.names if validation else (),
+                    options={"part": part},
+                    in_memory=config.in_memory,
+                )
+            )
+
+    with replaced_folder(out, overwrite) as folder:
+        limit = round(shard_mib * 2**20) if shard_mib else None
+        shards = write_packed(folder, records(), classes, recipe.mpp, limit)
+        rewritten: Recipe = dataclasses.replace(recipe, data=tuple(packed))
+        (folder / RECIPE).write_text(json.dumps(plain(rewritten), indent=1) + "\n")
+        sizes = [path.stat().st_size / 2**20 for path in shards]
+    print(
+        f"{out}: {len(sizes)} files of at most {max(sizes):.1f} MiB, {sum(sizes):.1f} MiB in all; "
+        f"train by: cosynth train {out / RECIPE} --data {out}"
+    )

@@ -1,0 +1,174 @@
+"""What happens beside the steps of a run: the average, samples, exports, and states to resume from."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io import TorchCheckpointIO
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+
+from napari_cosynth.atomic import replaced_file
+from napari_cosynth.model.checkpoint import CheckpointConfig
+from napari_cosynth.settings import plain
+from napari_cosynth.training.data import CosynthData
+from napari_cosynth.training.export import MODEL, RECIPE, STATE, export_model
+from napari_cosynth.training.grid import sample_grid
+from napari_cosynth.training.module import JointDiffusion
+
+
+class MovingAverage(Callback):
+    """Updates the average after every step; first of the callbacks, so that all others see it."""
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
+        assert isinstance(module, JointDiffusion)
+        module.update_average()
+
+
+class Housekeeping(Callback):
+    """After every validation: samples as PNG and the exported model."""
+
+    def __init__(self, data: CosynthData, config: CheckpointConfig, out: Path) -> None:
+        recipe = data.recipe
+        self.layouts = data.held_out(recipe.sample_layouts, recipe.sample_shape)
+        self.recipe = recipe
+        self.config = config
+        self.out = out
+        self.begun = time.monotonic()
+        self.hours_before = 0.0
+        self.done = 0
+        """The last step that was seen to; a run resumed there does not see to it again."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"hours": self.hours, "config": plain(self.config), "done": self.done}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.hours_before = float(state_dict["hours"])
+        self.done = int(state_dict.get("done", 0))
+        before = state_dict.get("config", {}).get("training", {})
+        self.config = dataclasses.replace(self.config, training={**before, **self.config.training})
+
+    @property
+    def hours(self) -> float:
+        return self.hours_before + (time.monotonic() - self.begun) / 3600
+
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        assert isinstance(module, JointDiffusion)
+        recipe, step = self.recipe, trainer.global_step
+        if self.done == step:
+            return
+        self.done = step
+        # Before the other processes leave: reading the means adds up those of all.
+        losses = {
+            k: round(float(v), 5)
+            for k, v in trainer.callback_metrics.items()
+            if k.startswith(("train_", "val_"))
+        }
+        if not trainer.is_global_zero:
+            return
+        if self.layouts:
+            grid = sample_grid(
+                module.average,
+                self.layouts,
+                module.schedule,
+                recipe.sample_steps,
+                recipe.sampler,
+                recipe.sample_guidance,
+            )
+            from skimage.io import imsave
+
+            (self.out / "samples").mkdir(exist_ok=True)
+            with replaced_file(self.out / "samples" / f"{step:07d}.png") as fresh:
+                imsave(fresh, grid, check_contrast=False)
+            for logger in _boards(trainer.loggers):
+                logger.experiment.add_image("samples", grid, step, dataformats="HWC")
+        training = {
+            **self.config.training,
+            "recipe": recipe.name,
+            "steps": step,
+            "hours": round(self.hours, 2),
+            "losses": losses,
+        }
+        self.config = dataclasses.replace(self.config, training=training)
+        export_model(module.average, self.config, recipe, self.out / MODEL)
+
+
+def _boards(loggers: list[Logger]) -> list[TensorBoardLogger]:
+    return [logger for logger in loggers if isinstance(logger, TensorBoardLogger)]
+
+
+class AtomicStates(TorchCheckpointIO):
+    """States written whole or not at all, straight to the disk they belong on."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
+        with replaced_file(Path(path)) as fresh, fresh.open("wb") as handle:
+            torch.save(checkpoint, handle)
+
+
+class StateSaver(Callback):
+    """Writes the state to resume from every so many minutes and after every validation.
+
+    After ``hours`` the run stops with its state as it then is, between validations or not: resumed,
+    it validates where it always would have. All processes decide alike.
+    """
+
+    def __init__(self, path: Path, minutes: float, hours: float | None) -> None:
+        self.path = path
+        self.every = 60 * minutes
+        self.limit = float("inf") if hours is None else 3600 * hours
+        self.stopped = False
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        self.begun = self.saved = time.monotonic()
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
+        if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+            return  # after the validation that follows
+        now = time.monotonic()
+        ending = now - self.begun >= self.limit
+        if _any(trainer, ending or now - self.saved >= self.every):
+            self.save(trainer)
+            if _any(trainer, ending):
+                self.stopped = trainer.should_stop = True
+
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        if not self.stopped:
+            self.save(trainer)
+
+    def save(self, trainer: Trainer) -> None:
+        for logger in trainer.loggers:
+            logger.save()
+        trainer.save_checkpoint(self.path)
+        self.saved = time.monotonic()
+
+
+def _any(trainer: Trainer, decision: bool) -> bool:
+    return trainer.strategy.reduce_boolean_decision(decision, all=False)
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Removes what a process killed while it wrote has left in a run's folder."""
+    for path in folder.glob(".*"):
+        if path.name.startswith(tuple(f".{name}." for name in (STATE, RECIPE, MODEL))):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def disk_error(error: OSError, out: Path) -> OSError:
+    """The error of a run whose disk is full or gone, with what to do about it."""
+    reason = error.strerror or str(error)
+    return OSError(
+        error.errno,
+        f"{reason}: stopped; the last state is whole, --resume continues from it",
+        os.fspath(error.filename or out),
+    )

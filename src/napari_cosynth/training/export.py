@@ -1,0 +1,86 @@
+"""A run's averaged weights as a checkpoint folder with its card."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from napari_cosynth.model.checkpoint import CheckpointConfig, Model, build, save
+from napari_cosynth.settings import parse
+from napari_cosynth.training.config import Recipe
+
+STATE = "last.ckpt"
+RECIPE = "recipe.json"
+MODEL = "model"
+
+
+def model_card(config: CheckpointConfig, recipe: Recipe) -> str:
+    """What the model is, on what it was trained and how far, in Markdown."""
+    training = config.training
+    facts = {
+        "classes": ", ".join(config.class_names[1:]),
+        "tissues": ", ".join(config.tissues) or "none named",
+        "stains": ", ".join(config.stains),
+        "grid": f"{config.mpp:g} µm/px",
+        "data": ", ".join(f"{d.root} ({d.kind}, weight {d.weight:g})" for d in recipe.data),
+        "steps": training.get("steps"),
+        "hours": training.get("hours"),
+        "started from": training.get("init", "random weights"),
+        "losses": ", ".join(f"{k} {v:g}" for k, v in training.get("losses", {}).items()),
+        "licence": config.licence or "not stated",
+    }
+    rows = "\n".join(f"- {key}: {value}" for key, value in facts.items() if value not in ("", None))
+    notes = f"{recipe.notes}\n\n" if recipe.notes else ""
+    return f"# {recipe.name}\n\n{notes}{rows}\n\nWeights are the moving average of the run.\n"
+
+
+def export_model(
+    model: Model, config: CheckpointConfig, recipe: Recipe, out: Path, half: bool = True
+) -> Path:
+    """Writes a model of a recipe with its card."""
+    return save(model, config, out, model_card(config, recipe), half)
+
+
+def export_run(run: Path, out: Path, half: bool = True, overwrite: bool = False) -> Path:
+    """The averaged weights of a run's last state, as a checkpoint folder ``out``.
+
+    ``half`` stores float16. Raises ValueError where ``run`` holds no state or it cannot be read.
+    """
+    state_file = run / STATE
+    if not state_file.is_file():
+        raise ValueError(f"{state_file}: no such file; is {run} the folder of a run?")
+    if out.exists() and not overwrite:
+        raise ValueError(f"{out}: exists already; --overwrite replaces it")
+    recipe_file = run / RECIPE
+    try:
+        table = json.loads(recipe_file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{recipe_file}: cannot be read as JSON ({error})") from None
+    recipe = parse(Recipe, table, str(recipe_file))
+    try:
+        state = torch.load(state_file, map_location="cpu", weights_only=True, mmap=True)
+        kept = state["callbacks"]["Housekeeping"]
+        weights = {
+            key.removeprefix("average."): tensor
+            for key, tensor in state["state_dict"].items()
+            if key.startswith("average.")
+        }
+        steps, hours, described = int(state["global_step"]), float(kept["hours"]), kept["config"]
+    except Exception as error:  # torch raises what it likes on damaged files
+        raise ValueError(f"{state_file}: not a run's state ({_first_line(error)})") from None
+    config = parse(CheckpointConfig, described, str(state_file))
+    training = {**config.training, "steps": steps, "hours": round(hours, 2)}
+    model = build(config)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(f"{state_file}: {_first_line(error)}") from None
+    return export_model(model, dataclasses.replace(config, training=training), recipe, out, half)
+
+
+def _first_line(error: Any) -> str:
+    return " ".join(str(error).split())[:200]

@@ -1,0 +1,84 @@
+"""The weights a run starts from: another checkpoint's, row by row where its classes differ."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from napari_cosynth.model.checkpoint import CheckpointConfig, Model, load
+from napari_cosynth.model.text import CompactTextEncoder
+
+
+def start_from(model: Model, config: CheckpointConfig, init: str | Path) -> str:
+    """Fills ``model`` with the weights of checkpoint ``init`` and says in a line what was kept.
+
+    What belongs to a class (its embeddings, its rows of the output) or to a word of the vocabulary
+    follows the name; the background is a class like any other. A new class starts with the mean
+    of the old nuclei's output rows, so that it is some nucleus before it is its own, and with new
+    embeddings; so do new words. Raises ValueError naming what else of the network differs.
+    """
+    start = load(init)
+    _check_alike(start.config, config, start.path)
+    old, new = start.config.class_names, config.class_names
+    fresh = model.state_dict()
+    weights = dict(start.model.state_dict())
+    for key in ("network.labels.weight", "network.points.classes.weight"):
+        weights[key] = _by_name(weights[key], fresh[key], old, new)
+    folded = config.network.patch**2
+    for key in ("network.head.weight", "network.head.bias"):
+        weights[key] = _head(weights[key], old, new, folded)
+    said = f"started from {start.name}: " + _kept("classes", old[1:], new[1:])
+    if isinstance(start.model.text, CompactTextEncoder):
+        # Rows 0 and 1 are padding and unknown words.
+        words = [
+            ("", "?", *(str(word) for word in c.text["vocabulary"])) for c in (start.config, config)
+        ]
+        key = "text.tokens.weight"
+        weights[key] = _by_name(weights[key], fresh[key], *words)
+        said += "; " + _kept("words", words[0][2:], words[1][2:])
+    model.load_state_dict(weights)
+    if start.config.mpp != config.mpp:
+        said += f"; its grid was {start.config.mpp:g} µm/px and is now {config.mpp:g}"
+    return said
+
+
+def _by_name(old: Tensor, new: Tensor, names: Sequence[str], wanted: Sequence[str]) -> Tensor:
+    """Rows of ``new`` (len(wanted), ...), replaced by those of ``old`` where a name has one."""
+    rows = new.clone()
+    for row, name in enumerate(wanted):
+        if name in names:
+            rows[row] = old[names.index(name)]
+    return rows
+
+
+def _head(old: Tensor, names: Sequence[str], wanted: Sequence[str], folded: int) -> Tensor:
+    """The output layer: ``folded`` channels for each of RGB, distance and every class."""
+    groups = old.reshape(4 + len(names), folded, *old.shape[1:])
+    nuclei = groups[5:].mean(0)
+    rows = [groups[4 + names.index(n)] if n in names else nuclei for n in wanted]
+    return torch.cat([groups[:4], torch.stack(rows)]).flatten(0, 1)
+
+
+def _kept(what: str, old: Sequence[str], new: Sequence[str]) -> str:
+    kept = [n for n in new if n in old]
+    added = [n for n in new if n not in old]
+    gone = [n for n in old if n not in new]
+    parts = {"kept": kept, "new": added, "left out": gone}
+    return f"{what} " + ", ".join(
+        f"{verb} {len(names)} ({', '.join(names)})" for verb, names in parts.items() if names
+    )
+
+
+def _check_alike(start: CheckpointConfig, config: CheckpointConfig, path: Path) -> None:
+    """Everything but the classes and the vocabulary must be the same."""
+    for field in dataclasses.fields(config.network):
+        before, now = (getattr(c.network, field.name) for c in (start, config))
+        if before != now and field.name != "classes":
+            raise ValueError(f"{path}: its network's {field.name} is {before}, the recipe's {now}")
+    before, now = ({k: v for k, v in c.text.items() if k != "vocabulary"} for c in (start, config))
+    if before != now:
+        raise ValueError(f"{path}: its text encoder is {before}, the recipe's {now}")

@@ -1,0 +1,118 @@
+"""Starting from a checkpoint with other classes, and a run's weights as a checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from napari_cosynth.cli import main
+from napari_cosynth.model.checkpoint import build, load
+from napari_cosynth.settings import plain
+from napari_cosynth.training.initial import start_from
+from napari_cosynth.training.run import checkpoint_config, train
+
+
+@pytest.fixture
+def changed(recipe):
+    """The same network for other classes: one kept, one gone, one new, in another order."""
+    return dataclasses.replace(recipe, classes=("mitosis", "epithelial"))
+
+
+@pytest.fixture
+def start(recipe, tiny_checkpoint):
+    return load(tiny_checkpoint)  # of inflammatory, epithelial, spindle-shaped
+
+
+@pytest.fixture
+def config(start, changed):
+    network = {**plain(start.config.network), "preset": "compact"}
+    del network["classes"]
+    text = {"kind": "compact", "width": 16, "heads": 2}
+    return checkpoint_config(dataclasses.replace(changed, network=network, text=text), ["lung"])
+
+
+def test_rows_of_kept_names_are_copied_and_new_ones_made(start, config, tiny_checkpoint):
+    torch.manual_seed(1)
+    model = build(config)
+    fresh = {k: v.clone() for k, v in model.state_dict().items()}
+    said = start_from(model, config, tiny_checkpoint)
+    old, new = start.model.state_dict(), model.state_dict()
+    for key in ("network.labels.weight", "network.points.classes.weight"):
+        assert torch.equal(new[key][0], old[key][0])  # background
+        assert torch.equal(new[key][2], old[key][2])  # epithelial
+        assert torch.equal(new[key][1], fresh[key][1])  # mitosis
+    # Four channels a pixel-shuffled plane: RGB and distance, then each class.
+    for key in ("network.head.weight", "network.head.bias"):
+        assert torch.equal(new[key][:20], old[key][:20])
+        assert torch.equal(new[key][24:28], old[key][24:28])
+        nuclei = torch.stack([old[key][20 + 4 * i : 24 + 4 * i] for i in range(3)]).mean(0)
+        torch.testing.assert_close(new[key][20:24], nuclei)
+    before, after = start.config.text["vocabulary"], config.text["vocabulary"]
+    tokens = "text.tokens.weight"
+    for row, word in enumerate(after):
+        if word in before:
+            assert torch.equal(new[tokens][row + 2], old[tokens][before.index(word) + 2]), word
+        else:
+            assert torch.equal(new[tokens][row + 2], fresh[tokens][row + 2]), word
+    assert torch.equal(new[tokens][:2], old[tokens][:2])
+    by_class = ("labels", "points.classes", "head", "tokens")
+    for key in new:
+        if not any(part in key for part in by_class):
+            assert torch.equal(new[key], old[key]), key
+    assert "classes kept 1 (epithelial), new 1 (mitosis)" in said
+    assert "left out 2 (inflammatory, spindle-shaped)" in said
+    assert "new 2 (lung, mitosis)" in said
+
+
+def test_another_network_is_refused(start, config, tiny_checkpoint):
+    other = dataclasses.replace(config, network=dataclasses.replace(config.network, patch=1))
+    with pytest.raises(ValueError, match="its network's patch is 2, the recipe's 1"):
+        start_from(build(other), other, tiny_checkpoint)
+    other = dataclasses.replace(config, text={**config.text, "heads": 4})
+    with pytest.raises(ValueError, match="its text encoder is"):
+        start_from(build(other), other, tiny_checkpoint)
+
+
+def test_a_fine_tuned_run_exports_and_states_its_start(recipe, data, tmp_path, capsys):
+    """From the shell: train, fine-tune on another class, export, look at it."""
+    first = train(recipe, data, tmp_path / "first", device="cpu", progress=False)
+    entry = dataclasses.replace(recipe.data[0], classes={"unspecified": "nucleus"})
+    changed = dataclasses.replace(
+        recipe,
+        classes=("nucleus",),
+        data=(entry,),
+        optimizer=dataclasses.replace(recipe.optimizer, lr=0.0, weight_decay=0.0, ema=0.0),
+    )
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps(plain(changed)))
+    run, out = tmp_path / "second", tmp_path / "exported"
+    arguments = ["train", str(path), "--data", str(data), "--out", str(run), "--device", "cpu"]
+    assert main([*arguments, "--init", str(first)]) == 0
+    assert main(["export-checkpoint", str(run), str(out), "--float32"]) == 0
+    before, after = load(first), load(out)
+    assert after.config.class_names == ("background", "nucleus")
+    assert "classes new 1 (nucleus)" in after.config.training["init"]
+    assert after.config.training["steps"] == 8
+    assert set(after.config.training["losses"]) >= {"val_image", "train_labels"}
+    torch.testing.assert_close(
+        after.model.network.stem.weight, before.model.network.stem.weight, rtol=0, atol=1e-6
+    )
+    averaged = torch.load(run / "last.ckpt", weights_only=True)["state_dict"]
+    assert torch.equal(after.model.network.stem.weight, averaged["average.network.stem.weight"])
+    card = (out / "README.md").read_text()
+    for fact in ("nucleus", "colon", "0.5 µm/px", "toy", "8", "started from"):
+        assert fact in card
+    capsys.readouterr()
+    assert main(["info", str(out)]) == 0
+    assert "nucleus" in capsys.readouterr().out
+    assert main(["export-checkpoint", str(run), str(out)]) == 2
+    assert "exists already; --overwrite replaces it" in capsys.readouterr().err
+    assert main(["export-checkpoint", str(data), str(out), "--overwrite"]) == 2
+    assert "no such file; is" in capsys.readouterr().err
+    (run / "last.ckpt").write_bytes(b"PK\x03\x04 broken")
+    assert main(["export-checkpoint", str(run), str(out), "--overwrite"]) == 2
+    assert "not a run's state" in capsys.readouterr().err
+    assert load(out).sha256 == after.sha256
