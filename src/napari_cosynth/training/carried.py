@@ -1,0 +1,159 @@
+"""A run's state in a third of its size, in files small enough to carry between machines.
+
+``last.ckpt`` takes 16 bytes a weight: the weight, its average and AdamW's two moments in float32.
+Carried, they take 5: the weight in float16, the rest in 8 bits.
+
+- the average as its difference from the weight, linear, one scale a row (the first axis);
+- log2 of the second moment v, linear between a row's smallest and largest, so that none becomes 0;
+- the first moment m as m / sqrt(v), which is what a step is made of, linear, one scale a row.
+
+A run continued from it is not bit for bit the run never stopped, unlike one resumed from
+``last.ckpt``; how close it stays is tested, and measured in ``docs/training.md``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as deserialised
+from safetensors.torch import save as serialised
+from torch import Tensor
+
+from napari_cosynth.atomic import replaced_file, replaced_folder
+
+DESCRIPTION = "state.json"
+_TINY = 2.0**-80  # below the square of any gradient that float32 tells from 0
+
+
+def _rows(x: Tensor) -> Tensor:
+    return x.float().reshape(x.shape[0] if x.ndim > 1 else 1, -1)
+
+
+def _encode_signed(x: Tensor) -> tuple[Tensor, Tensor]:
+    rows = _rows(x)
+    scale = rows.abs().amax(1, keepdim=True) / 127
+    codes = (rows / scale.clamp_min(_TINY)).round().clamp(-127, 127)
+    return codes.to(torch.int8).reshape(x.shape), scale.squeeze(1)
+
+
+def _decode_signed(codes: Tensor, scale: Tensor) -> Tensor:
+    return (_rows(codes) * scale[:, None]).reshape(codes.shape)
+
+
+def _encode_log(v: Tensor) -> tuple[Tensor, Tensor]:
+    rows = (_rows(v) + _TINY).log2()
+    low, high = rows.amin(1, keepdim=True), rows.amax(1, keepdim=True)
+    codes = ((rows - low) / (high - low).clamp_min(1e-6) * 255).round()
+    return codes.to(torch.uint8).reshape(v.shape), torch.cat([low, high], 1)
+
+
+def _decode_log(codes: Tensor, ends: Tensor) -> Tensor:
+    low, high = ends[:, :1], ends[:, 1:]
+    rows = low + _rows(codes) / 255 * (high - low)
+    return (rows.exp2() - _TINY).clamp_min(0).reshape(codes.shape)
+
+
+def write_carried(state: Path, folder: Path, shard_mib: float = 15.0) -> list[Path]:
+    """Packs the state file ``last.ckpt`` into a folder of files of at most ``shard_mib`` MiB.
+
+    The folder appears whole, in the place of an older one.
+    """
+    checkpoint = torch.load(state, map_location="cpu", weights_only=True, mmap=True)
+    (optimizer,) = checkpoint.pop("optimizer_states")
+    weights = checkpoint.pop("state_dict")
+    tensors: dict[str, Tensor] = {}
+    for key, value in weights.items():
+        if not key.startswith("average."):
+            tensors[f"half/{key}"] = value.half()
+            continue
+        base = weights["model." + key.removeprefix("average.")].half().float()
+        tensors[f"average/{key}"], tensors[f"average-scale/{key}"] = _encode_signed(value - base)
+    steps = {}
+    for index, moments in optimizer["state"].items():
+        steps[str(index)] = float(moments["step"])
+        ratio = moments["exp_avg"] / moments["exp_avg_sq"].clamp_min(_TINY).sqrt()
+        tensors[f"ratio/{index}"], tensors[f"ratio-scale/{index}"] = _encode_signed(ratio)
+        tensors[f"log/{index}"], tensors[f"log-ends/{index}"] = _encode_log(moments["exp_avg_sq"])
+    described = {
+        "format": 1,
+        "checkpoint": checkpoint,
+        "param_groups": optimizer["param_groups"],
+        "steps": steps,
+    }
+    with replaced_folder(folder, overwrite=True) as fresh:
+        shards = {}
+        for i, part in enumerate(_shards(tensors, round(shard_mib * 2**20))):
+            content = serialised(part)
+            name = f"state-{i:02d}.safetensors"
+            (fresh / name).write_bytes(content)
+            shards[name] = hashlib.sha256(content).hexdigest()
+        (fresh / DESCRIPTION).write_text(json.dumps({**described, "sha256": shards}) + "\n")
+    return sorted(folder.iterdir())
+
+
+def _shards(tensors: dict[str, Tensor], limit: int) -> list[dict[str, Tensor]]:
+    """Tensors in order, in groups of at most ``limit`` bytes of file."""
+    shards: list[dict[str, Tensor]] = [{}]
+    size = 8
+    for key, tensor in tensors.items():
+        needed = tensor.nbytes + len(key) + 128  # its line in the header
+        if needed > limit:
+            raise ValueError(f"{key}: needs {needed / 2**20:.1f} MiB, above the files' limit")
+        if size + needed > limit:
+            shards.append({})
+            size = 8
+        shards[-1][key] = tensor.contiguous()
+        size += needed
+    return shards
+
+
+def read_carried(folder: Path, state: Path) -> int:
+    """Unpacks a carried state into ``last.ckpt`` and returns its step.
+
+    Raises ValueError naming the file where one is missing, damaged or of another state.
+    """
+    where = folder / DESCRIPTION
+    tensors: dict[str, Tensor] = {}
+    try:
+        described = json.loads(where.read_text(encoding="utf-8"))
+        for name, digest in described["sha256"].items():
+            where = folder / Path(name).name
+            content = where.read_bytes()
+            if hashlib.sha256(content).hexdigest() != digest:
+                raise ValueError("not the file that was written with it")
+            tensors.update(deserialised(content))
+        where = folder / DESCRIPTION
+        checkpoint = _restored(described, tensors)
+        step = int(checkpoint["global_step"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        raise ValueError(f"{where}: not a carried state ({error})") from None
+    with replaced_file(state) as fresh:
+        torch.save(checkpoint, fresh)
+    return step
+
+
+def _restored(described: dict[str, Any], tensors: dict[str, Tensor]) -> dict[str, Any]:
+    if described["format"] != 1:
+        raise ValueError(f"format: expected 1, got {described['format']}")
+    weights = {k.removeprefix("half/"): v.float() for k, v in tensors.items() if k[:5] == "half/"}
+    for key, codes in tensors.items():
+        if key.startswith("average/"):
+            name = key.removeprefix("average/")
+            difference = _decode_signed(codes, tensors[f"average-scale/{name}"])
+            weights[name] = weights["model." + name.removeprefix("average.")] + difference
+    moments = {}
+    for index, step in described["steps"].items():
+        squared = _decode_log(tensors[f"log/{index}"], tensors[f"log-ends/{index}"])
+        ratio = _decode_signed(tensors[f"ratio/{index}"], tensors[f"ratio-scale/{index}"])
+        moments[int(index)] = {
+            "step": torch.tensor(float(step)),
+            "exp_avg": ratio * squared.sqrt(),
+            "exp_avg_sq": squared,
+        }
+    optimizer = {"state": moments, "param_groups": described["param_groups"]}
+    return {**described["checkpoint"], "state_dict": weights, "optimizer_states": [optimizer]}
