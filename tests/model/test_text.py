@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import torch
 
@@ -46,32 +44,6 @@ def test_empty_prompts_are_all_masked():
     text, mask = encoder(["", "..."])
     assert not mask.any()
     assert torch.isfinite(text).all()
-
-
-@pytest.fixture(scope="module")
-def clip_folder(tmp_path_factory):
-    """A CLIP text model of a few thousand weights with a vocabulary of single letters."""
-    from transformers import CLIPTextConfig, CLIPTextModel
-
-    folder = tmp_path_factory.mktemp("clip")
-    letters = [chr(c) for c in range(ord("a"), ord("z") + 1)]
-    tokens = [*letters, *(f"{c}</w>" for c in letters), "<|startoftext|>", "<|endoftext|>"]
-    (folder / "vocab.json").write_text(json.dumps({t: i for i, t in enumerate(tokens)}))
-    (folder / "merges.txt").write_text("#version: 0.2\n")
-    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "CLIPTokenizer"}')
-    config = CLIPTextConfig(
-        vocab_size=len(tokens),
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=20,
-        bos_token_id=len(tokens) - 2,
-        eos_token_id=len(tokens) - 1,
-    )
-    torch.manual_seed(0)
-    CLIPTextModel(config).save_pretrained(folder)
-    return folder
 
 
 def test_clip_from_a_folder(clip_folder):
