@@ -58,17 +58,22 @@ class Hand:
             if here == last:
                 continue
             last, self.moved = here, False
-            event = QMouseEvent(
-                QEvent.Type.MouseMove,
-                QPointF(here),
-                QPointF(self.canvas.native.mapToGlobal(here)),
-                Qt.MouseButton.NoButton,
-                LEFT,
-                Qt.KeyboardModifier.NoModifier,
-            )
-            QApplication.sendEvent(self.canvas.native, event)
-            # napari passes on a move every 5 ms, and the last one of a burst later.
-            self.qtbot.waitUntil(lambda: self.moved)
+
+            def passed_on(here: QPoint = here) -> bool:
+                # napari passes on a move every 5 ms at most and may drop the last one of a burst;
+                # a hand does not stand still either.
+                event = QMouseEvent(
+                    QEvent.Type.MouseMove,
+                    QPointF(here),
+                    QPointF(self.canvas.native.mapToGlobal(here)),
+                    Qt.MouseButton.NoButton,
+                    LEFT,
+                    Qt.KeyboardModifier.NoModifier,
+                )
+                QApplication.sendEvent(self.canvas.native, event)
+                return self.moved
+
+            self.qtbot.waitUntil(passed_on, timeout=20_000)
 
     def _follow(self, viewer: Any, event: Any) -> Iterator[None]:
         yield
