@@ -54,6 +54,24 @@ def test_the_total_weighs_nine_one_three():
     assert float(losses.total(joint.LossWeights())) == 9 + 10 + 300
 
 
+def test_low_noise_weighs_each_sample_by_its_own_snr():
+    """The weight by the definition, min(1, 5 / (1 + SNR))^g, sample by sample."""
+    clean, t = clean_state(), torch.tensor([0.05, 0.6], dtype=torch.float64)
+    noise = joint.Noise.draw(2, 8, 8, torch.Generator().manual_seed(1))
+    state = joint.corrupt(clean, noise, t, SCHEDULE, K)
+    perfect = perfect_prediction(clean, noise, t)
+    off = dataclasses.replace(perfect, image=perfect.image + 0.5, distance=perfect.distance - 2)
+    abar = SCHEDULE.image.alpha_bar(t)
+    weights = (5 / (1 + abar / (1 - abar))).clamp_max(1) ** 0.5
+    assert weights[0] < 0.5 and weights[1] == 1
+    losses = joint.losses(off, clean, state, noise, t, SCHEDULE, low_noise=0.5)
+    torch.testing.assert_close(float(losses.image), 0.25 * float(weights.mean()), rtol=1e-4, atol=0)
+    torch.testing.assert_close(float(losses.distance), 4 * float(weights.mean()), rtol=1e-4, atol=0)
+    plain = joint.losses(off, clean, state, noise, t, SCHEDULE)
+    torch.testing.assert_close(float(plain.image), 0.25, rtol=1e-4, atol=0)
+    torch.testing.assert_close(plain.labels, losses.labels)
+
+
 def test_times_are_stratified():
     t = joint.stratified_times(8, torch.Generator().manual_seed(0))
     assert sorted((t / T_MAX * 8).long().tolist()) == list(range(8))

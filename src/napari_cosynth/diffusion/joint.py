@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from napari_cosynth.diffusion import categorical, gaussian
-from napari_cosynth.diffusion.schedule import T_MAX, JointSchedule
+from napari_cosynth.diffusion.schedule import T_MAX, CosineSchedule, JointSchedule
 from napari_cosynth.diffusion.tensors import Clean, JointState, Prediction
 
 
@@ -48,11 +48,15 @@ class Noise:
 
 @dataclass(frozen=True)
 class LossWeights:
-    """lambda_i, lambda_d, lambda_l of Eq. 5."""
+    """lambda_i, lambda_d, lambda_l of Eq. 5, and how much of it low noise keeps."""
 
     image: float = 9.0
     distance: float = 1.0
     labels: float = 3.0
+    low_noise: float = 0.0
+    """Exponent g of min(1, 5 sigma^2)^g, the weight over t of image and distance errors; sigma^2 is
+    1 / (1 + SNR). 0 is the paper's, 1 is min-SNR-5 (Hang et al. 2023) where that limits v. With 0.5
+    all times contribute about equally to the image's v error, as Karras et al. 2024 ask."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +112,10 @@ def losses(
     noise: Noise,
     t: Tensor,
     schedule: JointSchedule,
+    low_noise: float = 0.0,
 ) -> Losses:
-    """MSE of the raw outputs; for the labels cross-entropy of l_0 or the paper's posterior KL."""
+    """MSE of the raw outputs, weighted over t as :class:`LossWeights` says of ``low_noise``; for the
+    labels cross-entropy of l_0 or the paper's posterior KL."""
     kind = prediction.parametrisation
     wanted_image = gaussian.target(clean.image, noise.image, t, schedule.image, kind)
     wanted_distance = gaussian.target(clean.distance, noise.distance, t, schedule.distance, kind)
@@ -120,8 +126,13 @@ def losses(
         label_loss = categorical.kl_loss(
             logits, clean.labels, state.labels, t, schedule.labels
         ).mean()
+
+    def error(raw: Tensor, wanted: Tensor, process: CosineSchedule) -> Tensor:
+        weight = (5 * process.sigma(t) ** 2).clamp_max(1) ** low_noise
+        return (gaussian.expand(weight, raw) * (raw - wanted) ** 2).mean()
+
     return Losses(
-        F.mse_loss(prediction.image.float(), wanted_image),
-        F.mse_loss(prediction.distance.float(), wanted_distance),
+        error(prediction.image.float(), wanted_image, schedule.image),
+        error(prediction.distance.float(), wanted_distance, schedule.distance),
         label_loss,
     )

@@ -44,13 +44,15 @@ class JointDiffusion(LightningModule):
         self._latest: tuple[Batch, Tensor] | None = None
         self.average.eval()
 
-    def _losses(self, model: Model, batch: Batch) -> joint.Losses:
+    def _losses(self, model: Model, batch: Batch, low_noise: float = 0.0) -> joint.Losses:
         state = joint.corrupt(
             batch.clean, batch.noise, batch.t, self.schedule, model.network.classes
         )
         condition = encode_condition(batch.points, batch.prompts, model.text)
         prediction = model.network(state, batch.t, model.network.prepare(condition))
-        return joint.losses(prediction, batch.clean, state, batch.noise, batch.t, self.schedule)
+        return joint.losses(
+            prediction, batch.clean, state, batch.noise, batch.t, self.schedule, low_noise
+        )
 
     def _mean(self, split: str, part: str) -> MeanMetric:
         return cast(MeanMetric, self.means[f"{split}_{part}"])
@@ -62,7 +64,8 @@ class JointDiffusion(LightningModule):
             self.log(f"{split}_{part}", mean, on_step=False, on_epoch=True)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        losses = self._losses(self.model, batch)
+        # Validation is never weighted over t: it compares runs that are weighted differently.
+        losses = self._losses(self.model, batch, self.recipe.loss.low_noise)
         total = losses.total(self.recipe.loss)
         self._latest = batch, total.detach()
         self._log_losses("train", losses, batch)
