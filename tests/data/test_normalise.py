@@ -143,7 +143,7 @@ def test_structure_of_real_tiles_is_preserved(case):
         where = tissue(source)
         old, new = (rgb2lab(i)[..., 0] for i in (source, moved))
         assert np.corrcoef(old[where], new[where])[0, 1] > 0.95
-        slopes = [np.diff(light, axis=0).ravel() for light in (old, new)]
+        slopes = [np.diff(light, axis=0)[where[1:] & where[:-1]] for light in (old, new)]
         assert np.corrcoef(*slopes)[0, 1] > 0.9
 
 
