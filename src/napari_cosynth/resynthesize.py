@@ -19,7 +19,6 @@ from napari_cosynth.diffusion.sampler import sample
 from napari_cosynth.diffusion.schedule import JointSchedule
 from napari_cosynth.diffusion.tensors import Denoiser, JointState
 from napari_cosynth.geometry.edits import Box
-from napari_cosynth.geometry.instances import agreeing_labels, separate
 from napari_cosynth.geometry.raster import point_map
 from napari_cosynth.model.checkpoint import Checkpoint
 from napari_cosynth.model.encoding import (
@@ -29,8 +28,8 @@ from napari_cosynth.model.encoding import (
     encode_condition,
 )
 from napari_cosynth.model.precision import InBfloat16, choose_device, faster_in_bf16
-from napari_cosynth.synthesize import SMALLEST_CANVAS, fit_layout, open_checkpoint
-from napari_cosynth.types import Layout, Progress, Record, Request, Synthesis
+from napari_cosynth.synthesize import SMALLEST_CANVAS, fit_layout, open_checkpoint, separated
+from napari_cosynth.types import Layout, Progress, Request, Synthesis
 
 REACH = 24
 """Pixels around a changed point that are sampled again: a large nucleus and its surroundings."""
@@ -164,18 +163,8 @@ def _samples(
     raw = window.paste(decode_labels(state.labels)[0], before.raw_labels)
     distance = window.paste(decode_distance(state.distance)[0], record.distance)
     image = window.paste(decode_image(state.image)[0], record.image)
-    instances, report = separate(raw, distance, layout)
-    fresh = Record(
-        image=image,
-        instances=instances,
-        labels=agreeing_labels(instances, raw, len(layout.classes)),
-        distance=distance,
-        layout=layout,
-        mpp=layout.mpp,
-        tissue=request.tissue,
-        source=f"{checkpoint.name} seed {seed}, edited",
-        stain=request.stain,
-    )
+    source = f"{checkpoint.name} seed {seed}, edited"
+    fresh, report = separated(image, raw, distance, layout, request, source)
     box = window.free
     provenance = {
         **before.provenance,

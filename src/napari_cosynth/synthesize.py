@@ -30,7 +30,7 @@ from napari_cosynth.model.encoding import (
     encode_condition,
 )
 from napari_cosynth.model.precision import InBfloat16, choose_device, faster_in_bf16
-from napari_cosynth.types import Layout, Progress, Record, Request, Synthesis
+from napari_cosynth.types import Layout, Progress, Record, Report, Request, Synthesis
 
 logger = logging.getLogger(__name__)
 
@@ -129,20 +129,38 @@ def _samples(
             yield progress
         raw = np.ascontiguousarray(decode_labels(state.labels)[0, :height, :width])
         distance = np.ascontiguousarray(decode_distance(state.distance)[0, :height, :width])
-        instances, report = separate(raw, distance, layout)
-        record = Record(
-            image=np.ascontiguousarray(decode_image(state.image)[0, :height, :width]),
-            instances=instances,
-            labels=agreeing_labels(instances, raw, len(layout.classes)),
-            distance=distance,
-            layout=layout,
-            mpp=layout.mpp,
-            tissue=request.tissue,
-            source=f"{checkpoint.name} seed {seed}",
-            stain=request.stain,
-        )
+        image = np.ascontiguousarray(decode_image(state.image)[0, :height, :width])
+        source = f"{checkpoint.name} seed {seed}"
+        record, report = separated(image, raw, distance, layout, request, source)
         seconds = time.perf_counter() - begun
         yield Synthesis(record, request, seed, report, raw, seconds, provenance)
+
+
+def separated(
+    image: npt.NDArray[np.uint8],
+    raw: npt.NDArray[np.uint8],
+    distance: npt.NDArray[np.float32],
+    layout: Layout,
+    request: Request,
+    source: str,
+) -> tuple[Record, Report]:
+    """A sample's record with its instances, and semantic labels that agree with them.
+
+    ``image`` (H, W, 3), ``raw`` labels (H, W) and ``distance`` (H, W) in [0, 1] as they were sampled.
+    """
+    instances, report = separate(raw, distance, layout)
+    record = Record(
+        image=image,
+        instances=instances,
+        labels=agreeing_labels(instances, raw, len(layout.classes)),
+        distance=distance,
+        layout=layout,
+        mpp=layout.mpp,
+        tissue=request.tissue,
+        source=source,
+        stain=request.stain,
+    )
+    return record, report
 
 
 def _padded(pixels: int, multiple: int) -> int:
