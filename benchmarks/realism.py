@@ -19,13 +19,13 @@ import numpy as np
 from skimage.io import imsave
 
 from napari_cosynth.data.augment import random_crop
+from napari_cosynth.evaluation.texture import texture
 from napari_cosynth.geometry.prompt import prompt_for
 from napari_cosynth.shell.overview import outlined
 from napari_cosynth.synthesize import synthesize
 from napari_cosynth.training.config import load_recipe
 from napari_cosynth.training.data import CosynthData
 from napari_cosynth.types import Record, Request, Synthesis
-from texture import texture
 
 AREAS = "instances of 0.5-2x their class' median area"
 

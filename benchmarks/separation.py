@@ -16,22 +16,10 @@ import numpy.typing as npt
 
 from napari_cosynth.data.base import resample
 from napari_cosynth.data.consep import ConsepDataset
+from napari_cosynth.evaluation.separation import separations
 from napari_cosynth.geometry.distance import distance_map
-from napari_cosynth.geometry.instances import separate, separate_baseline
+from napari_cosynth.geometry.instances import separate
 from napari_cosynth.types import ClassTable, Layout
-
-
-def dice_per_nucleus(
-    truth: npt.NDArray[np.int32], found: npt.NDArray[np.int32]
-) -> npt.NDArray[np.float64]:
-    """For each true nucleus the Dice coefficient with the instance that overlaps it most."""
-    pairs = np.bincount(truth.ravel().astype(np.int64) * (found.max() + 1) + found.ravel())
-    table = np.zeros((truth.max() + 1) * (found.max() + 1))
-    table[: pairs.size] = pairs
-    table = table.reshape(truth.max() + 1, found.max() + 1)
-    best = table[1:, 1:].argmax(1) + 1
-    overlap = table[np.arange(1, len(table)), best]
-    return 2 * overlap / (table[1:].sum(1) + table[:, best].sum(0))
 
 
 def grid_of_nuclei(count: int, size: int) -> tuple[npt.NDArray[np.int32], Layout]:
@@ -68,15 +56,8 @@ def main() -> None:
     dice: dict[str, list[npt.NDArray[np.float64]]] = {}
     if options.data:
         for tile in ConsepDataset(options.data / "consep/train"):
-            record = resample(tile, options.mpp)
-            arrays = record.labels, record.distance
-            ways = {
-                "points (ours)": separate(*arrays, record.layout)[0],
-                "connected components": separate_baseline(*arrays, "connected components"),
-                "distance maxima": separate_baseline(*arrays, "distance maxima"),
-            }
-            for name, found in ways.items():
-                dice.setdefault(name, []).append(dice_per_nucleus(record.instances, found))
+            for name, values in separations(resample(tile, options.mpp)).items():
+                dice.setdefault("points (ours)" if name == "points" else name, []).append(values)
     instances, layout = grid_of_nuclei(options.nuclei, options.size)
     labels, distance = (instances > 0).astype(np.uint8), distance_map(instances)
     begun = time.perf_counter()

@@ -55,12 +55,12 @@ def separate(
     return instances, Report(
         missed=tuple(int(i) for i in missed),
         spurious=tuple(range(len(layout) + 1, len(layout) + int(orphans.max()) + 1)),
-        merged=_merged(distance, instances, len(layout)),
+        merged=merged_instances(distance, instances, len(layout)),
         flagged=tuple(int(i) for i in flagged),
     )
 
 
-def _merged(
+def merged_instances(
     distance: npt.NDArray[np.float32], instances: npt.NDArray[np.int32], points: int
 ) -> tuple[int, ...]:
     """Ids 1..points of instances that hold more than one peak of the distance map."""

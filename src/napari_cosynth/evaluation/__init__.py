@@ -1,0 +1,1 @@
+"""Records -> metrics -> report: pure functions over numpy arrays, each with its source."""

@@ -1,0 +1,62 @@
+"""Texture figures on images whose figures are known."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+from napari_cosynth.evaluation.texture import radial_power, spectral_distance, texture
+
+
+def grey(values: np.ndarray) -> np.ndarray:
+    return np.repeat(values.round().clip(0, 255).astype(np.uint8)[..., None], 3, -1)
+
+
+def test_white_noise_has_its_variance_at_every_frequency():
+    rng = np.random.default_rng(0)
+    power = np.mean([radial_power(grey(rng.normal(128, 12, (64, 64)))) for _ in range(40)], 0)
+    assert power.shape == (32,)
+    np.testing.assert_allclose(power[8:], 144, rtol=0.1)
+
+
+def test_a_wave_stands_at_its_frequency():
+    wave = grey(128 + 40 * np.sin(2 * np.pi * 9 * np.arange(96) / 96)[None].repeat(96, 0))
+    assert radial_power(wave).argmax() == 9
+    assert spectral_distance(radial_power(wave), radial_power(wave)) == 0
+    half = radial_power(wave) / 10
+    assert spectral_distance(radial_power(wave), half) == pytest.approx(10, abs=0.5)
+
+
+def test_noise_and_smooth_ground_differ_in_correlation():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(128, 20, (1, 128, 128))
+    smooth = (noise[:, :-1] + noise[:, 1:]) / 2
+    smooth = (smooth[:, :, :-1] + smooth[:, :, 1:]) / 2
+    labels = np.zeros((1, 128, 128), np.uint8)
+    labels[:, :20, :20] = 1
+    assert abs(texture(grey(noise), labels).correlation[0]) < 0.05
+    # The mean of two neighbours shares one of them with the next.
+    assert texture(grey(smooth), labels[:, :127, :127]).correlation[0] == pytest.approx(
+        0.5, abs=0.05
+    )
+
+
+def test_blue_where_the_labels_say():
+    labels = np.zeros((1, 64, 64), np.uint8)
+    labels[:, 10:30, 10:30] = 1
+    image = np.where(labels[..., None] > 0, [70, 40, 120], [230, 170, 205]).astype(np.uint8)
+    assert texture(image, labels).auc == 1
+    assert texture(image, 1 - labels).auc == 0
+
+
+def test_nothing_is_not_a_number_and_no_warning():
+    blank = np.full((1, 16, 16, 3), 200, np.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for labels in (np.zeros((1, 16, 16), np.uint8), np.ones((1, 16, 16), np.uint8)):
+            assert np.isnan(texture(blank, labels).auc)
+            assert np.isnan(texture(blank, labels).correlation[0])
+        power = radial_power(blank[0])
+        assert spectral_distance(power, power) == 0
