@@ -216,6 +216,7 @@ def _train(options: argparse.Namespace) -> None:
     if options.devices != "auto" and not options.devices.isdecimal():
         raise ValueError(f"--devices: expected a number or auto, got {options.devices!r}")
     train = _training("run").train
+    _quiet()  # again: Lightning sets its own levels when it is imported
     # What the run says of its data and its start.
     logging.getLogger("napari_cosynth").setLevel(logging.INFO)
     folder = train(

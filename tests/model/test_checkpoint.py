@@ -139,6 +139,15 @@ def test_a_huge_network_is_refused_before_memory_is_taken(folder):
         load(folder)
 
 
+def test_the_users_folder_is_known_by_name(folder, monkeypatch):
+    monkeypatch.setenv("COSYNTH_CHECKPOINTS", str(folder.parent))
+    assert load("mine").path == folder
+    with pytest.raises(ValueError, match=r"known by name: default, mine\)"):
+        load("yours")
+    shutil.copytree(folder, folder.parent / "default")
+    assert load("default").path != folder.parent / "default"  # a bundled name means the bundled one
+
+
 def test_configuration_is_frozen_data(tiny_checkpoint):
     config = read_config(tiny_checkpoint)
     assert isinstance(config, CheckpointConfig)

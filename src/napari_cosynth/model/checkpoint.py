@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from napari_cosynth.types import ClassTable
 logger = logging.getLogger(__name__)
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+OWN_FOLDER = "COSYNTH_CHECKPOINTS"
 BUNDLED = Path(__file__).parent.parent / "checkpoints"
 _LARGEST_WIDTH = 8192
 
@@ -111,13 +113,24 @@ def build(config: CheckpointConfig) -> Model:
 
 
 def locate(name: str | Path) -> Path:
-    """The folder of a bundled checkpoint's name or of a path. Raises ValueError if there is none."""
-    bundled = BUNDLED / str(name)
-    path = bundled if str(name) in available() else Path(name).expanduser()
+    """The folder of a bundled checkpoint's name, of one in the user's folder, or of a path.
+
+    Raises ValueError if there is none.
+    """
+    named = {key: BUNDLED / key for key in available()}
+    path = ({**own(), **named}).get(str(name), Path(name).expanduser())
     if not path.is_dir():
-        known = ", ".join(available()) or "none"
-        raise ValueError(f"{name}: no checkpoint folder there (bundled: {known})")
+        known = ", ".join((*named, *own())) or "none"
+        raise ValueError(f"{name}: no checkpoint folder there (known by name: {known})")
     return path
+
+
+def own() -> dict[str, Path]:
+    """The checkpoints in the user's folder, which the environment variable COSYNTH_CHECKPOINTS
+    names, by name."""
+    folder = os.environ.get(OWN_FOLDER)
+    found = sorted(Path(folder).expanduser().glob(f"*/{CONFIG}")) if folder else []
+    return {path.parent.name: path.parent for path in found}
 
 
 def available() -> list[str]:

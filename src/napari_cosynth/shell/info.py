@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from napari_cosynth.model.checkpoint import available, load
+from napari_cosynth.model.checkpoint import available, load, own
 from napari_cosynth.model.precision import choose_device, faster_in_bf16
 
 
@@ -28,6 +28,7 @@ def print_info(name: str) -> None:
         "licence": config.licence or "not stated",
         "device": f"{device}, in {'bfloat16' if faster_in_bf16(device) else 'float32'}",
         "bundled": ", ".join(available()),
+        "yours": ", ".join(own()) or "none (set COSYNTH_CHECKPOINTS to a folder of them)",
     }
     for key, value in facts.items():
         print(f"{key + ':':13}{value}")

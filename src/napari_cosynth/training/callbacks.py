@@ -167,8 +167,12 @@ def clear_leftovers(folder: Path) -> None:
 def disk_error(error: OSError, out: Path) -> OSError:
     """The error of a run whose disk is full or gone, with what to do about it."""
     reason = error.strerror or str(error)
+    if (out / STATE).is_file():
+        advice = "the last state is whole, --resume continues from it"
+    else:
+        advice = "there is no state yet, --resume begins again"
     return OSError(
         error.errno,
-        f"{reason}: stopped; the last state is whole, --resume continues from it",
+        f"{reason}: stopped; {advice}",
         os.fspath(error.filename or out),
     )

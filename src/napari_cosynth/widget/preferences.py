@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,8 @@ class Preferences:
     device: str = "auto"
     steps: int = 20
     checkpoints: Path | None = None
-    """A folder of checkpoint folders; None where none is set or it is not there."""
+    """A folder of checkpoint folders, the shell's (COSYNTH_CHECKPOINTS) where none is set; None where
+    there is none."""
 
 
 def read_preferences() -> Preferences:
@@ -25,7 +27,12 @@ def read_preferences() -> Preferences:
 
         values = get_plugin_settings(PLUGIN).synthesis
     except (ImportError, KeyError):  # no plugin settings in this napari; the plugin is disabled
-        return Preferences()
-    folder = Path(str(values.checkpoints)).expanduser() if values.checkpoints else None
-    there = folder if folder is not None and folder.is_dir() else None
-    return Preferences(str(values.device), int(values.steps), there)
+        return Preferences(checkpoints=_folder(""))
+    return Preferences(
+        str(values.device), int(values.steps), _folder(str(values.checkpoints or ""))
+    )
+
+
+def _folder(name: str) -> Path | None:
+    folder = Path(name or os.environ.get("COSYNTH_CHECKPOINTS", "")).expanduser()
+    return folder if folder != Path() and folder.is_dir() else None
