@@ -12,7 +12,7 @@ from napari_cosynth.diffusion.sampler import (
     SeededNoise,
     sample,
 )
-from napari_cosynth.diffusion.schedule import JointSchedule
+from napari_cosynth.diffusion.schedule import T_MAX, JointSchedule
 from napari_cosynth.diffusion.tensors import Context, JointState, Prediction
 
 K = 3
@@ -69,6 +69,15 @@ def test_a_certain_denoiser_is_followed(oracle, sampler, steps):
     torch.testing.assert_close(final.image, oracle.clean.image, atol=1e-4, rtol=0)
     torch.testing.assert_close(final.distance, oracle.clean.distance, atol=1e-4, rtol=0)
     assert torch.equal(final.labels, oracle.clean.labels)
+
+
+@pytest.mark.parametrize("sampler", [FastSampler, FlowSampler, AncestralSampler])
+@pytest.mark.parametrize("steps", [1, 2, 20])
+def test_times_fall_from_noise_to_zero(sampler, steps):
+    nodes = sampler(SCHEDULE).nodes(steps)
+    assert nodes.shape == (steps + 1,) and nodes.dtype == torch.float64
+    assert nodes[0] == T_MAX and nodes[-1] == 0
+    assert (nodes[1:] < nodes[:-1]).all()
 
 
 def test_noise_of_a_seed_does_not_depend_on_its_neighbours():

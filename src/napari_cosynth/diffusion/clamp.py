@@ -40,6 +40,9 @@ class ClampedSampler:
     schedule: JointSchedule
     classes: int
 
+    def nodes(self, steps: int) -> Tensor:
+        return self.sampler.nodes(steps)
+
     def step(
         self,
         state: JointState,

@@ -43,8 +43,16 @@ class JointSchedule:
     labels: CosineSchedule = field(default_factory=CosineSchedule)
 
 
-def uniform_nodes(steps: int) -> Tensor:
-    """The sampler's times, float64 (steps + 1,): t_i = T_MAX (1 - i/steps), from noise to 0."""
+def uniform_nodes(steps: int, last: float | None = None) -> Tensor:
+    """A sampler's times from noise to 0, float64 (steps + 1,): T_MAX (1 - i/steps).
+
+    With ``last`` the strides are equal down to that time, and the last step goes from there to 0.
+    Raises ValueError where ``steps`` is below 1.
+    """
     if steps < 1:
         raise ValueError(f"steps: expected at least 1, got {steps}")
-    return T_MAX * (1 - torch.arange(steps + 1, dtype=torch.float64) / steps)
+    if last is None or steps == 1:
+        return T_MAX * (1 - torch.arange(steps + 1, dtype=torch.float64) / steps)
+    return torch.cat(
+        [torch.linspace(T_MAX, last, steps, dtype=torch.float64), torch.zeros(1).double()]
+    )
