@@ -1,4 +1,4 @@
-"""The shell: ``cosynth demo | synthesize | train | export-checkpoint | pack | info``."""
+"""The shell: ``cosynth demo | synthesize | train | evaluate | compare | ...``."""
 
 from __future__ import annotations
 
@@ -68,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_export_checkpoint(commands)
     _add_pack(commands)
+    _add_evaluate(commands)
+    _add_compare(commands)
     _add_info(commands)
     return parser
 
@@ -302,6 +304,79 @@ def _pack(options: argparse.Namespace) -> None:
     except ModuleNotFoundError as error:
         raise _missing(error) from None
     pack(options.recipe, options.data, options.out, options.shard_mib, options.overwrite)
+
+
+def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(
+        commands,
+        "evaluate",
+        "measure a stack against real tiles: one page to read, and the figures as JSON",
+        "cosynth evaluate stack --against default --data ~/nuclei --sets consep --out report",
+    )
+    parser.add_argument("stack", type=Path, metavar="STACK", help="folder of the training stack")
+    parser.add_argument(
+        "--against",
+        required=True,
+        metavar="DATASET",
+        help="a recipe (its held-out tiles), KIND:FOLDER such as consep:DIR, or a stack folder",
+    )
+    _add_data(parser)
+    parser.add_argument(
+        "--sets", nargs="+", default=(), help="data sets of the recipe by folder (default: all)"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="writes OUT.html and OUT.json")
+    parser.add_argument(
+        "--inception", type=Path, default=None, help="weights file of InceptionV3, for FID and IS"
+    )
+    parser.add_argument(
+        "--encoder",
+        type=Path,
+        default=None,
+        help="file of the tile encoder: read if it is there, else trained and kept in it",
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing report")
+    parser.set_defaults(run=_evaluate)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    if options.data is not None:
+        _check_data(options)
+    try:
+        from napari_cosynth.shell.evaluate import run
+    except ModuleNotFoundError as error:
+        raise _missing(error) from None
+    page = run(
+        options.stack,
+        options.against,
+        options.out,
+        data_root=options.data,
+        sets=options.sets,
+        inception=options.inception,
+        encoder=options.encoder,
+        device_name=options.device,
+        overwrite=options.overwrite,
+    )
+    print(f"{page}: open it in a browser; the figures are in {page.with_suffix('.json').name}")
+
+
+def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(
+        commands,
+        "compare",
+        "say which differences of two reports of cosynth evaluate hold",
+        "cosynth compare before.json after.json",
+    )
+    parser.add_argument("a", type=Path, metavar="A.json", help="a report")
+    parser.add_argument("b", type=Path, metavar="B.json", help="another, against the same tiles")
+    parser.add_argument("--all", action="store_true", help="show every figure, not only those")
+    parser.set_defaults(run=_compare)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from napari_cosynth.shell.compare import print_comparison
+
+    print_comparison(options.a, options.b, options.all)
 
 
 def _add_info(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -63,10 +63,10 @@ def bootstrap_weights(groups: Sequence[str], seed: int = 0, draws: int = DRAWS) 
     ``groups`` names each item's group. A set of one group has no intervals: its draws are NaN.
     """
     numbers, count = _members(groups)
-    rng = np.random.default_rng(seed)
-    times = rng.multinomial(count, np.full(count, 1 / max(1, count)), draws).astype(np.float64)
-    if count < 2:
-        times[:] = np.nan
+    times = np.full((draws, count), np.nan)
+    if count > 1:
+        rng = np.random.default_rng(seed)
+        times[:] = rng.multinomial(count, np.full(count, 1 / count), draws)
     return np.concatenate([np.ones((1, len(numbers))), times[:, numbers]])
 
 

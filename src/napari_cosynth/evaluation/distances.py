@@ -20,10 +20,10 @@ def frechet_distance(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
     if min(len(x), len(y)) < 2:
         return float("nan")
     means = x.mean(0), y.mean(0)
-    # X Yᵀ and R_x R_yᵀ have the same singular values, and R has at most D rows.
+    # X Yᵀ and R_x R_yᵀ have the same singular values, and R has no more than D rows.
     rx, ry = (
-        np.linalg.qr(v - mean, mode="r") / np.sqrt(len(v) - 1)
-        for v, mean in ((x, means[0]), (y, means[1]))
+        (np.linalg.qr(v, mode="r") if len(v) > v.shape[1] else v) / np.sqrt(len(v) - 1)
+        for v in (x - means[0], y - means[1])
     )
     roots = np.linalg.svd(rx @ ry.T, compute_uv=False).sum()
     gap = ((means[0] - means[1]) ** 2).sum()

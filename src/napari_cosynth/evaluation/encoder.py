@@ -31,7 +31,7 @@ DAMAGES = 5
 """Blur, noise and the density of each colour."""
 CELL = 16
 """Pixels a side of a cell whose class shares are learnt."""
-_STEPS, _BATCH, _CROP, _RATE = 250, 8, 96, 3e-3
+_STEPS, _BATCH, _CROP, _RATE = 200, 8, 96, 3e-3
 
 
 class TileEncoder(nn.Module):

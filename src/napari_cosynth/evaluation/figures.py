@@ -1,0 +1,305 @@
+"""Two sets of records, made and real -> figures with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from napari_cosynth.evaluation import diversity, memorisation, separation
+from napari_cosynth.evaluation.bootstrap import (
+    Estimate,
+    between,
+    bootstrap_weights,
+    estimates,
+    weighted_mean,
+    weighted_sum,
+)
+from napari_cosynth.evaluation.distances import (
+    frechet_distance,
+    inception_score,
+    kernel_distance,
+)
+from napari_cosynth.evaluation.encoder import NAME
+from napari_cosynth.evaluation.labels import amounts, class_percentages, segmentation_distance
+from napari_cosynth.evaluation.layout import follow
+from napari_cosynth.evaluation.samples import Floats, Rows, Samples, layout_key, spread
+from napari_cosynth.evaluation.shapes import class_medians, wasserstein
+from napari_cosynth.evaluation.texture import radial_power, spectral_distance, texture
+
+ALL = "all"
+TEXTURED = 250
+"""At most so many images of each set have their texture measured: it is the slowest part."""
+MEASURED = 3000
+"""At most so many nuclei of a class and set enter a distance of shapes."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One cell of the report."""
+
+    section: str
+    name: str
+    of: str
+    """A class' name, or ``all``."""
+    estimate: Estimate
+    real: float = float("nan")
+    """The same figure of real patches, or of real against other real ones."""
+    better: str = ""
+    """``lower``, ``higher``, ``real`` (the nearer to the real value), or neither."""
+    seeds: tuple[float, ...] = ()
+    """The figure of each network trained, where networks are."""
+
+
+def evaluate(made: Samples, real: Samples, training: Samples | None = None) -> list[Figure]:
+    """Every figure of one stack against real patches of the same size, classes and µm/px."""
+    equal = min(len(made), len(real))
+    few = made.take(spread(len(made), equal)), real.take(spread(len(real), equal))
+    found: list[Figure] = []
+    for part in (
+        image_figures(*few),
+        texture_figures(*few),
+        label_figures(*few),
+        layout_figures(made, real),
+        shape_figures(made, real),
+        diversity_figures(made, real),
+        memorisation_figures(made, real, training),
+        separation_figures(real),
+    ):
+        found += part
+    return found
+
+
+def _halved(real: Samples, distance: Callable[[Rows, Rows], float]) -> float:
+    """A distance of one half of the real patches' groups from the other: what sampling alone does.
+
+    At half the number, so a biased distance is larger than it would be at the whole.
+    """
+    names = sorted(set(real.groups))
+    if len(names) < 2:
+        return float("nan")
+    first = set(names[::2])
+    rows = [np.flatnonzero([(g in first) == side for g in real.groups]) for side in (True, False)]
+    return distance(rows[0], rows[1])
+
+
+def image_figures(made: Samples, real: Samples) -> Iterable[Figure]:
+    """Fréchet and kernel distances of features; FID and IS where Inception's are there."""
+    groups = made.groups, real.groups
+    kinds: list[tuple[str, list[Floats], list[Floats]]] = []
+    if made.features:
+        kinds.append((NAME, made.features, real.features))
+    if made.inception and real.inception:
+        kinds.append(("Inception", [made.inception[0]], [real.inception[0]]))
+    for kind, ours, theirs in kinds:
+        for label, distance in (("Fréchet", frechet_distance), ("kernel", kernel_distance)):
+            name = f"{label} distance ({kind})"
+            if kind == "Inception":
+                name = {"Fréchet": "FID", "kernel": "KID"}[label]
+
+            def mean(
+                a: Rows,
+                b: Rows,
+                u: list[Floats] = ours,
+                v: list[Floats] = theirs,
+                d: Callable[[Floats, Floats], float] = distance,
+            ) -> float:
+                return float(np.mean([d(x[a], y[b]) for x, y in zip(u, v, strict=True)]))
+
+            def among(a: Rows, b: Rows, v: list[Floats] = theirs, m: Any = mean) -> float:
+                return float(m(a, b, v, v))
+
+            seeds = [distance(x, y) for x, y in zip(ours, theirs, strict=True)]
+            yield Figure(
+                "Images",
+                name,
+                ALL,
+                between(mean, groups),
+                _halved(real, among),
+                "lower",
+                tuple(seeds) if len(seeds) > 1 else (),
+            )
+    if made.inception and real.inception:
+        logits = made.inception[1]
+        score = between(lambda a, _: inception_score(logits[a]), groups)
+        yield Figure("Images", "IS", ALL, score, inception_score(real.inception[1]), "real")
+
+
+def texture_figures(made: Samples, real: Samples) -> Iterable[Figure]:
+    """Means over images of the texture figures, and the distance of the mean spectra."""
+    names = (
+        "haematoxylin AUC of nuclei",
+        "background Laplacian, grey levels",
+        *(f"background autocorrelation at {lag} px" for lag in (1, 2, 4)),
+        *(f"mean {colour}, grey levels" for colour in ("red", "green", "blue")),
+        "nucleus area of all pixels",
+    )
+    sets = [s.take(spread(len(s), TEXTURED)) for s in (made, real)]
+    values = []
+    for samples in sets:
+        rows = []
+        for r in samples.records:
+            t = texture(r.image[None], r.labels[None])
+            rows.append(
+                [t.auc, t.laplacian, *t.correlation, *t.colour, float((r.labels > 0).mean())]
+            )
+        values.append(np.array(rows))
+    weights = bootstrap_weights(sets[0].groups)
+    for column, name in enumerate(names):
+        reference = weighted_mean(values[1][:, column], np.ones((1, len(sets[1])))).value
+        estimate = weighted_mean(values[0][:, column], weights)
+        yield Figure("Texture", name, ALL, estimate, reference, "real")
+    ours, theirs = (np.stack([radial_power(r.image) for r in s.records]) for s in sets)
+    yield Figure(
+        "Texture",
+        "distance of power spectra, dB",
+        ALL,
+        between(
+            lambda a, b: spectral_distance(ours[a].mean(0), theirs[b].mean(0)),
+            (sets[0].groups, sets[1].groups),
+        ),
+        _halved(sets[1], lambda a, b: spectral_distance(theirs[a].mean(0), theirs[b].mean(0))),
+        "lower",
+    )
+
+
+def label_figures(made: Samples, real: Samples) -> Iterable[Figure]:
+    """FSD; counts and areas against what the layouts ask for."""
+    classes = real.records[0].classes
+    ours, theirs = (
+        class_percentages([r.labels for r in s.records], len(classes)) for s in (made, real)
+    )
+    yield Figure(
+        "Labels",
+        "FSD",
+        ALL,
+        between(lambda a, b: segmentation_distance(theirs[b], ours[a]), (made.groups, real.groups)),
+        _halved(real, lambda a, b: segmentation_distance(theirs[a], theirs[b])),
+        "lower",
+    )
+    areas = np.full(len(classes), np.nan)
+    ids = np.concatenate([n.class_ids for n in real.nuclei])
+    sizes = np.concatenate([n.area for n in real.nuclei])
+    for k in np.unique(ids):
+        areas[k] = sizes[ids == k].mean()
+    items = [
+        [amounts(r, n, areas) for r, n in zip(s.records, s.nuclei, strict=True)]
+        for s in (made, real)
+    ]
+    drawn = weighted_sum(items[0], bootstrap_weights(made.groups)).errors()
+    whole = weighted_sum(items[1], np.ones((1, len(real)))).errors()
+    yield from _by_class(
+        "Labels", drawn, whole, classes.names, {"count error": "lower", "": "real"}
+    )
+
+
+def layout_figures(made: Samples, real: Samples) -> Iterable[Figure]:
+    """How the nuclei follow their points; real patches follow their own, but for odd areas."""
+    classes = real.records[0].classes
+    medians = class_medians(real.nuclei, len(classes))
+    items = [
+        [follow(r, n, medians) for r, n in zip(s.records, s.nuclei, strict=True)]
+        for s in (made, real)
+    ]
+    drawn = weighted_sum(items[0], bootstrap_weights(made.groups)).shares()
+    whole = weighted_sum(items[1], np.ones((1, len(real)))).shares()
+    better = {"points with": "higher", "": "lower"}
+    yield from _by_class("Layout", drawn, whole, classes.names, better)
+
+
+def _by_class(
+    section: str,
+    drawn: dict[str, Floats],
+    whole: dict[str, Floats],
+    names: Sequence[str],
+    better: dict[str, str],
+) -> Iterable[Figure]:
+    for name, values in drawn.items():
+        side = next((v for k, v in better.items() if name.startswith(k)), "")
+        for k, of in enumerate((ALL, *names[1:])):
+            yield Figure(section, name, of, estimates(values[:, k]), float(whole[name][0, k]), side)
+
+
+def shape_figures(made: Samples, real: Samples) -> Iterable[Figure]:
+    """Wasserstein distances of area, eccentricity and solidity, class by class."""
+    names = real.records[0].classes.names
+    for kind, unit in (("area", ", µm²"), ("eccentricity", ""), ("solidity", "")):
+        for k in range(len(names)):
+            ours, theirs = (_values(s, kind, k) for s in (made, real))
+
+            def distance(a: Rows, b: Rows, u: Any = ours, v: Any = theirs) -> float:
+                return wasserstein(*(x[0][np.isin(x[1], rows)] for x, rows in ((u, a), (v, b))))
+
+            def among(a: Rows, b: Rows, v: Any = theirs, d: Any = distance) -> float:
+                return float(d(a, b, v, v))
+
+            yield Figure(
+                "Shapes (Wasserstein distance from real)",
+                f"{kind}{unit}",
+                names[k] if k else ALL,
+                between(distance, (made.groups, real.groups)),
+                _halved(real, among),
+                "lower",
+            )
+
+
+def _values(samples: Samples, kind: str, class_id: int) -> tuple[Floats, Rows]:
+    """Values of one class' nuclei (0: of all), and the sample each comes from."""
+    values = [getattr(n, kind)[(n.class_ids == class_id) | (class_id == 0)] for n in samples.nuclei]
+    owners = np.repeat(np.arange(len(values)), [len(v) for v in values])
+    joint = np.concatenate(values)
+    rows = spread(len(joint), MEASURED) if len(joint) else np.zeros(0, np.int64)
+    return joint[rows], owners[rows]
+
+
+def diversity_figures(made: Samples, real: Samples) -> Iterable[Figure]:
+    """Between samples of one layout; real: between different real patches."""
+    layouts: dict[str, list[int]] = {}
+    for i, record in enumerate(made.records):
+        layouts.setdefault(layout_key(record), []).append(i)
+    repeated = [rows for rows in layouts.values() if len(rows) > 1]
+    weights = bootstrap_weights([str(i) for i in range(len(repeated))])
+    some = spread(len(real), 60)
+    dice = [
+        diversity.pairwise_label_dice([made.records[i].labels for i in rows]) for rows in repeated
+    ]
+    reference = diversity.pairwise_label_dice([real.records[i].labels for i in some])
+    name = "label Dice of samples of one layout"
+    yield Figure("Diversity", name, ALL, weighted_mean(dice, weights), reference)
+    if made.features:
+        ours, theirs = (np.concatenate(s.features, 1) for s in (made, real))
+        away = [diversity.pairwise_distance(ours[rows]) for rows in repeated]
+        name = f"{NAME} distance of samples of one layout"
+        reference = diversity.pairwise_distance(theirs[some])
+        yield Figure("Diversity", name, ALL, weighted_mean(away, weights), reference)
+
+
+def memorisation_figures(
+    made: Samples, real: Samples, training: Samples | None
+) -> Iterable[Figure]:
+    """How near samples lie to training patches, against real patches that were not trained on."""
+    if training is None or not made.features:
+        return
+    seen, ours, theirs = (np.concatenate(s.features, 1) for s in (training, made, real))
+    near = [memorisation.nearest_distances(f, seen) for f in (ours, theirs)]
+    usual = {"median ratio": 1.0, "closer than the closest 5 % of unseen": memorisation.CLOSE}
+    for name, reference in usual.items():
+        estimate = between(
+            lambda a, b, n=name: memorisation.closeness(near[0][a], near[1][b])[n],  # type: ignore[misc]
+            (made.groups, real.groups),
+        )
+        yield Figure("Memorisation", name, ALL, estimate, reference, "real")
+
+
+def separation_figures(real: Samples) -> Iterable[Figure]:
+    """mDice of the three ways to tell nuclei apart, on the real patches' own labels."""
+    chosen = real.take(spread(len(real), TEXTURED))
+    weights = bootstrap_weights(chosen.groups)
+    found = [separation.separations(r) for r in chosen.records]
+    for method in separation.METHODS:
+        dice = [f[method] for f in found]
+        owners = np.repeat(np.arange(len(dice)), [len(d) for d in dice])
+        estimate = weighted_mean(np.concatenate(dice), weights[:, owners])
+        yield Figure("Instance separation (mDice on real labels)", method, ALL, estimate)

@@ -1,0 +1,293 @@
+"""``cosynth evaluate``: a stack against real tiles, as a page and as JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+import napari_cosynth
+from napari_cosynth import registry
+from napari_cosynth.atomic import replaced_file
+from napari_cosynth.data.base import crop, remap, resample
+from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.evaluation.checks import check_sample
+from napari_cosynth.evaluation.encoder import (
+    NAME,
+    SEEDS,
+    TileEncoder,
+    digest,
+    encoder_features,
+    load_encoders,
+    save_encoders,
+    train_encoder,
+)
+from napari_cosynth.evaluation.figures import evaluate
+from napari_cosynth.evaluation.inception import inception_features, load_inception
+from napari_cosynth.evaluation.layout import follow
+from napari_cosynth.evaluation.report import Picture, Plot, Report, to_html, to_json
+from napari_cosynth.evaluation.samples import Samples, layout_key, spread
+from napari_cosynth.evaluation.shapes import class_medians
+from napari_cosynth.evaluation.texture import radial_power
+from napari_cosynth.model.precision import choose_device
+from napari_cosynth.shell.overview import outlined
+from napari_cosynth.stack_format import DESCRIPTION
+from napari_cosynth.training.config import bundled_recipes, load_recipe
+from napari_cosynth.training.records import open_split
+from napari_cosynth.types import ClassTable, Record
+
+logger = logging.getLogger(__name__)
+
+WORST = 12
+"""Samples pictured."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Real tiles on the stack's grid and in its classes."""
+
+    unseen: list[Record]
+    training: list[Record]
+    """Those the model was trained on, where a recipe says so."""
+    name: str
+
+
+def open_reference(
+    against: str, data_root: Path | None, sets: Sequence[str], classes: ClassTable, mpp: float
+) -> Reference:
+    """What ``--against`` names: a stack folder, KIND:FOLDER, or a recipe with its held-out tiles."""
+
+    def ready(records: Iterable[Record]) -> list[Record]:
+        return [remap(resample(r, mpp), classes, {}) for r in records]
+
+    kind, _, folder = against.partition(":")
+    if (Path(against) / DESCRIPTION).is_file():
+        return Reference(ready(StackDataset(against)), [], Path(against).name)
+    if folder and kind in registry.names("dataset"):
+        dataset = registry.resolve("dataset", kind)(Path(folder).expanduser())
+        return Reference(ready(dataset), [], Path(folder).name)
+    if against not in bundled_recipes() and not Path(against).is_file():
+        raise ValueError(
+            f"--against: {against}: expected a stack folder, a recipe, or KIND:FOLDER with a kind of "
+            f"{', '.join(registry.names('dataset'))}"
+        )
+    recipe = load_recipe(against)
+    if data_root is None:
+        raise ValueError("--data: name the folder of the recipe's data sets, or set COSYNTH_DATA")
+    roots = [config.root.split("/")[0] for config in recipe.data]
+    for name in sets:
+        if name not in roots:
+            raise ValueError(f"--sets: {name}: expected one of {', '.join(roots)}")
+    unseen: list[Record] = []
+    training: list[Record] = []
+    for config, root in zip(recipe.data, roots, strict=True):
+        if not sets or root in sets:
+            seen, held, _ = open_split(config, data_root, recipe, ClassTable.of(*recipe.classes))
+            training += ready(seen)
+            unseen += ready(held)
+    if not unseen:
+        raise ValueError(f"--against: {against}: the recipe holds no tiles back to compare with")
+    return Reference(unseen, training, recipe.name)
+
+
+def patches(tiles: Sequence[Record], shape: tuple[int, int]) -> list[Record]:
+    """Patches of ``shape`` that cover each tile, evenly placed: as few as will, so they may overlap.
+
+    A tile smaller than that in one direction gives none.
+    """
+    found = []
+    for tile in tiles:
+        rows, columns = (
+            np.linspace(0, whole - part, -(-whole // part)).round().astype(int).tolist()
+            if whole >= part
+            else []
+            for whole, part in zip(tile.labels.shape, shape, strict=True)
+        )
+        found += [crop(tile, y, x, *shape) for y in rows for x in columns]
+    if tiles and not found:
+        raise ValueError(
+            f"{tiles[0].source}: its tiles are smaller than the stack's samples of "
+            f"{shape[0]} x {shape[1]} pixels"
+        )
+    return found
+
+
+def run(
+    stack: Path,
+    against: str,
+    out: Path,
+    data_root: Path | None = None,
+    sets: Sequence[str] = (),
+    inception: Path | None = None,
+    encoder: Path | None = None,
+    device_name: str = "auto",
+    overwrite: bool = False,
+) -> Path:
+    """Writes ``out``.html and ``out``.json and returns the page's path."""
+    base = out.with_suffix("") if out.suffix in (".html", ".json") else out
+    page, content = (base.parent / f"{base.name}{suffix}" for suffix in (".html", ".json"))
+    for path in (page, content):
+        if path.exists() and not overwrite:
+            raise FileExistsError(f"{path}: exists already (--overwrite replaces it)")
+    device = choose_device(device_name)
+    dataset = StackDataset(stack)
+    records = list(dataset)
+    for record in records:
+        check_sample(record)
+    reference = open_reference(against, data_root, sets, dataset.classes, dataset.mpp)
+    shape = records[0].layout.shape
+    unseen = patches(reference.unseen, shape)
+    seen = patches(reference.training, shape) if reference.training else []
+    made = Samples(records, [layout_key(r) for r in records])
+    real = Samples(unseen, [r.source for r in unseen])
+    training = Samples(seen, [r.source for r in seen]) if seen else None
+
+    networks = _networks(encoder, reference, dataset, device)
+    for samples in (made, real, training):
+        if samples is not None:
+            samples.features = encoder_features(networks, samples.images)
+    weights = None
+    if inception is not None:
+        model = load_inception(inception).to(device)
+        weights = hashlib.sha256(Path(inception).read_bytes()).hexdigest()
+        for samples in (made, real):
+            samples.inception = inception_features(model, samples.images)
+
+    equal = min(len(made), len(real))
+    facts = {
+        "stack": stack.name,
+        "against": reference.name,
+        "samples": len(made),
+        "layouts": len(set(made.groups)),
+        "real patches": len(real),
+        "real tiles": len(set(real.groups)),
+        "training patches": len(seen),
+        "images in each distance": equal,
+        "shape": list(shape),
+        "mpp": dataset.mpp,
+        "classes": list(dataset.classes.names[1:]),
+        "version": napari_cosynth.__version__,
+    }
+    report = Report(
+        facts,
+        _notes(equal, made, bool(seen), inception is not None),
+        evaluate(made, real, training),
+        _plots(made, real),
+        _pictures(made, real),
+        {
+            "real": _digest(r.image for r in unseen),
+            "groups": hashlib.sha256("".join(made.groups).encode()).hexdigest(),
+            NAME: digest(networks, dataset.classes, dataset.mpp),
+            **({"Inception": weights} if weights else {}),
+        },
+    )
+    with replaced_file(content) as fresh:
+        fresh.write_text(json.dumps(to_json(report), allow_nan=False) + "\n", encoding="utf-8")
+    with replaced_file(page) as fresh:
+        fresh.write_text(to_html(report, f"{stack.name} against {reference.name}"), "utf-8")
+    return page
+
+
+def _networks(
+    path: Path | None, reference: Reference, dataset: StackDataset, device: torch.device
+) -> list[TileEncoder]:
+    """Those of the file, or trained on real tiles and, where a file is named, kept in it."""
+    if path is not None and path.exists():
+        return [m.to(device) for m in load_encoders(path, dataset.mpp)]
+    tiles = reference.training or reference.unseen
+    logger.info("training %d networks of the %s on %d tiles", len(SEEDS), NAME, len(tiles))
+    networks = [train_encoder(tiles, seed, device=device) for seed in SEEDS]
+    if path is not None:
+        save_encoders(networks, dataset.classes, dataset.mpp, path)
+    return networks
+
+
+def _digest(arrays: Iterable[npt.NDArray[np.uint8]]) -> str:
+    sha = hashlib.sha256()
+    for array in arrays:
+        sha.update(array.tobytes())
+    return sha.hexdigest()
+
+
+def _notes(equal: int, made: Samples, trained: bool, inception: bool) -> list[str]:
+    layouts = len(set(made.groups))
+    notes = [
+        "Intervals hold the middle 95 % of what other tiles and layouts would have given: a bootstrap "
+        "over them for shares and means, random halves of them for distances.",
+        f"Fréchet distances are biased: small sets lie farther apart. Both sets were cut to {equal} "
+        "images. Kernel distances are unbiased, and may fall below 0.",
+        "'real' under a figure is the same figure of real patches; under a distance it is that of one "
+        "half of the real tiles from the other half, at half the number.",
+    ]
+    if equal < 100:
+        notes.append(f"{equal} images are few: read the distances as an order of magnitude.")
+    if not trained:
+        notes.append(
+            f"No training tiles were named: the {NAME} was trained on the tiles it compares with, and "
+            "memorisation was not measured."
+        )
+    if not inception:
+        notes.append("No Inception weights were named (--inception): no FID, KID and IS.")
+    if layouts == len(made):
+        notes.append("One sample a layout: intervals cover layouts and their seeds together.")
+    return notes
+
+
+def _plots(made: Samples, real: Samples) -> list[Plot]:
+    """The mean power spectrum, and the spread of each measure of shape."""
+    plots = []
+    few = [s.take(spread(len(s), 100)) for s in (real, made)]
+    lines = {}
+    for name, samples in zip(("real", "made"), few, strict=True):
+        power = np.mean([radial_power(r.image) for r in samples.records], 0)[1:]
+        side = min(samples.records[0].labels.shape) * samples.records[0].mpp
+        lines[name] = np.arange(1, len(power) + 1) / side, 10 * np.log10(np.maximum(power, 1e-6))
+    plots.append(Plot("power spectrum, dB", "cycles/µm", lines))
+    for kind, unit in (("area", "µm²"), ("eccentricity", ""), ("solidity", "")):
+        values = [np.concatenate([getattr(n, kind) for n in s.nuclei]) for s in (real, made)]
+        joint = np.concatenate(values)
+        if not all(len(v) for v in values):
+            continue
+        edges = np.linspace(joint.min(), np.quantile(joint, 0.995) + 1e-9, 31)
+        lines = {
+            name: (
+                (edges[1:] + edges[:-1]) / 2,
+                np.histogram(v, edges)[0] / len(v),
+            )
+            for name, v in zip(("real", "made"), values, strict=True)
+        }
+        plots.append(Plot(f"{kind} of nuclei, share", unit, lines))
+    return plots
+
+
+def _pictures(made: Samples, real: Samples) -> list[Picture]:
+    """The samples that follow their points worst, each beside the real patch most like it."""
+    medians = class_medians(real.nuclei, len(real.records[0].classes))
+    ours, theirs = (np.concatenate(s.features, 1) for s in (made, real))
+    away = np.linalg.norm(ours[:, None] - theirs[None], axis=-1)
+    badness = []
+    for record, nuclei in zip(made.records, made.nuclei, strict=True):
+        counts = follow(record, nuclei, medians)
+        wrong = counts.judged[0] - counts.plausible[0] + counts.spurious[0] + counts.merged[0]
+        badness.append(wrong / max(1.0, counts.points[0]))
+    order = np.lexsort((-away.min(1), -np.array(badness)))
+    pictures = []
+    for i in order[:WORST]:
+        nearest = real.records[int(away[i].argmin())]
+        gap = np.full((nearest.labels.shape[0], 6, 3), 255, np.uint8)
+        parts = [p for r in (nearest, made.records[i]) for p in (r.image, gap, outlined(r), gap)]
+        pictures.append(
+            Picture(
+                f"{made.records[i].source} (right) beside the real patch nearest to it (left); "
+                f"{badness[i]:.0%} of its points went wrong or came unasked for",
+                np.concatenate(parts, 1),
+            )
+        )
+    return pictures

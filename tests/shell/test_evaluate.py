@@ -1,0 +1,168 @@
+"""``cosynth evaluate`` and ``compare`` on stacks as files: page, JSON, verdicts, and bad input."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_cosynth.cli import main
+from napari_cosynth.data.base import make_record
+from napari_cosynth.evaluation.encoder import save_encoders, train_encoder
+from napari_cosynth.export.stack import write_stack
+from napari_cosynth.types import ClassTable, Record
+from published import paint
+
+TABLE = ClassTable.of("a", "b", "never")
+
+
+def tile(seed: int, side: int = 96) -> Record:
+    rng = np.random.default_rng(seed)
+    image, instances, types, _ = paint(side, 2, rng)
+    image = (image + rng.normal(0, 6, image.shape)).clip(0, 255).astype(np.uint8)
+    labels = np.concatenate([[0], types]).astype(np.uint8)[instances]
+    return make_record(image, instances, labels, TABLE, 0.5, source=f"tile {seed}", smallest=6)
+
+
+def blurred(record: Record) -> Record:
+    noise = np.random.default_rng(0).normal(0, 30, record.image.shape)
+    return dataclasses.replace(record, image=(record.image + noise).clip(0, 255).astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Real patches, samples like them, noisy ones of the same layouts, and an encoder's file."""
+    root = tmp_path_factory.mktemp("evaluate")
+    samples = [tile(s) for s in range(20, 28)]
+    write_stack([tile(s) for s in range(8)], root / "real")
+    write_stack(samples, root / "good")
+    write_stack([blurred(s) for s in samples], root / "noisy")
+    networks = [train_encoder([tile(s) for s in range(3)], seed, steps=4) for seed in (0, 1)]
+    save_encoders(networks, TABLE, 0.5, root / "tiles.safetensors")
+    for name in ("good", "noisy"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", RuntimeWarning)
+            assert call(root, name, "--out", str(root / f"{name}-report")) == 0
+    return root
+
+
+def call(root: Path, stack: str, *extra: str) -> int:
+    arguments = ["evaluate", str(root / stack), "--against", str(root / "real")]
+    return main([*arguments, "--encoder", str(root / "tiles.safetensors"), *extra])
+
+
+def read(folder: Path, name: str) -> dict[tuple[str, str], dict]:
+    content = json.loads((folder / f"{name}-report.json").read_text())
+    return {(f["name"], f["of"]): f for f in content["figures"]}
+
+
+def test_figures_of_samples_that_follow_their_points(folder):
+    figures = read(folder, "good")
+    shares = figures["points with an instance of their class", "all"]
+    assert (shares["value"], shares["low"], shares["high"]) == (1, 1, 1)
+    assert figures["missed per point", "a"]["value"] == 0
+    area = figures["area, µm²", "all"]
+    assert area["low"] <= area["value"] <= area["high"]
+    kernel = figures["kernel distance (tile encoder)", "all"]
+    assert len(kernel["seeds"]) == 2
+    assert kernel["value"] == pytest.approx(np.mean(kernel["seeds"]))
+    content = json.loads((folder / "good-report.json").read_text())
+    assert content["images in each distance"] == 8
+    assert not any("FID" in f["name"] for f in content["figures"])
+
+
+def test_a_class_that_never_occurs_is_null_and_a_dash(folder):
+    figures = read(folder, "good")
+    for name in ("missed per point", "area, µm²", "count excess, share of points"):
+        row = figures[name, "never"]
+        assert row["value"] is row["low"] is row["high"] is None
+    page = (folder / "good-report.html").read_text()
+    row = re.search(r"<tr><td>missed per point.*?</tr>", page).group()
+    assert row.endswith("<td>–</td></tr>")
+
+
+def test_the_page_needs_nothing_else(folder):
+    page = (folder / "good-report.html").read_text()
+    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+    assert "http" not in page
+    assert page.count("data:image/jpeg") == 8
+    assert page.count("<svg") == 4
+
+
+def test_compare_says_what_holds(folder, capsys):
+    reports = [str(folder / f"{n}-report.json") for n in ("good", "noisy")]
+    assert main(["compare", *reports]) == 0
+    text = capsys.readouterr().out
+    assert "the layouts agree" in text
+    assert re.search(r"background Laplacian.*A is better", text)
+    assert "missed per point" not in text  # the labels are the same
+    assert main(["compare", reports[0], reports[0], "--all"]) == 0
+    text = capsys.readouterr().out
+    assert "missed per point" in text and "0 of" in text
+
+
+def test_reports_that_cannot_be_compared(folder, tmp_path, capsys):
+    good = folder / "good-report.json"
+    content = json.loads(good.read_text())
+    content["identity"]["real"] = "other"
+    (tmp_path / "other.json").write_text(json.dumps(content))
+    assert main(["compare", str(good), str(tmp_path / "other.json")]) == 2
+    assert "different real patches" in capsys.readouterr().err
+    content["figures"][0]["draws"] = ["x"]
+    (tmp_path / "bad.json").write_text(json.dumps(content))
+    assert main(["compare", str(good), str(tmp_path / "bad.json")]) == 2
+    assert "bad.json: figures: 0: value, real, draws" in capsys.readouterr().err
+
+
+def spoil(stack: Path, array: str, change) -> None:
+    values = tifffile.imread(stack / f"{array}.tif")
+    tifffile.imwrite(stack / f"{array}.tif", change(values))
+
+
+def two_classes(labels: np.ndarray) -> np.ndarray:
+    y, x = np.argwhere(labels[1] > 0)[0]
+    labels[1, y, x] = 3 - labels[1, y, x]
+    return labels
+
+
+@pytest.mark.parametrize(
+    "array, change, message",
+    [
+        ("labels", two_classes, r"stack: sample 1: labels: instance \d+ is both '[ab]' and '[ab]'"),
+        ("labels", lambda v: v[:, :50], r"images.tif: expected \(2, 50, 96, 3\), got"),
+        ("labels", lambda v: v * 0, r"stack: sample 0: labels and instances disagree"),
+        ("instances", lambda v: v * 10**6, r"stack: sample 0: instances: expected ids up to"),
+        ("distances", lambda v: v * 2, r"stack: sample 0: distances: expected values in \[0, 1\]"),
+    ],
+)
+def test_a_bad_stack_gets_one_line(folder, tmp_path, capsys, array, change, message):
+    write_stack([tile(30), tile(31)], tmp_path / "stack")
+    spoil(tmp_path / "stack", array, change)
+    arguments = ["evaluate", str(tmp_path / "stack"), "--against", str(folder / "real")]
+    assert main([*arguments, "--out", str(tmp_path / "r")]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert re.search(message, error), error
+    assert not list(tmp_path.glob("r*"))
+
+
+def test_classes_that_disagree_name_the_sample(folder, tmp_path, capsys):
+    other = ClassTable.of("a", "x", "never")
+    record = dataclasses.replace(tile(0), layout=dataclasses.replace(tile(0).layout, classes=other))
+    write_stack([record], tmp_path / "other")
+    arguments = ["evaluate", str(folder / "good"), "--against", str(tmp_path / "other")]
+    assert main([*arguments, "--out", str(tmp_path / "r")]) == 2
+    assert re.search(r"other: sample 0: class 'x'", capsys.readouterr().err)
+
+
+def test_an_existing_report_stays(folder, capsys):
+    before = (folder / "good-report.html").read_bytes()
+    assert call(folder, "noisy", "--out", str(folder / "good-report.html")) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert (folder / "good-report.html").read_bytes() == before
