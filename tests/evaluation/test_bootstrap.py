@@ -93,4 +93,6 @@ def test_one_group_and_nothing_have_no_interval():
         halves = between(lambda i, j: float(len(i) + len(j)), (["a"], ["a", "b"]))
     assert alone.value == 1.5 and np.isnan(alone.interval).all()
     assert np.isnan(nothing.value) and np.isnan(nothing.interval).all()
+    floored = between(lambda i, j: float(i.sum() + j.sum()), (["a", "b", "c"],) * 2, least=5)
+    assert floored.value == 6 and floored.draws.min() >= 5
     assert halves.value == 3 and np.isnan(halves.interval).all()

@@ -111,11 +111,15 @@ def between(
     groups: tuple[Sequence[str], Sequence[str]],
     seed: int = 0,
     draws: int = HALVES,
+    least: float = 0.0,
 ) -> Estimate:
-    """A distance of two sets, given the rows of each, and its spread over halves of both."""
+    """A distance of two sets, given the rows of each, and its spread over halves of both.
+
+    ``least`` is the least value that the distance can take: no interval reaches below it.
+    """
     whole = distance(np.arange(len(groups[0])), np.arange(len(groups[1])))
     halves = [half_samples(g, seed + i, draws) for i, g in enumerate(groups)]
     values = np.array([distance(a, b) for a, b in zip(*halves, strict=False)], np.float64)
     if not values.size or np.isnan(values).any():
         return Estimate(whole, np.full(draws, np.nan))
-    return Estimate(whole, whole + values - values.mean())
+    return Estimate(whole, np.maximum(whole + values - values.mean(), least))

@@ -15,16 +15,15 @@ def check_sample(record: Record) -> None:
     most = len(record.layout) + ids.size
     if ids.max(initial=0) > most:
         raise ValueError(f"{record.source}: instances: expected ids up to {most}, got {ids.max()}")
-    highest = np.zeros(int(ids.max(initial=0)) + 1, np.int64)
-    lowest = np.full(len(highest), 255)
-    np.maximum.at(highest, ids.ravel(), labels.ravel())
-    np.minimum.at(lowest, ids.ravel(), labels.ravel())
-    mixed = np.flatnonzero(highest[1:] > lowest[1:]) + 1
+    # Of an instance with two classes one pixel's is kept, and another disagrees with it.
+    kept = np.zeros(int(ids.max(initial=0)) + 1, labels.dtype)
+    kept[ids] = labels
+    mixed = np.argwhere((kept[ids] != labels) & (ids > 0))
     if mixed.size:
-        names = record.classes.names
+        y, x = mixed[0]
+        one, other = sorted(record.classes.names[k] for k in (kept[ids[y, x]], labels[y, x]))
         raise ValueError(
-            f"{record.source}: labels: instance {mixed[0]} is both {names[lowest[mixed[0]]]!r} and "
-            f"{names[highest[mixed[0]]]!r}"
+            f"{record.source}: labels: instance {ids[y, x]} is both {one!r} and {other!r}"
         )
     distance = record.distance
     if not (np.isfinite(distance).all() and distance.min() >= 0 and distance.max() <= 1):

@@ -53,14 +53,17 @@ class Figure:
     """The figure of each network trained, where networks are."""
 
 
-def evaluate(made: Samples, real: Samples, training: Samples | None = None) -> list[Figure]:
-    """Every figure of one stack against real patches of the same size, classes and µm/px."""
+def evaluate(made: Samples, real: Samples, training: Sequence[Floats] = ()) -> list[Figure]:
+    """Every figure of one stack against real patches of the same size, classes and µm/px.
+
+    ``training`` (N, F) per network: the features of patches that the model was trained on.
+    """
     equal = min(len(made), len(real))
     few = made.take(spread(len(made), equal)), real.take(spread(len(real), equal))
     found: list[Figure] = []
     for part in (
         image_figures(*few),
-        texture_figures(*few),
+        texture_figures(made, real),
         label_figures(*few),
         layout_figures(made, real),
         shape_figures(made, real),
@@ -116,14 +119,14 @@ def image_figures(made: Samples, real: Samples) -> Iterable[Figure]:
                 "Images",
                 name,
                 ALL,
-                between(mean, groups),
+                between(mean, groups, least=-np.inf if label == "kernel" else 0.0),
                 _halved(real, among),
                 "lower",
                 tuple(seeds) if len(seeds) > 1 else (),
             )
     if made.inception and real.inception:
         logits = made.inception[1]
-        score = between(lambda a, _: inception_score(logits[a]), groups)
+        score = between(lambda a, _: inception_score(logits[a]), groups, least=1.0)
         yield Figure("Images", "IS", ALL, score, inception_score(real.inception[1]), "real")
 
 
@@ -250,6 +253,7 @@ def _values(samples: Samples, kind: str, class_id: int) -> tuple[Floats, Rows]:
     values = [getattr(n, kind)[(n.class_ids == class_id) | (class_id == 0)] for n in samples.nuclei]
     owners = np.repeat(np.arange(len(values)), [len(v) for v in values])
     joint = np.concatenate(values)
+    joint, owners = joint[~np.isnan(joint)], owners[~np.isnan(joint)]
     rows = spread(len(joint), MEASURED) if len(joint) else np.zeros(0, np.int64)
     return joint[rows], owners[rows]
 
@@ -277,12 +281,12 @@ def diversity_figures(made: Samples, real: Samples) -> Iterable[Figure]:
 
 
 def memorisation_figures(
-    made: Samples, real: Samples, training: Samples | None
+    made: Samples, real: Samples, training: Sequence[Floats]
 ) -> Iterable[Figure]:
     """How near samples lie to training patches, against real patches that were not trained on."""
-    if training is None or not made.features:
+    if not len(training):
         return
-    seen, ours, theirs = (np.concatenate(s.features, 1) for s in (training, made, real))
+    seen, ours, theirs = (np.concatenate(f, 1) for f in (training, made.features, real.features))
     near = [memorisation.nearest_distances(f, seen) for f in (ours, theirs)]
     usual = {"median ratio": 1.0, "closer than the closest 5 % of unseen": memorisation.CLOSE}
     for name, reference in usual.items():

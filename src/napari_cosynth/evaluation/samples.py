@@ -15,6 +15,9 @@ from napari_cosynth.types import Record
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 
+HULLED = 250
+"""At most so many records have the solidity of their nuclei measured, evenly spread."""
+
 
 @dataclass
 class Samples:
@@ -30,7 +33,9 @@ class Samples:
     """Features (N, 2048) and logits (N, C)."""
 
     def __post_init__(self) -> None:
-        self.nuclei = self.nuclei or [measure_nuclei(r) for r in self.records]
+        if not self.nuclei:
+            hulled = set(spread(len(self.records), HULLED).tolist())
+            self.nuclei = [measure_nuclei(r, i in hulled) for i, r in enumerate(self.records)]
 
     def __len__(self) -> int:
         return len(self.records)

@@ -31,14 +31,16 @@ class Nuclei:
     eccentricity: Floats
     """(M,), of the ellipse with the nucleus' second moments, in [0, 1]."""
     solidity: Floats
-    """(M,), area over that of the convex hull, in (0, 1]."""
+    """(M,), area over that of the convex hull, in (0, 1]; NaN where it was not measured."""
 
     def __len__(self) -> int:
         return len(self.ids)
 
 
-def measure_nuclei(record: Record) -> Nuclei:
+def measure_nuclei(record: Record, hulls: bool = True) -> Nuclei:
     """Every instance of a record, as scikit-image's ``regionprops`` measures it.
+
+    Without ``hulls`` the solidity is left out, which costs many times all the rest.
 
     Areas, centroids and moments of all instances are summed at once, which ``regionprops`` does one
     by one at many times the cost.
@@ -57,7 +59,9 @@ def measure_nuclei(record: Record) -> Nuclei:
     longest = half + root
     # A single pixel has no axes: round, as regionprops says.
     ratio = np.divide(half - root, longest, out=np.ones_like(half), where=longest > 0)
-    hulls = regionprops_table(record.instances, properties=("solidity",))
+    solidity = np.full(len(ids), np.nan)
+    if hulls:
+        solidity[:] = regionprops_table(record.instances, properties=("solidity",))["solidity"]
     classes = majority_classes(record.instances, record.labels, len(record.classes))
     return Nuclei(
         ids=ids.astype(np.int64),
@@ -65,7 +69,7 @@ def measure_nuclei(record: Record) -> Nuclei:
         centroids=centroids,
         area=pixels * record.mpp**2,
         eccentricity=np.sqrt(np.clip(1 - ratio, 0, 1)),
-        solidity=np.asarray(hulls["solidity"], np.float64),
+        solidity=solidity,
     )
 
 

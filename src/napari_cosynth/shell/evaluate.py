@@ -147,12 +147,11 @@ def run(
     seen = patches(reference.training, shape) if reference.training else []
     made = Samples(records, [layout_key(r) for r in records])
     real = Samples(unseen, [r.source for r in unseen])
-    training = Samples(seen, [r.source for r in seen]) if seen else None
 
     networks = _networks(encoder, reference, dataset, device)
-    for samples in (made, real, training):
-        if samples is not None:
-            samples.features = encoder_features(networks, samples.images)
+    for samples in (made, real):
+        samples.features = encoder_features(networks, samples.images)
+    training = encoder_features(networks, np.stack([r.image for r in seen])) if seen else []
     weights = None
     if inception is not None:
         model = load_inception(inception).to(device)
@@ -252,6 +251,7 @@ def _plots(made: Samples, real: Samples) -> list[Plot]:
     plots.append(Plot("power spectrum, dB", "cycles/µm", lines))
     for kind, unit in (("area", "µm²"), ("eccentricity", ""), ("solidity", "")):
         values = [np.concatenate([getattr(n, kind) for n in s.nuclei]) for s in (real, made)]
+        values = [v[~np.isnan(v)] for v in values]
         joint = np.concatenate(values)
         if not all(len(v) for v in values):
             continue
