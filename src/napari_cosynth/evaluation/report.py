@@ -174,7 +174,7 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 
 def _svg(plot: Plot) -> str:
     """A small line plot: 360 x 220 with axes from the data's least to its largest value."""
-    left, top, width, height = 46, 28, 300, 150
+    left, top, width, height = 58, 28, 300, 150
     xs = np.concatenate([x for x, _ in plot.lines.values()])
     ys = np.concatenate([y for _, y in plot.lines.values()])
     if not xs.size:
@@ -190,14 +190,15 @@ def _svg(plot: Plot) -> str:
         f'<text x="{left - 4}" y="{top + height}" text-anchor="end">{number(ys.min())}</text>',
     ]
     for i, (name, (x, y)) in enumerate(plot.lines.items()):
+        # Names stand right of the title, out of the lines' way.
+        at = left + width - 52 * (len(plot.lines) - 1 - i)
         px = left + width * (x - spans[0][0]) / spans[0][1]
         py = top + height * (1 - (y - spans[1][0]) / spans[1][1])
         points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(px, py, strict=True))
         colour = _COLOURS[i % len(_COLOURS)]
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}"/>')
         parts.append(
-            f'<text x="{left + width - 6}" y="{top + 16 + 15 * i}" text-anchor="end" '
-            f'fill="{colour}">{html.escape(name)}</text>'
+            f'<text x="{at}" y="16" text-anchor="end" fill="{colour}">{html.escape(name)}</text>'
         )
     return (
         f'<svg width="{left + width + 14}" height="{top + height + 26}" font-size="11" '
