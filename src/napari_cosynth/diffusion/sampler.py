@@ -118,7 +118,7 @@ class FastSampler:
     """
 
     stochastic = True
-    last = 0.12
+    last = 0.1
     """The time of the last clean estimate."""
 
     def __init__(self, schedule: JointSchedule) -> None:
