@@ -322,7 +322,7 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     )
     _add_data(parser)
     parser.add_argument(
-        "--sets", nargs="+", default=(), help="data sets of the recipe by folder (default: all)"
+        "--sets", nargs="+", default=None, help="data sets of the recipe by folder (default: all)"
     )
     parser.add_argument("--out", type=Path, required=True, help="writes OUT.html and OUT.json")
     parser.add_argument(
@@ -351,7 +351,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         options.against,
         options.out,
         data_root=options.data,
-        sets=options.sets,
+        sets=options.sets or (),
         inception=options.inception,
         encoder=options.encoder,
         device_name=options.device,
