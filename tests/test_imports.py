@@ -59,7 +59,9 @@ def test_every_registered_name_resolves_to_its_protocol(kind, name):
 
 
 def test_an_unknown_name_lists_the_known():
-    with pytest.raises(ValueError, match=r"sampler: expected one of ancestral, fast, flow, got 'x'"):
+    with pytest.raises(
+        ValueError, match=r"sampler: expected one of ancestral, fast, flow, got 'x'"
+    ):
         registry.resolve("sampler", "x")
 
 
