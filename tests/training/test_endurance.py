@@ -51,6 +51,15 @@ def state_of(run):
     return torch.load(run / "last.ckpt", weights_only=True)
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As in the processes that are killed: sums over several threads differ in their last bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def assert_same_run(one, other, losses):
     """Weights, average, moments and validation losses, to the last bit."""
     a, b = state_of(one), state_of(other)
