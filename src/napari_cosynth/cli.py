@@ -91,7 +91,11 @@ def _command(
 
 def _add_sampling(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=20, help="steps of the sampler")
-    parser.add_argument("--sampler", default="fast", help="fast, or ancestral (the paper's)")
+    parser.add_argument(
+        "--sampler",
+        default="fast",
+        help="fast, flow (no noise in it), ancestral",
+    )
     parser.add_argument(
         "--guidance", type=float, default=1.0, help="weight of the text: 1 as trained, 0 ignores it"
     )

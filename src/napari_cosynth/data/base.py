@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
@@ -36,6 +37,35 @@ class Dataset(Records, Protocol):
     def tissues(self) -> tuple[str, ...]:
         """The tissues that occur, sorted, as far as known without reading the records."""
         ...
+
+
+class NamedRecords(ABC):
+    """A data set that knows the names of its records and how one of them is read."""
+
+    classes: ClassTable
+    names: tuple[str, ...]
+
+    @abstractmethod
+    def tissue_of(self, name: str) -> str:
+        """The tissue of a record, known without reading it."""
+
+    @abstractmethod
+    def read(self, name: str) -> Record:
+        """The record of that name. Raises ValueError naming the file that is damaged."""
+
+    @property
+    def tissues(self) -> tuple[str, ...]:
+        """The tissues that occur, sorted."""
+        return tuple(sorted({self.tissue_of(name) for name in self.names}))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[Record]:
+        return (self.read(name) for name in self.names)
+
+    def __getitem__(self, index: int) -> Record:
+        return self.read(self.names[index])
 
 
 def make_record(

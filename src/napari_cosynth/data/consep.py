@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from napari_cosynth.data.base import make_record
+from napari_cosynth.data.base import NamedRecords, make_record
 from napari_cosynth.data.files import images_in, read_mat, read_rgb, select
 from napari_cosynth.types import ClassTable, Record
 
@@ -22,7 +22,7 @@ CONSEP_CLASSES = (
 )
 
 
-class ConsepDataset:
+class ConsepDataset(NamedRecords):
     """HoVer-Net's layout (Graham et al. 2019).
 
     ``Images/NAME.png`` uint8 (H, W, 3); ``Labels/NAME.mat`` with ``inst_map`` int (H, W), 0 background,
@@ -46,19 +46,10 @@ class ConsepDataset:
         self._images = images_in(self.root / "Images")
         self.names = tuple(select(self._images, only, without, self.root))
 
-    @property
-    def tissues(self) -> tuple[str, ...]:
-        """The one tissue."""
-        return (self.tissue,)
+    def tissue_of(self, name: str) -> str:
+        return self.tissue
 
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __iter__(self) -> Iterator[Record]:
-        return (self[i] for i in range(len(self)))
-
-    def __getitem__(self, index: int) -> Record:
-        name = self.names[index]
+    def read(self, name: str) -> Record:
         path = self.root / "Labels" / f"{name}.mat"
         content = read_mat(path)
         if "inst_map" not in content:

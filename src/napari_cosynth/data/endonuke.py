@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy import ndimage as ndi
 from skimage.segmentation import watershed
 
-from napari_cosynth.data.base import make_record
+from napari_cosynth.data.base import NamedRecords, make_record
 from napari_cosynth.data.files import images_in, read_image, read_rgb, select
 from napari_cosynth.types import ClassTable, Record
 
@@ -23,7 +23,7 @@ EXTENT = 100.0
 """Micrometres a side: every tile shows as much, whatever its pixels."""
 
 
-class EndoNukeDataset:
+class EndoNukeDataset(NamedRecords):
     """The published folder with masks beside it (docs/formats/endonuke.md).
 
     ``images/NAME.png`` uint8 (H, W, 3), square, of 100 µm a side: 200, 400 or, rescaled, 256 pixels;
@@ -63,19 +63,10 @@ class EndoNukeDataset:
             )
         self.names = tuple(select(labelled, only, without, self.root))
 
-    @property
-    def tissues(self) -> tuple[str, ...]:
-        """The one tissue."""
-        return (self.tissue,)
+    def tissue_of(self, name: str) -> str:
+        return self.tissue
 
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __iter__(self) -> Iterator[Record]:
-        return (self[i] for i in range(len(self)))
-
-    def __getitem__(self, index: int) -> Record:
-        name = self.names[index]
+    def read(self, name: str) -> Record:
         image = read_rgb(self._images[name])
         height, width = image.shape[:2]
         if height != width:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from napari_cosynth.data.base import make_record
+from napari_cosynth.data.base import NamedRecords, make_record
 from napari_cosynth.data.files import images_in, read_image, read_rgb, select
 from napari_cosynth.types import ClassTable, Record
 
 
-class FolderDataset:
+class FolderDataset(NamedRecords):
     """``images/NAME.*`` uint8 RGB with ``instances/NAME.*``, integer (H, W), 0 background.
 
     All nuclei get one class, ``class_name``. ``tissues`` names a JSON file in the folder that maps
@@ -51,19 +51,10 @@ class FolderDataset:
                     raise ValueError(f"{path}: no tissue for {name!r}")
                 self._tissues[name] = organs[name]
 
-    @property
-    def tissues(self) -> tuple[str, ...]:
-        """The tissues that occur, sorted."""
-        return tuple(sorted(set(self._tissues.values())))
+    def tissue_of(self, name: str) -> str:
+        return self._tissues[name]
 
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __iter__(self) -> Iterator[Record]:
-        return (self[i] for i in range(len(self)))
-
-    def __getitem__(self, index: int) -> Record:
-        name = self.names[index]
+    def read(self, name: str) -> Record:
         path = self._instances[name]
         instances = read_image(path)
         if instances.ndim != 2 or not np.issubdtype(instances.dtype, np.integer):

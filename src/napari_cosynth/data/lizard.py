@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.data.base import make_record
+from napari_cosynth.data.base import NamedRecords, make_record
 from napari_cosynth.data.files import files_below, read_mat, read_rgb, select
 from napari_cosynth.types import ClassTable, Record
 
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 LIZARD_CLASSES = ("neutrophil", "epithelial", "lymphocyte", "plasma", "eosinophil", "connective")
 
 
-class LizardDataset:
+class LizardDataset(NamedRecords):
     """The published archives, unpacked anywhere below ``root`` (docs/formats/lizard.md).
 
     ``Lizard_Images1/NAME.png`` and ``Lizard_Images2/NAME.png`` uint8 (H, W, 3), of various sizes;
@@ -56,19 +56,10 @@ class LizardDataset:
             )
         self.names = tuple(select(self._images, only, without, self.root))
 
-    @property
-    def tissues(self) -> tuple[str, ...]:
-        """The one tissue."""
-        return (self.tissue,)
+    def tissue_of(self, name: str) -> str:
+        return self.tissue
 
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __iter__(self) -> Iterator[Record]:
-        return (self[i] for i in range(len(self)))
-
-    def __getitem__(self, index: int) -> Record:
-        name = self.names[index]
+    def read(self, name: str) -> Record:
         path = self._labels[name]
         instances, labels = read_labels(path, len(self.classes))
         return make_record(

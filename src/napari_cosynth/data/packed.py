@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.data.base import make_record
+from napari_cosynth.data.base import NamedRecords, make_record
 from napari_cosynth.data.files import select
 from napari_cosynth.settings import FORBID_UNKNOWN, parse, plain
 from napari_cosynth.types import ClassTable, Record
@@ -52,7 +52,7 @@ class _Index:
             raise ValueError(f"format: expected 1, got {self.format} (a newer version wrote this)")
 
 
-class PackedDataset:
+class PackedDataset(NamedRecords):
     """A folder of ``records-*.zip``; ``part`` chooses one of the data sets packed into it.
 
     Raises ValueError naming file and field where an index or a record is damaged.
@@ -88,19 +88,11 @@ class PackedDataset:
             raise ValueError(f"{self.root}: part: no records of {part!r}")
         self.names = tuple(select(self._places, only, without, self.root))
 
-    @property
-    def tissues(self) -> tuple[str, ...]:
-        """The tissues that occur, sorted."""
-        return tuple(sorted({self._places[name][2].tissue for name in self.names}))
+    def tissue_of(self, name: str) -> str:
+        return self._places[name][2].tissue
 
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __iter__(self) -> Iterator[Record]:
-        return (self[i] for i in range(len(self)))
-
-    def __getitem__(self, index: int) -> Record:
-        path, number, entry = self._places[self.names[index]]
+    def read(self, name: str) -> Record:
+        path, number, entry = self._places[name]
         layers = {}
         with zipfile.ZipFile(path) as archive:
             for layer in _LAYERS:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.data.base import make_record
+from napari_cosynth.data.base import NamedRecords, make_record
 from napari_cosynth.data.files import images_in, read_rgb, select
 from napari_cosynth.types import ClassTable, Record
 
@@ -30,7 +30,7 @@ class _Source(Protocol):
     def where(self, name: str) -> str: ...
 
 
-class PanNukeDataset:
+class PanNukeDataset(NamedRecords):
     """Both forms PanNuke is met in, told apart by what is below ``root`` (docs/formats/pannuke.md).
 
     Folds as published: ``images.npy`` (N, 256, 256, 3) 0..255, float64 or uint8; ``masks.npy``
@@ -58,19 +58,10 @@ class PanNukeDataset:
         self._source: _Source = _Folds(images) if images else _Patches(self.root)
         self.names = tuple(select(self._source.tissues, only, without, self.root))
 
-    @property
-    def tissues(self) -> tuple[str, ...]:
-        """The tissues of the chosen patches, sorted."""
-        return tuple(sorted({self._source.tissues[name] for name in self.names}))
+    def tissue_of(self, name: str) -> str:
+        return self._source.tissues[name]
 
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __iter__(self) -> Iterator[Record]:
-        return (self[i] for i in range(len(self)))
-
-    def __getitem__(self, index: int) -> Record:
-        name = self.names[index]
+    def read(self, name: str) -> Record:
         image, instances, labels = self._source.read(name)
         return make_record(
             image,

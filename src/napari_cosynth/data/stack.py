@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
+from napari_cosynth.data.base import NamedRecords
 from napari_cosynth.stack_format import DESCRIPTION, read_description
 from napari_cosynth.types import ClassTable, Layout, Record
 
@@ -22,7 +23,7 @@ _ARRAYS: dict[str, tuple[type[np.generic], int]] = {
 }
 
 
-class StackDataset:
+class StackDataset(NamedRecords):
     """A stack folder; ``names`` are the sample numbers, for selecting a split.
 
     Raises ValueError naming file and sample where shapes, classes or ids disagree.
@@ -84,19 +85,11 @@ class StackDataset:
             raise ValueError(f"{path}: cannot be read as CSV ({error})") from None
         return rows
 
-    @property
-    def tissues(self) -> tuple[str, ...]:
-        """The tissues of the chosen samples, sorted."""
-        return tuple(sorted({str(self.samples[int(n)].get("tissue", "")) for n in self.names}))
+    def tissue_of(self, name: str) -> str:
+        return str(self.samples[int(name)].get("tissue", ""))
 
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __iter__(self) -> Iterator[Record]:
-        return (self[i] for i in range(len(self)))
-
-    def __getitem__(self, index: int) -> Record:
-        number = int(self.names[index])
+    def read(self, name: str) -> Record:
+        number = int(name)
         where = f"{self.root}: sample {number}"
         labels, instances = self._arrays["labels"][number], self._arrays["instances"][number]
         if labels.max(initial=0) >= len(self.classes):

@@ -1,4 +1,4 @@
-"""How much samples of one layout differ (paper, Fig. 5), and whether samples copy training patches."""
+"""How much samples of one layout differ (paper, Fig. 5)."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.spatial.distance import cdist
 
 import napari_cosynth
 from napari_cosynth import registry
@@ -271,7 +272,7 @@ def _pictures(made: Samples, real: Samples) -> list[Picture]:
     """The samples that follow their points worst, each beside the real patch most like it."""
     medians = class_medians(real.nuclei, len(real.records[0].classes))
     ours, theirs = (np.concatenate(s.features, 1) for s in (made, real))
-    away = np.linalg.norm(ours[:, None] - theirs[None], axis=-1)
+    away = cdist(ours, theirs)  # never (N, M, F) at once
     badness = []
     for record, nuclei in zip(made.records, made.nuclei, strict=True):
         counts = follow(record, nuclei, medians)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import torch
 
 from napari_cosynth.model.checkpoint import CheckpointConfig, Model, build, save
 from napari_cosynth.settings import parse
-from napari_cosynth.training.config import Recipe
+from napari_cosynth.training.config import Recipe, load_recipe
 
 STATE = "last.ckpt"
 RECIPE = "recipe.json"
@@ -55,12 +54,7 @@ def export_run(run: Path, out: Path, half: bool = True, overwrite: bool = False)
         raise ValueError(f"{state_file}: no such file; is {run} the folder of a run?")
     if out.exists() and not overwrite:
         raise ValueError(f"{out}: exists already; --overwrite replaces it")
-    recipe_file = run / RECIPE
-    try:
-        table = json.loads(recipe_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{recipe_file}: cannot be read as JSON ({error})") from None
-    recipe = parse(Recipe, table, str(recipe_file))
+    recipe = load_recipe(run / RECIPE)
     try:
         state = torch.load(state_file, map_location="cpu", weights_only=True, mmap=True)
         kept = state["callbacks"]["Housekeeping"]
