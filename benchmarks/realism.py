@@ -16,9 +16,11 @@ import statistics
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from skimage.io import imsave
 
 from napari_cosynth.data.augment import random_crop
+from napari_cosynth.evaluation.shapes import class_medians, measure_nuclei
 from napari_cosynth.evaluation.texture import texture
 from napari_cosynth.geometry.prompt import prompt_for
 from napari_cosynth.shell.overview import outlined
@@ -42,31 +44,25 @@ def held_out(
     return [random_crop(tiles[i % len(tiles)], size, rng) for i in range(count)]
 
 
-def class_medians(recipe_name: str, data: Path) -> dict[int, float]:
-    """The median area in pixels of each class' nuclei on the training tiles."""
+def training_medians(recipe_name: str, data: Path) -> npt.NDArray[np.float64]:
+    """The median area in µm² of each class' nuclei on the training tiles, (K,)."""
     module = CosynthData(load_recipe(recipe_name), data)
-    areas: dict[int, list[int]] = {}
-    for records in module.training:
-        for record in records:
-            counts = np.bincount(record.instances.ravel())[1:]
-            for class_id, area in zip(record.layout.class_ids, counts, strict=True):
-                areas.setdefault(int(class_id), []).append(int(area))
-    return {class_id: float(np.median(values)) for class_id, values in areas.items()}
+    tiles = [record for records in module.training for record in records]
+    return class_medians([measure_nuclei(r, hulls=False) for r in tiles], len(module.classes))
 
 
-def plausible_areas(records: list[Record], medians: dict[int, float]) -> float:
+def plausible_areas(records: list[Record], medians: npt.NDArray[np.float64]) -> float:
     """The share of instances with a point whose area is 0.5-2x the median of the point's class."""
-    plausible = present = 0
+    fits = []
     for record in records:
-        count = len(record.layout)
-        areas = np.bincount(record.instances.ravel(), minlength=count + 1)[1 : count + 1]
-        usual = np.array([medians[int(class_id)] for class_id in record.layout.class_ids])
-        present += int((areas > 0).sum())
-        plausible += int(((areas >= 0.5 * usual) & (areas <= 2 * usual)).sum())
-    return plausible / present
+        nuclei = measure_nuclei(record, hulls=False)
+        own = nuclei.ids <= len(record.layout)
+        usual = medians[record.layout.class_ids[nuclei.ids[own] - 1]]
+        fits.append((nuclei.area[own] >= 0.5 * usual) & (nuclei.area[own] <= 2 * usual))
+    return float(np.concatenate(fits).mean())
 
 
-def follow(samples: list[Synthesis], medians: dict[int, float]) -> dict[str, float]:
+def follow(samples: list[Synthesis], medians: npt.NDArray[np.float64]) -> dict[str, float]:
     """How the labels follow the layout."""
     right = points = spurious = pixels = nuclei = 0
     for sample in samples:
@@ -104,7 +100,7 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, default=None)
     options = parser.parse_args()
     real = held_out(options.recipe, options.data, options.sets, options.patches, options.size)
-    medians = class_medians(options.recipe, options.data)
+    medians = training_medians(options.recipe, options.data)
     images, labels = (np.stack([getattr(r, f) for r in real]) for f in ("image", "labels"))
     result: dict[str, object] = {
         "real": {

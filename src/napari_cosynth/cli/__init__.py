@@ -1,0 +1,54 @@
+"""The shell: ``cosynth demo | synthesize | train | evaluate | compare | ...``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+import napari_cosynth
+from napari_cosynth.cli import evaluation, synthesis, training
+from napari_cosynth.cli.options import Help, quiet
+
+DESCRIPTION = """\
+From class-tagged points to a histopathology image, its semantic labels and its nuclei, by one joint
+diffusion model. Start with: cosynth demo
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; 0 when it worked, 2 with one line on stderr when its input was bad."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="cosynth: %(message)s")
+    quiet()
+    try:
+        options.run(options)
+    except (ValueError, OSError) as error:
+        print(f"cosynth {options.command}: {_one_line(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"cosynth {options.command}: stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return " ".join(str(error).split())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="cosynth", description=DESCRIPTION, formatter_class=Help)
+    parser.add_argument("--version", action="version", version=napari_cosynth.__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    synthesis.add_demo(commands)
+    synthesis.add_synthesize(commands)
+    training.add_train(commands)
+    training.add_export_checkpoint(commands)
+    training.add_pack(commands)
+    evaluation.add_evaluate(commands)
+    evaluation.add_compare(commands)
+    synthesis.add_info(commands)
+    return parser

@@ -1,0 +1,89 @@
+"""``cosynth evaluate`` and ``compare``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from napari_cosynth.cli.options import (
+    Commands,
+    add_data,
+    add_device,
+    add_overwrite,
+    check_data,
+    command,
+    missing,
+)
+
+
+def add_evaluate(commands: Commands) -> None:
+    parser = command(
+        commands,
+        "evaluate",
+        "measure a stack against real tiles: one page to read, and the figures as JSON",
+        "cosynth evaluate stack --against default --data ~/nuclei --sets consep --out report",
+    )
+    parser.add_argument("stack", type=Path, metavar="STACK", help="folder of the training stack")
+    parser.add_argument(
+        "--against",
+        required=True,
+        metavar="DATASET",
+        help="a recipe (its held-out tiles), KIND:FOLDER such as consep:DIR, or a stack folder",
+    )
+    add_data(parser)
+    parser.add_argument(
+        "--sets", nargs="+", default=None, help="data sets of the recipe by folder (default: all)"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="writes OUT.html and OUT.json")
+    parser.add_argument(
+        "--inception", type=Path, default=None, help="weights file of InceptionV3, for FID and IS"
+    )
+    parser.add_argument(
+        "--encoder",
+        type=Path,
+        default=None,
+        help="file of the tile encoder: read if it is there, else trained and kept in it",
+    )
+    add_device(parser)
+    add_overwrite(parser, "report")
+    parser.set_defaults(run=_evaluate)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    if options.data is not None:
+        check_data(options)
+    try:
+        from napari_cosynth.shell.evaluate import run
+    except ModuleNotFoundError as error:
+        raise missing(error) from None
+    page = run(
+        options.stack,
+        options.against,
+        options.out,
+        data_root=options.data,
+        sets=options.sets or (),
+        inception=options.inception,
+        encoder=options.encoder,
+        device_name=options.device,
+        overwrite=options.overwrite,
+    )
+    print(f"{page}: open it in a browser; the figures are in {page.with_suffix('.json').name}")
+
+
+def add_compare(commands: Commands) -> None:
+    parser = command(
+        commands,
+        "compare",
+        "say which differences of two reports of cosynth evaluate hold",
+        "cosynth compare before.json after.json",
+    )
+    parser.add_argument("a", type=Path, metavar="A.json", help="a report")
+    parser.add_argument("b", type=Path, metavar="B.json", help="another, against the same tiles")
+    parser.add_argument("--all", action="store_true", help="show every figure, not only those")
+    parser.set_defaults(run=_compare)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from napari_cosynth.shell.compare import print_comparison
+
+    print_comparison(options.a, options.b, options.all)

@@ -1,0 +1,91 @@
+"""What the commands share: their help, options that several take, and words for what is missing."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import warnings
+from pathlib import Path
+from typing import TypeAlias
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def quiet() -> None:
+    """Third-party chatter that would drown our one line."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    for name in ("lightning.pytorch", "lightning.fabric", "transformers"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
+
+
+class Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Shows defaults where there is one to show."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default in (None, "", False):
+            return action.help
+        return super()._get_help_string(action)
+
+
+def command(
+    commands: Commands,
+    name: str,
+    what: str,
+    example: str,
+) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=what,
+        description=what[0].upper() + what[1:] + ".",
+        epilog=f"example:\n  {example}",
+        formatter_class=Help,
+    )
+
+
+def add_sampling(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--steps", type=int, default=20, help="steps of the sampler")
+    parser.add_argument(
+        "--sampler",
+        default="fast",
+        help="fast, flow (no noise in it), ancestral",
+    )
+    parser.add_argument(
+        "--guidance", type=float, default=1.0, help="weight of the text: 1 as trained, 0 ignores it"
+    )
+    parser.add_argument("--seed", type=int, default=7, help="seed of the first sample")
+    parser.add_argument(
+        "--checkpoint", default="default", help="name of a bundled checkpoint, or a folder"
+    )
+    add_device(parser)
+    add_overwrite(parser)
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=os.environ.get("COSYNTH_DATA"),
+        help="folder of the data sets (default: the environment variable COSYNTH_DATA)",
+    )
+
+
+def check_data(options: argparse.Namespace) -> None:
+    if options.data is None:
+        raise ValueError("--data: name the folder of the data sets, or set COSYNTH_DATA")
+    options.data = Path(options.data)
+    if not options.data.is_dir():
+        raise ValueError(f"--data: {options.data}: no such folder")
+
+
+def missing(error: ModuleNotFoundError) -> ValueError:
+    return ValueError(f'training needs {error.name}: pip install "napari-cosynth[train]"')
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
+
+
+def add_overwrite(parser: argparse.ArgumentParser, what: str = "output folder") -> None:
+    parser.add_argument("--overwrite", action="store_true", help=f"replace an existing {what}")

@@ -1,0 +1,133 @@
+"""``cosynth train``, ``export-checkpoint`` and ``pack``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from napari_cosynth.cli.options import (
+    Commands,
+    add_data,
+    add_device,
+    add_overwrite,
+    check_data,
+    command,
+    missing,
+    quiet,
+)
+
+
+def add_train(commands: Commands) -> None:
+    parser = command(
+        commands,
+        "train",
+        "train a model by a recipe",
+        "cosynth train default --data ~/nuclei --out runs/default",
+    )
+    parser.add_argument("recipe", metavar="RECIPE", help="name of a bundled recipe, or a TOML file")
+    add_data(parser)
+    parser.add_argument("--out", type=Path, required=True, help="the run's folder")
+    parser.add_argument("--resume", action="store_true", help="continue the run in --out")
+    parser.add_argument("--init", default=None, help="checkpoint to start from (name or folder)")
+    parser.add_argument("--hours", type=float, default=None, help="stop, resumable, after so long")
+    parser.add_argument(
+        "--save-minutes", type=float, default=10.0, help="time between states to resume from"
+    )
+    add_device(parser)
+    parser.add_argument(
+        "--devices", default="1", help="processes on each machine, one per GPU, or auto for all"
+    )
+    parser.add_argument("--nodes", type=int, default=1, help="machines")
+    parser.add_argument("--strategy", default="auto", help="Lightning's, for several processes")
+    parser.add_argument(
+        "--workers", type=int, default=None, help="processes that make batches (default: by device)"
+    )
+    parser.set_defaults(run=_train)
+
+
+def _train(options: argparse.Namespace) -> None:
+    check_data(options)
+    if options.devices != "auto" and not options.devices.isdecimal():
+        raise ValueError(f"--devices: expected a number or auto, got {options.devices!r}")
+    train = _training("run").train
+    quiet()  # again: Lightning sets its own levels when it is imported
+    # What the run says of its data and its start.
+    logging.getLogger("napari_cosynth").setLevel(logging.INFO)
+    folder = train(
+        options.recipe,
+        options.data,
+        options.out,
+        resume=options.resume,
+        init=options.init,
+        device=options.device,
+        devices=options.devices if options.devices == "auto" else int(options.devices),
+        nodes=options.nodes,
+        strategy=options.strategy,
+        workers=options.workers,
+        max_hours=options.hours,
+        save_minutes=options.save_minutes,
+    )
+    print(f"the trained checkpoint is in {folder}")
+
+
+def _training(module: str) -> Any:
+    """A module of ``napari_cosynth.training``, whose libraries are an extra."""
+    try:
+        return import_module(f"napari_cosynth.training.{module}")
+    except ModuleNotFoundError as error:
+        raise missing(error) from None
+
+
+def add_export_checkpoint(commands: Commands) -> None:
+    parser = command(
+        commands,
+        "export-checkpoint",
+        "write a run's averaged weights as a checkpoint folder with its model card",
+        "cosynth export-checkpoint runs/mine checkpoints/mine",
+    )
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="the run's folder")
+    parser.add_argument("out", type=Path, metavar="OUT", help="the checkpoint's folder")
+    parser.add_argument(
+        "--float32", action="store_true", help="store float32 instead of float16: twice the size"
+    )
+    add_overwrite(parser)
+    parser.set_defaults(run=_export_checkpoint)
+
+
+def _export_checkpoint(options: argparse.Namespace) -> None:
+    export_run = _training("export").export_run
+    folder = export_run(
+        options.run_folder, options.out, half=not options.float32, overwrite=options.overwrite
+    )
+    print(f"{folder}: look at it with: cosynth info {folder}")
+
+
+def add_pack(commands: Commands) -> None:
+    parser = command(
+        commands,
+        "pack",
+        "pack a recipe's data, prepared, into a few files that are easy to carry",
+        "cosynth pack default --data ~/nuclei --out packed",
+    )
+    parser.add_argument("recipe", metavar="RECIPE", help="name of a bundled recipe, or a file")
+    add_data(parser)
+    parser.add_argument("--out", type=Path, required=True, help="folder for the files")
+    parser.add_argument(
+        "--shard-mib", type=float, default=15.0, help="largest size of a file in MiB; 0 makes one"
+    )
+    add_overwrite(parser)
+    parser.set_defaults(run=_pack)
+
+
+def _pack(options: argparse.Namespace) -> None:
+    check_data(options)
+    if options.shard_mib < 0:
+        raise ValueError(f"--shard-mib: expected 0 or more, got {options.shard_mib}")
+    try:
+        from napari_cosynth.shell.pack import pack
+    except ModuleNotFoundError as error:
+        raise missing(error) from None
+    pack(options.recipe, options.data, options.out, options.shard_mib, options.overwrite)
