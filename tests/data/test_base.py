@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_cosynth.data.augment import augment, turn
+from napari_cosynth.data.augment import augment, random_crop, turn
 from napari_cosynth.data.base import crop, make_record, remap, resample
 from napari_cosynth.data.stain import jitter_stain
 from napari_cosynth.geometry.raster import point_map
@@ -89,6 +89,28 @@ def test_augmentation_is_a_function_of_its_generator(record):
     first, second = (augment(record, 32, np.random.default_rng(4), 0.1) for _ in range(2))
     assert np.array_equal(first.image, second.image)
     assert np.array_equal(first.instances, second.instances)
+
+
+def test_scale_jitter_changes_sizes_and_not_the_grid(record):
+    """Areas grow by the square of the factor by which the patch was cut smaller."""
+    patches = [augment(record, 24, np.random.default_rng(s), scale_strength=0.5) for s in range(20)]
+    assert all(p.labels.shape == (24, 24) and p.mpp == p.layout.mpp == 0.25 for p in patches)
+    areas = [np.bincount(p.instances.ravel())[1:].max(initial=0) for p in patches]
+    whole = np.bincount(record.instances.ravel())[1:].max()
+    assert max(areas) > 1.3 * whole
+
+
+def test_a_patch_around_a_point_contains_it():
+    """Every corner that keeps the point inside is drawn, and no other."""
+    image = np.zeros((12, 9, 3), np.uint8)
+    image[..., 0], image[..., 1] = np.indices((12, 9))
+    empty = np.zeros((12, 9), np.int32)
+    tile = make_record(image, empty, empty.astype(np.uint8), TABLE, 0.5)
+    rngs = (np.random.default_rng(seed) for seed in range(100))
+    patches = [random_crop(tile, 4, rng, around=(10.2, 0.9)) for rng in rngs]
+    assert {tuple(p.image[0, 0, :2].tolist()) for p in patches} == {
+        (y, x) for y in (7, 8) for x in (0, 1)
+    }
 
 
 def test_a_patch_larger_than_the_tile_is_refused(record):

@@ -64,9 +64,12 @@ def test_low_noise_weighs_each_sample_by_its_own_snr():
     abar = SCHEDULE.image.alpha_bar(t)
     weights = (5 / (1 + abar / (1 - abar))).clamp_max(1) ** 0.5
     assert weights[0] < 0.5 and weights[1] == 1
-    losses = joint.losses(off, clean, state, noise, t, SCHEDULE, low_noise=0.5)
+    losses = joint.losses(off, clean, state, noise, t, SCHEDULE, joint.LossWeights(low_noise=0.5))
     torch.testing.assert_close(float(losses.image), 0.25 * float(weights.mean()), rtol=1e-4, atol=0)
     torch.testing.assert_close(float(losses.distance), 4 * float(weights.mean()), rtol=1e-4, atol=0)
+    p2 = joint.losses(off, clean, state, noise, t, SCHEDULE, joint.LossWeights(p2=1.0))
+    expected = 0.25 * float((1 / (1 + abar / (1 - abar))).mean())
+    torch.testing.assert_close(float(p2.image), expected, rtol=1e-4, atol=0)
     plain = joint.losses(off, clean, state, noise, t, SCHEDULE)
     torch.testing.assert_close(float(plain.image), 0.25, rtol=1e-4, atol=0)
     torch.testing.assert_close(plain.labels, losses.labels)

@@ -93,6 +93,25 @@ def test_points_text_and_time_reach_the_output(name):
     assert (run(condition, torch.tensor([0.1])) - base).abs().max() > 1e-6
 
 
+def test_blurred_points_are_gaussians_that_add_up():
+    """Against the sum of bells, written out: the stem sees it where it passes its input on."""
+    config = preset("compact", classes=4, point_blur=1.5, **TINY)
+    encoder = JointUNet(config).points
+    points = torch.zeros(1, 16, 16, dtype=torch.long)
+    points[0, 5, 6], points[0, 6, 9] = 2, 3
+    seen = []
+    encoder.stem.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    encoder(points)
+    drawn = torch.nn.functional.pixel_shuffle(seen[0], config.patch)[0, 0] / 4
+    y, x = torch.meshgrid(torch.arange(16.0), torch.arange(16.0), indexing="ij")
+    bells = [
+        torch.exp(-((y - a) ** 2 + (x - b) ** 2) / (2 * 1.5**2))
+        * (((y - a).abs() <= 5) & ((x - b).abs() <= 5))
+        for a, b in ((5, 6), (6, 9))
+    ]
+    torch.testing.assert_close(drawn, bells[0] + bells[1])
+
+
 def test_the_null_text_does_not_depend_on_the_words():
     network = wake(tiny("compact")).eval()
     state, condition = inputs()

@@ -57,6 +57,8 @@ class LossWeights:
     """Exponent g of min(1, 5 sigma^2)^g, the weight over t of image and distance errors; sigma^2 is
     1 / (1 + SNR). 0 is the paper's, 1 is min-SNR-5 (Hang et al. 2023) where that limits v. With 0.5
     all times contribute about equally to the image's v error, as Karras et al. 2024 ask."""
+    p2: float = 0.0
+    """Exponent g of sigma^(2 g), a further weight: P2's 1 / (1 + SNR)^g (Choi et al. 2022, k = 1)."""
 
 
 @dataclass(frozen=True)
@@ -112,10 +114,11 @@ def losses(
     noise: Noise,
     t: Tensor,
     schedule: JointSchedule,
-    low_noise: float = 0.0,
+    weights: LossWeights | None = None,
 ) -> Losses:
-    """MSE of the raw outputs, weighted over t as :class:`LossWeights` says of ``low_noise``; for the
+    """MSE of the raw outputs, weighted over t as ``weights`` say (default: all times alike); for the
     labels cross-entropy of l_0 or the paper's posterior KL."""
+    weights = weights or LossWeights()
     kind = prediction.parametrisation
     wanted_image = gaussian.target(clean.image, noise.image, t, schedule.image, kind)
     wanted_distance = gaussian.target(clean.distance, noise.distance, t, schedule.distance, kind)
@@ -128,7 +131,8 @@ def losses(
         ).mean()
 
     def error(raw: Tensor, wanted: Tensor, process: CosineSchedule) -> Tensor:
-        weight = (5 * process.sigma(t) ** 2).clamp_max(1) ** low_noise
+        variance = process.sigma(t) ** 2
+        weight = (5 * variance).clamp_max(1) ** weights.low_noise * variance**weights.p2
         return (gaussian.expand(weight, raw) * (raw - wanted) ** 2).mean()
 
     return Losses(

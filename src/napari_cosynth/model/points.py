@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -42,8 +44,11 @@ class PointEncoder(nn.Module):
 
     A point is an indicator and a learned vector of its class, both times 4 so that one pixel among
     thousands is heard, folded into channels by pixel-unshuffle. ``wide`` residual 5x5 convolutions
-    spread points over the size of a nucleus before the RRDBs refine them.
+    spread points over the size of a nucleus before the RRDBs refine them. ``blur`` above 0 draws each
+    point as a Gaussian of so many pixels instead, 1 at its peak.
     """
+
+    gaussian: Tensor
 
     def __init__(
         self,
@@ -54,6 +59,7 @@ class PointEncoder(nn.Module):
         growth: int,
         wide: int = 0,
         class_width: int = 8,
+        blur: float = 0.0,
     ) -> None:
         super().__init__()
         self.patch = patch
@@ -61,11 +67,18 @@ class PointEncoder(nn.Module):
         self.stem = nn.Conv2d((1 + class_width) * patch**2, channels, 3, padding=1)
         self.wide = nn.ModuleList(nn.Conv2d(channels, channels, 5, padding=2) for _ in range(wide))
         self.blocks = nn.ModuleList(RRDB(channels, growth) for _ in range(blocks))
+        reach = torch.arange(-math.ceil(3 * blur), math.ceil(3 * blur) + 1)
+        bell = torch.exp(-((reach / max(blur, 1e-6)) ** 2) / 2)
+        self.register_buffer("gaussian", torch.outer(bell, bell)[None, None], persistent=False)
 
     def forward(self, points: Tensor) -> Tensor:
         indicator = (points > 0).to(self.stem.weight.dtype).unsqueeze(1)
         classes = self.classes(points).movedim(-1, 1)
-        x = F.pixel_unshuffle(4 * torch.cat([indicator, indicator * classes], 1), self.patch)
+        drawn = torch.cat([indicator, indicator * classes], 1)
+        if len(self.gaussian[0, 0]) > 1:
+            kernel = self.gaussian.to(drawn.dtype).expand(drawn.shape[1], -1, -1, -1)
+            drawn = F.conv2d(drawn, kernel, padding="same", groups=drawn.shape[1])
+        x = F.pixel_unshuffle(4 * drawn, self.patch)
         x = self.stem(x)
         for conv in self.wide:
             x = x + conv(F.silu(x))

@@ -58,6 +58,8 @@ class NetworkConfig:
     point_wide: int = 2
     point_blocks: int = 1
     point_growth: int = 16
+    point_blur: float = 0.0
+    """Pixels; points drawn as Gaussians of this standard deviation instead of single pixels."""
     parametrisation: Parametrisation = "v"
     label_head: LabelHead = "cross-entropy"
 
@@ -144,6 +146,7 @@ class JointUNet(nn.Module):
             config.point_blocks,
             config.point_growth,
             config.point_wide,
+            blur=config.point_blur,
         )
         self.labels = nn.Embedding(config.classes, config.label_width)
         if config.fusion == "concat":

@@ -118,6 +118,10 @@ class Recipe:
     seed: int = 0
     text_dropout: float = 0.1
     stain_jitter: float = 0.0
+    scale_jitter: float = 0.0
+    class_balance: float = 0.0
+    """Share of the patches drawn around a nucleus of a class drawn first, all classes alike; the data
+    sets are in memory then."""
     stains: tuple[str, ...] = ("H&E",)
     precision: Literal["auto", "32", "bf16"] = "auto"
     validate_every: int = 250
@@ -138,6 +142,12 @@ class Recipe:
             raise ValueError("data: expected at least one data set")
         if not self.stages:
             raise ValueError("stages: expected at least one")
+        for name in ("text_dropout", "class_balance"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name}: expected a share of 0 to 1, got {getattr(self, name)}")
+        lazy = [d.root for d in self.data if not d.in_memory]
+        if self.class_balance and lazy:
+            raise ValueError(f"class_balance: expected data in memory, {lazy[0]!r} is not")
         for stage in self.stages:
             if min(stage.steps, stage.crop, stage.batch, stage.stride) < 1:
                 raise ValueError(

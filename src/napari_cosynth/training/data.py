@@ -20,7 +20,8 @@ from napari_cosynth.diffusion.joint import Noise, stratified_times
 from napari_cosynth.diffusion.tensors import JointState
 from napari_cosynth.geometry.prompt import build_prompt, class_names
 from napari_cosynth.model.encoding import encode_points, encode_records
-from napari_cosynth.training.config import Recipe
+from napari_cosynth.training.balance import ClassBalance
+from napari_cosynth.training.config import Recipe, StageConfig
 from napari_cosynth.training.records import open_split
 from napari_cosynth.types import ClassTable, Record
 
@@ -94,6 +95,8 @@ class TrainingStream(IterableDataset[Batch]):
         self.start = 0
         """Set before every epoch: the step its first batch is for."""
         self.rank, self.world = 0, 1
+        balanced = sets if recipe.class_balance else []
+        self.balances = [ClassBalance(list(records)) for records in balanced]
 
     def batch_at(self, step: int) -> Batch:
         stage, recipe = self.recipe.stage_at(step), self.recipe
@@ -104,11 +107,26 @@ class TrainingStream(IterableDataset[Batch]):
         records, rngs = [], []
         for row in rows.tolist():
             rng = np.random.default_rng([recipe.seed, step, row])
-            chosen = self.sets[rng.choice(len(self.sets), p=self.weights)]
-            record = chosen[int(rng.integers(len(chosen)))]
-            records.append(augment(record, stage.crop, rng, recipe.stain_jitter, stage.stride))
+            records.append(self._patch(stage, rng))
             rngs.append(rng)
         return collate(records, rngs, t[rows], recipe.text_dropout)
+
+    def _patch(self, stage: StageConfig, rng: np.random.Generator) -> Record:
+        recipe = self.recipe
+        number = int(rng.choice(len(self.sets), p=self.weights))
+        chosen, drawn = self.sets[number], None
+        if self.balances and rng.random() < recipe.class_balance:
+            drawn = self.balances[number].draw(rng)
+        index, around = drawn or (int(rng.integers(len(chosen))), None)
+        return augment(
+            chosen[index],
+            stage.crop,
+            rng,
+            recipe.stain_jitter,
+            stage.stride,
+            recipe.scale_jitter,
+            around,
+        )
 
     def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()

@@ -44,14 +44,16 @@ class JointDiffusion(LightningModule):
         self._latest: tuple[Batch, Tensor] | None = None
         self.average.eval()
 
-    def _losses(self, model: Model, batch: Batch, low_noise: float = 0.0) -> joint.Losses:
+    def _losses(
+        self, model: Model, batch: Batch, weights: joint.LossWeights | None = None
+    ) -> joint.Losses:
         state = joint.corrupt(
             batch.clean, batch.noise, batch.t, self.schedule, model.network.classes
         )
         condition = encode_condition(batch.points, batch.prompts, model.text)
         prediction = model.network(state, batch.t, model.network.prepare(condition))
         return joint.losses(
-            prediction, batch.clean, state, batch.noise, batch.t, self.schedule, low_noise
+            prediction, batch.clean, state, batch.noise, batch.t, self.schedule, weights
         )
 
     def _mean(self, split: str, part: str) -> MeanMetric:
@@ -65,7 +67,7 @@ class JointDiffusion(LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         # Validation is never weighted over t: it compares runs that are weighted differently.
-        losses = self._losses(self.model, batch, self.recipe.loss.low_noise)
+        losses = self._losses(self.model, batch, self.recipe.loss)
         total = losses.total(self.recipe.loss)
         self._latest = batch, total.detach()
         self._log_losses("train", losses, batch)
