@@ -44,9 +44,10 @@ class JointDiffusion(LightningModule):
         self._latest: tuple[Batch, Tensor] | None = None
         self.average.eval()
 
-    def _losses(
+    def losses(
         self, model: Model, batch: Batch, weights: joint.LossWeights | None = None
     ) -> joint.Losses:
+        """The losses of ``model`` on a batch, weighted over t as ``weights`` say."""
         state = joint.corrupt(
             batch.clean, batch.noise, batch.t, self.schedule, model.network.classes
         )
@@ -67,7 +68,7 @@ class JointDiffusion(LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         # Validation is never weighted over t: it compares runs that are weighted differently.
-        losses = self._losses(self.model, batch, self.recipe.loss)
+        losses = self.losses(self.model, batch, self.recipe.loss)
         total = losses.total(self.recipe.loss)
         self._latest = batch, total.detach()
         self._log_losses("train", losses, batch)
@@ -98,7 +99,7 @@ class JointDiffusion(LightningModule):
                 mean.lerp_(new, 1 - decay)
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        self._log_losses("val", self._losses(self.average, batch), batch)
+        self._log_losses("val", self.losses(self.average, batch), batch)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Between two validations, adds the sums of the losses since the first of them."""
