@@ -294,6 +294,7 @@ def main() -> None:
     mixed = [*consep, *held_out(options.recipe, options.data, ["monuseg"], options.seeds)]
     base = Organs.of(options.recipe, options.data)
     figures = {
+        "seeds": options.seeds,
         "structures": structures(options, consep),
         "organs": organs(options, mixed[options.seeds :], base),
         "guidance": guidance(options, mixed, base),

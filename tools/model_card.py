@@ -2,7 +2,8 @@
 
     python tools/model_card.py runs/default/model --data DATA --log runs/default --out CHECKPOINT
 
-Samples every kind of figure with benchmarks/realism.py, so what the card says is what was measured.
+Samples every kind of figure with benchmarks/realism.py and shows what benchmarks/conditions.py wrote
+for the same checkpoint, so what the card says is what was measured.
 """
 
 from __future__ import annotations
@@ -55,6 +56,31 @@ Left to right: real patch, its nuclei outlined, synthetic patch for the same poi
 
 {table}
 
+## What the conditions do
+
+`python benchmarks/conditions.py --data DATA --out FOLDER`, with {seeds} seeds.
+
+![points and samples of rings, a stream and a field](structures.jpg)
+
+Rings of epithelial points of three sizes, a stream of spindle-shaped points, a dense inflammatory field:
+points, image, labels, outlined instances, distance.
+
+{structures}
+
+The same layouts, one a row, with every organ named in the prompt, left to right {organs}:
+
+![the same layouts with seven organs](organs.jpg)
+
+Share of the other organs whose real patches are farther from the sample, in colour and spectrum, than
+those of the organ that was asked for (1: the organ is always nearest; 0.5: chance). Real patches, their
+own tile left out, say how well this tells organs apart at all:
+
+{organ_table}
+
+Guidance, over the same held-out layouts; the default is 1:
+
+{guidance}
+
 ## Limits
 
 {limits}
@@ -93,6 +119,35 @@ def figure_table(figures: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def condition_texts(folder: Path) -> dict[str, str]:
+    """What the card says of ``conditions.json``."""
+    figures = json.loads((folder / "conditions.json").read_text())
+    organs = figures["organs"]
+    shares = organs["share of other organs that are farther than the prompt's"]
+    shares["mean"] = organs["mean (0.5 is chance)"]
+    structures = {
+        name: value if isinstance(value, dict) else {"samples": value}
+        for name, value in figures["structures"].items()
+    }
+    return {
+        "seeds": str(figures["seeds"]),
+        "structures": "\n".join(
+            f"- {name}: " + ", ".join(f"{k} {v}" for k, v in values.items())
+            for name, values in structures.items()
+        ),
+        "organs": ", ".join(organs["organs, left to right"]),
+        "organ_table": figure_table(shares),
+        "guidance": figure_table(figures["guidance"]),
+    }
+
+
+def picture(source: Path, target: Path, width: int) -> None:
+    """A PNG as a JPEG at most ``width`` pixels wide."""
+    image = Image.open(source)
+    image.thumbnail((width, width * image.height))
+    image.save(target, quality=85)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -103,15 +158,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="checkpoint folder to write")
     parser.add_argument("--machine", default="two CPU cores")
     parser.add_argument("--limits", type=Path, required=True, help="Markdown: what it cannot do")
+    parser.add_argument("--conditions", type=Path, required=True, help="benchmarks/conditions.py's")
     parser.add_argument("--steps", nargs="+", default=["6", "10", "20"])
     parser.add_argument("--patches", default="14")
     options = parser.parse_args()
-    picture = options.log / "held-out.png"
+    held_out = options.log / "held-out.png"
     command = ["--steps", *options.steps, "--patches", options.patches]
     done = subprocess.run(
         [
             *(sys.executable, FIGURES, "--data", options.data, "--checkpoint", options.checkpoint),
-            *(*command, "--picture", picture),
+            *(*command, "--picture", held_out),
         ],
         check=True,
         capture_output=True,
@@ -138,12 +194,15 @@ def main() -> None:
         command="python benchmarks/realism.py --data DATA " + " ".join(command),
         patches=options.patches,
         table=figure_table(json.loads(done.stdout)),
+        **condition_texts(options.conditions),
         limits=options.limits.read_text(encoding="utf-8").strip(),
     )
     save(checkpoint.model, config, options.out, card)
-    rows = imread(picture)
+    rows = imread(held_out)
     shown = np.concatenate([rows[i * 256 : (i + 1) * 256] for i in range(5)])
     Image.fromarray(shown).save(options.out / "held-out.jpg", quality=88)
+    for name, width in (("structures", 1280), ("organs", 1400)):
+        picture(options.conditions / f"{name}.png", options.out / f"{name}.jpg", width)
     print(options.out / CARD)
 
 
