@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 
 import numpy as np
 
@@ -57,4 +58,36 @@ def updated_from_instances(record: Record, new_class: int | None = None) -> Reco
         tissue=record.tissue,
         source=record.source,
         stain=record.stain,
+    )
+
+
+def without_nuclei(record: Record, ids: Collection[int]) -> Record:
+    """The record without some instances and points: background in labels, distance and instances.
+
+    ``ids`` are instances or missed points (row of the layout + 1). What stays is numbered anew in its
+    order, points first, so that an id still names its point; the image stays as it is. Raises
+    ValueError where an id is neither.
+    """
+    count = len(record.layout)
+    present = np.unique(record.instances)
+    known = np.union1d(np.arange(1, count + 1), present[present > 0])
+    unknown = sorted(set(ids) - set(known.tolist()))
+    if unknown:
+        raise ValueError(f"{record.source}: no instance or point {unknown[0]}")
+    kept = np.setdiff1d(known, list(ids))
+    table = np.zeros(int(known.max(initial=0)) + 1, np.int32)
+    table[kept] = np.arange(1, len(kept) + 1)
+    instances = table[record.instances]
+    gone = (record.instances > 0) & (instances == 0)
+    rows = kept[kept <= count] - 1
+    return dataclasses.replace(
+        record,
+        instances=instances,
+        labels=np.where(gone, np.uint8(0), record.labels),
+        distance=np.where(gone, np.float32(0), record.distance),
+        layout=dataclasses.replace(
+            record.layout,
+            centroids=record.layout.centroids[rows],
+            class_ids=record.layout.class_ids[rows],
+        ),
     )

@@ -45,18 +45,30 @@ def separate(
     orphans = connected(foreground & (instances == 0), connectivity=2)
     instances = np.where(orphans > 0, orphans + len(layout), instances).astype(np.int32)
 
-    present = np.zeros(len(layout) + int(orphans.max()) + 1, bool)
-    present[np.unique(instances)] = True
-    missed = np.flatnonzero(~present[1 : len(layout) + 1]) + 1
+    return instances, report_on(instances, labels, distance, layout)
+
+
+def report_on(
+    instances: npt.NDArray[np.int32],
+    labels: npt.NDArray[np.uint8],
+    distance: npt.NDArray[np.float32],
+    layout: Layout,
+) -> Report:
+    """What does not fit in instances (H, W) whose ids name the points of a layout.
+
+    The same as :func:`separate` reports, for instances that came from a file or were edited.
+    """
+    present = np.unique(instances)
+    missed = np.setdiff1d(np.arange(1, len(layout) + 1), present)
     majority = majority_classes(instances, labels, len(layout.classes))[: len(layout)]
     known = np.zeros(len(layout), np.uint8)
     known[: len(majority)] = majority
-    flagged = np.flatnonzero((known != layout.class_ids) & present[1 : len(layout) + 1]) + 1
-    return instances, Report(
+    differs = np.flatnonzero(known != layout.class_ids) + 1
+    return Report(
         missed=tuple(int(i) for i in missed),
-        spurious=tuple(range(len(layout) + 1, len(layout) + int(orphans.max()) + 1)),
+        spurious=tuple(int(i) for i in present[present > len(layout)]),
         merged=merged_instances(distance, instances, len(layout)),
-        flagged=tuple(int(i) for i in flagged),
+        flagged=tuple(int(i) for i in np.intersect1d(differs, present)),
     )
 
 

@@ -6,22 +6,18 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 from magicgui.widgets import ComboBox, Label, PushButton
 from napari.components import ViewerModel
-from napari.layers import Labels, Layer, Points
+from napari.layers import Layer
 from napari.utils.notifications import show_info, show_warning
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_cosynth.data.refine import separated_again, updated_from_instances
-from napari_cosynth.geometry.measure import majority_classes
 from napari_cosynth.types import Record, Report
 from napari_cosynth.widget.controls import form, side_by_side
-from napari_cosynth.widget.layers import class_column
-from napari_cosynth.widget.readers import LayerTuple, record_layers
-from napari_cosynth.widget.results import groups, instance_colors
-from napari_cosynth.widget.saving import Group, drawn_record, groups_of, record_of, save_layers
+from napari_cosynth.widget.results import groups
+from napari_cosynth.widget.saving import Group, drawn_record, record_of, save_layers
+from napari_cosynth.widget.shown import ShownResult, is_points
 from napari_cosynth.widget.tags import read_tag
 
 MAJORITY = "ask"
@@ -96,7 +92,7 @@ class RefinePanel(QWidget):
         return list(groups(self.viewer))
 
     def _layouts(self, _: object = None) -> list[str]:
-        return [layer.name for layer in self.viewer.layers if _is_layout(layer)]
+        return [layer.name for layer in self.viewer.layers if is_points(layer)]
 
     def _classes(self, _: object = None) -> list[str]:
         labels = groups(self.viewer).get(str(self.result.value), {}).get("labels")
@@ -119,7 +115,7 @@ class RefinePanel(QWidget):
     def _show_choices(self, _: object = None) -> None:
         self.points.reset_choices()
         self.new_class.reset_choices()
-        if (own := self._own_layout()) is not None:
+        if (own := self._shown.own_layout) is not None:
             self.points.value = own.name
         found = groups(self.viewer).get(str(self.result.value), {})
         complete = {"image", "labels", "instances"} <= found.keys()
@@ -132,7 +128,7 @@ class RefinePanel(QWidget):
         """Re-separate: the watershed again from the labels, the distance and the chosen points."""
         group, sample = self._group()
         record, report = separated_again(record_of(group, sample))
-        self._show(record, sample)
+        self._shown.show(record, sample)
         self.status.value = _summary(record, report)
 
     def update_from_instances(self) -> None:
@@ -141,8 +137,9 @@ class RefinePanel(QWidget):
         name = str(self.new_class.value)
         new = None if name == MAJORITY else group.tag.classes.index(name)
         record = updated_from_instances(drawn_record(group, sample), new)
-        self._show(record, sample)
-        self._show_layout(record, sample)
+        self._shown.show(record, sample)
+        self._shown.show_layout(record, sample)
+        self._show_choices()
         self.status.value = f"{len(record.layout)} nuclei; labels, distance and points agree"
 
     def restore_raw(self) -> None:
@@ -153,9 +150,9 @@ class RefinePanel(QWidget):
             raise ValueError(
                 f"{group.name}: its raw sample is not in the layers' metadata any more"
             )
-        self._show(raw, sample)
-        if self._own_layout() is not None:
-            self._show_layout(raw, sample)
+        self._shown.show(raw, sample)
+        if self._shown.own_layout is not None:
+            self._shown.show_layout(raw, sample)
         self.status.value = "the sample as it was made"
 
     def ask_and_save(self) -> None:
@@ -171,103 +168,24 @@ class RefinePanel(QWidget):
     def save_to(self, path: Path) -> None:
         """Saves the chosen result with its points as a training stack, or appends it to one."""
         self._group()  # refuses in one line where the result is incomplete
-        written = save_layers(path, self._tuples(True))
+        written = save_layers(path, self._shown.tuples(self._points()))
         show_info(f"saved in {written}")
         self.status.value = f"saved in {written.name}"
 
     # -- layers <-> records
 
-    def _layers(self) -> dict[str, Layer]:
-        found = groups(self.viewer).get(str(self.result.value))
-        if not found:
-            raise ValueError("no result: synthesise one, or open a training stack")
-        return found
+    @property
+    def _shown(self) -> ShownResult:
+        return ShownResult(self.viewer, str(self.result.value))
 
-    def _tuples(self, with_layout: bool) -> list[LayerTuple]:
-        layers = list(self._layers().values())
-        if with_layout and self.points.value in self.viewer.layers:
-            layers.append(self.viewer.layers[str(self.points.value)])
-        return [layer.as_layer_data_tuple() for layer in layers]
+    def _points(self) -> Layer | None:
+        chosen = [layer for layer in self.viewer.layers if layer.name == self.points.value]
+        return chosen[0] if chosen else None
 
     def _group(self, with_layout: bool = True) -> tuple[Group, int]:
         """The chosen result and the sample that the viewer's slider shows."""
-        (group,) = groups_of(self._tuples(with_layout))
-        sample = 0
-        if group.samples is not None:
-            labels = self._layers()["labels"]
-            sample = int(
-                np.clip(
-                    round(labels.world_to_data(self.viewer.dims.point)[0]), 0, group.samples - 1
-                )
-            )
-        return group, sample
-
-    def _show(self, record: Record, sample: int) -> None:
-        """Puts a record's arrays into the result's layers."""
-        layers = self._layers()
-        for role in ("labels", "instances", "distance"):
-            if role not in layers:
-                continue
-            data = getattr(record, role)
-            if layers[role].data.ndim == 3:
-                joint = layers[role].data.copy()
-                joint[sample] = data
-                layers[role].data = joint
-            else:
-                layers[role].data = data.copy()
-        instances = layers["instances"]
-        if isinstance(instances, Labels) and instances.data.ndim == 2:
-            ids = majority_classes(record.instances, record.labels, len(record.classes))
-            names = [record.classes.names[i] for i in (0, *ids)]
-            instances.features = pd.DataFrame({"index": np.arange(len(names)), "class": names})
-            instances.colormap = instance_colors(ids, record.classes)
-
-    def _own_layout(self) -> Points | None:
-        """The layout that belongs to the chosen result alone."""
-        for layer in self.viewer.layers:
-            if _is_layout(layer) and _result_of(layer) == self.result.value:
-                return layer
-        return None
-
-    def _show_layout(self, record: Record, sample: int) -> None:
-        """Shows a record's layout in the result's own Points layer, made where there is none.
-
-        The drawn layout stays as it is: other results were made from it.
-        """
-        own, labels = self._own_layout(), self._layers()["labels"]
-        points = np.asarray(record.layout.centroids, np.float64)
-        names = np.array(record.classes.names, object)[record.layout.class_ids]
-        stacked = labels.ndim == 3
-        if stacked:
-            points = np.insert(points, 0, sample, axis=1)
-        if own is None:
-            _, kwargs, _ = record_layers((record,), [{}], str(self.result.value))[-1]
-            kwargs.update({k: getattr(labels, k) for k in ("scale", "translate", "units")})
-            del kwargs["axis_labels"]
-            self.viewer.add_points(points, ndim=labels.ndim, **kwargs)
-            self._show_choices()
-            return
-        if stacked:
-            others = np.round(own.data[:, 0]).astype(int) != sample
-            points = np.concatenate([own.data[others], points])
-            names = np.concatenate([np.asarray(own.features["class"], object)[others], names])
-        own.data = points
-        features = own.features.copy()
-        features["class"] = class_column(names, record.classes)
-        if "note" in features:  # what the last separation found says nothing about these points
-            features["note"] = pd.Categorical([""] * len(points), features["note"].cat.categories)
-        own.features = features
-        own.refresh_colors()
-
-
-def _is_layout(layer: Layer) -> bool:
-    tag = read_tag(layer.metadata)
-    return isinstance(layer, Points) and tag is not None and tag.role == "layout"
-
-
-def _result_of(layer: Layer) -> str:
-    tag = read_tag(layer.metadata)
-    return tag.result if tag else ""
+        group = self._shown.group(self._points() if with_layout else None)
+        return group, self._shown.sample
 
 
 def _summary(record: Record, report: Report) -> str:

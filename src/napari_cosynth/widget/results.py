@@ -23,6 +23,8 @@ from napari_cosynth.widget.placement import Placement
 from napari_cosynth.widget.tags import KEY, Tag, read_tag
 
 ROLES = ("image", "labels", "instances", "distance")
+AGREED_KEY = "cosynth_agreed"
+"""``layer.metadata[AGREED_KEY]`` of edited labels: sample -> the record when its parts last agreed."""
 SEPARATOR = " · "
 
 
@@ -144,7 +146,7 @@ def _metadata(sample: Synthesis, group: str, role: str) -> dict[str, Any]:
     tag = Tag(
         role, group, record.classes, record.mpp, record.tissue, record.stain, (sample.recipe,)
     )
-    return {**tag.metadata(), SAMPLE_KEY: sample}
+    return {**tag.metadata(), SAMPLE_KEY: sample, AGREED_KEY: {}}
 
 
 def groups(viewer: ViewerModel) -> dict[str, dict[str, Layer]]:

@@ -19,7 +19,7 @@ from napari_cosynth.stack_format import DESCRIPTION
 from napari_cosynth.types import Layout, Record, Synthesis
 from napari_cosynth.widget.layers import SAMPLE_KEY
 from napari_cosynth.widget.readers import RAW_KEY, LayerTuple
-from napari_cosynth.widget.results import ROLES
+from napari_cosynth.widget.results import AGREED_KEY, ROLES
 from napari_cosynth.widget.tags import KEY, Tag, read_tag
 
 NEEDED = ("image", "labels", "instances")
@@ -57,6 +57,12 @@ class Group:
             return made.record
         read = metadata.get(RAW_KEY, ())
         return read[sample] if sample < len(read) else None
+
+    def agreed(self, sample: int = 0) -> Record | None:
+        """The record as its parts last agreed: made again from points or instances, else raw."""
+        metadata = self.layers["labels"][1].get("metadata", {})
+        last = metadata.get(AGREED_KEY, {}).get(sample)
+        return last if isinstance(last, Record) else self.raw(sample)
 
 
 def _tag(layer: LayerTuple) -> Tag | None:
@@ -225,9 +231,9 @@ def _layout(
     classes, mpp = group.tag.classes, group.tag.mpp
     if "layout" in group.layers:
         return _layout_of_points(group, sample, (labels.shape[0], labels.shape[1]))
-    raw = group.raw(sample)
-    if raw is not None and np.array_equal(raw.instances, instances):
-        return raw.layout
+    agreed = group.agreed(sample)
+    if agreed is not None and np.array_equal(agreed.instances, instances):
+        return agreed.layout
     ids = majority_classes(instances, labels, len(classes))
     if (ids == 0).any():  # gaps in the numbering, or nuclei without a class
         raise ValueError(f"{group.name}: instances were edited: press Update from instances")
