@@ -74,7 +74,7 @@ class RefinePanel(QWidget):
             (self.restore, self.restore_raw),
             (self.save, self.ask_and_save),
         ):
-            button.changed.connect(_told(action))
+            button.changed.connect(told(action))
         # Not a bound method: napari could not let go of a QWidget that Qt has destroyed.
         self._hear = partial(RefinePanel.refresh, self)
         viewer.layers.events.inserted.connect(self._hear)
@@ -194,7 +194,7 @@ def _summary(record: Record, report: Report) -> str:
     return f"{len(record.layout)} points; {found or 'every point has its nucleus'}"
 
 
-def _told(action: Callable[[], None]) -> Callable[..., None]:
+def told(action: Callable[[], None]) -> Callable[..., None]:
     """A button's action whose refusal becomes a one-line warning."""
 
     def run(_: object = None) -> None:
