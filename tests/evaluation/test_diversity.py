@@ -8,6 +8,7 @@ import torch
 
 from napari_cosynth.data.base import crop, resample
 from napari_cosynth.data.consep import ConsepDataset
+from napari_cosynth.evaluation import memorisation
 from napari_cosynth.evaluation.distances import frechet_distance, kernel_distance
 from napari_cosynth.evaluation.diversity import (
     label_dice,
@@ -90,3 +91,25 @@ def test_files_that_are_no_encoder(tmp_path):
     torch.save({}, path)
     with pytest.raises(ValueError, match=r"x.safetensors: cannot be read as a tile encoder"):
         load_encoders(path, 0.5)
+
+
+def test_samples_like_unseen_ones_count_as_such_whatever_their_numbers():
+    rng = np.random.default_rng(0)
+    found = [
+        closeness(rng.gamma(3, size=made), rng.gamma(3, size=unseen))
+        for made, unseen in ((7, 39), (60, 19))
+        for _ in range(2000)
+    ]
+    for name in (memorisation.NEARER, memorisation.CLOSER):
+        for half in (found[:2000], found[2000:]):
+            mean = np.mean([f[name] for f in half])
+            assert mean == pytest.approx(memorisation.USUAL[name], rel=0.12)
+
+
+def test_a_tie_counts_half():
+    assert closeness(np.ones(3), np.ones(5))[memorisation.NEARER] == 0.5
+    assert closeness(np.zeros(3), np.ones(5))[memorisation.NEARER] == 1
+    # 2 lies nearer than 3 and 4, farther than 1: two pairs of three.
+    assert closeness(np.array([2.0]), np.array([1.0, 3, 4]))[memorisation.NEARER] == pytest.approx(
+        2 / 3
+    )

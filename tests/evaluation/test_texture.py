@@ -7,7 +7,15 @@ import warnings
 import numpy as np
 import pytest
 
-from napari_cosynth.evaluation.texture import radial_power, spectral_distance, texture
+from napari_cosynth.evaluation.texture import (
+    BANDS,
+    band_name,
+    band_power,
+    band_ratios,
+    radial_power,
+    spectral_distance,
+    texture,
+)
 
 
 def grey(values: np.ndarray) -> np.ndarray:
@@ -26,6 +34,34 @@ def test_a_wave_stands_at_its_frequency():
     assert radial_power(wave).argmax() == 9
     assert spectral_distance(radial_power(wave), radial_power(wave)) == 0
     assert spectral_distance(np.full(9, 30.0), np.full(9, 3.0)) == pytest.approx(10)
+
+
+def test_bands_of_a_wave_and_of_noise():
+    side = 96
+
+    def wave(amplitude: float) -> np.ndarray:
+        x = np.arange(side) / side
+        return grey(128 + amplitude * np.sin(2 * np.pi * 9 * x)[None].repeat(side, 0))
+
+    # Frequency 9/96 lies in the second band, 6/96 to 12/96; twice the amplitude, four times the power.
+    power = [radial_power(wave(a)) for a in (20, 40)]
+    assert band_power(power[1], side).argmax() == 1
+    assert band_ratios(power[1], power[0], side)[1] == pytest.approx(4, rel=0.02)
+    rng = np.random.default_rng(0)
+    noise = [
+        np.mean([radial_power(grey(rng.normal(128, s, (side, side)))) for _ in range(30)], 0)
+        for s in (8, 16)
+    ]
+    np.testing.assert_allclose(band_ratios(noise[1], noise[0], side), 4, rtol=0.12)
+    np.testing.assert_allclose(band_power(noise[1], side)[1:], 256, rtol=0.1)
+
+
+def test_a_band_without_bins_is_not_a_number():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isnan(band_power(np.ones(4), 8)[0])
+        assert np.isnan(band_ratios(np.ones(32), np.zeros(32), 64)).all()
+    assert band_name(*BANDS[0]) == "1/64 to 1/16 cycles/px"
 
 
 def test_noise_and_smooth_ground_differ_in_correlation():

@@ -77,6 +77,21 @@ def test_figures_of_samples_that_follow_their_points(folder):
     assert not any("FID" in f["name"] for f in content["figures"])
 
 
+def test_bands_and_shapes_against_real_ones(folder):
+    good, noisy = read(folder, "good"), read(folder, "noisy")
+    name = "power over real, 1/4 to 1/2 cycles/px", "all"
+    assert good[name]["value"] == pytest.approx(1, rel=0.5)
+    assert noisy[name]["value"] > 5
+    assert good[name]["real"] == 1
+    area, multiple = (
+        good[n, "all"] for n in ("area, µm²", "area, over that between halves of the real tiles")
+    )
+    scale = area["value"] / multiple["value"]
+    assert multiple["high"] == pytest.approx(area["high"] / scale, rel=1e-3)
+    missing = good["area, over that between halves of the real tiles", "never"]
+    assert missing["value"] is missing["real"] is None
+
+
 def test_a_class_that_never_occurs_is_null_and_a_dash(folder):
     figures = read(folder, "good")
     for name in ("missed per point", "area, µm²", "count excess, share of points"):
@@ -166,3 +181,25 @@ def test_an_existing_report_stays(folder, capsys):
     assert call(folder, "noisy", "--out", str(folder / "good-report.html")) == 2
     assert "exists already" in capsys.readouterr().err
     assert (folder / "good-report.html").read_bytes() == before
+
+
+def test_a_reading_is_made_and_scored(folder, tmp_path, capsys):
+    out = tmp_path / "reading"
+    assert call(folder, "good", "--reading", "--pairs", "6", "--seed", "1", "--out", str(out)) == 0
+    assert sorted(p.name for p in out.iterdir()) == ["key.json", "reading.html"]
+    key = json.loads((out / "key.json").read_text())
+    lines = ["reading,reader,item,origin,labels,classes"]
+    lines += [f"{key['reading']},ann,{i['item']},synthetic,3," for i in key["items"]]
+    (tmp_path / "ann.csv").write_text("\n".join(lines))
+    answers = ["score", str(out), str(tmp_path / "ann.csv"), "--out", str(tmp_path / "s.json")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        assert main(answers) == 0
+    assert "ann: right 0.5" in capsys.readouterr().out
+    (scores,) = json.loads((tmp_path / "s.json").read_text())["scores"]
+    assert scores["ratings"]["classes"]["real"]["value"] is None
+    assert scores["real taken for synthetic"] == 1
+    assert main(answers) == 2
+    assert "s.json: exists already" in capsys.readouterr().err
+    assert call(folder, "good", "--reading", "--out", str(out)) == 2
+    assert "exists already" in capsys.readouterr().err

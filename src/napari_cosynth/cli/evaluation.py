@@ -14,6 +14,7 @@ from napari_cosynth.cli.options import (
     command,
     missing,
 )
+from napari_cosynth.cli.reading import add_reading, make_reading
 
 
 def add_evaluate(commands: Commands) -> None:
@@ -44,6 +45,7 @@ def add_evaluate(commands: Commands) -> None:
         default=None,
         help="file of the tile encoder: read if it is there, else trained and kept in it",
     )
+    add_reading(parser)
     add_device(parser)
     add_overwrite(parser, "report")
     parser.set_defaults(run=_evaluate)
@@ -52,6 +54,9 @@ def add_evaluate(commands: Commands) -> None:
 def _evaluate(options: argparse.Namespace) -> None:
     if options.data is not None:
         check_data(options)
+    if options.reading:
+        make_reading(options)
+        return
     try:
         from napari_cosynth.shell.evaluate import run
     except ModuleNotFoundError as error:

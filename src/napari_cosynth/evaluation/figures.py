@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from napari_cosynth.evaluation import diversity, memorisation, separation
 from napari_cosynth.evaluation.bootstrap import (
-    Estimate,
     between,
     bootstrap_weights,
     estimates,
@@ -23,34 +21,18 @@ from napari_cosynth.evaluation.distances import (
     kernel_distance,
 )
 from napari_cosynth.evaluation.encoder import NAME
+from napari_cosynth.evaluation.figure import ALL as ALL
+from napari_cosynth.evaluation.figure import Figure as Figure
+from napari_cosynth.evaluation.figure import halved
 from napari_cosynth.evaluation.labels import amounts, class_percentages, segmentation_distance
 from napari_cosynth.evaluation.layout import follow
 from napari_cosynth.evaluation.samples import Floats, Rows, Samples, layout_key, spread
-from napari_cosynth.evaluation.shapes import class_medians, wasserstein
-from napari_cosynth.evaluation.texture import radial_power, spectral_distance, texture
+from napari_cosynth.evaluation.shape_figures import shape_figures
+from napari_cosynth.evaluation.shapes import class_medians
+from napari_cosynth.evaluation.texture_figures import texture_figures
 
-ALL = "all"
-TEXTURED = 250
-"""At most so many images of each set have their texture measured: it is the slowest part."""
-MEASURED = 3000
-"""At most so many nuclei of a class and set enter a distance of shapes."""
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One cell of the report."""
-
-    section: str
-    name: str
-    of: str
-    """A class' name, or ``all``."""
-    estimate: Estimate
-    real: float = float("nan")
-    """The same figure of real patches, or of real against other real ones."""
-    better: str = ""
-    """``lower``, ``higher``, ``real`` (the nearer to the real value), or neither."""
-    seeds: tuple[float, ...] = ()
-    """The figure of each network trained, where networks are."""
+SEPARATED = 250
+"""At most so many real patches are separated again."""
 
 
 def evaluate(made: Samples, real: Samples, training: Sequence[Floats] = ()) -> list[Figure]:
@@ -73,19 +55,6 @@ def evaluate(made: Samples, real: Samples, training: Sequence[Floats] = ()) -> l
     ):
         found += part
     return found
-
-
-def _halved(real: Samples, distance: Callable[[Rows, Rows], float]) -> float:
-    """A distance of one half of the real patches' groups from the other: what sampling alone does.
-
-    At half the number, so a biased distance is larger than it would be at the whole.
-    """
-    names = sorted(set(real.groups))
-    if len(names) < 2:
-        return float("nan")
-    first = set(names[::2])
-    rows = [np.flatnonzero([(g in first) == side for g in real.groups]) for side in (True, False)]
-    return distance(rows[0], rows[1])
 
 
 def image_figures(made: Samples, real: Samples) -> Iterable[Figure]:
@@ -120,7 +89,7 @@ def image_figures(made: Samples, real: Samples) -> Iterable[Figure]:
                 name,
                 ALL,
                 between(mean, groups, least=-np.inf if label == "kernel" else 0.0),
-                _halved(real, among),
+                halved(real, among),
                 "lower",
                 tuple(seeds) if len(seeds) > 1 else (),
             )
@@ -128,44 +97,6 @@ def image_figures(made: Samples, real: Samples) -> Iterable[Figure]:
         logits = made.inception[1]
         score = between(lambda a, _: inception_score(logits[a]), groups, least=1.0)
         yield Figure("Images", "IS", ALL, score, inception_score(real.inception[1]), "real")
-
-
-def texture_figures(made: Samples, real: Samples) -> Iterable[Figure]:
-    """Means over images of the texture figures, and the distance of the mean spectra."""
-    names = (
-        "haematoxylin AUC of nuclei",
-        "background Laplacian, grey levels",
-        *(f"background autocorrelation at {lag} px" for lag in (1, 2, 4)),
-        *(f"mean {colour}, grey levels" for colour in ("red", "green", "blue")),
-        "nucleus area of all pixels",
-    )
-    sets = [s.take(spread(len(s), TEXTURED)) for s in (made, real)]
-    values = []
-    for samples in sets:
-        rows = []
-        for r in samples.records:
-            t = texture(r.image[None], r.labels[None])
-            rows.append(
-                [t.auc, t.laplacian, *t.correlation, *t.colour, float((r.labels > 0).mean())]
-            )
-        values.append(np.array(rows))
-    weights = bootstrap_weights(sets[0].groups)
-    for column, name in enumerate(names):
-        reference = weighted_mean(values[1][:, column], np.ones((1, len(sets[1])))).value
-        estimate = weighted_mean(values[0][:, column], weights)
-        yield Figure("Texture", name, ALL, estimate, reference, "real")
-    ours, theirs = (np.stack([radial_power(r.image) for r in s.records]) for s in sets)
-    yield Figure(
-        "Texture",
-        "distance of power spectra, dB",
-        ALL,
-        between(
-            lambda a, b: spectral_distance(ours[a].mean(0), theirs[b].mean(0)),
-            (sets[0].groups, sets[1].groups),
-        ),
-        _halved(sets[1], lambda a, b: spectral_distance(theirs[a].mean(0), theirs[b].mean(0))),
-        "lower",
-    )
 
 
 def label_figures(made: Samples, real: Samples) -> Iterable[Figure]:
@@ -179,7 +110,7 @@ def label_figures(made: Samples, real: Samples) -> Iterable[Figure]:
         "FSD",
         ALL,
         between(lambda a, b: segmentation_distance(theirs[b], ours[a]), (made.groups, real.groups)),
-        _halved(real, lambda a, b: segmentation_distance(theirs[a], theirs[b])),
+        halved(real, lambda a, b: segmentation_distance(theirs[a], theirs[b])),
         "lower",
     )
     areas = np.full(len(classes), np.nan)
@@ -225,39 +156,6 @@ def _by_class(
             yield Figure(section, name, of, estimates(values[:, k]), float(whole[name][0, k]), side)
 
 
-def shape_figures(made: Samples, real: Samples) -> Iterable[Figure]:
-    """Wasserstein distances of area, eccentricity and solidity, class by class."""
-    names = real.records[0].classes.names
-    for kind, unit in (("area", ", µm²"), ("eccentricity", ""), ("solidity", "")):
-        for k in range(len(names)):
-            ours, theirs = (_values(s, kind, k) for s in (made, real))
-
-            def distance(a: Rows, b: Rows, u: Any = ours, v: Any = theirs) -> float:
-                return wasserstein(*(x[0][np.isin(x[1], rows)] for x, rows in ((u, a), (v, b))))
-
-            def among(a: Rows, b: Rows, v: Any = theirs, d: Any = distance) -> float:
-                return float(d(a, b, v, v))
-
-            yield Figure(
-                "Shapes (Wasserstein distance from real)",
-                f"{kind}{unit}",
-                names[k] if k else ALL,
-                between(distance, (made.groups, real.groups)),
-                _halved(real, among),
-                "lower",
-            )
-
-
-def _values(samples: Samples, kind: str, class_id: int) -> tuple[Floats, Rows]:
-    """Values of one class' nuclei (0: of all), and the sample each comes from."""
-    values = [getattr(n, kind)[(n.class_ids == class_id) | (class_id == 0)] for n in samples.nuclei]
-    owners = np.repeat(np.arange(len(values)), [len(v) for v in values])
-    joint = np.concatenate(values)
-    joint, owners = joint[~np.isnan(joint)], owners[~np.isnan(joint)]
-    rows = spread(len(joint), MEASURED) if len(joint) else np.zeros(0, np.int64)
-    return joint[rows], owners[rows]
-
-
 def diversity_figures(made: Samples, real: Samples) -> Iterable[Figure]:
     """Between samples of one layout; real: between different real patches."""
     layouts: dict[str, list[int]] = {}
@@ -288,8 +186,7 @@ def memorisation_figures(
         return
     seen, ours, theirs = (np.concatenate(f, 1) for f in (training, made.features, real.features))
     near = [memorisation.nearest_distances(f, seen) for f in (ours, theirs)]
-    usual = {"median ratio": 1.0, "closer than the closest 5 % of unseen": memorisation.CLOSE}
-    for name, reference in usual.items():
+    for name, reference in memorisation.USUAL.items():
         estimate = between(
             lambda a, b, n=name: memorisation.closeness(near[0][a], near[1][b])[n],  # type: ignore[misc]
             (made.groups, real.groups),
@@ -299,7 +196,7 @@ def memorisation_figures(
 
 def separation_figures(real: Samples) -> Iterable[Figure]:
     """mDice of the three ways to tell nuclei apart, on the real patches' own labels."""
-    chosen = real.take(spread(len(real), TEXTURED))
+    chosen = real.take(spread(len(real), SEPARATED))
     weights = bootstrap_weights(chosen.groups)
     found = [separation.separations(r) for r in chosen.records]
     for method in separation.METHODS:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cosynth.evaluation.bootstrap import LEVEL, interval
-from napari_cosynth.evaluation.figures import ALL, Figure
+from napari_cosynth.evaluation.figure import ALL, Figure
 from napari_cosynth.evaluation.quotients import json_ready
 
 FORMAT = 1

@@ -33,13 +33,32 @@ def dice_per_nucleus(
     return np.where(pairs.true_areas > 0, dice, np.nan)[1:]
 
 
-def separations(record: Record) -> dict[Method, npt.NDArray[np.float64]]:
-    """Each nucleus' Dice when the record's own labels and distances are separated by each method."""
-    found: dict[Method, npt.NDArray[np.float64]] = {}
+def separated(record: Record) -> dict[Method, npt.NDArray[np.int32]]:
+    """The instances, int32 (H, W), that each method finds in a record's own labels and distances."""
+    found: dict[Method, npt.NDArray[np.int32]] = {}
     for method in METHODS:
         if method == "points":
-            instances, _ = separate(record.labels, record.distance, record.layout)
+            found[method], _ = separate(record.labels, record.distance, record.layout)
         else:
-            instances = separate_baseline(record.labels, record.distance, method)
-        found[method] = dice_per_nucleus(record.instances, instances)
+            found[method] = separate_baseline(record.labels, record.distance, method)
     return found
+
+
+def separations(record: Record) -> dict[Method, npt.NDArray[np.float64]]:
+    """Each nucleus' Dice when the record's own labels and distances are separated by each method."""
+    found = separated(record)
+    return {method: dice_per_nucleus(record.instances, found[method]) for method in METHODS}
+
+
+def touching(instances: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+    """Which nuclei 1..N of instances (H, W) have a pixel next to another nucleus', bool (N,)."""
+    found = np.zeros(int(instances.max(initial=0)) + 1, bool)
+    height, width = instances.shape
+    for dy, dx in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        # A window, and the one that lies (dy, dx) from it.
+        left, right = max(0, -dx), width - max(0, dx)
+        a = instances[: height - dy, left:right]
+        b = instances[dy:, left + dx : right + dx]
+        meet = (a != b) & (a > 0) & (b > 0)
+        found[a[meet]] = found[b[meet]] = True
+    return found[1:]

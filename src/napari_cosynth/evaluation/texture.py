@@ -10,6 +10,10 @@ from scipy import ndimage as ndi
 from scipy.stats import rankdata
 from skimage.color import rgb2gray, rgb2hed
 
+from napari_cosynth.evaluation.quotients import quotient
+
+BANDS = ((1 / 64, 1 / 16), (1 / 16, 1 / 8), (1 / 8, 1 / 4), (1 / 4, 1 / 2))
+"""Frequencies in cycles per pixel, from and below: about cells, nuclei, chromatin, grain at 0.5 µm/px."""
 _LEAST_POWER = 1e-6
 """Squared grey levels; below what 8 bits hold, so that a blank image has a spectrum."""
 
@@ -91,3 +95,29 @@ def spectral_distance(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) ->
     """The root mean square difference of two spectra in decibels, without bin 0."""
     decibels = (10 * np.log10(np.maximum(power[1:], _LEAST_POWER)) for power in (a, b))
     return float(np.sqrt(np.mean(np.subtract(*decibels) ** 2)))
+
+
+def band_name(low: float, high: float) -> str:
+    """``1/64 to 1/16 cycles/px``."""
+    return f"1/{1 / low:.0f} to 1/{1 / high:.0f} cycles/px"
+
+
+def band_power(power: npt.NDArray[np.float64], side: int) -> npt.NDArray[np.float64]:
+    """The mean of a spectrum of :func:`radial_power` in each of ``BANDS``, float64 (4,).
+
+    ``side``: the shorter side of its images in pixels. NaN for a band that holds no bin.
+    """
+    frequency = np.arange(len(power)) / side
+    found = np.full(len(BANDS), np.nan)
+    for k, (low, high) in enumerate(BANDS):
+        inside = (frequency >= low) & (frequency < high)
+        if inside.any():
+            found[k] = power[inside].mean()
+    return found
+
+
+def band_ratios(
+    made: npt.NDArray[np.float64], real: npt.NDArray[np.float64], side: int
+) -> npt.NDArray[np.float64]:
+    """The power of one spectrum over another's in each of ``BANDS``; NaN where that has none."""
+    return quotient(band_power(made, side), band_power(real, side))

@@ -17,7 +17,7 @@ from scipy.spatial.distance import cdist
 import napari_cosynth
 from napari_cosynth import registry
 from napari_cosynth.atomic import replaced_file
-from napari_cosynth.data.base import crop, remap, resample
+from napari_cosynth.data.base import Dataset, crop, remap, resample
 from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.evaluation.checks import check_sample
 from napari_cosynth.evaluation.encoder import (
@@ -60,6 +60,17 @@ class Reference:
     name: str
 
 
+def named_dataset(name: str) -> Dataset | None:
+    """The data set of a stack folder or of KIND:FOLDER; None for any other name."""
+    kind, _, folder = name.partition(":")
+    if (Path(name) / DESCRIPTION).is_file():
+        return StackDataset(name)
+    if folder and kind in registry.names("dataset"):
+        found: Dataset = registry.resolve("dataset", kind)(Path(folder).expanduser())
+        return found
+    return None
+
+
 def open_reference(
     against: str, data_root: Path | None, sets: Sequence[str], classes: ClassTable, mpp: float
 ) -> Reference:
@@ -68,12 +79,8 @@ def open_reference(
     def ready(records: Iterable[Record]) -> list[Record]:
         return [remap(resample(r, mpp), classes, {}) for r in records]
 
-    kind, _, folder = against.partition(":")
-    if (Path(against) / DESCRIPTION).is_file():
-        return Reference(ready(StackDataset(against)), [], Path(against).name)
-    if folder and kind in registry.names("dataset"):
-        dataset = registry.resolve("dataset", kind)(Path(folder).expanduser())
-        return Reference(ready(dataset), [], Path(folder).name)
+    if (dataset := named_dataset(against)) is not None:
+        return Reference(ready(dataset), [], Path(against.partition(":")[2] or against).name)
     if against not in bundled_recipes() and not Path(against).is_file():
         raise ValueError(
             f"--against: {against}: expected a stack folder, a recipe, or KIND:FOLDER with a kind of "

@@ -98,6 +98,8 @@ class NucleusModel(QAbstractTableModel):
             return self._sort[column][row]
         if role == Qt.ItemDataRole.DisplayRole:
             return self._text(row, column)
+        if role == Qt.ItemDataRole.ToolTipRole and column == CLASS:
+            return self._text(row, column)
         if role == Qt.ItemDataRole.CheckStateRole and column == DROP:
             marked = self._sort[ID][row] in self.marked
             return Qt.CheckState.Checked if marked else Qt.CheckState.Unchecked
@@ -211,7 +213,7 @@ class NucleusView(QTableView):
         rows.setDefaultSectionSize(22)
         header = self.horizontalHeader()
         header.setMinimumSectionSize(30)
-        for column, width in enumerate((42, 46, 100, 50, 60, 58, 62, 58)):
+        for column, width in enumerate((40, 44, 92, 48, 56, 54, 62, 56)):
             self.setColumnWidth(column, width)
         self.setToolTip(
             "Click a row to go to its nucleus; Delete marks the selected rows to be dropped, or takes "
