@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import dataclasses
+import io
 import json
 import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from napari_cosynth.data.base import make_record
 from napari_cosynth.evaluation.reading import (
     COLUMNS,
+    Item,
     draw_items,
     key_of,
     read_answers,
@@ -37,6 +41,7 @@ def a_record(seed, noise, source):
 
 MADE = [a_record(i, 60, f"stack: sample {i}") for i in range(7)]
 REAL = [a_record(i, 0, f"tile_{i}.png") for i in range(5)]
+ITEM = Item("001", MADE[0], "real")
 
 
 @pytest.fixture
@@ -93,6 +98,18 @@ def test_the_page_gives_nothing_away():
     assert len({len(i) for i in images[::2]}) == len({len(i) for i in images[1::2]}) == 1
     assert not re.findall(r"https?:|\ssrc=|href=\"", page)
     assert "tile_" not in page and "sample" not in page
+
+
+def test_outlines_have_their_class_colour_and_are_clear_elsewhere():
+    record = MADE[0]
+    uri = re.findall(r'"outlines": "data:image/png;base64,([^"]+)"', reading_page([ITEM]))[0]
+    drawn = np.array(Image.open(io.BytesIO(base64.b64decode(uri))).convert("RGBA"))
+    assert drawn.shape == (64, 64, 4)
+    assert tuple(drawn[8, 8]) == (*CLASSES.colors[1], 255)
+    assert tuple(drawn[40, 40]) == (*CLASSES.colors[2], 255)
+    seen = drawn[..., 3] > 0
+    assert not seen[record.instances.repeat(2, 0).repeat(2, 1) == 0].any()
+    assert not seen[12:16, 12:16].any()
 
 
 def test_names_of_classes_cannot_leave_the_script():

@@ -24,13 +24,14 @@ header { display: flex; gap: 1em; align-items: center; flex-wrap: wrap; padding:
 header h1 { font-size: 1.15em; margin: 0 auto 0 0 }
 .pair { display: flex; gap: 12px; margin: 1em 0 .4em }
 .pair figure { margin: 0; flex: 1; min-width: 0 }
-.pair img { width: 100%; image-rendering: pixelated; background: #eee; display: block }
+.pair img { width: 100%; image-rendering: pixelated; display: block }
+.over { position: relative } #drawn { position: absolute; inset: 0 }
 figcaption, .hint { color: #555; font-size: .9em }
 .legend span { margin-right: 1.2em; white-space: nowrap }
 .legend i { display: inline-block; width: .8em; height: .8em; margin-right: .4em; border-radius: 50%;
   border: 1px solid #555 }
 fieldset { border: 1px solid #ccc; border-radius: 6px; margin: .6em 0; padding: .4em 1em .6em }
-fieldset.now { border-color: #0072b2; box-shadow: 0 0 0 1px #0072b2 }
+fieldset.now { border-color: #0072b2; background: #f1f7fb }
 fieldset label { margin-right: 1.4em; cursor: pointer; white-space: nowrap }
 input:focus-visible, button:focus-visible { outline: 2px solid #0072b2; outline-offset: 2px }
 button { font: inherit; padding: .25em .9em; cursor: pointer }
@@ -46,7 +47,8 @@ _BODY = """
 <label>Reader <input id="reader" size="16" autocomplete="off"></label>
 <span id="progress" role="status"></span><button id="save">Save CSV</button></header>
 <div class="pair"><figure><img id="plain" alt="image"><figcaption>The image</figcaption></figure>
-<figure><img id="drawn" alt="the same image, nuclei outlined"><figcaption>Its nuclei, outlined in the
+<figure><div class="over"><img id="under" alt=""><img id="drawn" alt="the same image, nuclei outlined">
+</div><figcaption>Its nuclei, outlined in the
 colour of their class</figcaption></figure></div>
 <div class="legend" id="legend"></div>
 <form id="form">
@@ -102,7 +104,8 @@ function go(i) {
 function show() {
   const item = READING.items[state.at], found = answersOf(state.at);
   $('plain').src = item.image;
-  $('drawn').src = item.outlined;
+  $('under').src = item.image;
+  $('drawn').src = item.outlines;
   let now = null;
   for (const q of QUESTIONS) {
     for (const radio of $('f-' + q).querySelectorAll('input')) radio.checked = found[q] === radio.value;
@@ -196,7 +199,7 @@ def reading_page(items: Sequence[Item]) -> str:
             {
                 "item": item.name,
                 "image": _png(item.record.image),
-                "outlined": _png(outlined(item.record)),
+                "outlines": _png(outlines(item.record), classes),
             }
             for item in items
         ],
@@ -216,17 +219,20 @@ def _legend(classes: ClassTable, items: Sequence[Item]) -> list[list[str]]:
     return [[classes.names[k], "#" + classes.colors[k].tobytes().hex()] for k in present if k > 0]
 
 
-def outlined(record: Record) -> npt.NDArray[np.uint8]:
-    """The image at twice its size with each nucleus' rim in its class' colour, uint8 (2H, 2W, 3)."""
-    picture = record.image.repeat(2, 0).repeat(2, 1)
-    rim = find_boundaries(record.instances.repeat(2, 0).repeat(2, 1), mode="inner")
-    picture[rim] = record.classes.colors[record.labels.repeat(2, 0).repeat(2, 1)[rim]]
-    return picture
+def outlines(record: Record) -> npt.NDArray[np.uint8]:
+    """The class of each nucleus along its rim at twice the image's size, uint8 (2H, 2W); 0 elsewhere."""
+    instances, labels = (a.repeat(2, 0).repeat(2, 1) for a in (record.instances, record.labels))
+    rim = find_boundaries(instances, mode="thick") & (instances > 0)
+    return np.where(rim, labels, np.uint8(0))
 
 
-def _png(image: npt.NDArray[np.uint8]) -> str:
+def _png(image: npt.NDArray[np.uint8], classes: ClassTable | None = None) -> str:
+    """A data URI of an RGB image, or of classes (H, W) in their colours, the background clear."""
     from PIL import Image
 
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG", compress_level=0)
+    picture, buffer = Image.fromarray(image), io.BytesIO()
+    if classes is not None:
+        picture.putpalette(classes.colors.tobytes().ljust(768, b"\0"))
+        picture.info["transparency"] = 0
+    picture.save(buffer, "PNG", compress_level=0)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
