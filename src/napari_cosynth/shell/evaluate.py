@@ -147,6 +147,8 @@ def run(
     device = choose_device(device_name)
     dataset = StackDataset(stack)
     records = list(dataset)
+    if not records:
+        raise ValueError(f"{stack}: no samples in it")
     for record in records:
         check_sample(record)
     reference = open_reference(against, data_root, sets, dataset.classes, dataset.mpp)

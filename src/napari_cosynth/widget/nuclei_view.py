@@ -24,7 +24,6 @@ EVERY_CLASS, EVERY_FLAG, ANY_FLAG, NO_FLAG, MARKED = (
     "marked to drop",
 )
 FLAG_CHOICES = (EVERY_FLAG, ANY_FLAG, *FLAGS, NO_FLAG, MARKED)
-SORT_ROLE = Qt.ItemDataRole.UserRole
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
@@ -38,26 +37,63 @@ class NucleusModel(QAbstractTableModel):
         self.table: NucleusTable | None = None
         self.marked: set[int] = set()
         """Ids."""
-        self._sort: list[list[Any]] = []
+        self.rows: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+        """Row of the model -> row of the table."""
+        self._sorted = ID, Qt.SortOrder.AscendingOrder
+        self._columns: list[list[Any]] = []
+        """Of the model's rows, as Python's own values."""
 
     def show(self, table: NucleusTable | None, marked: Collection[int] = ()) -> None:
         """Another table, or none; marks of ids that it lacks are forgotten."""
         self.beginResetModel()
         self.table = table
         self.marked = set() if table is None else set(marked) & set(table.ids.tolist())
-        self._sort = []
-        if table is not None:
-            # Python's own numbers: Qt asks for them a quarter of a million times to sort 10,000 rows.
-            names = [*table.classes.names]
-            self._sort = [
-                [],
-                table.ids.tolist(),
-                [names[k] if k else "" for k in table.class_ids],
-                np.nan_to_num(table.area, nan=-1).tolist(),
-                *(column.astype(int).tolist() for column in table.flags.T),
-            ]
+        self._arrange()
         self.endResetModel()
         self.marked_changed.emit()
+
+    def _arrange(self) -> None:
+        """The rows in their order. Qt would ask for two cells at every comparison."""
+        table = self.table
+        if table is None:
+            self.rows, self._columns = np.zeros(0, np.int64), []
+            return
+        names = np.array(["", *table.classes.names[1:]], object)[table.class_ids]
+        columns = [
+            np.isin(table.ids, list(self.marked)),
+            table.ids,
+            names,
+            np.nan_to_num(table.area, nan=-1),
+            *table.flags.T,
+        ]
+        column, order = self._sorted
+        _, keys = np.unique(
+            columns[column].astype(str if column == CLASS else float), return_inverse=True
+        )
+        down = order == Qt.SortOrder.DescendingOrder
+        self.rows = np.argsort(-keys if down else keys, kind="stable")
+        self._columns = [c[self.rows].tolist() for c in columns]
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """Sorts by a column; rows that are equal there stay in the order of their ids."""
+        self.layoutAboutToBeChanged.emit()
+        before, self._sorted = self.rows, (column, order)
+        self._arrange()
+        at = np.argsort(self.rows)  # row of the table -> row of the model
+        old = self.persistentIndexList()
+        self.changePersistentIndexList(
+            old, [self.index(int(at[before[i.row()]]), i.column()) for i in old]
+        )
+        self.layoutChanged.emit()
+
+    def id_at(self, row: int) -> int:
+        """The id in a row."""
+        return int(self._columns[ID][row])
+
+    def row_of(self, id_: int) -> int | None:
+        """The row of an id; None where there is none."""
+        row = None if self.table is None else self.table.row_of(id_)
+        return None if row is None else int(np.flatnonzero(self.rows == row)[0])
 
     def mark(self, ids: Iterable[int], on: bool = True) -> None:
         """Marks nuclei to be dropped, or takes the marks off."""
@@ -92,19 +128,16 @@ class NucleusModel(QAbstractTableModel):
         row, column, table = index.row(), index.column(), self.table
         if table is None:
             return None
-        if role == SORT_ROLE:
-            if column == DROP:
-                return int(self._sort[ID][row] in self.marked)
-            return self._sort[column][row]
         if role == Qt.ItemDataRole.DisplayRole:
             return self._text(row, column)
         if role == Qt.ItemDataRole.ToolTipRole and column == CLASS:
             return self._text(row, column)
         if role == Qt.ItemDataRole.CheckStateRole and column == DROP:
-            marked = self._sort[ID][row] in self.marked
+            marked = self.id_at(row) in self.marked
             return Qt.CheckState.Checked if marked else Qt.CheckState.Unchecked
         if role == Qt.ItemDataRole.DecorationRole and column == CLASS:
-            return QColor(*(int(v) for v in table.classes.colors[table.class_ids[row]]))
+            class_id = table.class_ids[self.rows[row]]
+            return QColor(*(int(v) for v in table.classes.colors[class_id]))
         if role == Qt.ItemDataRole.TextAlignmentRole:
             if column in (ID, AREA):
                 return _RIGHT
@@ -115,7 +148,7 @@ class NucleusModel(QAbstractTableModel):
         assert self.table is not None
         if column == DROP:
             return ""
-        value = self._sort[column][row]
+        value = self._columns[column][row]
         if column >= FIRST_FLAG:
             return "●" if value else ""
         if column == AREA:
@@ -125,19 +158,18 @@ class NucleusModel(QAbstractTableModel):
     def setData(self, index: QModelIndex, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
         if role != Qt.ItemDataRole.CheckStateRole or index.column() != DROP:
             return False
-        self.mark([self._sort[ID][index.row()]], Qt.CheckState(value) == Qt.CheckState.Checked)
+        self.mark([self.id_at(index.row())], Qt.CheckState(value) == Qt.CheckState.Checked)
         return True
 
 
 class NucleusFilter(QSortFilterProxyModel):
-    """The rows of one class and one flag, sorted."""
+    """The rows of one class and one flag."""
 
     def __init__(self, model: NucleusModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.model = model
         self._class, self._flag = EVERY_CLASS, EVERY_FLAG
         self._accepted = np.zeros(0, bool)
-        self.setSortRole(SORT_ROLE)
         self.setSourceModel(model)
         model.modelAboutToBeReset.connect(self._stale)
         model.marked_changed.connect(self._stale)
@@ -155,7 +187,11 @@ class NucleusFilter(QSortFilterProxyModel):
         # All rows at once: Qt asks for them one by one.
         if len(self._accepted) != self.model.rowCount():
             self._accepted = self._accept()
-        return bool(self._accepted[row])
+        return bool(self._accepted[self.model.rows[row]])
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """The model sorts itself: Qt would sort through Python, cell by cell."""
+        self.model.sort(column, order)
 
     def _accept(self) -> npt.NDArray[np.bool_]:
         table = self.model.table
@@ -177,12 +213,11 @@ class NucleusFilter(QSortFilterProxyModel):
 
     def id_at(self, row: int) -> int:
         """The id of a shown row."""
-        assert self.model.table is not None
-        return int(self.model.table.ids[self.mapToSource(self.index(row, 0)).row()])
+        return self.model.id_at(self.mapToSource(self.index(row, 0)).row())
 
     def row_of(self, id_: int) -> int | None:
         """The shown row of an id; None where it is filtered out."""
-        row = None if self.model.table is None else self.model.table.row_of(id_)
+        row = self.model.row_of(id_)
         if row is None:
             return None
         shown = self.mapFromSource(self.model.index(row, 0)).row()
