@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from napari_cosynth.data.base import make_record
-from napari_cosynth.data.refine import separated_again, updated_from_instances
+from napari_cosynth.data.refine import (
+    separated_again,
+    updated_from_instances,
+    without_nuclei,
+)
 from napari_cosynth.types import ClassTable, Layout
 
 CLASSES = ClassTable.of("inflammatory", "spindle-shaped")
@@ -72,3 +76,25 @@ def test_a_nucleus_cut_in_two_becomes_two(record):
     instances[:, 24] = 0
     updated = updated_from_instances(dataclasses.replace(record, instances=instances))
     assert len(updated.layout) == 4
+
+
+def test_a_record_without_some_nuclei_names_its_points_anew(record):
+    spurious = record.instances.copy()
+    spurious[14:16, 2:5] = 9
+    record = dataclasses.replace(
+        record, instances=spurious, labels=np.where(spurious == 9, np.uint8(2), record.labels)
+    )
+    rest = without_nuclei(record, [1])
+    assert np.unique(rest.instances).tolist() == [0, 1, 2, 3]
+    assert (rest.instances[spurious == 9] == 3).all()  # above the points that are left
+    np.testing.assert_array_equal(rest.layout.centroids, record.layout.centroids[1:])
+    assert rest.layout.class_ids.tolist() == [1, 2]
+    for name in ("labels", "distance"):
+        np.testing.assert_array_equal(
+            getattr(rest, name), np.where(spurious == 1, 0, getattr(record, name))
+        )
+    np.testing.assert_array_equal(rest.image, record.image)
+    nothing = without_nuclei(record, [1, 2, 3, 9])
+    assert not nothing.instances.any() and not nothing.labels.any() and len(nothing.layout) == 0
+    with pytest.raises(ValueError, match="tile: no instance or point 7"):
+        without_nuclei(record, [1, 7])

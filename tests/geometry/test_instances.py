@@ -8,7 +8,12 @@ from skimage.measure import label as connected
 from skimage.segmentation import watershed
 
 from napari_cosynth.geometry.distance import distance_map
-from napari_cosynth.geometry.instances import agreeing_labels, separate, separate_baseline
+from napari_cosynth.geometry.instances import (
+    agreeing_labels,
+    report_on,
+    separate,
+    separate_baseline,
+)
 from napari_cosynth.geometry.raster import marker_map
 from napari_cosynth.types import ClassTable, Layout
 
@@ -152,3 +157,14 @@ def test_every_point_keeps_its_own_pixel_whatever_the_distance_says():
         assert not report.missed
         for row, (y, x) in enumerate(layout.centroids.astype(int), start=1):
             assert instances[y, x] == row
+
+
+def test_a_report_of_edited_instances():
+    _, labels, distance, layout = scene()
+    instances, report = separate(labels, distance, layout)
+    assert report_on(instances, labels, distance, layout) == report
+    edited = instances.copy()
+    edited[edited == 2], edited[0:2, 0:2] = 0, 40
+    swapped = np.where(edited == 3, np.uint8(2), labels)
+    found = report_on(edited, swapped, distance, layout).to_json()
+    assert found == {"missed": [2], "spurious": [40], "merged": [], "flagged": [3]}
