@@ -29,8 +29,10 @@ from qtpy.QtWidgets import QApplication
 from napari_cosynth.layouts.patterns import bundled_layouts
 from napari_cosynth.widget import speed
 from napari_cosynth.widget.brush import Tool
+from napari_cosynth.widget.nuclei_view import AREA
 from napari_cosynth.widget.panel import CoSynthPanel
 from napari_cosynth.widget.placement import placed_on
+from napari_cosynth.widget.quality import QualityPanel
 
 PLUGIN = "napari-cosynth"
 SIZE = (1280, 800)
@@ -179,12 +181,29 @@ def refine(scene: Scene) -> None:
     scene.viewer.reset_view()
 
 
+def quality(scene: Scene) -> None:
+    """The quality dock over the finished pair: its smallest nuclei, the first of them marked."""
+    scene.viewer.open_sample(PLUGIN, "pair")
+    scene.viewer.layers["pair · layout"].visible = False
+    scene.viewer.layers["pair · instances"].contour = 1
+    scene.viewer.reset_view()
+    dock, panel = scene.viewer.window.add_plugin_dock_widget(PLUGIN, "CoSynth quality", tabify=True)
+    assert isinstance(panel, QualityPanel)
+    scene.window.resizeDocks([dock], [490], Qt.Orientation.Horizontal)
+    while panel.busy:
+        scene.settle()
+    panel.view.sortByColumn(AREA, Qt.SortOrder.AscendingOrder)
+    panel.model.mark(panel.view.shown.ids()[:3])
+    panel.view.selectRow(5)
+
+
 SCENES: dict[str, Callable[[Scene], None]] = {
     "layout": layout,
     "brush": brush,
     "result": result,
     "labels": labels,
     "refine": refine,
+    "quality": quality,
 }
 
 
