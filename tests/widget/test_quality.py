@@ -172,6 +172,8 @@ def test_dropped_nuclei_are_gone_everywhere_until_undo(viewer, settled, tmp_path
     assert len(points.data) == 4
     panel.redo.native.click()
     np.testing.assert_array_equal(layers["instances"].data, wanted)
+    results.discard(viewer, "g")
+    assert panel.drops.undo() is None
 
 
 def test_only_samples_with_a_tick_are_saved(viewer, settled, tmp_path):

@@ -8,7 +8,7 @@ from napari.components import ViewerModel
 
 from napari_cosynth.data.refine import without_nuclei
 from napari_cosynth.types import Record
-from napari_cosynth.widget.sample_list import Key
+from napari_cosynth.widget.sample_list import Key, samples_in
 from napari_cosynth.widget.saving import record_of
 from napari_cosynth.widget.shown import ShownResult
 
@@ -56,6 +56,9 @@ class Drops:
         return self._step(self._future, self._past)
 
     def _step(self, back: list[tuple[Key, Record]], forth: list[tuple[Key, Record]]) -> Key | None:
+        there = samples_in(self.viewer)
+        while back and back[-1][0] not in there:  # its layers were removed since
+            back.pop()
         if not back:
             return None
         key, record = back[-1]

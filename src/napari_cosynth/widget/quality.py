@@ -138,7 +138,9 @@ class QualityPanel(QWidget):
 
     def refresh(self) -> None:
         """Offers the viewer's results, a new one chosen, and measures the chosen one."""
-        self.samples.offer(samples_in(self.viewer))
+        there = samples_in(self.viewer)
+        self.samples.offer(there)
+        self._marks = {key: ids for key, ids in self._marks.items() if key in there}
         self._choose()
 
     def _choose(self, *_: object) -> None:
