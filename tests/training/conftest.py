@@ -49,6 +49,8 @@ def recipe() -> Recipe:
         },
         text={"kind": "compact", "width": 16, "heads": 2},
         optimizer=OptimizerConfig(warmup=2, decay=2),
+        # float32, so that processes and resumed states agree to its rounding
+        precision="32",
         validate_every=4,
         validation_patches=2,
         validation_crop=48,

@@ -45,7 +45,7 @@ def test_from_the_menu_to_a_saved_stack(
 ) -> None:
     viewer = make_napari_viewer()
     window = viewer.window
-    click(window.plugins_menu, "CoSynth")
+    click(window.plugins_menu, "CoSynth (CoSynth)")
     (panel,) = window._qt_window.findChildren(CoSynthPanel)
     assert panel.model.facts.name == "default"
 
