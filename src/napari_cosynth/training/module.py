@@ -128,7 +128,6 @@ class JointDiffusion(LightningModule):
             lr=settings.lr,
             betas=settings.betas,
             weight_decay=settings.weight_decay,
-            fused=self.device.type in ("cpu", "cuda"),
         )
         total = self.recipe.total_steps
         schedule = torch.optim.lr_scheduler.LambdaLR(
