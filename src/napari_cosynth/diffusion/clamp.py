@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from napari_cosynth.diffusion import joint
-from napari_cosynth.diffusion.sampler import Sampler, SeededNoise
+from napari_cosynth.diffusion.sampler import Memory, NoiseSource, Sampler, SeededNoise
 from napari_cosynth.diffusion.schedule import JointSchedule
 from napari_cosynth.diffusion.tensors import Clean, JointState, LabelHead
 
@@ -31,7 +31,7 @@ class Known:
     """What the known pixels are corrupted with."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class ClampedSampler:
     """``sampler``, with the known pixels put back after every step; exactly so after the last."""
 
@@ -39,6 +39,14 @@ class ClampedSampler:
     known: Known
     schedule: JointSchedule
     classes: int
+
+    @property
+    def before(self) -> Memory:
+        return self.sampler.before
+
+    @before.setter
+    def before(self, memory: Memory) -> None:
+        self.sampler.before = memory
 
     def nodes(self, steps: int) -> Tensor:
         return self.sampler.nodes(steps)
@@ -50,7 +58,7 @@ class ClampedSampler:
         head: LabelHead,
         t: Tensor,
         s: Tensor,
-        noise: SeededNoise,
+        noise: NoiseSource,
     ) -> JointState:
         free = self.sampler.step(state, clean, head, t, s, noise)
         known = self.known.state

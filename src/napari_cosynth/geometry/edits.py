@@ -30,6 +30,10 @@ class Box:
         """Larger by so much on every side."""
         return Box(self.y0 - pixels, self.x0 - pixels, self.y1 + pixels, self.x1 + pixels)
 
+    def moved(self, y: int, x: int) -> Box:
+        """So many pixels down and to the right."""
+        return Box(self.y0 + y, self.x0 + x, self.y1 + y, self.x1 + x)
+
     def clipped(self, shape: tuple[int, int]) -> Box:
         """Its part on a canvas of this (H, W)."""
         return Box(max(0, self.y0), max(0, self.x0), min(shape[0], self.y1), min(shape[1], self.x1))
