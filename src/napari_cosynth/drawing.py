@@ -125,7 +125,7 @@ class Drawer:
             features,
             self.sampler,
             self.schedule,
-            CanvasNoise(seed, self.device),
+            CanvasNoise(seed, Box(0, 0, *features.shape), self.device),
             self.request.steps,
             scratch,
             self.windows,

@@ -59,7 +59,7 @@ def synthesize(request: Request) -> Iterator[Progress | Synthesis]:
     points = point_map(layout)
     sampler = registry.resolve("sampler", request.sampler)
     half = faster_in_bf16(device)
-    provenance = _provenance(checkpoint, request, device, half)
+    provenance = provenance_of(checkpoint, request, device, half)
     if unknown := provenance["unknown_words"]:
         logger.warning("the checkpoint's text encoder does not know: %s", ", ".join(unknown))
     denoiser = guided(checkpoint.model.network, request.guidance)
@@ -151,9 +151,10 @@ def _padded(pixels: int, multiple: int) -> int:
     return -(-max(pixels, SMALLEST_CANVAS) // multiple) * multiple
 
 
-def _provenance(
+def provenance_of(
     checkpoint: Checkpoint, request: Request, device: torch.device, half: bool
 ) -> dict[str, Any]:
+    """What a recipe says beside the request: weights, device, precision, versions."""
     packages = ("torch", "numpy", "scikit-image", "transformers")
     return {
         "checkpoint": checkpoint.name,

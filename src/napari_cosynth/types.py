@@ -309,6 +309,9 @@ class Synthesis:
     """Wall time of this sample."""
     provenance: dict[str, Any] = field(default_factory=dict)
     """Checkpoint name and sha256, device, precision, package versions."""
+    patch: npt.NDArray[np.uint8] | None = None
+    """Of a region of a real image: what takes its place there, uint8 (h, w, 3) on that image's own grid;
+    ``record`` is the region on the checkpoint's."""
 
     @cached_property
     def recipe(self) -> dict[str, Any]:

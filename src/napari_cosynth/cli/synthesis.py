@@ -61,6 +61,12 @@ def add_synthesize(commands: Commands) -> None:
         help="µm per pixel of the layout (default: the checkpoint's)",
     )
     parser.add_argument("--count", type=int, default=1, help="samples: seeds SEED, SEED + 1, ...")
+    parser.add_argument(
+        "--scratch",
+        type=Path,
+        default=None,
+        help="folder for the state of a canvas above 512 pixels: the same command continues a killed run",
+    )
     add_sampling(parser)
     parser.set_defaults(run=_synthesize)
 

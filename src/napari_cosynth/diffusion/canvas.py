@@ -137,7 +137,7 @@ class Canvas:
         height, width = self.shape
         for y in range(0, height, self.windows.side):
             band = Box(y, 0, min(height, y + self.windows.side), width)
-            noise = self.noise.at(0, band)
+            noise = self.noise.within(band)
             self._sets[0].write_state(y, initial_state(noise, *band.shape, self.denoiser.classes))
         self._settle(self._sets[0], 0)
 
@@ -167,7 +167,8 @@ class Canvas:
                 sampler = self.sampler(self.schedule)
                 sampler.before = remembered
                 clean = sums.take(height)
-                noise = self.noise.at(index + 1, Box(top, 0, top + height, self.shape[1]))
+                rows_done = Box(top, 0, top + height, self.shape[1])
+                noise = self.noise.within(rows_done).at(index + 1)
                 done = sampler.step(_top(band, height), clean, head, t, nodes[index + 1], noise)
                 new.write_state(top, done)
                 new.write_clean(top, clean)

@@ -21,23 +21,22 @@ BLOCK = 64
 
 
 class CanvasNoise:
-    """The noise of one seed over a canvas of any size."""
+    """The noise of one seed within a box of its canvas, at one step; its draws are numbered in order."""
 
-    def __init__(self, seed: int, device: torch.device | str = "cpu") -> None:
-        self.seed = seed
+    def __init__(
+        self, seed: int, box: Box, device: torch.device | str = "cpu", step: int = 0
+    ) -> None:
+        self.seed, self.box, self.step = seed, box, step
         self.device = torch.device(device)
-
-    def at(self, step: int, box: Box) -> BoxNoise:
-        """What a step 0, 1, ... draws within a box of the canvas."""
-        return BoxNoise(self, step, box)
-
-
-class BoxNoise:
-    """One step's draws, numbered in their order, within one box."""
-
-    def __init__(self, noise: CanvasNoise, step: int, box: Box) -> None:
-        self._noise, self._step, self._box = noise, step, box
         self._draws = 0
+
+    def at(self, step: int) -> CanvasNoise:
+        """What a step draws, from its first draw on."""
+        return CanvasNoise(self.seed, self.box, self.device, step)
+
+    def within(self, box: Box) -> CanvasNoise:
+        """The same noise in another box of the canvas."""
+        return CanvasNoise(self.seed, box, self.device, self.step)
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal, float32 (1, *shape); the last two are the box's."""
@@ -52,22 +51,22 @@ class BoxNoise:
         shape: tuple[int, ...],
         draw: Callable[[np.random.Generator, tuple[int, ...]], npt.NDArray[Any]],
     ) -> Tensor:
-        box, leading = self._box, shape[:-2]
+        box, leading = self.box, shape[:-2]
         if shape[-2:] != box.shape:
             raise ValueError(f"noise: expected a draw for {box.shape} pixels, got {shape[-2:]}")
         around = box.aligned(BLOCK)
         out = np.empty((*leading, *around.shape), np.float32)
-        number = (self._step << 8) + self._draws
+        number = (self.step << 8) + self._draws
         self._draws += 1
         for y in range(around.y0, around.y1, BLOCK):
             for x in range(around.x0, around.x1, BLOCK):
                 # The lowest word counts what a block draws; the others say which block it is.
                 counter = [0, number, y // BLOCK, x // BLOCK]
-                bits = np.random.Philox(key=[self._noise.seed, 0], counter=counter)
+                bits = np.random.Philox(key=[self.seed, 0], counter=counter)
                 block = Box(y, x, y + BLOCK, x + BLOCK).moved(-around.y0, -around.x0)
                 out[(..., *block.slices)] = draw(
                     np.random.Generator(bits), (*leading, BLOCK, BLOCK)
                 )
         inside = box.moved(-around.y0, -around.x0)
         drawn = np.ascontiguousarray(out[(..., *inside.slices)])
-        return torch.from_numpy(drawn)[None].to(self._noise.device)
+        return torch.from_numpy(drawn)[None].to(self.device)

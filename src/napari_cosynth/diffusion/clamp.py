@@ -24,9 +24,11 @@ class Known:
     """What is not to change."""
 
     state: JointState
-    """Clean; its values count only where ``mask`` is True."""
-    mask: Tensor
-    """bool (B, H, W)."""
+    """Clean; its values count only where a mask is True."""
+    image_mask: Tensor
+    """Where the image is known, bool (B, H, W)."""
+    label_mask: Tensor
+    """Where labels and distance are: nowhere in a real image, whose nuclei nobody has drawn."""
     noise: joint.Noise
     """What the known pixels are corrupted with."""
 
@@ -65,11 +67,11 @@ class ClampedSampler:
         if float(s) > 0:
             times = s.expand(len(known.labels))
             known = joint.corrupt(known, self.known.noise, times, self.schedule, self.classes)
-        mask = self.known.mask
+        image_mask, label_mask = self.known.image_mask, self.known.label_mask
         return JointState(
-            torch.where(mask[:, None], known.image, free.image),
-            torch.where(mask[:, None], known.distance, free.distance),
-            torch.where(mask, known.labels, free.labels),
+            torch.where(image_mask[:, None], known.image, free.image),
+            torch.where(label_mask[:, None], known.distance, free.distance),
+            torch.where(label_mask, known.labels, free.labels),
         )
 
 

@@ -17,6 +17,10 @@ from napari_cosynth.diffusion.tensors import Clean, Context, Denoiser, JointStat
 class NoiseSource(Protocol):
     """What samplers draw from; the last two of ``shape`` are height and width."""
 
+    def at(self, step: int) -> NoiseSource:
+        """What the steps 1, 2, ... draw from, each in its turn; 0 is for the state it all begins with."""
+        ...
+
     def normal(self, *shape: int) -> Tensor:
         """Standard normal, float32 (B, *shape)."""
         ...
@@ -32,6 +36,10 @@ class SeededNoise:
     def __init__(self, seeds: Sequence[int], device: torch.device | str = "cpu") -> None:
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self.device = torch.device(device)
+
+    def at(self, step: int) -> SeededNoise:
+        """Itself: one stream, drawn from in the order of the steps."""
+        return self
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal, float32 (B, *shape)."""
@@ -215,7 +223,7 @@ def sample(
 
     A generator, so that progress, preview and cancelling need no callbacks: close it to stop.
     """
-    state = initial_state(noise, *shape, denoiser.classes)
+    state = initial_state(noise.at(0), *shape, denoiser.classes)
     nodes = sampler.nodes(steps)
     batch = len(state.labels)
     for index in range(steps):
@@ -224,5 +232,6 @@ def sample(
         with torch.inference_mode():
             prediction = denoiser(state, t.expand(batch), context)
             clean = joint.estimate(prediction, state, t, schedule)
-            state = sampler.step(state, clean, prediction.label_head, t, s, noise)
+            drawn = noise.at(index + 1)
+            state = sampler.step(state, clean, prediction.label_head, t, s, drawn)
         yield Step(index + 1, state, clean)

@@ -59,6 +59,14 @@ class Box:
         return Box(y, x, min(shape[0], y + self.shape[0]), min(shape[1], x + self.shape[1]))
 
 
+def cut(layout: Layout, box: Box) -> Layout:
+    """The points whose pixels lie in a box of the canvas, on a canvas of that box alone."""
+    low, high = np.array([box.y0, box.x0]) - 0.5, np.array([box.y1, box.x1]) - 0.5
+    inside = ((layout.centroids >= low) & (layout.centroids < high)).all(1)
+    centroids = layout.centroids[inside] - np.array([box.y0, box.x0], np.float32)
+    return Layout(centroids, layout.class_ids[inside], box.shape, layout.mpp, layout.classes)
+
+
 def changed_box(before: Layout, after: Layout) -> Box | None:
     """The smallest box around every point that only one of two layouts has; None if there is none.
 

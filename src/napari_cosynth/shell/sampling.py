@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import logging
+import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from skimage.io import imsave
@@ -25,6 +26,8 @@ from napari_cosynth.types import Layout, Request, Synthesis
 
 logger = logging.getLogger(__name__)
 
+_BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.4g}/{total} steps [{elapsed}<{remaining}]"
+
 
 def synthesize_layout(options: argparse.Namespace) -> None:
     """One layout, ``count`` seeds -> a stack folder. Everything is checked before sampling."""
@@ -39,8 +42,13 @@ def synthesize_layout(options: argparse.Namespace) -> None:
     prompt = options.prompt or prompt_for(layout, options.tissue, options.stain)
     seeds = tuple(range(options.seed, options.seed + options.count))
     request = _request(options, layout, prompt, seeds, options.tissue, options.stain)
+    if options.scratch is not None:
+        _check_scratch(options.scratch)
+        request = dataclasses.replace(request, scratch=str(options.scratch))
     samples = list(_run([request]))
     write_stack(samples, options.out, options.overwrite)
+    if options.scratch is not None:
+        shutil.rmtree(options.scratch)
     _say(options.out, samples)
 
 
@@ -75,6 +83,15 @@ def _check_target(out: Path, overwrite: bool) -> None:
         parent = parent.parent
     with tempfile.TemporaryFile(dir=parent):
         pass
+
+
+def _check_scratch(folder: Path) -> None:
+    """It is removed at the end, so it holds nothing but earlier runs'."""
+    if folder.exists() and not (
+        folder.is_dir() and all(f.match("seed-*") and f.is_dir() for f in folder.iterdir())
+    ):
+        raise ValueError(f"--scratch: {folder}: expected a new folder or that of an earlier run")
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def _check_known(field: str, value: str, known: Sequence[str]) -> None:
@@ -115,14 +132,17 @@ def _run(requests: Sequence[Request]) -> Iterator[Synthesis]:
     precision = "bfloat16" if faster_in_bf16(device) else "float32"
     total = sum(r.steps * len(r.seeds) for r in requests)
     # Every request is checked before the first one samples.
-    running: Iterable[tuple[Request, Iterator[object]]] = [(r, synthesize(r)) for r in requests]
-    with tqdm(total=total, unit="step", desc=f"{device}, {precision}") as bar:
-        for _, events in running:
+    running = [(r, synthesize(r)) for r in requests]
+    before = 0
+    with tqdm(total=total, desc=f"{device}, {precision}", bar_format=_BAR) as bar:
+        for request, events in running:
             for event in events:
                 if isinstance(event, Synthesis):
                     yield event
                 else:
-                    bar.update()
+                    done = before + event.index * event.steps + event.step + event.part
+                    bar.update(done - bar.n)
+            before += request.steps * len(request.seeds)
 
 
 def _say(path: Path, samples: Sequence[Synthesis]) -> None:

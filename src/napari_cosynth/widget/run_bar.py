@@ -23,7 +23,7 @@ class RunBar(QWidget):
         self.progress = ProgressBar(value=0, min=0, max=1)
         self.time = Label(value="")
         self.status = Label(value="")
-        self._first: tuple[float, int] | None = None
+        self._first: tuple[float, float] | None = None
         self.cancel.tooltip = "Stops before the next step"
         self.time.tooltip = "As measured on this machine"
         self.progress.native.setMaximumHeight(14)
@@ -50,13 +50,15 @@ class RunBar(QWidget):
 
     def advance(self, progress: Progress) -> None:
         """A step is done; from the second on it is known how long the rest takes."""
-        done, now = progress.index * progress.steps + progress.step, time.perf_counter()
-        self.progress.value = done
+        now = time.perf_counter()
+        done = progress.index * progress.steps + progress.step + progress.part
+        self.progress.value = int(done)
         sample = f"sample {progress.index + 1} of {progress.count}, " if progress.count > 1 else ""
-        self.status.value = f"{sample}step {progress.step} of {progress.steps}"
+        part = f", {progress.part:.0%} of the next" if progress.part else ""
+        self.status.value = f"{sample}step {progress.step} of {progress.steps}{part}"
         if self._first is None:
             self._first = now, done
-        else:
+        elif done > self._first[1]:
             begun, skipped = self._first
             left = (now - begun) / (done - skipped) * (int(self.progress.max) - done)
             self.time.value = f"{duration(left)} left"

@@ -1,0 +1,286 @@
+"""The seam around a region of a real image that was sampled anew, and what makes it smaller.
+
+    python benchmarks/inpaint.py [--data DATA] [--regions 4] [--side 128] [--steps 20]
+                                 [--variants plain reinhard ...] [--picture OUT.png]
+
+Regions lie in the real slide (points at the peaks of haematoxylin) and in held-out CoNSeP tiles (points
+as annotated). Figures are medians over the regions; each is a ratio to the same place in the real image,
+where 1 is no seam:
+
+border    gradient across the region's border, against that just inside and just outside
+strip     difference of the mean colours of 8 pixels inside and 8 outside, per 16 pixels of border
+inside    gradient within the region: below 1 the sample is smoother than what it replaces
+
+Variants: ``plain`` holds the surroundings and no more; ``reinhard``, ``macenko`` and ``vahadane`` bring
+the surroundings to the model's colours and the region back; ``jumps`` goes back and forth at every step
+as RePaint does (twice the passes), ``jumps at equal cost`` with half the steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import ndimage as ndi
+from skimage.color import rgb2hed
+from skimage.feature import peak_local_max
+from skimage.io import imsave
+
+from napari_cosynth import registry, surroundings
+from napari_cosynth.data.base import resample
+from napari_cosynth.data.consep import ConsepDataset
+from napari_cosynth.data.slide import open_slide
+from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.diffusion import categorical
+from napari_cosynth.diffusion.gaussian import expand
+from napari_cosynth.diffusion.sampler import NoiseSource, Step, initial_state
+from napari_cosynth.diffusion.schedule import CosineSchedule, JointSchedule
+from napari_cosynth.diffusion.tensors import Context, Denoiser, JointState
+from napari_cosynth.geometry.edits import Box
+from napari_cosynth.geometry.prompt import prompt_for
+from napari_cosynth.inpaint import Place, inpaint
+from napari_cosynth.layouts.patterns import SAMPLES
+from napari_cosynth.synthesize import open_checkpoint
+from napari_cosynth.types import Layout, Request, Synthesis
+
+Image = npt.NDArray[np.uint8]
+STRIP, ALONG = 8, 16
+
+
+@dataclass(frozen=True)
+class Case:
+    """A region of a real image and the points in and around it."""
+
+    image: Image
+    region: Box
+    layout: Layout
+    tissue: str
+
+
+def slide_cases(path: Path, count: int, side: int) -> Iterator[Case]:
+    """Regions of a slide where there is tissue, a nucleus at each peak of smoothed haematoxylin."""
+    level = np.asarray(open_slide(path).levels[0])
+    classes = open_checkpoint("default", torch.device("cpu")).classes
+    rng, size = np.random.default_rng(3), side + 192
+    while count:
+        y, x = (int(rng.integers(0, n - size)) for n in level.shape[:2])
+        image = np.ascontiguousarray(level[y : y + size, x : x + size])
+        stain = ndi.gaussian_filter(rgb2hed(image)[..., 0], 3)
+        if image.mean() > 200 or stain.std() < 0.005:
+            continue
+        points = peak_local_max(stain, min_distance=6, threshold_rel=0.45)
+        ids = np.full(len(points), classes.index("unspecified"))
+        layout = Layout(points, ids, image.shape[:2], 0.5, classes)
+        yield Case(image, Box(96, 96, 96 + side, 96 + side), layout, "")
+        count -= 1
+
+
+def tile_cases(root: Path, count: int, side: int) -> Iterator[Case]:
+    """Regions in the middle of held-out tiles, their nuclei where they are."""
+    names = ("train_6", "train_12", "train_18", "train_24")[:count]
+    for record in ConsepDataset(root, only=names):
+        record = resample(record, 0.5)
+        height, width = record.labels.shape
+        y, x = (height - side) // 2, (width - side) // 2
+        yield Case(record.image, Box(y, x, y + side, x + side), record.layout, record.tissue)
+
+
+# -- RePaint's jumps, for comparison
+
+
+def renoised(state: JointState, s: torch.Tensor, t: torch.Tensor, noise: NoiseSource) -> JointState:
+    """u_t ~ q(u_t | u_s), t > s."""
+    schedule = JointSchedule()
+
+    def gaussian(x: torch.Tensor, one: CosineSchedule) -> torch.Tensor:
+        a = one.alpha(t) / one.alpha(s)
+        deviation = (one.sigma(t) ** 2 - a**2 * one.sigma(s) ** 2).clamp_min(0).sqrt()
+        return expand(a, x) * x + expand(deviation, x) * noise.normal(*x.shape[1:])
+
+    kept = float(schedule.labels.alpha_bar(t) / schedule.labels.alpha_bar(s))
+    onehot = torch.nn.functional.one_hot(state.labels, K).movedim(-1, 1).float()
+    labels = categorical.draw(
+        kept * onehot + (1 - kept) / K, noise.uniform(*state.labels.shape[1:])
+    )
+    return JointState(
+        gaussian(state.image, schedule.image), gaussian(state.distance, schedule.distance), labels
+    )
+
+
+K = 7
+
+
+def with_jumps(
+    denoiser: Denoiser,
+    context: Context,
+    sampler: object,
+    schedule: JointSchedule,
+    noise: NoiseSource,
+    shape: tuple[int, int],
+    steps: int,
+) -> Iterator[Step]:
+    """``sample``, every step but the last taken twice, with the way back in between."""
+    from napari_cosynth.diffusion import joint
+
+    state = initial_state(noise.at(0), *shape, denoiser.classes)
+    nodes = sampler.nodes(steps)
+    for index in range(steps):
+        t, s = nodes[index], nodes[index + 1]
+        with torch.inference_mode():
+            memory = sampler.before
+            for last in (False, True) if float(s) > 0 else (True,):
+                prediction = denoiser(state, t.expand(1), context)
+                clean = joint.estimate(prediction, state, t, schedule)
+                sampler.before = memory
+                state = sampler.step(state, clean, prediction.label_head, t, s, noise)
+                if not last:
+                    state = renoised(state, s, t, noise)
+        yield Step(index + 1, state, clean)
+
+
+# -- variants
+
+
+def last(events: Iterator[object]) -> Synthesis:
+    *_, sample = events
+    assert isinstance(sample, Synthesis)
+    return sample
+
+
+def request_for(case: Case, steps: int, seed: int) -> Request:
+    return Request(
+        case.layout,
+        prompt_for(case.layout, case.tissue),
+        steps=steps,
+        seeds=(seed,),
+        tissue=case.tissue,
+    )
+
+
+def plain(case: Case, steps: int, seed: int) -> Image:
+    sample = last(inpaint(request_for(case, steps, seed), Place(case.image, case.region)))
+    assert sample.patch is not None
+    return sample.patch
+
+
+def jumping(case: Case, steps: int, seed: int) -> Image:
+    usual, surroundings.sample = surroundings.sample, with_jumps  # type: ignore[attr-defined,assignment]
+    try:
+        return plain(case, steps, seed)
+    finally:
+        surroundings.sample = usual  # type: ignore[attr-defined]
+
+
+def normalised(name: str) -> Callable[[Case, int, int], Image]:
+    """The surroundings in the model's own colours, and the region back in the surroundings'."""
+    make = registry.resolve("normaliser", name)
+
+    def variant(case: Case, steps: int, seed: int) -> Image:
+        model = make(StackDataset(SAMPLES / "pair")[0].image)
+        back = make(case.image)
+        inside = np.asarray(model(case.image))
+        made = plain(replace(case, image=inside), steps, seed)
+        whole = inside.copy()
+        whole[case.region.slices] = made
+        # The stains of region and surroundings together, which are those of ``inside``.
+        return np.asarray(back(whole))[case.region.slices]
+
+    return variant
+
+
+VARIANTS: dict[str, Callable[[Case, int, int], Image]] = {
+    "plain": plain,
+    "reinhard": normalised("reinhard"),
+    "macenko": normalised("macenko"),
+    "vahadane": normalised("vahadane"),
+    "jumps": jumping,
+    "jumps at equal cost": lambda case, steps, seed: jumping(case, steps // 2, seed),
+    "uncut": lambda case, steps, seed: case.image[case.region.slices],
+}
+
+
+# -- figures
+
+
+def measures(image: Image, box: Box) -> dict[str, float]:
+    """Border and strip as in the module's text, not yet against the real image."""
+    border, near, strip = [], [], []
+    for turns in range(4):
+        turned = np.rot90(image.astype(np.float64), turns)
+        inside = np.zeros(image.shape[:2], bool)
+        inside[box.slices] = True
+        ys, xs = np.nonzero(np.rot90(inside, turns))
+        y, columns = ys.min(), slice(xs.min(), xs.max() + 1)
+        step = np.abs(np.diff(turned[:, columns], axis=0)).mean(-1)  # [i]: from i to i + 1
+        border.append(step[y - 1].mean())
+        near.append(np.r_[step[y - 7 : y - 1], step[y : y + 6]].mean())
+        pieces = [
+            part[:, : part.shape[1] // ALONG * ALONG].reshape(STRIP, -1, ALONG, 3).mean((0, 2))
+            for part in (turned[y - STRIP : y, columns], turned[y : y + STRIP, columns])
+        ]
+        strip.append(np.abs(pieces[0] - pieces[1]).mean())
+    region = image[box.slices].astype(np.float64)
+    inner = np.mean([np.abs(np.diff(region, axis=a)).mean() for a in (0, 1)])
+    return {
+        "border": float(np.mean(border) / np.mean(near)),
+        "strip": float(np.mean(strip)),
+        "inside": float(inner),
+    }
+
+
+def composite(case: Case, patch: Image) -> Image:
+    out = case.image.copy()
+    out[case.region.slices] = patch
+    return out
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, default=os.environ.get("COSYNTH_DATA"))
+    parser.add_argument("--regions", type=int, default=4)
+    parser.add_argument("--side", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
+    parser.add_argument("--picture", type=Path, default=None)
+    options = parser.parse_args()
+    slide = options.data / "slides" / "CMU-1-Small-Region.svs"
+    sets = {
+        "slide": list(slide_cases(slide, options.regions, options.side)),
+        "held-out tiles": list(
+            tile_cases(options.data / "consep" / "train", options.regions, options.side)
+        ),
+    }
+    for name in options.variants:
+        for of, cases in sets.items():
+            ratios: dict[str, list[float]] = {}
+            rows, begun = [], time.perf_counter()
+            for seed, case in enumerate(cases):
+                made = composite(case, VARIANTS[name](case, options.steps, seed))
+                real, new = measures(case.image, case.region), measures(made, case.region)
+                for key in real:
+                    ratios.setdefault(key, []).append(new[key] / real[key])
+                rows.append(np.concatenate([case.image[:320, :320], made[:320, :320]], 1))
+            seconds = (time.perf_counter() - begun) / len(cases)
+            figures = {k: round(statistics.median(v), 2) for k, v in ratios.items()}
+            print(
+                json.dumps({"variant": name, "of": of, **figures, "s": round(seconds, 1)}),
+                flush=True,
+            )
+            if options.picture is not None and of == "slide":
+                stem = f"{options.picture.stem}-{name.replace(' ', '-')}"
+                imsave(options.picture.with_stem(stem), np.concatenate(rows), check_contrast=False)
+
+
+if __name__ == "__main__":
+    main()
