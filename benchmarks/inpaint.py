@@ -33,11 +33,10 @@ import torch
 from scipy import ndimage as ndi
 from skimage.color import rgb2hed
 from skimage.feature import peak_local_max
+from skimage.filters import threshold_otsu
 from skimage.io import imsave
 
 from napari_cosynth import registry, surroundings
-from napari_cosynth.data.base import resample
-from napari_cosynth.data.consep import ConsepDataset
 from napari_cosynth.data.slide import open_slide
 from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.diffusion import categorical
@@ -51,9 +50,12 @@ from napari_cosynth.inpaint import Place, inpaint
 from napari_cosynth.layouts.patterns import SAMPLES
 from napari_cosynth.synthesize import open_checkpoint
 from napari_cosynth.types import Layout, Request, Synthesis
+from realism import held_out
 
 Image = npt.NDArray[np.uint8]
 STRIP, ALONG = 8, 16
+FEWEST = 12
+"""Nuclei in a region of the slide; with fewer there is little to sample."""
 
 
 @dataclass(frozen=True)
@@ -74,24 +76,21 @@ def slide_cases(path: Path, count: int, side: int) -> Iterator[Case]:
     while count:
         y, x = (int(rng.integers(0, n - size)) for n in level.shape[:2])
         image = np.ascontiguousarray(level[y : y + size, x : x + size])
-        stain = ndi.gaussian_filter(rgb2hed(image)[..., 0], 3)
-        if image.mean() > 200 or stain.std() < 0.005:
+        stain = ndi.gaussian_filter(rgb2hed(image)[..., 0], 2)
+        points = peak_local_max(stain, min_distance=5, threshold_abs=threshold_otsu(stain))
+        low, high = 96, 96 + side
+        if image.mean() > 200 or ((points >= low) & (points < high)).all(1).sum() < FEWEST:
             continue
-        points = peak_local_max(stain, min_distance=6, threshold_rel=0.45)
         ids = np.full(len(points), classes.index("unspecified"))
         layout = Layout(points, ids, image.shape[:2], 0.5, classes)
         yield Case(image, Box(96, 96, 96 + side, 96 + side), layout, "")
         count -= 1
 
 
-def tile_cases(root: Path, count: int, side: int) -> Iterator[Case]:
-    """Regions in the middle of held-out tiles, their nuclei where they are."""
-    names = ("train_6", "train_12", "train_18", "train_24")[:count]
-    for record in ConsepDataset(root, only=names):
-        record = resample(record, 0.5)
-        height, width = record.labels.shape
-        y, x = (height - side) // 2, (width - side) // 2
-        yield Case(record.image, Box(y, x, y + side, x + side), record.layout, record.tissue)
+def tile_cases(data: Path, count: int, side: int) -> Iterator[Case]:
+    """Regions in the middle of patches of held-out tiles, their nuclei where they are."""
+    for record in held_out("default", data, ["consep"], count, side + 192):
+        yield Case(record.image, Box(96, 96, 96 + side, 96 + side), record.layout, record.tissue)
 
 
 # -- RePaint's jumps, for comparison
@@ -249,7 +248,7 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, default=os.environ.get("COSYNTH_DATA"))
     parser.add_argument("--regions", type=int, default=4)
-    parser.add_argument("--side", type=int, default=128)
+    parser.add_argument("--side", type=int, default=96)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
     parser.add_argument("--picture", type=Path, default=None)
@@ -257,9 +256,7 @@ def main() -> None:
     slide = options.data / "slides" / "CMU-1-Small-Region.svs"
     sets = {
         "slide": list(slide_cases(slide, options.regions, options.side)),
-        "held-out tiles": list(
-            tile_cases(options.data / "consep" / "train", options.regions, options.side)
-        ),
+        "held-out tiles": list(tile_cases(options.data, options.regions, options.side)),
     }
     for name in options.variants:
         for of, cases in sets.items():
@@ -270,7 +267,7 @@ def main() -> None:
                 real, new = measures(case.image, case.region), measures(made, case.region)
                 for key in real:
                     ratios.setdefault(key, []).append(new[key] / real[key])
-                rows.append(np.concatenate([case.image[:320, :320], made[:320, :320]], 1))
+                rows.append(np.concatenate([case.image[:288, :288], made[:288, :288]], 1))
             seconds = (time.perf_counter() - begun) / len(cases)
             figures = {k: round(statistics.median(v), 2) for k, v in ratios.items()}
             print(
