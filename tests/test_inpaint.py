@@ -11,7 +11,8 @@ import pytest
 
 from napari_cosynth.data.slide import open_slide
 from napari_cosynth.geometry.edits import Box, cut
-from napari_cosynth.inpaint import Place, inpaint, part_to_read
+from napari_cosynth.geometry.place import Place, part_to_read
+from napari_cosynth.inpaint import inpaint
 from napari_cosynth.types import ClassTable, Layout, Progress, Request, Synthesis
 
 REGION = Box(40, 56, 104, 136)

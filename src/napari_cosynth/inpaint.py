@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from napari_cosynth.data.base import resized
-from napari_cosynth.geometry.edits import Box, cut
+from napari_cosynth.geometry.edits import cut
+from napari_cosynth.geometry.place import CONTEXT, SMALLEST_WINDOW, Place, on_grid, working_mpp
 from napari_cosynth.geometry.raster import point_map
 from napari_cosynth.model.checkpoint import Checkpoint
 from napari_cosynth.model.encoding import decode_distance, decode_image, decode_labels
@@ -21,46 +21,8 @@ from napari_cosynth.surroundings import Surroundings, Window, sampled
 from napari_cosynth.synthesize import fit_layout, open_checkpoint, provenance_of, separated
 from napari_cosynth.types import Layout, Progress, Request, Synthesis
 
-CONTEXT = 48
-"""Pixels of the real image, on the checkpoint's grid, that are shown around the region."""
-SMALLEST_WINDOW = 256
-"""Pixels a side: a small region sees more of the stain and the tissue that it has to continue."""
 SMALLEST_REGION = 16
 """Pixels a side on the checkpoint's grid."""
-SAME_GRID = 0.02
-"""A scanner's 0.499 µm/px is the checkpoint's 0.5: within this share nothing is resampled."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """A region of a real image, and the part of that image which is at hand."""
-
-    image: npt.NDArray[np.uint8]
-    """RGB, uint8 (H, W, 3): the region and what surrounds it (:func:`part_to_read`)."""
-    region: Box
-    """In pixels of ``image``."""
-    origin: tuple[int, int] = (0, 0)
-    """(y, x) of ``image`` in the whole image."""
-    source: str = ""
-    """The whole image's name."""
-
-    def __post_init__(self) -> None:
-        image, box = np.asarray(self.image), self.region
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise ValueError(
-                f"{self.source}: image: expected uint8 (H, W, 3), got {image.dtype} {image.shape}"
-            )
-        if box.clipped((image.shape[0], image.shape[1])) != box or min(box.shape) < 1:
-            raise ValueError(
-                f"{self.source}: region: expected a part of {image.shape[0]} x {image.shape[1]} "
-                f"pixels, got rows {box.y0} to {box.y1} and columns {box.x0} to {box.x1}"
-            )
-
-
-def part_to_read(region: Box, shape: tuple[int, int], mpp: float, grid_mpp: float) -> Box:
-    """The part of an image (H, W) at ``mpp`` that a checkpoint of ``grid_mpp`` looks at."""
-    margin = math.ceil((SMALLEST_WINDOW // 2 + CONTEXT) * grid_mpp / mpp)
-    return region.grown(margin).at_least(2 * margin).clipped(shape)
 
 
 def inpaint(request: Request, place: Place) -> Iterator[Progress | Synthesis]:
@@ -80,14 +42,8 @@ def inpaint(request: Request, place: Place) -> Iterator[Progress | Synthesis]:
         raise ValueError(
             f"{place.source}: layout: expected a canvas of {place.image.shape[:2]}, got {own.shape}"
         )
-    if abs(own.mpp / grid - 1) <= SAME_GRID:
-        own = replace(own, mpp=grid)
-    layout = fit_layout(own, checkpoint)
-    y, x = (new / old for new, old in zip(layout.shape, own.shape, strict=True))
-    box = place.region
-    region = Box(
-        math.floor(box.y0 * y), math.floor(box.x0 * x), math.ceil(box.y1 * y), math.ceil(box.x1 * x)
-    ).clipped(layout.shape)
+    layout = fit_layout(replace(own, mpp=working_mpp(own.mpp, grid)), checkpoint)
+    region = on_grid(place.region, own.shape, layout.shape)
     if min(region.shape) < SMALLEST_REGION:
         raise ValueError(
             f"{place.source}: region: expected at least {SMALLEST_REGION} pixels a side at {grid:g} "

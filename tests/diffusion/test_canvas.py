@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -188,3 +190,60 @@ def test_no_point_is_felt_beyond_the_reach(name: str) -> None:
         features = encoder(points)
     felt = ((features[1] - features[0]).abs().amax((0, 1)) > 0).nonzero()
     assert (felt * (width // features.shape[-1]) - middle).abs().max() < REACH
+
+
+UNDER_A_CAP = """
+import resource, sys, torch
+torch.set_num_threads(1)
+from napari_cosynth.diffusion.canvas import Canvas
+from napari_cosynth.diffusion.canvas_noise import CanvasNoise
+from napari_cosynth.diffusion.point_features import PointFeatures
+from napari_cosynth.diffusion.sampler import FastSampler, sample
+from napari_cosynth.diffusion.schedule import JointSchedule
+from napari_cosynth.diffusion.scratch import Scratch
+from napari_cosynth.diffusion.tensors import Condition
+from napari_cosynth.geometry.edits import Box
+from napari_cosynth.geometry.windows import Windows
+from napari_cosynth.model.checkpoint import load
+
+network = load(sys.argv[1]).model.network
+text = torch.zeros(1, 3, 16), torch.ones(1, 3, dtype=torch.bool)
+
+def by_windows(shape):
+    condition = lambda box: Condition(torch.zeros(1, *box.shape, dtype=torch.long), *text)
+    features = PointFeatures(network, condition, shape)
+    noise = CanvasNoise(1, Box(0, 0, *shape))
+    parts = network, features, FastSampler, JointSchedule(), noise, 1, Scratch(None, "")
+    for step in Canvas(*parts, Windows(128, 32, 16)).run():
+        pass
+    return step.canvas.state(0, 64)
+
+def at_once(shape):
+    context = network.prepare(Condition(torch.zeros(1, *shape, dtype=torch.long), *text))
+    noise = CanvasNoise(1, Box(0, 0, *shape))
+    for step in sample(network, context, FastSampler(JointSchedule()), JointSchedule(), noise, shape, 1):
+        pass
+
+way = {"by_windows": by_windows, "at_once": at_once}[sys.argv[2]]
+with torch.inference_mode():
+    way((640, 128))
+with open("/proc/self/status") as status:
+    held = next(int(line.split()[1]) for line in status if line.startswith("VmData")) * 1024
+resource.setrlimit(resource.RLIMIT_DATA, (held + 2**26, held + 2**26))
+with torch.inference_mode():
+    way((16384, 128))
+print("sampled")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the cap is Linux's")
+def test_memory_does_not_grow_with_the_canvas(tiny_checkpoint: Path) -> None:
+    """64 MiB more than what a canvas of 640 rows takes are enough for 16,384, and not at once."""
+
+    def run(way: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", UNDER_A_CAP, str(tiny_checkpoint), way]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    done = run("by_windows")
+    assert done.stdout.strip() == "sampled", done.stderr[-500:]
+    assert "sampled" not in run("at_once").stdout
