@@ -4,7 +4,8 @@
     python benchmarks/canvas.py seams [--side 1024] [--steps 10] [--picture OUT.png]
     python benchmarks/canvas.py separation [--sides 512 1024 2048 4096]
 
-``speed`` samples each size in a process of its own and prints medians and that process' peak memory.
+``speed`` samples each size in a process of its own, on one thread, and prints medians of that process'
+own seconds (which other work on the machine does not lengthen) and its peak memory.
 ``seams`` compares gradients across the borders of the last step's windows with those elsewhere, for
 windows as they are and for some that are worse on purpose; 1 is no seam. ``separation`` times the
 watershed. Layouts are mosaics of the bundled patterns.
@@ -64,17 +65,20 @@ def request_for(side: int, steps: int, seed: int = 7) -> Request:
 
 
 def one_run(side: int, steps: int) -> None:
-    """One sample; prints its seconds, those of its last step on, and the peak memory."""
+    """One sample; prints its seconds, how many of them before and after the steps, and the memory."""
+    torch.set_num_threads(1)
     request = request_for(side, steps)
     open_checkpoint("default", torch.device("cpu"))
-    begun = time.perf_counter()
-    stamps: dict[int, float] = {}
+    begun = time.process_time()
+    stamps: dict[float, float] = {}
     for event in synthesize(request):
         if isinstance(event, Progress):
-            stamps.setdefault(event.step, time.perf_counter() - begun)
-    whole = time.perf_counter() - begun
+            stamps[event.step + event.part] = time.process_time() - begun
+    whole = time.process_time() - begun
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(json.dumps({"seconds": whole, "sampled": stamps[steps], "peak GiB": peak}))
+    # The first step also makes the point features, once a request.
+    each = (stamps[steps] - stamps[1]) / (steps - 1)
+    print(json.dumps({"seconds": whole, "step": each, "peak GiB": peak}))
 
 
 def speed(sides: list[int], steps: int, repeats: int) -> Iterator[dict[str, object]]:
@@ -85,12 +89,12 @@ def speed(sides: list[int], steps: int, repeats: int) -> Iterator[dict[str, obje
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             runs.append(json.loads(done.stdout.splitlines()[-1]))
         megapixels = side**2 / 1e6
-        seconds = statistics.median(r["sampled"] for r in runs)
+        step = statistics.median(r["step"] for r in runs)
         yield {
             "side": side,
             "steps": steps,
             "runs": repeats,
-            "seconds per megapixel and step": round(seconds / megapixels / steps, 3),
+            "seconds per megapixel and step": round(step / megapixels, 2),
             "seconds": round(statistics.median(r["seconds"] for r in runs), 1),
             "peak memory, GiB": round(max(r["peak GiB"] for r in runs), 2),
         }

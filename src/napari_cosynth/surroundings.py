@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from napari_cosynth import registry
+from napari_cosynth.diffusion.blend import blended
 from napari_cosynth.diffusion.canvas_noise import CanvasNoise
 from napari_cosynth.diffusion.clamp import ClampedSampler, Known, WindowNoise
 from napari_cosynth.diffusion.guidance import guided
@@ -129,9 +130,9 @@ def sampled(
     sampler = registry.resolve("sampler", request.sampler)(schedule)
     clamped = ClampedSampler(sampler, known, schedule, denoiser.classes)
     drawn = _noise(seed, window, device)
-    yield from sample(
-        denoiser, context, clamped, schedule, drawn, window.shown.shape, request.steps
-    )
+    # An edit of a sample keeps the noise it began with; a real image never had any.
+    draw = sample if annotated else blended
+    yield from draw(denoiser, context, clamped, schedule, drawn, window.shown.shape, request.steps)
 
 
 def _noise(seed: int, window: Window, device: torch.device) -> NoiseSource:
