@@ -1,7 +1,7 @@
 """The seam around a region of a real image that was sampled anew, and what makes it smaller.
 
     python benchmarks/inpaint.py [--data DATA] [--regions 4] [--side 128] [--steps 20]
-                                 [--variants plain reinhard ...] [--picture OUT.png]
+                                 [--variants "as it is" ...] [--picture OUT.png]
 
 Regions lie in the real slide (points at the peaks of haematoxylin) and in held-out CoNSeP tiles (points
 as annotated). Figures are medians over the regions; each is a ratio to the same place in the real image,
@@ -11,9 +11,10 @@ border    gradient across the region's border, against that just inside and just
 strip     difference of the mean colours of 8 pixels inside and 8 outside, per 16 pixels of border
 inside    gradient within the region: below 1 the sample is smoother than what it replaces
 
-Variants: ``plain`` holds the surroundings and no more; ``reinhard``, ``macenko`` and ``vahadane`` bring
-the surroundings to the model's colours and the region back; ``jumps`` goes back and forth at every step
-as RePaint does (twice the passes), ``jumps at equal cost`` with half the steps.
+Variants: ``held only`` clamps the surroundings and no more; ``begun in colour`` begins with the
+surroundings' colours spread into the region; ``passes`` takes every step twice, with the way back in
+between (RePaint); ``as it is`` does both; ``reinhard``, ``macenko`` and ``vahadane`` bring the image to
+the model's colours before that and the region back after.
 """
 
 from __future__ import annotations
@@ -36,14 +37,11 @@ from skimage.feature import peak_local_max
 from skimage.filters import threshold_otsu
 from skimage.io import imsave
 
-from napari_cosynth import registry, surroundings
+from napari_cosynth import registry
 from napari_cosynth.data.slide import open_slide
 from napari_cosynth.data.stack import StackDataset
-from napari_cosynth.diffusion import categorical
-from napari_cosynth.diffusion.gaussian import expand
-from napari_cosynth.diffusion.sampler import NoiseSource, Step, initial_state
-from napari_cosynth.diffusion.schedule import CosineSchedule, JointSchedule
-from napari_cosynth.diffusion.tensors import Context, Denoiser, JointState
+from napari_cosynth.diffusion import blend
+from napari_cosynth.diffusion.schedule import T_MAX
 from napari_cosynth.geometry.edits import Box
 from napari_cosynth.geometry.place import Place
 from napari_cosynth.geometry.prompt import prompt_for
@@ -94,59 +92,6 @@ def tile_cases(data: Path, count: int, side: int) -> Iterator[Case]:
         yield Case(record.image, Box(96, 96, 96 + side, 96 + side), record.layout, record.tissue)
 
 
-# -- RePaint's jumps, for comparison
-
-
-def renoised(state: JointState, s: torch.Tensor, t: torch.Tensor, noise: NoiseSource) -> JointState:
-    """u_t ~ q(u_t | u_s), t > s."""
-    schedule = JointSchedule()
-
-    def gaussian(x: torch.Tensor, one: CosineSchedule) -> torch.Tensor:
-        a = one.alpha(t) / one.alpha(s)
-        deviation = (one.sigma(t) ** 2 - a**2 * one.sigma(s) ** 2).clamp_min(0).sqrt()
-        return expand(a, x) * x + expand(deviation, x) * noise.normal(*x.shape[1:])
-
-    kept = float(schedule.labels.alpha_bar(t) / schedule.labels.alpha_bar(s))
-    onehot = torch.nn.functional.one_hot(state.labels, K).movedim(-1, 1).float()
-    labels = categorical.draw(
-        kept * onehot + (1 - kept) / K, noise.uniform(*state.labels.shape[1:])
-    )
-    return JointState(
-        gaussian(state.image, schedule.image), gaussian(state.distance, schedule.distance), labels
-    )
-
-
-K = 7
-
-
-def with_jumps(
-    denoiser: Denoiser,
-    context: Context,
-    sampler: object,
-    schedule: JointSchedule,
-    noise: NoiseSource,
-    shape: tuple[int, int],
-    steps: int,
-) -> Iterator[Step]:
-    """``sample``, every step but the last taken twice, with the way back in between."""
-    from napari_cosynth.diffusion import joint
-
-    state = initial_state(noise.at(0), *shape, denoiser.classes)
-    nodes = sampler.nodes(steps)
-    for index in range(steps):
-        t, s = nodes[index], nodes[index + 1]
-        with torch.inference_mode():
-            memory = sampler.before
-            for last in (False, True) if float(s) > 0 else (True,):
-                prediction = denoiser(state, t.expand(1), context)
-                clean = joint.estimate(prediction, state, t, schedule)
-                sampler.before = memory
-                state = sampler.step(state, clean, prediction.label_head, t, s, noise)
-                if not last:
-                    state = renoised(state, s, t, noise)
-        yield Step(index + 1, state, clean)
-
-
 # -- variants
 
 
@@ -166,18 +111,22 @@ def request_for(case: Case, steps: int, seed: int) -> Request:
     )
 
 
-def plain(case: Case, steps: int, seed: int) -> Image:
-    sample = last(inpaint(request_for(case, steps, seed), Place(case.image, case.region)))
-    assert sample.patch is not None
-    return sample.patch
+def changed(begin: float, passes: int) -> Callable[[Case, int, int], Image]:
+    """Into the image with other settings of :mod:`napari_cosynth.diffusion.blend`."""
+
+    def variant(case: Case, steps: int, seed: int) -> Image:
+        usual, (blend.BEGIN, blend.PASSES) = (blend.BEGIN, blend.PASSES), (begin, passes)
+        try:
+            sample = last(inpaint(request_for(case, steps, seed), Place(case.image, case.region)))
+        finally:
+            blend.BEGIN, blend.PASSES = usual
+        assert sample.patch is not None
+        return sample.patch
+
+    return variant
 
 
-def jumping(case: Case, steps: int, seed: int) -> Image:
-    usual, surroundings.sample = surroundings.sample, with_jumps  # type: ignore[attr-defined,assignment]
-    try:
-        return plain(case, steps, seed)
-    finally:
-        surroundings.sample = usual  # type: ignore[attr-defined]
+as_it_is = changed(blend.BEGIN, blend.PASSES)
 
 
 def normalised(name: str) -> Callable[[Case, int, int], Image]:
@@ -188,7 +137,7 @@ def normalised(name: str) -> Callable[[Case, int, int], Image]:
         model = make(StackDataset(SAMPLES / "pair")[0].image)
         back = make(case.image)
         inside = np.asarray(model(case.image))
-        made = plain(replace(case, image=inside), steps, seed)
+        made = as_it_is(replace(case, image=inside), steps, seed)
         whole = inside.copy()
         whole[case.region.slices] = made
         # The stains of region and surroundings together, which are those of ``inside``.
@@ -198,12 +147,13 @@ def normalised(name: str) -> Callable[[Case, int, int], Image]:
 
 
 VARIANTS: dict[str, Callable[[Case, int, int], Image]] = {
-    "plain": plain,
+    "as it is": as_it_is,
+    "held only": changed(T_MAX, 1),
+    "begun in colour": changed(blend.BEGIN, 1),
+    "passes": changed(T_MAX, 2),
     "reinhard": normalised("reinhard"),
     "macenko": normalised("macenko"),
     "vahadane": normalised("vahadane"),
-    "jumps": jumping,
-    "jumps at equal cost": lambda case, steps, seed: jumping(case, steps // 2, seed),
     "uncut": lambda case, steps, seed: case.image[case.region.slices],
 }
 
@@ -275,8 +225,8 @@ def main() -> None:
                 json.dumps({"variant": name, "of": of, **figures, "s": round(seconds, 1)}),
                 flush=True,
             )
-            if options.picture is not None and of == "slide":
-                stem = f"{options.picture.stem}-{name.replace(' ', '-')}"
+            if options.picture is not None:
+                stem = f"{options.picture.stem}-{name}-{of}".replace(" ", "-")
                 imsave(options.picture.with_stem(stem), np.concatenate(rows), check_contrast=False)
 
 

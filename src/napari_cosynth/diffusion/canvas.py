@@ -113,10 +113,12 @@ class Canvas:
         self._done = 0
 
     def run(self) -> Iterator[CanvasStep]:
-        """Every step from where an earlier run stopped; in between, how far each has come."""
+        """Every step, the last one of an earlier run first; in between, how far each has come."""
         if self.scratch.finished is None:
             self._begin()
         self._done = self.scratch.finished or 0
+        if self._done:
+            yield CanvasStep(self._done, 0.0, self)
         while self._done < self.steps:
             for part in self._step(self._done):
                 yield CanvasStep(self._done, part, self)
