@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from napari_cosynth.diffusion import categorical, gaussian, joint
-from napari_cosynth.diffusion.blend import BEGIN, PASSES, blended, spread
+from napari_cosynth.diffusion.blend import BEGIN, PASSES, _Colours, blended, spread
 from napari_cosynth.diffusion.clamp import ClampedSampler, Known
 from napari_cosynth.diffusion.sampler import FastSampler, SeededNoise
 from napari_cosynth.diffusion.schedule import CosineSchedule, JointSchedule
@@ -49,6 +49,22 @@ def test_surroundings_spread_into_what_is_unknown() -> None:
     assert found.max() <= 1 and found.min() >= 0
     row = found[0, 0, 30, 10:80]
     assert (row.diff() >= 0).all() and row[0] < 0.2 and row[-1] > 0.8
+
+
+def test_an_estimate_takes_the_surroundings_colours_and_keeps_its_texture() -> None:
+    generator = torch.Generator().manual_seed(2)
+    known = torch.ones(1, 96, 96, dtype=torch.bool)
+    known[:, 24:72, 24:72] = False
+    image = torch.full((1, 3, 96, 96), -0.4)
+    state = JointState(image, torch.zeros(1, 1, 96, 96), torch.zeros(1, 96, 96).long())
+    held = Known(state, known, torch.zeros_like(known), joint.Noise.draw(1, 96, 96, generator))
+    texture = 0.2 * torch.randn(1, 3, 96, 96, generator=generator)
+    steered = _Colours(held).steer(0.3 + texture)
+    inside, outside = ~known[0], known[0]
+    assert torch.equal(steered[:, :, outside], (0.3 + texture).clamp(-1, 1)[:, :, outside])
+    assert abs(float(steered[:, :, inside].mean()) + 0.4) < 0.02
+    there, before = steered[:, :, inside].flatten(), texture[:, :, inside].flatten()
+    assert torch.corrcoef(torch.stack([there, before]))[0, 1] > 0.98
 
 
 def test_steps_are_taken_twice_from_the_node_it_begins_at() -> None:

@@ -10,13 +10,14 @@ still move towards what was put around it (Lugmayr et al. 2022). docs/results/re
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from napari_cosynth.diffusion import categorical, gaussian, joint
-from napari_cosynth.diffusion.clamp import ClampedSampler
+from napari_cosynth.diffusion.clamp import ClampedSampler, Known
 from napari_cosynth.diffusion.sampler import NoiseSource, Step, initial_state
 from napari_cosynth.diffusion.schedule import JointSchedule
 from napari_cosynth.diffusion.tensors import Context, Denoiser, JointState
@@ -24,6 +25,8 @@ from napari_cosynth.diffusion.tensors import Context, Denoiser, JointState
 BEGIN = 0.8
 """Sampling begins at the last node that is no earlier: of 20 steps' nodes at the fifth."""
 PASSES = 2
+STEERED = 0.3
+"""Down to this time the clean estimate's low frequencies are the surroundings'; then it is free."""
 SPREAD = 24.0
 """Sigma, in pixels, of the Gaussian that carries the surroundings' colours into the region."""
 
@@ -42,9 +45,10 @@ def blended(
     nodes = sampler.nodes(steps)
     first = int((nodes >= BEGIN).sum()) - 1
     with torch.inference_mode():
+        colours = _Colours(sampler.known)
         state = initial_state(noise.at(0), *shape, denoiser.classes)
         if first:
-            state = _begin(state, sampler, nodes[first], schedule)
+            state = _begin(state, colours.image, sampler.known, nodes[first], schedule)
     for index in range(first, steps):
         t, s = nodes[index], nodes[index + 1]
         drawn = noise.at(index + 1)
@@ -53,6 +57,8 @@ def blended(
             for left in reversed(range(PASSES if float(s) > 0 else 1)):
                 prediction = denoiser(state, t.expand(len(state.labels)), context)
                 clean = joint.estimate(prediction, state, t, schedule)
+                if float(t) > STEERED:
+                    clean = replace(clean, image=colours.steer(clean.image))
                 sampler.before = memory
                 state = sampler.step(state, clean, prediction.label_head, t, s, drawn)
                 if left:
@@ -60,14 +66,25 @@ def blended(
         yield Step(index + 1, state, clean)
 
 
+class _Colours:
+    """The surroundings' colours in the region: what a clean estimate's large patches are drawn to."""
+
+    def __init__(self, known: Known) -> None:
+        self.image = spread(known.state.image, known.image_mask)
+        self._free = (~known.image_mask[:, None]).to(self.image.dtype)
+        self._weight = _blurred(self._free).clamp_min(1e-6)
+
+    def steer(self, clean: Tensor) -> Tensor:
+        """The estimate with the region's low frequencies replaced, its high ones as they are."""
+        away = _blurred((self.image - clean) * self._free) / self._weight
+        return (clean + away * self._free).clamp(-1, 1)
+
+
 def _begin(
-    pure: JointState, sampler: ClampedSampler, t: Tensor, schedule: JointSchedule
+    pure: JointState, image: Tensor, known: Known, t: Tensor, schedule: JointSchedule
 ) -> JointState:
-    """The image at ``t``, the region in its surroundings' colours; ``pure`` is noise and uniform labels,
-    which labels at that time nearly are."""
-    known = sampler.known
+    """``image`` at ``t``; ``pure`` is noise and uniform labels, which labels at that time nearly are."""
     times = t.expand(len(pure.labels))
-    image = spread(known.state.image, known.image_mask)
     background = -torch.ones_like(pure.distance)
     return JointState(
         gaussian.corrupt(image, known.noise.image, times, schedule.image),
