@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from napari_cosynth import registry
-from napari_cosynth.diffusion.clamp import ClampedSampler, Known, WindowNoise
-from napari_cosynth.diffusion.guidance import guided
-from napari_cosynth.diffusion.joint import Noise
-from napari_cosynth.diffusion.sampler import sample
-from napari_cosynth.diffusion.schedule import JointSchedule
-from napari_cosynth.diffusion.tensors import Denoiser, JointState
 from napari_cosynth.geometry.edits import Box
 from napari_cosynth.geometry.raster import point_map
 from napari_cosynth.model.checkpoint import Checkpoint
-from napari_cosynth.model.encoding import (
-    decode_distance,
-    decode_image,
-    decode_labels,
-    encode_condition,
-)
-from napari_cosynth.model.precision import InBfloat16, choose_device, faster_in_bf16
-from napari_cosynth.synthesize import SMALLEST_CANVAS, fit_layout, open_checkpoint, separated
+from napari_cosynth.model.encoding import decode_distance, decode_image, decode_labels
+from napari_cosynth.model.precision import choose_device
+from napari_cosynth.surroundings import Surroundings, Window, sampled
+from napari_cosynth.synthesize import fit_layout, open_checkpoint, separated
 from napari_cosynth.types import Layout, Progress, Request, Synthesis
 
 REACH = 24
@@ -60,48 +48,11 @@ def resynthesize(
             f"expected a layout of {record.labels.shape} pixels in the classes of the sample, got "
             f"{layout.shape}"
         )
-    window = _Window.around(changed, layout.shape, checkpoint.model.network.config.multiple)
+    grid = checkpoint.model.network.config.multiple
+    free = changed.grown(REACH)
+    window = Window.around(free, layout.shape, grid, CONTEXT, SMALLEST_WINDOW)
     points = point_map(layout)
     return _samples(request, before, checkpoint, layout, points, window, device)
-
-
-@dataclass(frozen=True)
-class _Window:
-    """What the network sees, in pixels of the padded canvas, and what of it may change."""
-
-    shown: Box
-    free: Box
-    """Clipped to the canvas."""
-    padded: tuple[int, int]
-
-    @classmethod
-    def around(cls, changed: Box, shape: tuple[int, int], multiple: int) -> _Window:
-        padded = tuple(-(-max(n, SMALLEST_CANVAS) // multiple) * multiple for n in shape)
-        free = changed.grown(REACH).clipped(shape)
-        shown = free.grown(CONTEXT).at_least(SMALLEST_WINDOW).aligned(multiple)
-        return cls(shown.moved_into((padded[0], padded[1])), free, (padded[0], padded[1]))
-
-    @property
-    def mask(self) -> npt.NDArray[np.bool_]:
-        """True where the window's pixels are known, bool (h, w)."""
-        known = np.ones(self.shown.shape, bool)
-        y, x = self.shown.y0, self.shown.x0
-        known[self.free.y0 - y : self.free.y1 - y, self.free.x0 - x : self.free.x1 - x] = False
-        return known
-
-    def crop(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """The window's part of a canvas (H, W, ...), padded with its last row and column."""
-        rows = np.minimum(np.arange(self.shown.y0, self.shown.y1), array.shape[0] - 1)
-        columns = np.minimum(np.arange(self.shown.x0, self.shown.x1), array.shape[1] - 1)
-        return array[np.ix_(rows, columns)]
-
-    def paste(self, patch: npt.NDArray[Any], canvas: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """A copy of ``canvas`` with the free part of ``patch`` in its place."""
-        out = canvas.copy()
-        y, x = self.shown.y0, self.shown.x0
-        f = self.free
-        out[f.slices] = patch[f.y0 - y : f.y1 - y, f.x0 - x : f.x1 - x]
-        return out
 
 
 def _samples(
@@ -110,46 +61,13 @@ def _samples(
     checkpoint: Checkpoint,
     layout: Layout,
     points: npt.NDArray[np.uint8],
-    window: _Window,
+    window: Window,
     device: torch.device,
 ) -> Iterator[Progress | Synthesis]:
     begun = time.perf_counter()
-    seed, record, schedule = request.seeds[0], before.record, JointSchedule()
-    denoiser: Denoiser = guided(checkpoint.model.network, request.guidance)
-    if faster_in_bf16(device):
-        denoiser = InBfloat16(denoiser, device)
-    with torch.inference_mode():
-        inside = np.zeros(window.padded, np.int64)
-        inside[: layout.shape[0], : layout.shape[1]] = points
-        tensor = torch.from_numpy(inside[window.shown.slices].copy())[None].to(device)
-        context = denoiser.prepare(
-            encode_condition(tensor, [request.prompt], checkpoint.model.text)
-        )
-        height, width = window.shown.shape
-        first = WindowNoise(seed, window.padded, window.shown.slices, device)
-        noise = Noise(
-            first.normal(3, height, width),
-            first.normal(1, height, width),
-            first.uniform(height, width),
-        )
-        known = Known(
-            _encode(window, before, device), torch.from_numpy(window.mask)[None].to(device), noise
-        )
-    steps = sample(
-        denoiser,
-        context,
-        ClampedSampler(
-            registry.resolve("sampler", request.sampler)(schedule),
-            known,
-            schedule,
-            denoiser.classes,
-        ),
-        schedule,
-        WindowNoise(seed, window.padded, window.shown.slices, device),
-        window.shown.shape,
-        request.steps,
-    )
-    for step in steps:
+    seed, record = request.seeds[0], before.record
+    around = Surroundings(record.image, before.raw_labels, record.distance)
+    for step in sampled(request, checkpoint, device, points, window, around):
         state = step.state
         progress = Progress(seed, 0, 1, step.index, request.steps)
         if request.preview_every and step.index % request.preview_every == 0:
@@ -180,16 +98,3 @@ def _samples(
         seconds=time.perf_counter() - begun,
         provenance=provenance,
     )
-
-
-def _encode(window: _Window, before: Synthesis, device: torch.device) -> JointState:
-    """The sample's window as a clean state of one."""
-    image = window.crop(before.record.image).astype(np.float32).transpose(2, 0, 1) / 127.5 - 1
-    distance = 2 * window.crop(before.record.distance).astype(np.float32) - 1
-    labels = window.crop(before.raw_labels).astype(np.int64)
-    state = JointState(
-        torch.from_numpy(image)[None],
-        torch.from_numpy(distance)[None, None],
-        torch.from_numpy(labels)[None],
-    )
-    return state.to(device)

@@ -54,6 +54,13 @@ def _resynthesize(*arguments: Any) -> Iterator[Progress | Synthesis]:
     return events
 
 
+def _inpaint(*arguments: Any) -> Iterator[Progress | Synthesis]:
+    from napari_cosynth.inpaint import inpaint
+
+    events: Iterator[Progress | Synthesis] = inpaint(*arguments)
+    return events
+
+
 def _warm_up(checkpoint: str, device: str) -> Iterator[Progress | Synthesis]:
     """Imports torch and reads the weights before they are needed; samples nothing."""
     from napari_cosynth.model.precision import choose_device
@@ -66,6 +73,7 @@ def _warm_up(checkpoint: str, device: str) -> Iterator[Progress | Synthesis]:
 KINDS: dict[str, Callable[..., Iterator[Progress | Synthesis]]] = {
     "synthesize": _synthesize,
     "resynthesize": _resynthesize,
+    "inpaint": _inpaint,
     "warm up": _warm_up,
 }
 

@@ -17,18 +17,13 @@ import torch
 import napari_cosynth
 from napari_cosynth import registry
 from napari_cosynth.diffusion.guidance import guided
-from napari_cosynth.diffusion.sampler import Sampler, SeededNoise, sample
+from napari_cosynth.diffusion.sampler import Sampler
 from napari_cosynth.diffusion.schedule import JointSchedule
 from napari_cosynth.diffusion.tensors import Denoiser
+from napari_cosynth.drawing import Drawer
 from napari_cosynth.geometry.instances import agreeing_labels, separate
 from napari_cosynth.geometry.raster import point_map
 from napari_cosynth.model.checkpoint import Checkpoint, load
-from napari_cosynth.model.encoding import (
-    decode_distance,
-    decode_image,
-    decode_labels,
-    encode_condition,
-)
 from napari_cosynth.model.precision import InBfloat16, choose_device, faster_in_bf16
 from napari_cosynth.types import Layout, Progress, Record, Report, Request, Synthesis
 
@@ -53,8 +48,10 @@ def synthesize(request: Request) -> Iterator[Progress | Synthesis]:
     An iterator that can be closed to cancel. Samples are made one at a time, so that a seed gives
     the same pixels alone and among others. The layout is scaled to the checkpoint's µm/px, where the
     results stay; its canvas is padded at the bottom and right to the network's multiple, and the
-    result cropped. Raises ValueError, before the first step, on a class the checkpoint does not
-    know, two points on one pixel, and a checkpoint, sampler or device that cannot be used.
+    result cropped. A canvas with a side above ``drawing.LARGEST_WHOLE`` pixels is sampled by windows,
+    and yields a :class:`Progress` after each of them. Raises ValueError, before the first step, on a
+    class the checkpoint does not know, two points on one pixel, and a checkpoint, sampler or device
+    that cannot be used.
     """
     device = choose_device(request.device)
     checkpoint = open_checkpoint(request.checkpoint, device)
@@ -62,7 +59,7 @@ def synthesize(request: Request) -> Iterator[Progress | Synthesis]:
     points = point_map(layout)
     sampler = registry.resolve("sampler", request.sampler)
     half = faster_in_bf16(device)
-    provenance = _provenance(checkpoint, request, device, half)
+    provenance = provenance_of(checkpoint, request, device, half)
     if unknown := provenance["unknown_words"]:
         logger.warning("the checkpoint's text encoder does not know: %s", ", ".join(unknown))
     denoiser = guided(checkpoint.model.network, request.guidance)
@@ -94,46 +91,33 @@ def _samples(
     sampler: Callable[[JointSchedule], Sampler],
     provenance: dict[str, Any],
 ) -> Iterator[Progress | Synthesis]:
+    grid = checkpoint.model.network.config.multiple
     height, width = layout.shape
-    shape = tuple(_padded(n, checkpoint.model.network.config.multiple) for n in layout.shape)
-    padded = np.zeros(shape, np.int64)
+    padded = np.zeros([_padded(n, grid) for n in layout.shape], np.uint8)
     padded[:height, :width] = points
-    device = next(checkpoint.model.parameters()).device
-    schedule = JointSchedule()
     with torch.inference_mode():
-        tensor = torch.from_numpy(padded)[None].to(device)
-        condition = encode_condition(tensor, [request.prompt], checkpoint.model.text)
-        context = denoiser.prepare(condition)
-    for index, seed in enumerate(request.seeds):
+        text = checkpoint.model.text([request.prompt])
+    drawer = Drawer(request, denoiser, sampler, padded, layout.shape, text, grid, checkpoint.sha256)
+    for index, (seed, drawings) in enumerate(zip(request.seeds, drawer.draw(), strict=True)):
         begun = time.perf_counter()
-        noise = SeededNoise([seed], device)
-        steps = sample(
-            denoiser,
-            context,
-            sampler(schedule),
-            schedule,
-            noise,
-            (shape[0], shape[1]),
-            request.steps,
-        )
-        for step in steps:
-            progress = Progress(seed, index, len(request.seeds), step.index, request.steps)
-            last = step.index == request.steps
-            if request.preview_every and (last or step.index % request.preview_every == 0):
-                progress = replace(
-                    progress,
-                    image=decode_image(step.clean.image)[0, :height, :width],
-                    labels=decode_labels(step.clean.probabilities.argmax(1))[0, :height, :width],
-                )
-            state = step.state
+        for drawing in drawings:
+            progress = Progress(
+                seed, index, len(request.seeds), drawing.step, request.steps, part=drawing.part
+            )
+            last = drawing.step == request.steps
+            wanted = request.preview_every and (last or drawing.step % request.preview_every == 0)
+            if wanted and drawing.step and not drawing.part:
+                image, labels = drawing.estimate()
+                progress = replace(progress, image=image, labels=labels)
+            if last:
+                pixels = drawing.result()
             yield progress
-        raw = np.ascontiguousarray(decode_labels(state.labels)[0, :height, :width])
-        distance = np.ascontiguousarray(decode_distance(state.distance)[0, :height, :width])
-        image = np.ascontiguousarray(decode_image(state.image)[0, :height, :width])
         source = f"{checkpoint.name} seed {seed}"
-        record, report = separated(image, raw, distance, layout, request, source)
+        record, report = separated(
+            pixels.image, pixels.labels, pixels.distance, layout, request, source
+        )
         seconds = time.perf_counter() - begun
-        yield Synthesis(record, request, seed, report, raw, seconds, provenance)
+        yield Synthesis(record, request, seed, report, pixels.labels, seconds, provenance)
 
 
 def separated(
@@ -167,9 +151,10 @@ def _padded(pixels: int, multiple: int) -> int:
     return -(-max(pixels, SMALLEST_CANVAS) // multiple) * multiple
 
 
-def _provenance(
+def provenance_of(
     checkpoint: Checkpoint, request: Request, device: torch.device, half: bool
 ) -> dict[str, Any]:
+    """What a recipe says beside the request: weights, device, precision, versions."""
     packages = ("torch", "numpy", "scikit-image", "transformers")
     return {
         "checkpoint": checkpoint.name,

@@ -258,6 +258,9 @@ class Request:
     device: str = "auto"
     preview_every: int = 0
     """Show the clean estimate every so many steps; 0 never."""
+    scratch: str = ""
+    """Folder that keeps the state of a canvas sampled by windows, so that a killed run goes on from its
+    last step; empty: nothing is kept."""
 
     def __post_init__(self) -> None:
         _require(self.steps >= 1, f"steps: expected at least 1, got {self.steps}")
@@ -282,12 +285,14 @@ class Progress:
     """Which of the request's seeds, from 0."""
     count: int
     step: int
-    """Steps of this sample done so far, 1..steps."""
+    """Steps of this sample done so far, 1..steps; 0 while the first is under way."""
     steps: int
     image: npt.NDArray[np.uint8] | None = None
     """Preview of the clean image, uint8 (H, W, 3), on preview steps."""
     labels: npt.NDArray[np.uint8] | None = None
     """Preview of the semantic labels, uint8 (H, W), on preview steps."""
+    part: float = 0.0
+    """The share of the next step that is done, 0..1, where a large canvas takes long for one."""
 
 
 @dataclass(frozen=True)
@@ -304,6 +309,9 @@ class Synthesis:
     """Wall time of this sample."""
     provenance: dict[str, Any] = field(default_factory=dict)
     """Checkpoint name and sha256, device, precision, package versions."""
+    patch: npt.NDArray[np.uint8] | None = None
+    """Of a region of a real image: what takes its place there, uint8 (h, w, 3) on that image's own grid;
+    ``record`` is the region on the checkpoint's."""
 
     @cached_property
     def recipe(self) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 
 from napari_cosynth.diffusion import joint
@@ -20,13 +22,13 @@ def known_left_half(size: int = 8) -> Known:
     )
     mask = torch.zeros(1, size, size, dtype=torch.bool)
     mask[..., : size // 2] = True
-    return Known(state, mask, joint.Noise.draw(1, size, size, generator))
+    return Known(state, mask, mask, joint.Noise.draw(1, size, size, generator))
 
 
 def step(known: Known, t: float, s: float) -> JointState:
     schedule = JointSchedule()
     sampler = ClampedSampler(FastSampler(schedule), known, schedule, 4)
-    size = known.mask.shape[-1]
+    size = known.image_mask.shape[-1]
     state = JointState(
         torch.zeros(1, 3, size, size),
         torch.zeros(1, 1, size, size),
@@ -40,7 +42,7 @@ def step(known: Known, t: float, s: float) -> JointState:
 def test_known_pixels_are_exact_after_the_last_step() -> None:
     known = known_left_half()
     out = step(known, 0.5, 0.0)
-    half = known.mask.shape[-1] // 2
+    half = known.image_mask.shape[-1] // 2
     for found, wanted in (
         (out.image, known.state.image),
         (out.distance, known.state.distance),
@@ -50,13 +52,23 @@ def test_known_pixels_are_exact_after_the_last_step() -> None:
         assert not torch.equal(found[..., half:], wanted[..., half:])
 
 
+def test_of_a_real_image_only_the_image_is_held() -> None:
+    known = known_left_half()
+    nowhere = torch.zeros_like(known.label_mask)
+    out = step(dataclasses.replace(known, label_mask=nowhere), 0.5, 0.0)
+    half = nowhere.shape[-1] // 2
+    assert torch.equal(out.image[..., :half], known.state.image[..., :half])
+    assert not torch.equal(out.distance[..., :half], known.state.distance[..., :half])
+    assert not torch.equal(out.labels[..., :half], known.state.labels[..., :half])
+
+
 def test_known_pixels_are_at_the_level_of_each_step() -> None:
     known = known_left_half()
     schedule = JointSchedule()
     out = step(known, 0.8, 0.6)
     times = torch.tensor([0.6], dtype=torch.float64)
     wanted = joint.corrupt(known.state, known.noise, times, schedule, 4)
-    half = known.mask.shape[-1] // 2
+    half = known.image_mask.shape[-1] // 2
     assert torch.equal(out.image[..., :half], wanted.image[..., :half])
     assert torch.equal(out.labels[..., :half], wanted.labels[..., :half])
 

@@ -90,7 +90,7 @@ def test_what_is_missing_is_said(panel: CoSynthPanel, slide: Any) -> None:
     assert "draw a rectangle" in notification_manager.records[-1].message
     shapes = draw(panel, slide, (1000, 1000), (1100, 1100))
     panel.layout_controls.from_region.native.click()
-    assert "no image under the rectangle" in notification_manager.records[-1].message
+    assert "no image under Shapes" in notification_manager.records[-1].message
     shapes.add_polygons([np.array([(10, 10), (60, 30), (20, 70)])])
     panel.layout_controls.from_region.native.click()
     assert "upright rectangle" in notification_manager.records[-1].message

@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     synthesis.add_demo(commands)
     synthesis.add_synthesize(commands)
+    synthesis.add_inpaint(commands)
     training.add_train(commands)
     training.add_export_checkpoint(commands)
     training.add_pack(commands)

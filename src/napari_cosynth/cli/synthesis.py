@@ -61,6 +61,12 @@ def add_synthesize(commands: Commands) -> None:
         help="µm per pixel of the layout (default: the checkpoint's)",
     )
     parser.add_argument("--count", type=int, default=1, help="samples: seeds SEED, SEED + 1, ...")
+    parser.add_argument(
+        "--scratch",
+        type=Path,
+        default=None,
+        help="folder for the state of a canvas above 512 pixels: the same command continues a killed run",
+    )
     add_sampling(parser)
     parser.set_defaults(run=_synthesize)
 
@@ -69,6 +75,48 @@ def _synthesize(options: argparse.Namespace) -> None:
     from napari_cosynth.shell.sampling import synthesize_layout
 
     synthesize_layout(options)
+
+
+def add_inpaint(commands: Commands) -> None:
+    parser = command(
+        commands,
+        "inpaint",
+        "sample nuclei into a region of a real image; all other pixels stay as they are",
+        "cosynth inpaint slide.svs layout.csv --region 900 1200 160 160 --tissue colon --out edited",
+    )
+    parser.add_argument("image", type=Path, metavar="IMAGE.tif", help="slide or other RGB TIFF")
+    parser.add_argument(
+        "layout",
+        type=Path,
+        metavar="LAYOUT.csv",
+        help="all nuclei the region is to hold, in the image's pixels: index,axis-0,axis-1,class",
+    )
+    parser.add_argument(
+        "--region",
+        type=int,
+        nargs=4,
+        required=True,
+        metavar=("Y", "X", "H", "W"),
+        help="upper left corner, height and width in the image's pixels",
+    )
+    parser.add_argument(
+        "--mpp", type=float, default=None, help="µm per pixel of the image (default: the file's)"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder of image.tif and stack")
+    parser.add_argument(
+        "--tissue", default="", help="organ, as the checkpoint knows it (cosynth info)"
+    )
+    parser.add_argument(
+        "--prompt", default=None, help="text instead of the one built from tissue and classes"
+    )
+    add_sampling(parser)
+    parser.set_defaults(run=_inpaint)
+
+
+def _inpaint(options: argparse.Namespace) -> None:
+    from napari_cosynth.shell.inpaint import inpaint_image
+
+    inpaint_image(options)
 
 
 def add_info(commands: Commands) -> None:

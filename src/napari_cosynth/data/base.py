@@ -138,11 +138,8 @@ def resample(record: Record, mpp: float) -> Record:
     factor = record.mpp / mpp
     if abs(factor - 1) < 1e-6:
         return record
-    shape = tuple(max(1, round(n * factor)) for n in record.labels.shape)
-    if factor < 1:
-        image = resize_local_mean(record.image, shape, channel_axis=2, preserve_range=True)
-    else:
-        image = resize(record.image, (*shape, 3), order=1, preserve_range=True)
+    height, width = (max(1, round(n * factor)) for n in record.labels.shape)
+    shape = height, width
 
     def nearest(ids: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
         rows, columns = (
@@ -152,7 +149,7 @@ def resample(record: Record, mpp: float) -> Record:
         return ids[np.ix_(rows, columns)]
 
     return make_record(
-        image.round().clip(0, 255).astype(np.uint8),
+        resized(record.image, shape),
         nearest(record.instances),
         nearest(record.labels).astype(np.uint8),
         record.classes,
@@ -162,6 +159,17 @@ def resample(record: Record, mpp: float) -> Record:
         record.stain,
         smallest=6,
     )
+
+
+def resized(image: npt.NDArray[np.uint8], shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """An image (H, W, 3) of another shape, its outline kept: area means where it shrinks, else linear."""
+    if shape == image.shape[:2]:
+        return image
+    if shape[0] < image.shape[0]:
+        made = resize_local_mean(image, shape, channel_axis=2, preserve_range=True)
+    else:
+        made = resize(image, (*shape, 3), order=1, preserve_range=True)
+    return np.asarray(made.round().clip(0, 255).astype(np.uint8))
 
 
 def remap(record: Record, classes: ClassTable, mapping: Mapping[str, str]) -> Record:

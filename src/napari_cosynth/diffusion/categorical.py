@@ -43,6 +43,20 @@ def corrupt(
     return draw(abar * onehot + (1 - abar) / classes, uniform)
 
 
+def renoise(
+    labels_s: Tensor,
+    uniform: Tensor,
+    s: Tensor,
+    t: Tensor,
+    schedule: CosineSchedule,
+    classes: int,
+) -> Tensor:
+    """l_t ~ q(l_t | l_s), t > s, int64 (B, H, W); ``uniform`` (B, H, W) in [0, 1)."""
+    onehot = _channel_first(labels_s, classes)
+    kept = _scalar(schedule.alpha_bar(t) / schedule.alpha_bar(s), onehot)
+    return draw(kept * onehot + (1 - kept) / classes, uniform)
+
+
 def posterior(
     probabilities: Tensor,
     labels_t: Tensor,

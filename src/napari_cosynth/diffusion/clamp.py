@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from napari_cosynth.diffusion import joint
-from napari_cosynth.diffusion.sampler import Sampler, SeededNoise
+from napari_cosynth.diffusion.sampler import Memory, NoiseSource, Sampler, SeededNoise
 from napari_cosynth.diffusion.schedule import JointSchedule
 from napari_cosynth.diffusion.tensors import Clean, JointState, LabelHead
 
@@ -24,14 +24,16 @@ class Known:
     """What is not to change."""
 
     state: JointState
-    """Clean; its values count only where ``mask`` is True."""
-    mask: Tensor
-    """bool (B, H, W)."""
+    """Clean; its values count only where a mask is True."""
+    image_mask: Tensor
+    """Where the image is known, bool (B, H, W)."""
+    label_mask: Tensor
+    """Where labels and distance are: nowhere in a real image, whose nuclei nobody has drawn."""
     noise: joint.Noise
     """What the known pixels are corrupted with."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class ClampedSampler:
     """``sampler``, with the known pixels put back after every step; exactly so after the last."""
 
@@ -39,6 +41,14 @@ class ClampedSampler:
     known: Known
     schedule: JointSchedule
     classes: int
+
+    @property
+    def before(self) -> Memory:
+        return self.sampler.before
+
+    @before.setter
+    def before(self, memory: Memory) -> None:
+        self.sampler.before = memory
 
     def nodes(self, steps: int) -> Tensor:
         return self.sampler.nodes(steps)
@@ -50,18 +60,18 @@ class ClampedSampler:
         head: LabelHead,
         t: Tensor,
         s: Tensor,
-        noise: SeededNoise,
+        noise: NoiseSource,
     ) -> JointState:
         free = self.sampler.step(state, clean, head, t, s, noise)
         known = self.known.state
         if float(s) > 0:
             times = s.expand(len(known.labels))
             known = joint.corrupt(known, self.known.noise, times, self.schedule, self.classes)
-        mask = self.known.mask
+        image_mask, label_mask = self.known.image_mask, self.known.label_mask
         return JointState(
-            torch.where(mask[:, None], known.image, free.image),
-            torch.where(mask[:, None], known.distance, free.distance),
-            torch.where(mask, known.labels, free.labels),
+            torch.where(image_mask[:, None], known.image, free.image),
+            torch.where(label_mask[:, None], known.distance, free.distance),
+            torch.where(label_mask, known.labels, free.labels),
         )
 
 

@@ -20,6 +20,13 @@ def corrupt(x0: Tensor, noise: Tensor, t: Tensor, schedule: CosineSchedule) -> T
     return expand(schedule.alpha(t), x0) * x0 + expand(schedule.sigma(t), x0) * noise
 
 
+def renoise(x_s: Tensor, noise: Tensor, s: Tensor, t: Tensor, schedule: CosineSchedule) -> Tensor:
+    """x_t ~ q(x_t | x_s), t > s: the way back of a reverse step; ``noise`` is standard normal."""
+    kept = schedule.alpha(t) / schedule.alpha(s)
+    added = (schedule.sigma(t) ** 2 - kept**2 * schedule.sigma(s) ** 2).clamp_min(0).sqrt()
+    return expand(kept, x_s) * x_s + expand(added, x_s) * noise
+
+
 def target(
     x0: Tensor, noise: Tensor, t: Tensor, schedule: CosineSchedule, parametrisation: Parametrisation
 ) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -14,12 +14,32 @@ from napari_cosynth.diffusion.schedule import CosineSchedule, JointSchedule, uni
 from napari_cosynth.diffusion.tensors import Clean, Context, Denoiser, JointState, LabelHead
 
 
+class NoiseSource(Protocol):
+    """What samplers draw from; the last two of ``shape`` are height and width."""
+
+    def at(self, step: int) -> NoiseSource:
+        """What the steps 1, 2, ... draw from, each in its turn; 0 is for the state it all begins with."""
+        ...
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal, float32 (B, *shape)."""
+        ...
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Uniform in [0, 1), float32 (B, *shape)."""
+        ...
+
+
 class SeededNoise:
     """One generator per sample, on the CPU: a seed's noise never depends on its neighbours."""
 
     def __init__(self, seeds: Sequence[int], device: torch.device | str = "cpu") -> None:
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self.device = torch.device(device)
+
+    def at(self, step: int) -> SeededNoise:
+        """Itself: one stream, drawn from in the order of the steps."""
+        return self
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal, float32 (B, *shape)."""
@@ -32,7 +52,7 @@ class SeededNoise:
         return torch.stack(drawn).to(self.device)
 
 
-def initial_state(noise: SeededNoise, height: int, width: int, classes: int) -> JointState:
+def initial_state(noise: NoiseSource, height: int, width: int, classes: int) -> JointState:
     """u_1: normal image and distance, uniform labels."""
     image = noise.normal(3, height, width)
     distance = noise.normal(1, height, width)
@@ -40,8 +60,15 @@ def initial_state(noise: SeededNoise, height: int, width: int, classes: int) -> 
     return JointState(image, distance, labels)
 
 
+Memory: TypeAlias = tuple[Clean, Tensor] | None
+"""What a sampler remembers: the clean estimate of the step before and its time, or nothing."""
+
+
 class Sampler(Protocol):
-    """From u_t to u_s, s < t. Made anew for each sample, so that it may remember earlier steps."""
+    """From u_t to u_s, s < t. Made anew for each sample, so that it may remember the step before."""
+
+    before: Memory
+    """Set by whoever samples a canvas part by part, before each part."""
 
     def nodes(self, steps: int) -> Tensor:
         """The times it goes through, from T_MAX to 0, float64 (steps + 1,)."""
@@ -54,7 +81,7 @@ class Sampler(Protocol):
         head: LabelHead,
         t: Tensor,
         s: Tensor,
-        noise: SeededNoise,
+        noise: NoiseSource,
     ) -> JointState:
         """``clean`` is the estimate at t; ``t`` and ``s`` are float64 scalars; s = 0 ends."""
         ...
@@ -66,7 +93,7 @@ def _label_step(
     head: LabelHead,
     t: Tensor,
     s: Tensor,
-    noise: SeededNoise,
+    noise: NoiseSource,
     schedule: JointSchedule,
 ) -> Tensor:
     if float(s) <= 0:
@@ -76,7 +103,9 @@ def _label_step(
 
 
 class AncestralSampler:
-    """The paper's sampler (Eq. 4): a draw from the posterior at every step."""
+    """The paper's sampler (Eq. 4): a draw from the posterior at every step, without memory."""
+
+    before: Memory = None
 
     def __init__(self, schedule: JointSchedule) -> None:
         self.schedule = schedule
@@ -91,7 +120,7 @@ class AncestralSampler:
         head: LabelHead,
         t: Tensor,
         s: Tensor,
-        noise: SeededNoise,
+        noise: NoiseSource,
     ) -> JointState:
         labels = _label_step(state, clean, head, t, s, noise, self.schedule)
         if float(s) <= 0:
@@ -123,7 +152,7 @@ class FastSampler:
 
     def __init__(self, schedule: JointSchedule) -> None:
         self.schedule = schedule
-        self._before: tuple[Clean, Tensor] | None = None
+        self.before: Memory = None
 
     def nodes(self, steps: int) -> Tensor:
         return uniform_nodes(steps, self.last)
@@ -135,10 +164,10 @@ class FastSampler:
         head: LabelHead,
         t: Tensor,
         s: Tensor,
-        noise: SeededNoise,
+        noise: NoiseSource,
     ) -> JointState:
-        before, t_before = self._before or (None, None)
-        self._before = (clean, t)
+        before, t_before = self.before or (None, None)
+        self.before = (clean, t)
 
         def advance(
             x_t: Tensor, x0: Tensor, x0_before: Tensor | None, schedule: CosineSchedule
@@ -186,7 +215,7 @@ def sample(
     context: Context,
     sampler: Sampler,
     schedule: JointSchedule,
-    noise: SeededNoise,
+    noise: NoiseSource,
     shape: tuple[int, int],
     steps: int,
 ) -> Iterator[Step]:
@@ -194,14 +223,15 @@ def sample(
 
     A generator, so that progress, preview and cancelling need no callbacks: close it to stop.
     """
-    state = initial_state(noise, *shape, denoiser.classes)
+    state = initial_state(noise.at(0), *shape, denoiser.classes)
     nodes = sampler.nodes(steps)
-    batch = len(noise.generators)
+    batch = len(state.labels)
     for index in range(steps):
         t, s = nodes[index], nodes[index + 1]
         # Inference mode must not span a yield: it would leak into the caller.
         with torch.inference_mode():
             prediction = denoiser(state, t.expand(batch), context)
             clean = joint.estimate(prediction, state, t, schedule)
-            state = sampler.step(state, clean, prediction.label_head, t, s, noise)
+            drawn = noise.at(index + 1)
+            state = sampler.step(state, clean, prediction.label_head, t, s, drawn)
         yield Step(index + 1, state, clean)

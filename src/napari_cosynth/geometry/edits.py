@@ -30,6 +30,10 @@ class Box:
         """Larger by so much on every side."""
         return Box(self.y0 - pixels, self.x0 - pixels, self.y1 + pixels, self.x1 + pixels)
 
+    def moved(self, y: int, x: int) -> Box:
+        """So many pixels down and to the right."""
+        return Box(self.y0 + y, self.x0 + x, self.y1 + y, self.x1 + x)
+
     def clipped(self, shape: tuple[int, int]) -> Box:
         """Its part on a canvas of this (H, W)."""
         return Box(max(0, self.y0), max(0, self.x0), min(shape[0], self.y1), min(shape[1], self.x1))
@@ -53,6 +57,14 @@ class Box:
         y = min(max(0, self.y0), max(0, shape[0] - self.shape[0]))
         x = min(max(0, self.x0), max(0, shape[1] - self.shape[1]))
         return Box(y, x, min(shape[0], y + self.shape[0]), min(shape[1], x + self.shape[1]))
+
+
+def cut(layout: Layout, box: Box) -> Layout:
+    """The points whose pixels lie in a box of the canvas, on a canvas of that box alone."""
+    low, high = np.array([box.y0, box.x0]) - 0.5, np.array([box.y1, box.x1]) - 0.5
+    inside = ((layout.centroids >= low) & (layout.centroids < high)).all(1)
+    centroids = layout.centroids[inside] - np.array([box.y0, box.x0], np.float32)
+    return Layout(centroids, layout.class_ids[inside], box.shape, layout.mpp, layout.classes)
 
 
 def changed_box(before: Layout, after: Layout) -> Box | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import logging
+import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from skimage.io import imsave
@@ -25,46 +26,53 @@ from napari_cosynth.types import Layout, Request, Synthesis
 
 logger = logging.getLogger(__name__)
 
+_BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.4g}/{total} steps [{elapsed}<{remaining}]"
+
 
 def synthesize_layout(options: argparse.Namespace) -> None:
     """One layout, ``count`` seeds -> a stack folder. Everything is checked before sampling."""
-    _check_target(options.out, options.overwrite)
+    check_target(options.out, options.overwrite)
     config = read_config(options.checkpoint)
     if options.count < 1:
         raise ValueError(f"--count: expected at least 1, got {options.count}")
     mpp = config.mpp if options.mpp is None else options.mpp
     layout = read_layout(options.layout, tuple(options.shape), mpp, config.classes)
-    _check_known("tissue", options.tissue, config.tissues)
-    _check_known("stain", options.stain, config.stains)
+    check_known("tissue", options.tissue, config.tissues)
+    check_known("stain", options.stain, config.stains)
     prompt = options.prompt or prompt_for(layout, options.tissue, options.stain)
     seeds = tuple(range(options.seed, options.seed + options.count))
-    request = _request(options, layout, prompt, seeds, options.tissue, options.stain)
+    request = request_from(options, layout, prompt, seeds, options.tissue, options.stain)
+    if options.scratch is not None:
+        _check_scratch(options.scratch)
+        request = dataclasses.replace(request, scratch=str(options.scratch))
     samples = list(_run([request]))
     write_stack(samples, options.out, options.overwrite)
-    _say(options.out, samples)
+    if options.scratch is not None:
+        shutil.rmtree(options.scratch)
+    report_line(options.out, samples)
 
 
 def demo(options: argparse.Namespace) -> None:
     """The bundled layouts -> ``OUT/stack`` and ``OUT/overview.png``."""
-    _check_target(options.out, options.overwrite)
+    check_target(options.out, options.overwrite)
     requests = [
-        _demo_request(options, bundled, options.seed + i)
+        _demorequest_from(options, bundled, options.seed + i)
         for i, bundled in enumerate(bundled_layouts().values())
     ]
     samples = list(_run(requests))
     with replaced_folder(options.out, options.overwrite) as folder:
         write_stack(samples, folder / "stack")
         imsave(folder / "overview.png", overview(samples), check_contrast=False)
-    _say(options.out / "stack", samples)
+    report_line(options.out / "stack", samples)
     print(f"overview: {options.out / 'overview.png'}")
 
 
-def _demo_request(options: argparse.Namespace, bundled: BundledLayout, seed: int) -> Request:
+def _demorequest_from(options: argparse.Namespace, bundled: BundledLayout, seed: int) -> Request:
     prompt = prompt_for(bundled.layout, bundled.tissue)
-    return _request(options, bundled.layout, prompt, (seed,), bundled.tissue)
+    return request_from(options, bundled.layout, prompt, (seed,), bundled.tissue)
 
 
-def _check_target(out: Path, overwrite: bool) -> None:
+def check_target(out: Path, overwrite: bool) -> None:
     """Before minutes of sampling: may we write there, and can we?"""
     if out.exists() and not overwrite:
         raise ValueError(f"--out: {out}: exists already; --overwrite replaces it")
@@ -77,7 +85,17 @@ def _check_target(out: Path, overwrite: bool) -> None:
         pass
 
 
-def _check_known(field: str, value: str, known: Sequence[str]) -> None:
+def _check_scratch(folder: Path) -> None:
+    """It is removed at the end, so it holds nothing but earlier runs'."""
+    if folder.exists() and not (
+        folder.is_dir() and all(f.match("seed-*") and f.is_dir() for f in folder.iterdir())
+    ):
+        raise ValueError(f"--scratch: {folder}: expected a new folder or that of an earlier run")
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def check_known(field: str, value: str, known: Sequence[str]) -> None:
+    """Says so where the checkpoint does not know a word."""
     if value and value not in known:
         logger.warning(
             "%s %r: the checkpoint knows %s; the result will not follow it",
@@ -87,7 +105,7 @@ def _check_known(field: str, value: str, known: Sequence[str]) -> None:
         )
 
 
-def _request(
+def request_from(
     options: argparse.Namespace,
     layout: Layout,
     prompt: str,
@@ -95,6 +113,7 @@ def _request(
     tissue: str,
     stain: str = "H&E",
 ) -> Request:
+    """What :func:`napari_cosynth.cli.options.add_sampling`'s options ask for."""
     return Request(
         layout=layout,
         prompt=prompt,
@@ -115,17 +134,21 @@ def _run(requests: Sequence[Request]) -> Iterator[Synthesis]:
     precision = "bfloat16" if faster_in_bf16(device) else "float32"
     total = sum(r.steps * len(r.seeds) for r in requests)
     # Every request is checked before the first one samples.
-    running: Iterable[tuple[Request, Iterator[object]]] = [(r, synthesize(r)) for r in requests]
-    with tqdm(total=total, unit="step", desc=f"{device}, {precision}") as bar:
-        for _, events in running:
+    running = [(r, synthesize(r)) for r in requests]
+    before = 0
+    with tqdm(total=total, desc=f"{device}, {precision}", bar_format=_BAR) as bar:
+        for request, events in running:
             for event in events:
                 if isinstance(event, Synthesis):
                     yield event
                 else:
-                    bar.update()
+                    done = before + event.index * event.steps + event.step + event.part
+                    bar.update(done - bar.n)
+            before += request.steps * len(request.seeds)
 
 
-def _say(path: Path, samples: Sequence[Synthesis]) -> None:
+def report_line(path: Path, samples: Sequence[Synthesis]) -> None:
+    """Prints what a stack holds and what instance separation found."""
     first = samples[0].record
     height, width = first.labels.shape
     counts = {

@@ -26,7 +26,7 @@ from napari_cosynth.widget.layers import (
     placement_from,
 )
 from napari_cosynth.widget.legend import Legend
-from napari_cosynth.widget.placement import Placement, free_placement
+from napari_cosynth.widget.placement import LARGEST_SIDE, Placement, free_placement
 from napari_cosynth.widget.points import LayoutEditor, adopt
 from napari_cosynth.widget.region import chosen_labels, layout_of_labels, region_placement
 
@@ -66,8 +66,8 @@ class LayoutControls(QWidget):
         self.facts: CheckpointFacts | None = None
         self.summary = ""
         self.layer = ComboBox(choices=[NONE], label="Points layer")
-        self.height_px = SpinBox(value=256, min=1, max=4096)
-        self.width_px = SpinBox(value=256, min=1, max=4096)
+        self.height_px = SpinBox(value=256, min=1, max=LARGEST_SIDE)
+        self.width_px = SpinBox(value=256, min=1, max=LARGEST_SIDE)
         self.new = PushButton(text="New layout")
         self.from_region = PushButton(text="From region")
         self.from_labels = PushButton(text="From labels")

@@ -22,6 +22,8 @@ REST_MS = 1000
 """A hand that rests so long gets the full number of steps."""
 WINDOW_ABOVE = 256
 """Canvases with a longer side are only ever sampled around the edit; smaller ones in drafts."""
+LARGEST_EDIT = 768
+"""Pixels; an edit that reaches further is a new sample: a window is sampled at once, and takes memory."""
 REMEMBERED = 16
 """Full samples kept, so that undo brings back the very pixels."""
 
@@ -123,7 +125,7 @@ class Live:
         self._running = request
         # No box where the points are the old ones: then the text is new, which concerns all pixels.
         box = changed_box(base.request.layout, request.layout) if base else None
-        if box is None:
+        if box is None or max(box.shape) > LARGEST_EDIT:
             self.runner.call("synthesize", request)
         else:
             self.runner.call("resynthesize", request, base, box)

@@ -18,11 +18,12 @@ from psygnal import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cosynth.geometry.edits import same_layout
-from napari_cosynth.types import Progress, Request, Synthesis
+from napari_cosynth.types import Layout, Progress, Request, Synthesis
 from napari_cosynth.widget.column import Column, Section
 from napari_cosynth.widget.controls import ModelControls, SamplingControls
+from napari_cosynth.widget.into_image import into_image
 from napari_cosynth.widget.layers import placement_from, set_notes
-from napari_cosynth.widget.layout_controls import LayoutControls
+from napari_cosynth.widget.layout_controls import LayoutControls, ask_mpp
 from napari_cosynth.widget.live import Live
 from napari_cosynth.widget.preferences import read_preferences
 from napari_cosynth.widget.refine import RefinePanel
@@ -97,6 +98,7 @@ class CoSynthPanel(QWidget):
         self.live.previewed.connect(self._preview_live)
         self.live.dropped.connect(self._live_view.settle)
         self.bar.synthesise.changed.connect(self.start)
+        self.bar.into_image.changed.connect(self.start_into_image)
         self.bar.cancel.changed.connect(self.stop)
         # Not a bound method: napari could not let go of a QWidget that Qt has destroyed.
         refresh = partial(_call, self._show_results)
@@ -151,9 +153,32 @@ class CoSynthPanel(QWidget):
             return
         points = self.layout_controls.points
         assert points is not None  # the request has a layout
-        self._run = RunView(request, placement_from(points), points.name, self._grid_mpp())
+        mpp = self._grid_mpp()
+        grid = placement_from(points).at_mpp(mpp, request.layout.scaled_to(mpp).shape)
+        self._run = RunView(request.layout, grid, points.name)
         self.bar.begin(request)
         self.runner.call("synthesize", request)
+        self._show_busy()
+
+    def start_into_image(self) -> None:
+        """Samples the layout into the image under it; while a run goes on, a click does nothing."""
+        if self.live.busy or self.runner.busy:
+            return
+        points = self.layout_controls.points
+        try:
+            request = self.request(self.sampling.draw_seeds())
+            assert points is not None  # the request has a layout
+            into = into_image(self.viewer, points, request, self._grid_mpp(), ask_mpp)
+        except ValueError as error:
+            show_warning(str(error))
+            return
+        if into is None:
+            return
+        self._run = RunView(request.layout, into.placement, f"{points.name} in image")
+        self.bar.begin(into.request)
+        backend = self.runner.backend
+        # Called in the worker's thread, which reads the slide too.
+        self.runner.start(lambda: backend.call("inpaint", into.request, into.read()))
         self._show_busy()
 
     def stop(self) -> None:
@@ -178,16 +203,16 @@ class CoSynthPanel(QWidget):
         run.view = None
         self.results.choose(view.group)
         self.refine.refresh()
-        self._mark(sample)
+        self._mark(sample, run.layout)
         self._tell(sample)
 
-    def _mark(self, sample: Synthesis) -> None:
+    def _mark(self, sample: Synthesis, sampled: Layout) -> None:
         """Marks the layout's points, if they still are the ones that were sampled."""
         try:
             now = self.layout_controls.layout_now()
         except ValueError:
             return
-        if same_layout(now, sample.request.layout):
+        if same_layout(now, sampled):
             points = self.layout_controls.points
             assert points is not None
             set_notes(points, sample.report)

@@ -18,8 +18,8 @@ from napari.layers import Layer
 
 PIXEL = "pixel"
 MICROMETRE = "micrometer"
-LARGEST_SIDE = 4096
-"""Pixels; above it a canvas would not fit in an ordinary machine's memory."""
+LARGEST_SIDE = 8192
+"""Pixels; above it a result's layers would not fit in an ordinary machine's memory."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def region_placement(viewer: ViewerModel, mpp: float, ask_mpp: AskMpp) -> Placem
     slide is the topmost image under it. Raises ValueError saying what is missing.
     """
     shapes, corners = _rectangle(viewer)
-    slide = _slide_under(viewer, shapes, corners)
+    slide = image_under(viewer, shapes, corners)
     slide_mpp = known_mpp(slide, ask_mpp)
     if slide_mpp is None:
         return None
@@ -137,7 +137,11 @@ def _rectangle(viewer: ViewerModel) -> tuple[Shapes, npt.NDArray[np.float64]]:
     return layer, np.stack([low, high]) * scale + translate
 
 
-def _slide_under(viewer: ViewerModel, shapes: Shapes, corners: npt.NDArray[np.float64]) -> Layer:
+def image_under(viewer: ViewerModel, source: Layer, corners: npt.NDArray[np.float64]) -> Layer:
+    """The topmost image, none of ours, under a region.
+
+    ``corners``: world (y, x) of its opposite corners, float64 (2, 2), in ``source``'s units.
+    """
     images = [
         x
         for x in reversed(viewer.layers)
@@ -147,11 +151,11 @@ def _slide_under(viewer: ViewerModel, shapes: Shapes, corners: npt.NDArray[np.fl
         extent = layer.extent.world[:, -2:]
         if layer.rgb and extent.shape[1] < 2:
             continue
-        own = corners * _unit_factor(shapes, layer)
+        own = corners * _unit_factor(source, layer)
         if (own[1] > extent[0]).all() and (own[0] < extent[1]).all():
             require_plain(layer)
             return layer
-    raise ValueError("no image under the rectangle: open a slide, and draw the rectangle over it")
+    raise ValueError(f"no image under {source.name}: open a slide, and lay it over that")
 
 
 def _unit_factor(source: Layer, target: Layer) -> float:

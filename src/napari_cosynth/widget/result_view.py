@@ -6,7 +6,7 @@ from napari.components import ViewerModel
 from napari.layers import Layer, Points
 from qtpy.QtCore import QTimer
 
-from napari_cosynth.types import ClassTable, Progress, Report, Request, Synthesis
+from napari_cosynth.types import ClassTable, Layout, Progress, Report, Synthesis
 from napari_cosynth.widget.layers import class_table_of, placement_from
 from napari_cosynth.widget.placement import Placement
 from napari_cosynth.widget.results import (
@@ -133,18 +133,19 @@ def insert_below_points(viewer: ViewerModel, layer: Layer) -> None:
 class RunView:
     """What a running synthesis needs to show what it makes."""
 
-    def __init__(self, request: Request, placement: Placement, name: str, mpp: float) -> None:
-        self.request = request
+    def __init__(self, layout: Layout, placement: Placement, name: str) -> None:
+        self.layout = layout
+        """As it was when the run began."""
         self.name = name
-        # The result's own grid: the layout's canvas at the checkpoint's µm/px.
-        self.placement = placement.at_mpp(mpp, request.layout.scaled_to(mpp).shape)
+        self.placement = placement
+        """Of the result, on its own grid."""
         self.view: ResultView | None = None
 
     def view_of(self, viewer: ViewerModel, seed: int) -> ResultView:
         """The layers of the sample that is being made."""
         if self.view is None:
             group = free_name(viewer, f"{self.name}{SEPARATOR}seed {seed}")
-            self.view = ResultView(viewer, self.placement, self.request.layout.classes, group)
+            self.view = ResultView(viewer, self.placement, self.layout.classes, group)
         return self.view
 
 

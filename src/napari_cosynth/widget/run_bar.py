@@ -19,11 +19,15 @@ class RunBar(QWidget):
     def __init__(self, live: CheckBox) -> None:
         super().__init__()
         self.synthesise = PushButton(text="Synthesise")
+        self.into_image = PushButton(text="Into image")
         self.cancel = PushButton(text="Cancel")
         self.progress = ProgressBar(value=0, min=0, max=1)
         self.time = Label(value="")
         self.status = Label(value="")
-        self._first: tuple[float, int] | None = None
+        self._first: tuple[float, float] | None = None
+        self.into_image.tooltip = (
+            "Samples the canvas into the image under it; around it the image stays"
+        )
         self.cancel.tooltip = "Stops before the next step"
         self.time.tooltip = "As measured on this machine"
         self.progress.native.setMaximumHeight(14)
@@ -36,7 +40,7 @@ class RunBar(QWidget):
         box = QVBoxLayout(self)
         box.setContentsMargins(2, 0, 2, 0)
         box.setSpacing(4)
-        box.addWidget(side_by_side(self.synthesise, self.cancel, live))
+        box.addWidget(side_by_side(self.synthesise, self.into_image, self.cancel, live))
         box.addWidget(side_by_side(self.progress, self.time))
         box.addWidget(self.status.native)
 
@@ -50,13 +54,15 @@ class RunBar(QWidget):
 
     def advance(self, progress: Progress) -> None:
         """A step is done; from the second on it is known how long the rest takes."""
-        done, now = progress.index * progress.steps + progress.step, time.perf_counter()
-        self.progress.value = done
+        now = time.perf_counter()
+        done = progress.index * progress.steps + progress.step + progress.part
+        self.progress.value = int(done)
         sample = f"sample {progress.index + 1} of {progress.count}, " if progress.count > 1 else ""
-        self.status.value = f"{sample}step {progress.step} of {progress.steps}"
+        part = f", {progress.part:.0%} of the next" if progress.part else ""
+        self.status.value = f"{sample}step {progress.step} of {progress.steps}{part}"
         if self._first is None:
             self._first = now, done
-        else:
+        elif done > self._first[1]:
             begun, skipped = self._first
             left = (now - begun) / (done - skipped) * (int(self.progress.max) - done)
             self.time.value = f"{duration(left)} left"
@@ -69,5 +75,5 @@ class RunBar(QWidget):
 
     def show_busy(self, busy: bool, ready: bool) -> None:
         """``busy``: a run that may be cancelled goes on; ``ready``: there is a layout."""
-        self.synthesise.enabled = ready and not busy
+        self.synthesise.enabled = self.into_image.enabled = ready and not busy
         self.cancel.enabled = busy

@@ -65,7 +65,7 @@ class Speeds:
 
     def learn(self, sample: Synthesis) -> None:
         """Measures by a finished sample; one of a window in a larger canvas tells nothing."""
-        if sample.seconds <= 0 or "resampled" in sample.provenance:
+        if sample.seconds <= 0 or sample.provenance.keys() & {"resampled", "inpainted"}:
             return
         request = sample.request
         speed = Speed(

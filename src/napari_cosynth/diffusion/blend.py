@@ -1,0 +1,141 @@
+"""A region between the held pixels of a real image: begun in their colours, and made to agree with them.
+
+Two things that merely holding the surroundings fast does not do. A region sampled from pure noise takes
+its colours from the first estimates, which hardly see the surroundings; here it begins where its smooth
+continuation, noised to ``BEGIN``, still fixes large patches of colour and nothing smaller (Meng et al.
+2022). And every step is taken ``PASSES`` times with the way back in between, so that the region may
+still move towards what was put around it (Lugmayr et al. 2022). docs/results/regions.md has figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from napari_cosynth.diffusion import categorical, gaussian, joint
+from napari_cosynth.diffusion.clamp import ClampedSampler, Known
+from napari_cosynth.diffusion.sampler import NoiseSource, Step, initial_state
+from napari_cosynth.diffusion.schedule import JointSchedule
+from napari_cosynth.diffusion.tensors import Context, Denoiser, JointState
+
+BEGIN = 0.8
+"""Sampling begins at the last node that is no earlier: of 20 steps' nodes at the fifth."""
+PASSES = 2
+STEERED = 0.3
+"""Down to this time the clean estimate's low frequencies are the surroundings'; then it is free."""
+SPREAD = 24.0
+"""Sigma, in pixels, of the Gaussian that carries the surroundings' colours into the region."""
+
+
+def blended(
+    denoiser: Denoiser,
+    context: Context,
+    sampler: ClampedSampler,
+    schedule: JointSchedule,
+    noise: NoiseSource,
+    shape: tuple[int, int],
+    steps: int,
+) -> Iterator[Step]:
+    """As :func:`napari_cosynth.diffusion.sampler.sample`, between known pixels; counts its steps from
+    the node that it begins at."""
+    nodes = sampler.nodes(steps)
+    first = int((nodes >= BEGIN).sum()) - 1
+    with torch.inference_mode():
+        colours = _Colours(sampler.known)
+        state = initial_state(noise.at(0), *shape, denoiser.classes)
+        if first:
+            state = _begin(state, colours.image, sampler.known, nodes[first], schedule)
+    for index in range(first, steps):
+        t, s = nodes[index], nodes[index + 1]
+        drawn = noise.at(index + 1)
+        with torch.inference_mode():
+            memory = sampler.before
+            for left in reversed(range(PASSES if float(s) > 0 else 1)):
+                prediction = denoiser(state, t.expand(len(state.labels)), context)
+                clean = joint.estimate(prediction, state, t, schedule)
+                if float(t) > STEERED:
+                    clean = replace(clean, image=colours.steer(clean.image))
+                sampler.before = memory
+                state = sampler.step(state, clean, prediction.label_head, t, s, drawn)
+                if left:
+                    state = _back(state, s, t, schedule, drawn, denoiser.classes)
+        yield Step(index + 1, state, clean)
+
+
+class _Colours:
+    """The surroundings' colours in the region: what a clean estimate's large patches are drawn to."""
+
+    def __init__(self, known: Known) -> None:
+        self.image = spread(known.state.image, known.image_mask)
+        self._free = (~known.image_mask[:, None]).to(self.image.dtype)
+        self._weight = _blurred(self._free).clamp_min(1e-6)
+
+    def steer(self, clean: Tensor) -> Tensor:
+        """The estimate with the region's low frequencies replaced, its high ones as they are."""
+        away = _blurred((self.image - clean) * self._free) / self._weight
+        return (clean + away * self._free).clamp(-1, 1)
+
+
+def _begin(
+    pure: JointState, image: Tensor, known: Known, t: Tensor, schedule: JointSchedule
+) -> JointState:
+    """``image`` at ``t``; ``pure`` is noise and uniform labels, which labels at that time nearly are."""
+    times = t.expand(len(pure.labels))
+    background = -torch.ones_like(pure.distance)
+    return JointState(
+        gaussian.corrupt(image, known.noise.image, times, schedule.image),
+        gaussian.corrupt(background, pure.distance, times, schedule.distance),
+        pure.labels,
+    )
+
+
+def _back(
+    state: JointState,
+    s: Tensor,
+    t: Tensor,
+    schedule: JointSchedule,
+    noise: NoiseSource,
+    classes: int,
+) -> JointState:
+    return JointState(
+        gaussian.renoise(state.image, noise.normal(*state.image.shape[1:]), s, t, schedule.image),
+        gaussian.renoise(
+            state.distance, noise.normal(*state.distance.shape[1:]), s, t, schedule.distance
+        ),
+        categorical.renoise(
+            state.labels,
+            noise.uniform(*state.labels.shape[1:]),
+            s,
+            t,
+            schedule.labels,
+            classes,
+        ),
+    )
+
+
+def spread(image: Tensor, known: Tensor) -> Tensor:
+    """(B, C, H, W) with its unknown pixels as Gaussian means of the known ones, bool (B, H, W)."""
+    weight = known[:, None].to(image.dtype)
+    # A little of everything, for pixels that no known one reaches.
+    mean = (image * weight).sum((2, 3), keepdim=True) / weight.sum((2, 3), keepdim=True).clamp_min(
+        1
+    )
+    least = 1e-6
+    smooth = (_blurred(image * weight) + least * mean) / (_blurred(weight) + least)
+    return torch.where(known[:, None], image, smooth)
+
+
+def _blurred(image: Tensor) -> Tensor:
+    """Gaussian blur, zero beyond the rim."""
+    reach = int(3 * SPREAD)
+    offsets = torch.arange(-reach, reach + 1, device=image.device, dtype=image.dtype)
+    kernel = torch.exp(-0.5 * (offsets / SPREAD) ** 2)
+    kernel = (kernel / kernel.sum()).reshape(1, 1, -1, 1)
+    flat = image.flatten(0, 1)[:, None]
+    down = F.conv2d(flat, kernel, padding=(reach, 0))
+    both = F.conv2d(down, kernel.movedim(2, 3), padding=(0, reach))
+    return both.reshape(image.shape)

@@ -1,0 +1,111 @@
+"""Point features of a whole canvas, made part by part and kept on the disk.
+
+They do not depend on t, and take a third of a pass of the compact network: making them anew for every
+window and step would show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from napari_cosynth.diffusion.scratch import Rows, Scratch
+from napari_cosynth.diffusion.tensors import Condition, Context, Denoiser
+from napari_cosynth.geometry.edits import Box
+
+PART = 512
+"""Pixels a side that are made at once."""
+REACH = 64
+"""Pixels around a part that its features may depend on. The compact encoder's convolutions reach 40,
+the paper's 46 (a test measures it)."""
+
+
+class PointFeatures:
+    """Made once; then any window has what ``denoiser.prepare`` would have given the whole canvas there.
+
+    ``condition`` gives a part of the canvas its points and the text, a batch of one.
+    """
+
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        condition: Callable[[Box], Condition],
+        shape: tuple[int, int],
+    ) -> None:
+        self.shape = shape
+        self._scratch = Scratch(None, "")
+        self._rows: Rows | None = None
+        height, width = shape
+        with torch.inference_mode():
+            for y in range(0, height, PART):
+                for_row = [
+                    self._part(denoiser, condition, Box(y, x, y + PART, x + PART))
+                    for x in range(0, width, PART)
+                ]
+                self._write(y, torch.cat(for_row, 3))
+
+    def _part(self, denoiser: Denoiser, condition: Callable[[Box], Condition], part: Box) -> Tensor:
+        """Features (g, C, h, w) of a part, where g is what a guided denoiser makes of one sample."""
+        part = part.clipped(self.shape)
+        around = part.grown(REACH).clipped(self.shape)
+        made = denoiser.prepare(condition(around))
+        self._fold = around.shape[0] // made.points.shape[2]
+        self._text, self._text_mask = made.text, made.text_mask
+        inside = part.moved(-around.y0, -around.x0)
+        y, x = (slice(s.start // self._fold, s.stop // self._fold) for s in inside.slices)
+        return made.points[:, :, y, x]
+
+    def _write(self, y: int, features: Tensor) -> None:
+        copies, channels, _, width = features.shape
+        # numpy knows no bfloat16: its bits are kept.
+        self._dtype, self._device = features.dtype, features.device
+        bits = features.contiguous().view(_BITS[features.element_size()]).cpu()
+        if self._rows is None:
+            rows = self.shape[0] // self._fold
+            shape = (rows, copies, channels, width)
+            self._rows = self._scratch.rows("points", shape, bits.numpy().dtype)
+        self._rows.write(y // self._fold, bits.permute(2, 0, 1, 3).contiguous().numpy())
+
+    def close(self) -> None:
+        """Lets go of the disk."""
+        self._scratch.close()
+
+    def rows(self, y0: int, y1: int) -> FeatureRows:
+        """Those of the canvas' rows ``y0 <= y < y1``, read once for all windows in them."""
+        assert self._rows is not None
+        bits = torch.from_numpy(self._rows.read(y0 // self._fold, y1 // self._fold))
+        features = bits.view(self._dtype).permute(1, 2, 0, 3).to(self._device)
+        return FeatureRows(features, self._text, self._text_mask, self._fold)
+
+
+@dataclass(frozen=True)
+class FeatureRows:
+    """Some rows of a canvas' features."""
+
+    points: Tensor
+    """(g, C, h, W)."""
+    text: Tensor
+    """(g, L, D)."""
+    text_mask: Tensor
+    """bool (g, L)."""
+    fold: int
+    """Pixels per feature."""
+
+    def context(self, starts: Sequence[int], side: int) -> Context:
+        """That of a batch of windows ``side`` pixels wide, by their first columns."""
+        cut = [self.points[..., x // self.fold : (x + side) // self.fold] for x in starts]
+        # A guided denoiser's batch is all samples with the text, then all without.
+        points = torch.stack(cut, 1).flatten(0, 1)
+        return Context(
+            points, self._per_window(self.text, cut), self._per_window(self.text_mask, cut)
+        )
+
+    @staticmethod
+    def _per_window(text: Tensor, windows: Sequence[Tensor]) -> Tensor:
+        return torch.stack([text] * len(windows), 1).flatten(0, 1)
+
+
+_BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}

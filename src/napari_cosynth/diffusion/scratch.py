@@ -1,0 +1,132 @@
+"""Arrays that lie on the disk while a large canvas is sampled, and what a later run finds of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cosynth.atomic import replaced_file
+
+RUN = "cosynth-run.json"
+"""Marks a folder as a scratch folder: ``identity`` of its run, and the steps it has ``finished``."""
+
+
+class Rows:
+    """An array (H, ...) on the disk, read and written by whole rows.
+
+    Files rather than mapped memory: what is mapped counts as the process' own until the system wants
+    it back, and a limit on memory would count it.
+    """
+
+    def __init__(
+        self, file: BinaryIO, shape: tuple[int, ...], dtype: npt.DTypeLike, name: str
+    ) -> None:
+        self._file, self._name = file, name
+        self.shape, self.dtype = shape, np.dtype(dtype)
+        self._stride = int(np.prod(shape[1:])) * self.dtype.itemsize
+
+    def read(self, y0: int, y1: int) -> npt.NDArray[Any]:
+        """Rows ``y0 <= y < y1``. Raises OSError where the file ends before."""
+        rows = np.empty((y1 - y0, *self.shape[1:]), self.dtype)
+        self._file.seek(y0 * self._stride)
+        if self._file.readinto(_bytes(rows)) != rows.nbytes:  # type: ignore[attr-defined]
+            raise OSError(f"{self._name}: ends before row {y1}")
+        return rows
+
+    def write(self, y0: int, rows: npt.NDArray[Any]) -> None:
+        """Rows from ``y0`` on."""
+        wanted = (len(rows), *self.shape[1:])
+        if rows.shape != wanted or rows.dtype != self.dtype:
+            raise ValueError(f"{self._name}: expected {self.dtype} {wanted}, got {rows.shape}")
+        self._file.seek(y0 * self._stride)
+        self._file.write(_bytes(np.ascontiguousarray(rows)))
+
+    def settle(self) -> None:
+        """Returns when what was written is on the disk."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+
+class Scratch:
+    """A run's arrays: without a folder in files that end with the process however it ends; in a folder
+    they stay until :meth:`remove`, and a run of the same ``identity`` goes on from its last step.
+
+    Raises ValueError naming the folder where it holds another run, or anything that is none of ours.
+    """
+
+    def __init__(self, folder: Path | None, identity: str) -> None:
+        self.folder = folder
+        self.identity = identity
+        self.finished: int | None = None
+        """Steps that an earlier run has finished; None where there is nothing of one."""
+        self._files: list[BinaryIO] = []
+        if folder is None:
+            return
+        if folder.exists():
+            self.finished = self._finished_in(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def _finished_in(self, folder: Path) -> int | None:
+        record = folder / RUN
+        if not folder.is_dir() or (not record.is_file() and any(folder.iterdir())):
+            raise ValueError(f"{folder}: expected a new folder or that of an earlier run")
+        if not record.is_file():
+            return None
+        try:
+            content = json.loads(record.read_text(encoding="utf-8"))
+            identity, finished = content["identity"], content["finished"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{record}: cannot be read ({error})") from None
+        if identity != self.identity or not isinstance(finished, int) or finished < 0:
+            raise ValueError(
+                f"{record}: identity: expected this very request's, got another run's: name another "
+                "folder, or remove it"
+            )
+        return finished
+
+    def rows(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Rows:
+        """An array, zero where it is new."""
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        if self.folder is None:
+            file = cast(BinaryIO, tempfile.TemporaryFile(prefix="cosynth-"))  # noqa: SIM115
+        else:
+            path = self.folder / name
+            if self.finished is not None and (not path.is_file() or path.stat().st_size != size):
+                raise ValueError(f"{path}: expected {size} bytes of the earlier run")
+            path.touch()
+            file = path.open("rb+")
+            name = str(path)
+        self._files.append(file)
+        file.truncate(size)
+        return Rows(file, shape, dtype, name)
+
+    def mark(self, finished: int) -> None:
+        """So many steps are done and on the disk."""
+        self.finished = finished
+        if self.folder is not None:
+            with replaced_file(self.folder / RUN) as fresh:
+                content = {"identity": self.identity, "finished": finished}
+                fresh.write_text(json.dumps(content) + "\n", encoding="utf-8")
+
+    def close(self) -> None:
+        """Lets go of the files; those of a folder stay for a later run."""
+        while self._files:
+            self._files.pop().close()
+
+    def remove(self) -> None:
+        """The run is over: nothing stays."""
+        self.close()
+        if self.folder is not None:
+            shutil.rmtree(self.folder)
+
+
+def _bytes(rows: npt.NDArray[Any]) -> memoryview:
+    """A view of a contiguous array's memory."""
+    return rows.reshape(-1).view(np.uint8).data

@@ -1,0 +1,240 @@
+"""One seed's pixels, step by step: a small canvas at once, a larger one by windows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from napari_cosynth.diffusion.canvas import Canvas, CanvasStep
+from napari_cosynth.diffusion.canvas_noise import CanvasNoise
+from napari_cosynth.diffusion.point_features import PointFeatures
+from napari_cosynth.diffusion.sampler import Sampler, SeededNoise, Step, sample
+from napari_cosynth.diffusion.schedule import JointSchedule
+from napari_cosynth.diffusion.scratch import Scratch
+from napari_cosynth.diffusion.tensors import Condition, Denoiser
+from napari_cosynth.geometry.edits import Box
+from napari_cosynth.geometry.windows import Windows
+from napari_cosynth.model.encoding import decode_distance, decode_image, decode_labels
+from napari_cosynth.types import Request
+
+LARGEST_WHOLE = 512
+"""Pixels; a canvas with a longer side is sampled by windows. The network was trained on patches of 128,
+and what one pass of it takes in memory grows with the canvas: 512 x 512 takes about 0.7 GB."""
+ROWS = 256
+"""Rows of a large canvas that are decoded at once."""
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Decoded arrays of a canvas of (H, W)."""
+
+    image: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.uint8]
+    distance: npt.NDArray[np.float32]
+
+
+class Drawing(Protocol):
+    """A sample that is under way."""
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        ...
+
+    @property
+    def part(self) -> float:
+        """The share of the next one that is done."""
+        ...
+
+    def estimate(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+        """What the last step took for the clean image and labels."""
+        ...
+
+    def result(self) -> Pixels:
+        """The state after the last step."""
+        ...
+
+
+class Drawer:
+    """Draws a request's seeds on one canvas.
+
+    ``points`` is the point map on the padded canvas, uint8; results are cropped to ``shape``. What does
+    not depend on the seed is computed once.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        denoiser: Denoiser,
+        sampler: Callable[[JointSchedule], Sampler],
+        points: npt.NDArray[np.uint8],
+        shape: tuple[int, int],
+        text: tuple[torch.Tensor, torch.Tensor],
+        grid: int,
+        weights: str,
+    ) -> None:
+        self.request = request
+        self.denoiser = denoiser
+        self.sampler = sampler
+        self.points = points
+        self.shape = shape
+        self.text = text
+        self.windows = Windows(grid=grid)
+        self.weights = weights
+        self.schedule = JointSchedule()
+        self.device = text[0].device
+
+    def draw(self) -> Iterator[Iterator[Drawing]]:
+        """For each seed its states, from the first step to the last."""
+        padded = (self.points.shape[0], self.points.shape[1])
+        if max(padded) <= LARGEST_WHOLE:
+            with torch.inference_mode():
+                context = self.denoiser.prepare(self._condition(Box(0, 0, *padded)))
+            for seed in self.request.seeds:
+                steps = sample(
+                    self.denoiser,
+                    context,
+                    self.sampler(self.schedule),
+                    self.schedule,
+                    SeededNoise([seed], self.device),
+                    padded,
+                    self.request.steps,
+                )
+                yield (_Whole(step, self.shape) for step in steps)
+            return
+        features = PointFeatures(self.denoiser, self._condition, padded)
+        try:
+            for seed in self.request.seeds:
+                yield self._by_windows(seed, features)
+        finally:
+            features.close()
+
+    def _by_windows(self, seed: int, features: PointFeatures) -> Iterator[Drawing]:
+        folder = Path(self.request.scratch) / f"seed-{seed}" if self.request.scratch else None
+        scratch = Scratch(folder, self._identity(seed))
+        canvas = Canvas(
+            self.denoiser,
+            features,
+            self.sampler,
+            self.schedule,
+            CanvasNoise(seed, Box(0, 0, *features.shape), self.device),
+            self.request.steps,
+            scratch,
+            self.windows,
+            # A batch fills a GPU; on a CPU it only takes more memory.
+            8 if self.device.type == "cuda" else 1,
+        )
+        try:
+            for step in canvas.run():
+                yield _Windowed(step, self.shape)
+        finally:
+            scratch.close()
+
+    def _condition(self, box: Box) -> Condition:
+        points = torch.from_numpy(self.points[box.slices].astype(np.int64))[None]
+        return Condition(points.to(self.device), *self.text)
+
+    def _identity(self, seed: int) -> str:
+        """Equal for two runs that make the same pixels."""
+        request = self.request
+        facts = [
+            self.weights,
+            request.prompt,
+            request.sampler,
+            request.steps,
+            request.guidance,
+            seed,
+            self.device.type,
+            type(self.denoiser).__name__,
+            self.windows.side,
+            self.windows.overlap,
+            self.windows.grid,
+            self.points.shape,
+        ]
+        digest = hashlib.sha256(json.dumps(facts).encode())
+        digest.update(self.points.tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """A canvas that was sampled at once."""
+
+    of: Step
+    shape: tuple[int, int]
+
+    @property
+    def step(self) -> int:
+        return self.of.index
+
+    @property
+    def part(self) -> float:
+        return 0.0
+
+    def estimate(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+        clean = self.of.clean
+        labels = decode_labels(clean.probabilities.argmax(1))[0]
+        return self._cut(decode_image(clean.image)[0]), self._cut(labels)
+
+    def result(self) -> Pixels:
+        state = self.of.state
+        return Pixels(
+            self._cut(decode_image(state.image)[0]),
+            self._cut(decode_labels(state.labels)[0]),
+            self._cut(decode_distance(state.distance)[0]),
+        )
+
+    def _cut(self, array: npt.NDArray) -> npt.NDArray:  # type: ignore[type-arg]
+        return np.ascontiguousarray(array[: self.shape[0], : self.shape[1]])
+
+
+@dataclass(frozen=True)
+class _Windowed:
+    """A canvas that is sampled by windows: its arrays are read from the disk, some rows at a time."""
+
+    of: CanvasStep
+    shape: tuple[int, int]
+
+    @property
+    def step(self) -> int:
+        return self.of.index
+
+    @property
+    def part(self) -> float:
+        return self.of.part
+
+    def estimate(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+        height, width = self.shape
+        image = np.empty((height, width, 3), np.uint8)
+        labels = np.empty((height, width), np.uint8)
+        for y0, y1 in self._bands():
+            clean, likeliest = self.of.canvas.estimate(y0, y1)
+            image[y0:y1] = decode_image(clean)[0, :, :width]
+            labels[y0:y1] = decode_labels(likeliest)[0, :, :width]
+        return image, labels
+
+    def result(self) -> Pixels:
+        height, width = self.shape
+        made = Pixels(
+            np.empty((height, width, 3), np.uint8),
+            np.empty((height, width), np.uint8),
+            np.empty((height, width), np.float32),
+        )
+        for y0, y1 in self._bands():
+            state = self.of.canvas.state(y0, y1)
+            made.image[y0:y1] = decode_image(state.image)[0, :, :width]
+            made.labels[y0:y1] = decode_labels(state.labels)[0, :, :width]
+            made.distance[y0:y1] = decode_distance(state.distance)[0, :, :width]
+        return made
+
+    def _bands(self) -> Iterator[tuple[int, int]]:
+        height = self.shape[0]
+        return ((y, min(height, y + ROWS)) for y in range(0, height, ROWS))

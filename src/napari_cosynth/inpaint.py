@@ -1,0 +1,100 @@
+"""Nuclei into a real image: a region of it sampled anew from points, everything around it as it was."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from napari_cosynth.data.base import resized
+from napari_cosynth.geometry.edits import cut
+from napari_cosynth.geometry.place import CONTEXT, SMALLEST_WINDOW, Place, on_grid, working_mpp
+from napari_cosynth.geometry.raster import point_map
+from napari_cosynth.model.checkpoint import Checkpoint
+from napari_cosynth.model.encoding import decode_distance, decode_image, decode_labels
+from napari_cosynth.model.precision import choose_device, faster_in_bf16
+from napari_cosynth.surroundings import Surroundings, Window, sampled
+from napari_cosynth.synthesize import fit_layout, open_checkpoint, provenance_of, separated
+from napari_cosynth.types import Layout, Progress, Request, Synthesis
+
+SMALLEST_REGION = 16
+"""Pixels a side on the checkpoint's grid."""
+
+
+def inpaint(request: Request, place: Place) -> Iterator[Progress | Synthesis]:
+    """Yields progress with previews of the region, then its :class:`Synthesis`.
+
+    ``request.layout`` is on the canvas of ``place.image`` at that image's µm/px: all nuclei that the
+    region is to hold, those that stay as well as new ones; points around the region, if there are any,
+    say what is there. The region's image, labels and distance are sampled; around it the real image is
+    held at every step, while its labels, which nobody knows, are sampled with the rest and thrown away.
+    ``record`` is the region on the checkpoint's grid and ``patch`` what takes its place in the image,
+    of which no other pixel changes. The first seed counts. Raises ValueError before the first step.
+    """
+    device = choose_device(request.device)
+    checkpoint = open_checkpoint(request.checkpoint, device)
+    own, grid = request.layout, checkpoint.config.mpp
+    if own.shape != place.image.shape[:2]:
+        raise ValueError(
+            f"{place.source}: layout: expected a canvas of {place.image.shape[:2]}, got {own.shape}"
+        )
+    layout = fit_layout(replace(own, mpp=working_mpp(own.mpp, grid)), checkpoint)
+    region = on_grid(place.region, own.shape, layout.shape)
+    if min(region.shape) < SMALLEST_REGION:
+        raise ValueError(
+            f"{place.source}: region: expected at least {SMALLEST_REGION} pixels a side at {grid:g} "
+            f"µm/px, got {region.shape[0]} x {region.shape[1]}"
+        )
+    multiple = checkpoint.model.network.config.multiple
+    window = Window.around(region, layout.shape, multiple, CONTEXT, SMALLEST_WINDOW)
+    points = point_map(layout)
+    return _samples(request, place, checkpoint, layout, points, window, device)
+
+
+def _samples(
+    request: Request,
+    place: Place,
+    checkpoint: Checkpoint,
+    layout: Layout,
+    points: npt.NDArray[np.uint8],
+    window: Window,
+    device: torch.device,
+) -> Iterator[Progress | Synthesis]:
+    begun, seed = time.perf_counter(), request.seeds[0]
+    image = resized(place.image, layout.shape)
+    for step in sampled(request, checkpoint, device, points, window, Surroundings(image)):
+        state = step.state
+        progress = Progress(seed, 0, 1, step.index, request.steps)
+        if request.preview_every and step.index % request.preview_every == 0:
+            progress = replace(
+                progress,
+                image=_free(window, decode_image(step.clean.image)),
+                labels=_free(window, decode_labels(step.clean.probabilities.argmax(1))),
+            )
+        yield progress
+    made = _free(window, decode_image(state.image))
+    raw = _free(window, decode_labels(state.labels))
+    distance = _free(window, decode_distance(state.distance))
+    source = f"{place.source or 'image'}, inpainted by {checkpoint.name} seed {seed}"
+    record, report = separated(made, raw, distance, cut(layout, window.free), request, source)
+    whole = window.paste(decode_image(state.image)[0], image)
+    patch = np.ascontiguousarray(resized(whole, place.image.shape[:2])[place.region.slices])
+    box = place.region.moved(*place.origin)
+    provenance = {
+        **provenance_of(checkpoint, request, device, faster_in_bf16(device)),
+        "inpainted": {
+            "image": place.source,
+            "region": [box.y0, box.x0, box.y1, box.x1],
+            "mpp": request.layout.mpp,
+        },
+    }
+    seconds = time.perf_counter() - begun
+    yield Synthesis(record, request, seed, report, raw, seconds, provenance, patch)
+
+
+def _free(window: Window, batch: npt.NDArray) -> npt.NDArray:  # type: ignore[type-arg]
+    return np.ascontiguousarray(window.freed(batch[0]))

@@ -1,0 +1,113 @@
+"""``cosynth inpaint``: a region of a real image sampled anew from points."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+from tqdm import tqdm
+
+from napari_cosynth.atomic import replaced_folder
+from napari_cosynth.data.slide import Slide, open_slide
+from napari_cosynth.export.stack import write_stack
+from napari_cosynth.geometry.edits import Box, cut
+from napari_cosynth.geometry.place import Place, part_to_read
+from napari_cosynth.geometry.prompt import prompt_for
+from napari_cosynth.inpaint import inpaint
+from napari_cosynth.layouts.points_csv import read_layout
+from napari_cosynth.model.checkpoint import read_config
+from napari_cosynth.shell.sampling import check_known, check_target, report_line, request_from
+from napari_cosynth.types import Synthesis
+
+TILE = 256
+"""Pixels a side of the written image's tiles."""
+
+
+def inpaint_image(options: argparse.Namespace) -> None:
+    """Writes ``OUT/image.tif``, the image with the region in it, and ``OUT/stack``, the region."""
+    check_target(options.out, options.overwrite)
+    config = read_config(options.checkpoint)
+    check_known("tissue", options.tissue, config.tissues)
+    slide = open_slide(options.image)
+    level = slide.levels[0]
+    if level.ndim != 3:
+        raise ValueError(f"{options.image}: expected an RGB image, got a grey one")
+    mpp = _mpp(slide, options.mpp)
+    y, x, height, width = options.region
+    shape = (level.shape[0], level.shape[1])
+    region = Box(y, x, y + height, x + width)
+    if min(height, width) < 1 or region.clipped(shape) != region:
+        raise ValueError(
+            f"--region: expected Y X H W inside {shape[0]} x {shape[1]} pixels, got "
+            f"{y} {x} {height} {width}"
+        )
+    layout = read_layout(options.layout, shape, mpp, config.classes)
+    part = part_to_read(region, shape, mpp, config.mpp)
+    image = np.ascontiguousarray(level[part.slices])
+    prompt = options.prompt or prompt_for(cut(layout, region), options.tissue)
+    request = request_from(options, cut(layout, part), prompt, (options.seed,), options.tissue)
+    inside = region.moved(-part.y0, -part.x0)
+    place = Place(image, inside, (part.y0, part.x0), Path(options.image).name)
+    sample = _run(inpaint(request, place), request.steps)
+    assert sample.patch is not None
+    with replaced_folder(options.out, options.overwrite) as folder:
+        write_stack([sample], folder / "stack")
+        _write_image(folder / "image.tif", level, region, sample.patch, mpp)
+    report_line(options.out / "stack", [sample])
+    print(f"image: {options.out / 'image.tif'}")
+
+
+def _mpp(slide: Slide, given: float | None) -> float:
+    mpp = slide.mpp if given is None else given
+    if mpp is None:
+        raise ValueError(f"--mpp: {slide.path} does not tell its µm per pixel: name them")
+    if not 0 < mpp < 100:
+        raise ValueError(f"--mpp: expected micrometres per pixel in 0..100, got {mpp}")
+    return mpp
+
+
+def _run(events: Iterator[object], steps: int) -> Synthesis:
+    with tqdm(total=steps, unit="step") as bar:
+        for event in events:
+            if isinstance(event, Synthesis):
+                return event
+            bar.update()
+    raise AssertionError("inpaint ends with a sample")
+
+
+def _write_image(
+    path: Path, level: Any, region: Box, patch: npt.NDArray[np.uint8], mpp: float
+) -> None:
+    """The whole image, lossless, a row of tiles in memory at a time; all but the region as it was."""
+    height, width = level.shape[:2]
+
+    def tiles() -> Iterator[npt.NDArray[np.uint8]]:
+        for y in range(0, height, TILE):
+            band = np.array(level[y : y + TILE])
+            top, bottom = max(y, region.y0), min(y + TILE, region.y1)
+            if top < bottom:
+                new = patch[top - region.y0 : bottom - region.y0]
+                band[top - y : bottom - y, region.x0 : region.x1] = new
+            for x in range(0, width, TILE):
+                tile = np.zeros((TILE, TILE, 3), np.uint8)
+                part = band[:, x : x + TILE]
+                tile[: part.shape[0], : part.shape[1]] = part
+                yield tile
+
+    tifffile.imwrite(
+        path,
+        tiles(),
+        shape=(height, width, 3),
+        dtype=np.uint8,
+        tile=(TILE, TILE),
+        photometric="rgb",
+        compression="zlib",
+        resolution=(1e4 / mpp, 1e4 / mpp),
+        resolutionunit="CENTIMETER",
+        bigtiff=height * width * 3 > 2**31,
+    )

@@ -1,0 +1,160 @@
+"""A window sampled anew while what surrounds it is held fast: in a sample and in a real image alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from napari_cosynth import registry
+from napari_cosynth.diffusion.blend import blended
+from napari_cosynth.diffusion.canvas_noise import CanvasNoise
+from napari_cosynth.diffusion.clamp import ClampedSampler, Known, WindowNoise
+from napari_cosynth.diffusion.guidance import guided
+from napari_cosynth.diffusion.joint import Noise
+from napari_cosynth.diffusion.sampler import NoiseSource, Step, sample
+from napari_cosynth.diffusion.schedule import JointSchedule
+from napari_cosynth.diffusion.tensors import Denoiser, JointState
+from napari_cosynth.drawing import LARGEST_WHOLE
+from napari_cosynth.geometry.edits import Box
+from napari_cosynth.model.checkpoint import Checkpoint
+from napari_cosynth.model.encoding import encode_condition
+from napari_cosynth.model.precision import InBfloat16, faster_in_bf16
+from napari_cosynth.synthesize import SMALLEST_CANVAS
+from napari_cosynth.types import Request
+
+LARGEST_WINDOW = 1024
+"""Pixels a side: all of a window is sampled at once, which takes about 3 GB at this size."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What is known of a canvas, whole arrays of (H, W); of a real image only the image is."""
+
+    image: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.uint8] | None = None
+    distance: npt.NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class Window:
+    """What the network sees, in pixels of the padded canvas, and what of it may change."""
+
+    shown: Box
+    free: Box
+    """Clipped to the canvas."""
+    padded: tuple[int, int]
+
+    @classmethod
+    def around(
+        cls, free: Box, shape: tuple[int, int], multiple: int, context: int, smallest: int
+    ) -> Window:
+        """``context`` pixels are shown around ``free``, and at least ``smallest`` in all.
+
+        Raises ValueError where that is more than can be sampled at once.
+        """
+        padded = tuple(-(-max(n, SMALLEST_CANVAS) // multiple) * multiple for n in shape)
+        free = free.clipped(shape)
+        shown = free.grown(context).at_least(smallest).aligned(multiple)
+        shown = shown.moved_into((padded[0], padded[1]))
+        if max(shown.shape) > LARGEST_WINDOW:
+            raise ValueError(
+                f"region: expected at most {LARGEST_WINDOW} pixels a side with its surroundings, "
+                f"got {shown.shape[0]} x {shown.shape[1]}"
+            )
+        return cls(shown, free, (padded[0], padded[1]))
+
+    @property
+    def mask(self) -> npt.NDArray[np.bool_]:
+        """True where the window's pixels are known, bool (h, w)."""
+        known = np.ones(self.shown.shape, bool)
+        known[self.free.moved(-self.shown.y0, -self.shown.x0).slices] = False
+        return known
+
+    def crop(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The window's part of a canvas (H, W, ...), padded with its last row and column."""
+        rows = np.minimum(np.arange(self.shown.y0, self.shown.y1), array.shape[0] - 1)
+        columns = np.minimum(np.arange(self.shown.x0, self.shown.x1), array.shape[1] - 1)
+        return array[np.ix_(rows, columns)]
+
+    def paste(self, patch: npt.NDArray[Any], canvas: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """A copy of ``canvas`` with the free part of ``patch`` in its place."""
+        out = canvas.copy()
+        out[self.free.slices] = self.freed(patch)
+        return out
+
+    def freed(self, patch: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The free part of a patch (h, w, ...) of the window."""
+        return patch[self.free.moved(-self.shown.y0, -self.shown.x0).slices]
+
+
+def sampled(
+    request: Request,
+    checkpoint: Checkpoint,
+    device: torch.device,
+    points: npt.NDArray[np.uint8],
+    window: Window,
+    around: Surroundings,
+) -> Iterator[Step]:
+    """The states of a window, a batch of one, from noise to data; its known pixels never leave what
+    they are but for each step's noise.
+
+    ``points`` is the canvas' point map, uint8 (H, W). The first seed's noise is used, at its place on
+    the canvas: the same pixels get the same noise as in a sample of the whole.
+    """
+    schedule, seed = JointSchedule(), request.seeds[0]
+    denoiser: Denoiser = guided(checkpoint.model.network, request.guidance)
+    if faster_in_bf16(device):
+        denoiser = InBfloat16(denoiser, device)
+    height, width = window.shown.shape
+    with torch.inference_mode():
+        inside = np.zeros(window.padded, np.uint8)
+        inside[: points.shape[0], : points.shape[1]] = points
+        seen = torch.from_numpy(inside[window.shown.slices].astype(np.int64))[None].to(device)
+        condition = encode_condition(seen, [request.prompt], checkpoint.model.text)
+        context = denoiser.prepare(condition)
+        first = _noise(seed, window, device).at(0)
+        noise = Noise(
+            first.normal(3, height, width),
+            first.normal(1, height, width),
+            first.uniform(height, width),
+        )
+        mask = torch.from_numpy(window.mask)[None].to(device)
+        annotated = around.labels is not None and around.distance is not None
+        labelled = mask if annotated else torch.zeros_like(mask)
+        known = Known(_encode(window, around).to(device), mask, labelled, noise)
+    sampler = registry.resolve("sampler", request.sampler)(schedule)
+    clamped = ClampedSampler(sampler, known, schedule, denoiser.classes)
+    drawn = _noise(seed, window, device)
+    # An edit of a sample keeps the noise it began with; a real image never had any.
+    draw = sample if annotated else blended
+    yield from draw(denoiser, context, clamped, schedule, drawn, window.shown.shape, request.steps)
+
+
+def _noise(seed: int, window: Window, device: torch.device) -> NoiseSource:
+    """What a sample of the whole canvas draws there."""
+    if max(window.padded) > LARGEST_WHOLE:
+        return CanvasNoise(seed, window.shown, device)
+    return WindowNoise(seed, window.padded, window.shown.slices, device)
+
+
+def _encode(window: Window, around: Surroundings) -> JointState:
+    """The window's part as a clean state of one; zeros where nothing is known."""
+    image = window.crop(around.image).astype(np.float32).transpose(2, 0, 1) / 127.5 - 1
+    distance, labels = (
+        np.zeros(window.shown.shape, np.float32),
+        np.zeros(window.shown.shape, np.int64),
+    )
+    if around.distance is not None:
+        distance = 2 * window.crop(around.distance).astype(np.float32) - 1
+    if around.labels is not None:
+        labels = window.crop(around.labels).astype(np.int64)
+    return JointState(
+        torch.from_numpy(image)[None],
+        torch.from_numpy(distance)[None, None],
+        torch.from_numpy(labels)[None],
+    )

@@ -1,0 +1,112 @@
+"""``cosynth inpaint`` and ``cosynth synthesize --scratch`` as a user meets them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_cosynth import drawing
+from napari_cosynth.cli import main
+from napari_cosynth.data.slide import open_slide
+from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.diffusion.scratch import RUN
+from napari_cosynth.geometry import windows
+
+POINTS = "index,axis-0,axis-1,class\n0,150,160,epithelial\n1,170.5,180,1\n2,5,300,spindle-shaped\n"
+
+
+@pytest.fixture
+def inpaint(tmp_path: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]):
+    """Runs the command on a TIFF of 300 x 420; (exit code, stderr, output folder)."""
+    pixels = np.random.default_rng(1).integers(80, 250, (300, 420, 3)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "slide.tif", pixels, photometric="rgb")
+    (tmp_path / "layout.csv").write_text(POINTS)
+
+    def call(region: str, *extra: str) -> tuple[int, str, Path]:
+        out = tmp_path / "edited"
+        arguments = ["inpaint", str(tmp_path / "slide.tif"), str(tmp_path / "layout.csv")]
+        arguments += ["--region", *region.split(), "--out", str(out), "--steps", "2", *extra]
+        code = main([*arguments, "--checkpoint", str(tiny_checkpoint)])
+        return code, capsys.readouterr().err, out
+
+    return call
+
+
+def test_all_but_the_region_is_bit_for_bit_the_image(inpaint, tmp_path: Path) -> None:
+    code, error, out = inpaint("140 150 64 90", "--mpp", "0.5")
+    assert code == 0, error
+    before, after = (tifffile.imread(p) for p in (tmp_path / "slide.tif", out / "image.tif"))
+    changed = (before != after).any(-1)
+    assert changed[140:204, 150:240].mean() > 0.9
+    changed[140:204, 150:240] = False
+    assert not changed.any()
+    record = StackDataset(out / "stack")[0]
+    np.testing.assert_array_equal(record.image, after[140:204, 150:240])
+    np.testing.assert_array_equal(record.layout.centroids, [[10, 10], [30.5, 30]])
+    assert open_slide(out / "image.tif").mpp == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    "region,extra,message",
+    [
+        ("140 150 64 90", (), "--mpp: .*slide.tif does not tell its µm per pixel"),
+        ("140 150 64 90", ("--mpp", "-1"), "--mpp: expected micrometres"),
+        ("280 150 64 90", ("--mpp", "0.5"), "--region: expected Y X H W inside 300 x 420"),
+        ("140 150 0 90", ("--mpp", "0.5"), "--region: expected Y X H W inside"),
+        ("140 150 8 90", ("--mpp", "0.5"), "slide.tif: region: expected at least 16"),
+    ],
+)
+def test_what_is_wrong_is_one_line(inpaint, region, extra, message) -> None:
+    code, error, out = inpaint(region, *extra)
+    assert code == 2 and not out.exists()
+    assert len(error.strip().splitlines()) == 1
+    assert re.search(message, error), error
+
+
+def test_a_scratch_folder_is_gone_once_the_stack_is_there(
+    tmp_path: Path, tiny_checkpoint: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drawing, "LARGEST_WHOLE", 64)
+    monkeypatch.setattr(windows.Windows, "__init__", _small_windows)
+    layout, out, scratch = tmp_path / "layout.csv", tmp_path / "out", tmp_path / "scratch"
+    layout.write_text("index,axis-0,axis-1,class\n0,10,12,epithelial\n")
+    command = ["synthesize", str(layout), "--shape", "80", "70", "--steps", "2"]
+    command += ["--checkpoint", str(tiny_checkpoint)]
+    assert main([*command, "--out", str(tmp_path / "whole")]) == 0
+
+    class Killed(Exception):
+        pass
+
+    class Dies(drawing.Canvas):
+        def run(self):
+            for step in super().run():
+                yield step
+                if step.index == 1:
+                    raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(drawing, "Canvas", Dies)
+        main([*command, "--out", str(out), "--scratch", str(scratch)])
+    assert not out.exists() and (scratch / "seed-7" / RUN).is_file()
+    assert main([*command, "--steps", "3", "--out", str(out), "--scratch", str(scratch)]) == 2
+    assert "identity: expected this very request's" in capsys.readouterr().err
+    assert main([*command, "--out", str(out), "--scratch", str(scratch)]) == 0
+    assert not scratch.exists()
+    for name in ("images.tif", "labels.tif", "instances.tif", "distances.tif"):
+        np.testing.assert_array_equal(
+            tifffile.imread(out / name), tifffile.imread(tmp_path / "whole" / name)
+        )
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.doc").touch()
+    assert main([*command, "--out", str(tmp_path / "other"), "--scratch", str(mine)]) == 2
+    assert (mine / "thesis.doc").exists()
+
+
+def _small_windows(self: windows.Windows, grid: int = 16) -> None:
+    for name, value in (("side", 48), ("overlap", 16), ("grid", grid)):
+        object.__setattr__(self, name, value)

@@ -1,0 +1,85 @@
+"""Into the image: a layout's canvas of the slide is sampled, in its place, and the slide stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.utils.notifications import notification_manager
+
+from napari_cosynth.types import Layout, Synthesis
+from napari_cosynth.widget import results
+from napari_cosynth.widget.layers import SAMPLE_KEY
+from napari_cosynth.widget.panel import CoSynthPanel
+from napari_cosynth.widget.placement import Placement
+
+
+@pytest.fixture
+def make(panel: CoSynthPanel, qtbot: Any) -> Callable[..., tuple[Any, Any, Synthesis]]:
+    """Lays a layout of 64 x 48 at (y, x) over a slide and samples it in: slide, layers, sample."""
+
+    def run(mpp: float, place: tuple[float, float]) -> tuple[Any, Any, Synthesis]:
+        pixels = np.random.default_rng(0).integers(80, 250, (420, 360, 3)).astype(np.uint8)
+        slide = panel.viewer.add_image(
+            pixels, name="slide", scale=(mpp, mpp), units=("µm", "µm"), translate=(10, 20)
+        )
+        corner = np.array(slide.data_to_world(np.array(place) - 0.5)) + 0.25
+        placement = Placement((64, 48), 0.5, 0.5, tuple(corner), "micrometer")
+        classes = panel.model.facts.classes  # type: ignore[union-attr]
+        layout = Layout(np.array([[20, 12], [40, 30]]), np.array([1, 2]), (64, 48), 0.5, classes)
+        panel.layout_controls.add_layout(placement, layout)
+        panel.bar.into_image.native.click()
+        assert panel.runner.busy
+        qtbot.waitUntil(lambda: not panel.runner.busy, timeout=60_000)
+        (group,) = results.groups(panel.viewer).values()
+        np.testing.assert_array_equal(slide.data, pixels)
+        return slide, group, group["image"].metadata[SAMPLE_KEY]
+
+    return run
+
+
+def test_the_result_lies_on_the_slides_pixels(make: Any, panel: CoSynthPanel) -> None:
+    slide, group, sample = make(0.499, (150.3, 120.4))
+    assert sample.recipe["inpainted"] == {
+        "image": "slide",
+        "region": [150, 120, 214, 168],
+        "mpp": pytest.approx(0.499),
+    }
+    for layer in group.values():
+        assert layer.data.shape[:2] == (64, 48)
+        np.testing.assert_allclose(layer.scale, slide.scale)
+        np.testing.assert_allclose(layer.translate, slide.data_to_world((150, 120)))
+        assert layer.units == slide.units
+    np.testing.assert_allclose(sample.record.layout.centroids, [[20, 12], [40, 30]], atol=1e-4)
+    # What was found is told of the layout's own points.
+    assert "note" in panel.layout_controls.points.features  # type: ignore[union-attr]
+
+
+def test_a_finer_slide_is_brought_to_the_models_grid(make: Any) -> None:
+    slide, group, sample = make(0.25, (100, 80))
+    assert sample.recipe["inpainted"]["region"] == [100, 80, 228, 176]
+    assert sample.patch is not None and sample.patch.shape == (128, 96, 3)
+    corners = [
+        group["image"].data_to_world((-0.5, -0.5)),
+        group["image"].data_to_world((63.5, 47.5)),
+    ]
+    wanted = [slide.data_to_world((99.5, 79.5)), slide.data_to_world((227.5, 175.5))]
+    np.testing.assert_allclose(corners, wanted, atol=0.5)
+    assert group["image"].data.shape[0] in (64, 65)
+
+
+def test_what_is_missing_is_said(panel: CoSynthPanel, points: Any) -> None:
+    def said() -> str:
+        panel.bar.into_image.native.click()
+        assert not panel.runner.busy
+        return str(notification_manager.records[-1].message)
+
+    assert "no image under layout" in said()
+    small = panel.viewer.add_image(np.zeros((50, 50, 3), np.uint8), name="small")
+    small.units, small.scale = points.units, points.scale
+    assert "small: the canvas reaches beyond the image" in said()
+    grey = panel.viewer.add_image(np.zeros((90, 90), np.uint8), name="grey")
+    grey.units, grey.scale = points.units, points.scale
+    assert "grey: expected an 8-bit RGB image" in said()
