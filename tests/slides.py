@@ -232,7 +232,13 @@ def rgb_tags(width: int, height: int, **changes: tuple[int, int, int]) -> dict[i
         324: (4, 1, 8),
         325: (4, 1, 196608),
     }
-    names = {"compression": 259, "tile_width": 322, "tile_height": 323, "offsets": 324, "sizes": 325}
+    names = {
+        "compression": 259,
+        "tile_width": 322,
+        "tile_height": 323,
+        "offsets": 324,
+        "sizes": 325,
+    }
     return {**tags, **{names[key]: value for key, value in changes.items()}}
 
 

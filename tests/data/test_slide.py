@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from slides import bare_tiff, mirax, ndpi, rgb_tags, sparse_pyramid
 
 from napari_cosynth.data import pyramid
 from napari_cosynth.data.openslide_slide import open_with_openslide
 from napari_cosynth.data.slide import open_slide
+from slides import bare_tiff, mirax, ndpi, rgb_tags, sparse_pyramid
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (96, 128, 3), np.uint8)
 TESTS = Path(__file__).parents[1]
@@ -159,7 +159,10 @@ def little_memory():
 HOSTILE = {
     "absurd dimensions": (rgb_tags(2**31 - 1, 2**31 - 1), 0),
     "wide beyond reason": (rgb_tags(2**25, 100), 0),
-    "enormous tiles": (rgb_tags(60000, 60000, tile_width=(4, 1, 60000), tile_height=(4, 1, 60000)), 0),
+    "enormous tiles": (
+        rgb_tags(60000, 60000, tile_width=(4, 1, 60000), tile_height=(4, 1, 60000)),
+        0,
+    ),
     "one level of 10 GB": (rgb_tags(60000, 60000), 0),
     "a million tile offsets": (rgb_tags(256, 256, offsets=(4, 2**30, 8), sizes=(4, 2**30, 8)), 0),
     "a tile beyond the end": (rgb_tags(256, 256, offsets=(4, 1, 2**31)), 0),

@@ -54,7 +54,7 @@ class Transformation:
 @dataclass(frozen=True)
 class Level:
     path: str
-    coordinateTransformations: tuple[Transformation, ...]  # noqa: N815  (the format's name)
+    coordinateTransformations: tuple[Transformation, ...]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Multiscale:
 
     axes: tuple[Axis, ...]
     datasets: tuple[Level, ...]
-    coordinateTransformations: tuple[Transformation, ...] = ()  # noqa: N815
+    coordinateTransformations: tuple[Transformation, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -93,9 +93,7 @@ def dask_array(path: Path) -> Any:
     return array
 
 
-def check_size(
-    path: Path, shape: Sequence[int], tile: Sequence[int], itemsize: int = 1
-) -> None:
+def check_size(path: Path, shape: Sequence[int], tile: Sequence[int], itemsize: int = 1) -> None:
     """Raises ValueError where a file claims sizes that no slide has; nothing was read by then."""
     if len(shape) not in (2, 3) or not all(0 < n <= LARGEST_SIDE for n in shape[:2]):
         raise ValueError(
@@ -144,9 +142,11 @@ def downsampling(level: Sequence[int], first: Sequence[int]) -> tuple[float, flo
     """
     factors = [n / m for n, m in zip(first[:2], level[:2], strict=True)]
     whole = round(sum(factors) / 2)
-    fits = all(
-        m in (n // whole, -(-n // whole)) for n, m in zip(first[:2], level[:2], strict=True)
-    ) if whole else False
+    fits = (
+        all(m in (n // whole, -(-n // whole)) for n, m in zip(first[:2], level[:2], strict=True))
+        if whole
+        else False
+    )
     return (float(whole), float(whole)) if fits else (factors[0], factors[1])
 
 
@@ -186,9 +186,7 @@ def read_region(
     return canvas.round().clip(0, 255).astype(np.uint8)
 
 
-def _weights(
-    start: float, step: float, count: int, size: int
-) -> tuple[sparse.csr_array, int, int]:
+def _weights(start: float, step: float, count: int, size: int) -> tuple[sparse.csr_array, int, int]:
     """Weights (count, b - a) of samples ``a..b`` of an axis of ``size`` for ``count`` resampled ones.
 
     ``start`` and ``step`` are the centre of the first and the spacing, in samples. Rows add up to
