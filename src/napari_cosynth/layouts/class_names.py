@@ -55,7 +55,7 @@ def _suggested(name: str, classes: ClassTable) -> str:
 def _kinds(name: str) -> list[int]:
     """The kinds that a name speaks of, the first word's first."""
     text = name.strip().casefold()
-    if text == "":
+    if text in ("", NO_CLASS):
         return [len(KINDS) - 1]
     if "non-neoplastic" in text or "non neoplastic" in text:
         return [2]

@@ -97,9 +97,9 @@ def _write_instances(nuclei: Nuclei, options: argparse.Namespace) -> None:
 
 def _open_image(path: Path) -> tuple[Sequence[Any], float | None]:
     """The levels of an image or slide, and its µm/px where it tells."""
-    if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES:
-        if path.suffix.lower() not in (".tif", ".tiff"):
-            return [read_rgb(path)], None
+    plain = set(IMAGE_SUFFIXES) - {".tif", ".tiff"}
+    if path.is_file() and path.suffix.lower() in plain:
+        return [read_rgb(path)], None
     slide = open_slide(path)
     return slide.levels, slide.mpp
 

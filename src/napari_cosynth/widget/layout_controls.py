@@ -197,8 +197,10 @@ class LayoutControls(QWidget):
             if not adopt(layer, facts.classes, facts.mpp, shape, ask_class):
                 self._list_layers()
                 return
+            canvas = placement_from(layer)
             show_info(
-                f"{layer.name} is a layout now, on a canvas of {shape[0]} x {shape[1]} pixels"
+                f"{layer.name} is a layout now, on a canvas of {canvas.shape[0]} x "
+                f"{canvas.shape[1]} pixels at {canvas.mpp:.4g} µm/px"
             )
         self._detach()
         _style_new_points(layer)

@@ -40,7 +40,9 @@ def nuclei_layers(path: Path) -> list[LayerTuple]:
     place = _place(nuclei, on)
     points = points_kwargs(ids, classes)
     for name, values in nuclei.measurements.items():
-        points["features"].insert(points["features"].shape[1], name, values, allow_duplicates=True)
+        column = f"{name} (measured)" if name in ("class", "note") else name
+        points["features"][column] = values
+        points["feature_defaults"][column] = np.nan
     points["metadata"] = {"path": str(path)}
     if max(shape) <= LARGEST_SIDE:
         points["metadata"][KEY] = {"shape": [int(n) for n in shape]}

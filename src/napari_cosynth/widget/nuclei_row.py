@@ -27,6 +27,7 @@ from napari_cosynth.widget.region import (
     sampling_of,
     slide_pixels,
 )
+from napari_cosynth.widget.worker import Failure
 
 FILES = "Nuclei (*.geojson *.json *.mat *.csv *.tif *.tiff *.png *.npy)"
 UNSPECIFIED = "unspecified"
@@ -48,7 +49,7 @@ class NucleiRow:
         self.find = PushButton(text="From image")
         self.open = PushButton(text="From file…")
         self.find.tooltip = (
-            "Find the nuclei of the image in the rectangle of a Shapes layer, or in all of it"
+            "Find the nuclei in the rectangle of a Shapes layer, or in the whole image"
         )
         self.open.tooltip = (
             "Nuclei that another program found (QuPath, HoVer-Net, CellViT, labels, points), in the "
@@ -145,18 +146,18 @@ class NucleiRow:
             raise ValueError("the last one is still being computed")
 
         def guarded() -> Any:
-            # Returned, not raised: napari's workers drop a RuntimeError.
             try:
                 return work()
             except Exception as error:  # every error must reach the user
-                return error
+                return Failure(error)
 
         def finish(result: Any) -> None:
             self._set_working(False)
             if self._closed:
                 return
-            if isinstance(result, Exception):
-                show_warning(" ".join(str(result).split()) or type(result).__name__)
+            if isinstance(result, Failure):
+                reason = " ".join(str(result.error).split())
+                show_warning(reason or type(result.error).__name__)
             else:
                 self._guarded(lambda: done(result))()
 
