@@ -52,7 +52,7 @@ def add_detect(commands: Commands) -> None:
 
 
 def _detect(options: argparse.Namespace) -> None:
-    from napari_cosynth.shell.layouts import detect
+    from napari_cosynth.shell.nuclei import detect
 
     detect(options)
 
@@ -111,7 +111,7 @@ def add_convert(commands: Commands) -> None:
 
 
 def _convert(options: argparse.Namespace) -> None:
-    from napari_cosynth.shell.layouts import convert
+    from napari_cosynth.shell.nuclei import convert
 
     convert(options)
 

@@ -54,8 +54,8 @@ def outline_centroids(outlines: Sequence[Outline]) -> npt.NDArray[np.float64]:
     orient = np.where(twice < 0, -1.0, 1.0) * sign
     area = np.bincount(owner, weight, count)
     sums = np.stack([np.bincount(owner, moment[:, k] * orient, count) for k in (0, 1)], 1)
-    means = np.stack([np.bincount(of_vertex, here[:, k], count) for k in (0, 1)], 1)
-    means = means / np.maximum(np.bincount(of_vertex, minlength=count), 1)[:, None]
+    totals = np.stack([np.bincount(of_vertex, here[:, k], count) for k in (0, 1)], 1)
+    means = totals / np.maximum(np.bincount(of_vertex, minlength=count), 1)[:, None]
     flat = area <= 1e-9
     centroids = np.where(flat[:, None], means, sums / (3 * np.where(flat, 1, area))[:, None])
     crossings = _crossings(centroids[of_vertex], here, there)
