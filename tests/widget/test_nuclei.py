@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 import tifffile
 from napari.utils.notifications import notification_manager
-from qtpy.QtWidgets import QDialog, QDialogButtonBox, QFileDialog
+from qtpy.QtWidgets import QDialog, QDialogButtonBox, QFileDialog, QInputDialog
 from skimage.draw import disk
 
+from napari_cosynth.data.consep import ConsepDataset
 from napari_cosynth.types import ClassTable
 from napari_cosynth.widget import class_dialog, layout_controls
 from napari_cosynth.widget.class_dialog import ClassDialog, remembered
+from napari_cosynth.widget.dataset_dialog import DatasetDialog
 from napari_cosynth.widget.panel import CoSynthPanel
 from napari_cosynth.widget.readers import nuclei_reader
 from slides import bare_tiff, edit_metadata, ome_zarr, rgb_tags, sparse_pyramid
@@ -347,3 +349,37 @@ def test_a_damaged_tile_is_a_line_when_it_is_needed(
     qtbot.waitUntil(lambda: not panel.layout_controls.nuclei.busy, timeout=WAIT)
     assert "slide.tif: cannot be decoded near row 0, column 0" in last_message()
     assert panel.layout_controls.nuclei.find.enabled
+
+
+def test_a_tile_of_a_data_set_becomes_an_image_and_a_layout(
+    panel: CoSynthPanel, data_root: Path, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = data_root / "consep" / "train"
+
+    def fill(dialog: DatasetDialog) -> Any:
+        ok = dialog.buttons.button(QDialogButtonBox.StandardButton.Ok)
+        assert not ok.isEnabled()
+        dialog.kind.setCurrentText("consep")
+        dialog.folder.setText(str(folder))
+        assert ok.isEnabled()
+        return QDialog.DialogCode.Accepted
+
+    monkeypatch.setattr(DatasetDialog, "exec", fill)
+    monkeypatch.setattr(QInputDialog, "getItem", lambda *a, **k: ("train_12", True))
+    classes = {"healthy epithelial": "epithelial", "malignant epithelial": "epithelial"}
+    spindle = ("fibroblast", "muscle", "endothelial")
+    rest = dict.fromkeys(spindle, "spindle-shaped") | {"other": "leave them out"}
+    record = ConsepDataset(folder, only=["train_12"])[0]
+    present = {record.classes.names[i] for i in record.layout.class_ids}
+    accept_with(monkeypatch, {n: c for n, c in (classes | rest).items() if n in present})
+    row = panel.layout_controls.nuclei
+    row.tile.native.click()
+    qtbot.waitUntil(lambda: panel.layout_controls.points is not None, timeout=WAIT)
+    points, image = panel.layout_controls.points, panel.viewer.layers["train_12"]
+    np.testing.assert_array_equal(image.data, record.image)
+    np.testing.assert_allclose(image.scale, 0.25)
+    kept = [record.classes.names[i] != "other" for i in record.layout.class_ids]
+    wanted = [image.data_to_world(point) for point in record.layout.centroids[kept]]
+    np.testing.assert_allclose(world(points), wanted, atol=1e-3)
+    assert points.metadata["cosynth"]["shape"] == [500, 500]
+    assert not row.busy

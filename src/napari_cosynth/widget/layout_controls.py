@@ -99,7 +99,7 @@ class LayoutControls(QWidget):
                 ("Points", [self.layer, self.undo, self.redo]),
                 ("Canvas", [self.height_px, self._times, self.width_px, self.new]),
                 ("New", [self.from_region, self.from_labels]),
-                ("Nuclei", [self.nuclei.find, self.nuclei.open]),
+                ("Nuclei", list(self.nuclei.buttons)),
             )
         )
         box.addWidget(self.legend)

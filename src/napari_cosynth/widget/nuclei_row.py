@@ -1,4 +1,4 @@
-"""The dock's two ways from a real region to a layout: find its nuclei, or read them from a file."""
+"""The dock's ways from real nuclei to a layout: found in an image, read from a file or a data set."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from napari.qt.threading import create_worker
 from napari.utils.notifications import show_info, show_warning
 from qtpy.QtWidgets import QFileDialog
 
+from napari_cosynth import registry
+from napari_cosynth.data.base import Dataset
 from napari_cosynth.layouts.detect import detect_nuclei
 from napari_cosynth.layouts.nuclei import Nuclei, layout_on
 from napari_cosynth.layouts.read import read_nuclei
-from napari_cosynth.types import ClassTable, Layout
+from napari_cosynth.types import ClassTable, Layout, Record
 from napari_cosynth.widget.class_dialog import ask_classes
+from napari_cosynth.widget.dataset_dialog import ask_dataset, ask_tile
 from napari_cosynth.widget.facts import CheckpointFacts
 from napari_cosynth.widget.placement import Placement, free_placement
 from napari_cosynth.widget.region import (
@@ -35,7 +38,7 @@ UNSPECIFIED = "unspecified"
 
 
 class NucleiRow:
-    """Two buttons, and the one worker that computes for either of them."""
+    """Three buttons, and the one worker that computes for any of them."""
 
     def __init__(
         self,
@@ -48,6 +51,8 @@ class NucleiRow:
         self.viewer = viewer
         self.find = PushButton(text="From image")
         self.open = PushButton(text="From file…")
+        self.tile = PushButton(text="Data set…")
+        self.buttons = (self.find, self.open, self.tile)
         self.find.tooltip = (
             "Find the nuclei in the rectangle of a Shapes layer, or in the whole image"
         )
@@ -55,12 +60,14 @@ class NucleiRow:
             "Nuclei that another program found (QuPath, HoVer-Net, CellViT, labels, points), in the "
             "rectangle or on the whole image"
         )
+        self.tile.tooltip = "A real tile of an annotated data set with its nuclei"
         self._facts, self._add = require_facts, add_layout
         self._ask_mpp, self._ask_class = ask_mpp, ask_class
         self._working = False
         self._closed = False
         self.find.changed.connect(self._guarded(self.from_image))
         self.open.changed.connect(self._guarded(self.from_chosen_file))
+        self.tile.changed.connect(self._guarded(self.from_chosen_data_set))
 
     @property
     def busy(self) -> bool:
@@ -138,6 +145,51 @@ class NucleiRow:
         self._add(placement, layout)
         show_info("; ".join([f"{name}: {len(layout):,} nuclei", *notes, *nuclei.notes]))
 
+    def from_chosen_data_set(self) -> None:
+        """A tile of a data set that the user chooses: its image, and a layout of its nuclei."""
+        self._facts()
+        if (chosen := ask_dataset()) is None:
+            return
+        kind, folder = chosen
+
+        def choose(dataset: Dataset) -> None:
+            name = ask_tile(dataset.names)
+            if name is not None:
+                index = dataset.names.index(name)
+                self._start(
+                    lambda: dataset[index],
+                    lambda record: self._show(name, record),
+                    f"reading {name}",
+                )
+
+        reader = registry.resolve("dataset", kind)
+        self._start(lambda: reader(folder), choose, f"opening {folder.name}")
+
+    def _show(self, name: str, record: Record) -> None:
+        facts, layout = self._facts(), record.layout
+        mapping = ask_classes(
+            [layout.classes.names[i] for i in layout.class_ids], facts.classes, name
+        )
+        if mapping is None:
+            return
+        nuclei = Nuclei(
+            layout.centroids.astype(np.float64),
+            tuple(layout.classes.names[i] for i in layout.class_ids),
+            record.source,
+        )
+        placement = free_placement(layout.shape, record.mpp, self.viewer.layers)
+        made, notes = layout_on(nuclei, facts.classes, mapping, layout.shape, record.mpp)
+        made = made.scaled_to(facts.mpp)
+        self.viewer.add_image(
+            np.asarray(record.image),
+            name=name,
+            rgb=True,
+            metadata={"mpp": record.mpp},
+            **placement.layer_kwargs,
+        )
+        self._add(placement.at_mpp(facts.mpp, made.shape), made)
+        show_info("; ".join([f"{name}: {len(made):,} nuclei", *notes]))
+
     def _has_image(self) -> bool:
         return any(isinstance(layer, Image) and layer.visible for layer in self.viewer.layers)
 
@@ -170,7 +222,8 @@ class NucleiRow:
     def _set_working(self, working: bool) -> None:
         self._working = working
         if not self._closed:
-            self.find.enabled = self.open.enabled = not working
+            for button in self.buttons:
+                button.enabled = not working
 
     @staticmethod
     def _guarded(action: Callable[[], object]) -> Callable[[], None]:
