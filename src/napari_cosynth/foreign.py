@@ -12,12 +12,15 @@ LARGEST_VARIABLE = 2**31
 """Bytes of one variable of a MATLAB file, by its own header."""
 
 
-def read_json(path: Path) -> Any:
-    """A JSON file's content. Raises ValueError naming the file, and the line where it is damaged."""
+def read_json(path: Path, largest: int = LARGEST_JSON) -> Any:
+    """A JSON file's content, of at most ``largest`` bytes.
+
+    Raises ValueError naming the file, and the line where it is damaged.
+    """
     if not path.is_file():
         raise ValueError(f"{path}: no such file")
-    if (size := path.stat().st_size) > LARGEST_JSON:
-        raise ValueError(f"{path}: expected at most {LARGEST_JSON} bytes, got {size}")
+    if (size := path.stat().st_size) > largest:
+        raise ValueError(f"{path}: expected at most {largest} bytes, got {size}")
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:

@@ -187,3 +187,26 @@ def test_ome_zarr_opens_as_a_folder_with_its_labels(panel: CoSynthPanel, tmp_pat
     np.testing.assert_allclose(
         points.data_to_world(points.data[0]), labels.data_to_world((99.5, 89.5)), atol=1e-4
     )
+
+
+def test_napari_draws_a_coarse_level_where_the_fine_one_is(panel: CoSynthPanel) -> None:
+    """Levels share their corner on the screen too, so a result lies on what is seen of its region."""
+    base = marked((1600, 1600), np.array([700.0, 900.0]))
+    base[base[..., 0] < 255] = 0
+    big = np.repeat(np.repeat(base[600:1000, 700:1100], 4, 0), 4, 1)  # a disc of 56 pixels' radius
+    place = {"rgb": True, "scale": (0.25, 0.25), "units": ("µm", "µm")}
+    levels = [big, *(block_means(big, s) for s in (2, 4, 8))]
+    coarse = panel.viewer.add_image(levels, multiscale=True, name="coarse", **place)
+    fine = panel.viewer.add_image(big, name="fine", **place)
+    panel.viewer.window.show()
+    panel.viewer.reset_view()
+    panel.viewer.camera.zoom /= 3
+    seen = []
+    for layer in (coarse, fine):
+        coarse.visible, fine.visible = layer is coarse, layer is fine
+        seen.append(panel.viewer.screenshot(flash=False)[..., :3])
+    assert coarse.data_level > 0
+    white = np.argwhere(seen[1][..., 0] > 200)  # beside the image the canvas is dark as well
+    (y0, x0), (y1, x1) = white.min(0) + 2, white.max(0) - 1
+    marks = [mark_in(picture[y0:y1, x0:x1]) for picture in seen]
+    assert np.abs(marks[0] - marks[1]).max() < 0.25  # of a pixel of the screen
