@@ -8,6 +8,7 @@ from napari_cosynth.data import pyramid
 from napari_cosynth.data.ome_zarr_slide import is_ome_zarr, open_ome_zarr
 from napari_cosynth.data.slide import open_slide
 from slides import edit_metadata, ome_zarr
+from spoil import spoiled
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (128, 192, 3), np.uint8)
 PLANES = np.moveaxis(IMAGE, -1, 0)
@@ -171,3 +172,25 @@ def test_metadata_that_is_no_json(tmp_path):
     (path / ".zattrs").write_text(json.dumps({"multiscales": 5}))
     with pytest.raises(ValueError, match="multiscales: missing"):
         open_ome_zarr(path)
+
+
+@pytest.mark.parametrize(
+    ("version", "file"),
+    [
+        ("0.4", ".zattrs"),
+        ("0.4", "0/.zarray"),
+        ("0.4", "labels/nuclei/.zattrs"),
+        ("0.5", "zarr.json"),
+        ("0.5", "0/zarr.json"),
+    ],
+)
+def test_spoiled_metadata_is_read_or_refused_in_a_line_that_names_it(tmp_path, version, file):
+    levels, nuclei = [level[:, :64, :64] for level in LEVELS], {"nuclei": [NUCLEI[:64, :64]]}
+    path = ome_zarr(tmp_path / "a.zarr", levels, version, labels=nuclei)
+    whole, rng = json.loads((path / file).read_text()), np.random.default_rng(0)
+    for _ in range(40):
+        (path / file).write_text(json.dumps(spoiled(whole, rng)))
+        try:
+            open_ome_zarr(path)
+        except ValueError as error:
+            assert "a.zarr" in str(error) and "\n" not in str(error)

@@ -15,6 +15,7 @@ from napari_cosynth.layouts.nuclei import layout_on
 from napari_cosynth.layouts.patterns import CLASSES
 from napari_cosynth.layouts.read import read_nuclei
 from napari_cosynth.types import ClassTable
+from spoil import spoiled
 
 TABLE = ClassTable.of("inflammatory", "epithelial")
 
@@ -346,3 +347,37 @@ def test_the_files_own_classes_become_a_table():
     assert table.names == ("background", "b", "no class", "background (nuclei)")
     assert ids.tolist() == [1, 2, 1, 3]
     assert own_table(["inflammatory", "2"])[0] == CLASSES
+
+
+VALID = {
+    "a.geojson": {
+        "type": "FeatureCollection",
+        "features": [
+            feature(polygon(square(0, 0, 9), square(2, 2, 3)), "a", measurements={"Area": 1.0}),
+            feature({"type": "MultiPoint", "coordinates": [[1, 2], [3, 4]]}, "b", "annotation"),
+            feature(polygon(square(4, 4, 9)), measurements=[{"name": "Area", "value": 2}]),
+        ],
+    },
+    "a.json": {
+        "type_map": {"1": "a"},
+        "wsi_metadata": {"base_mpp": 0.25},
+        "cells": [hovernet_cell(1, 2, type=1), {"bbox": [[1, 2], [3, 4]], "type_prob": 0.5}],
+    },
+}
+
+
+@pytest.mark.parametrize("name", VALID)
+def test_spoiled_files_are_read_or_refused_in_a_line_that_names_them(tmp_path, name):
+    rng = np.random.default_rng(0)
+    path = tmp_path / name
+    refused = 0
+    for _ in range(300):
+        path.write_text(json.dumps(spoiled(VALID[name], rng)))
+        try:
+            nuclei = read_nuclei(path)
+            assert np.isfinite(nuclei.centroids).all() and len(nuclei.extent) == 2
+            layout_on(nuclei, TABLE, dict.fromkeys(nuclei.names, "epithelial"), (40, 40), 0.5)
+        except ValueError as error:
+            assert name in str(error) and "\n" not in str(error)
+            refused += 1
+    assert 30 < refused < 295

@@ -29,14 +29,20 @@ def open_tiff(path: Path) -> Slide:
     sizes or holds no 8-bit RGB or grey image.
     """
     try:
-        tif = tifffile.TiffFile(path)
-        if len(tif.pages) > MOST_PAGES:
-            raise ValueError(f"{len(tif.pages)} pages")
-        series = max(tif.series, key=lambda s: int(np.prod(s.shape, dtype=object)))
-        axes, shape, dtype = series.axes, series.shape, series.dtype
+        return _opened(path)
     except Exception as error:  # decoders raise what they like on damaged files
         reason = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, ValueError) and reason.startswith(str(path)):
+            raise
         raise ValueError(f"{path}: cannot be read as a TIFF ({reason})") from None
+
+
+def _opened(path: Path) -> Slide:
+    tif = tifffile.TiffFile(path)
+    if len(tif.pages) > MOST_PAGES:
+        raise ValueError(f"{path}: expected at most {MOST_PAGES} pages, got {len(tif.pages)}")
+    series = max(tif.series, key=lambda s: int(np.prod(s.shape, dtype=object)))
+    axes, shape, dtype = series.axes, series.shape, series.dtype
     rgb = axes == "YXS" and shape[-1] in (3, 4)
     if not (rgb or axes == "YX") or dtype != np.uint8:
         raise ValueError(f"{path}: expected an 8-bit RGB or grey image, got {dtype} {axes} {shape}")

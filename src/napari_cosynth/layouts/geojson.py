@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from napari_cosynth.foreign import read_json
 from napari_cosynth.geometry.outlines import Outline, outline_centroids
-from napari_cosynth.layouts.nuclei import Nuclei
+from napari_cosynth.layouts.nuclei import FARTHEST, Nuclei
 
 NUCLEI = ("cell", "detection")
 """``properties.objectType`` of nuclei; beside them, annotations with an area are regions of tissue."""
@@ -33,7 +33,7 @@ def read_geojson(path: str | Path) -> Nuclei:
     """
     path = Path(path)
     features = _features(read_json(path), path)
-    types = {_properties(f).get("objectType") for f in features}
+    types = {str(_properties(f).get("objectType")) for f in features}
     detected = bool(types & set(NUCLEI))
     left_out: Counter[str] = Counter()
     found: list[tuple[npt.NDArray[np.float64] | Outline, int]] = []
@@ -107,11 +107,11 @@ def _positions(positions: Any, where: str) -> npt.NDArray[np.float64]:
     """(y, x) with pixel centres at integers."""
     try:
         array = np.array(positions, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         array = np.zeros(0)
     if array.ndim != 2 or array.shape[1] not in (2, 3) or not len(array):
         raise ValueError(f"{where}: geometry: expected pairs of numbers, got {str(positions)[:60]}")
-    if not np.isfinite(array).all():
+    if not (np.abs(array) <= FARTHEST).all():
         raise ValueError(f"{where}: geometry: expected finite numbers, got {str(positions)[:60]}")
     return np.asarray(array[:, 1::-1] - 0.5)
 
@@ -138,12 +138,12 @@ def _measurements(features: list[dict[str, Any]]) -> dict[str, npt.NDArray[np.fl
         table = _properties(feature).get("measurements")
         if isinstance(table, list):
             table = {
-                m["name"]: m.get("value") for m in table if isinstance(m, dict) and "name" in m
+                str(m["name"]): m.get("value") for m in table if isinstance(m, dict) and "name" in m
             }
         for name, value in table.items() if isinstance(table, dict) else ():
             try:
                 number = float(value)
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 number = np.nan
             if name not in columns:
                 columns[str(name)] = np.full(len(features), np.nan)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from napari_cosynth.foreign import read_json, read_mat
 from napari_cosynth.geometry.outlines import Outline, outline_centroids
 from napari_cosynth.layouts.labels import label_centroids
-from napari_cosynth.layouts.nuclei import Nuclei
+from napari_cosynth.layouts.nuclei import FARTHEST, Nuclei
 
 
 def read_hovernet_json(path: str | Path) -> Nuclei:
@@ -70,7 +70,10 @@ def _centroid(cell: dict[str, Any], where: str) -> npt.NDArray[np.float64]:
         ring = _positions(cell["contour"], f"{where}: contour")
         return np.asarray(outline_centroids([((ring,),)])[0])
     if cell.get("bbox") is not None:  # rows before columns, the end exclusive
-        low, high = _positions(cell["bbox"], f"{where}: bbox")[:, ::-1][:2]
+        corners = _positions(cell["bbox"], f"{where}: bbox")[:, ::-1]
+        if len(corners) != 2:
+            raise ValueError(f"{where}: bbox: expected two corners, got {len(corners)}")
+        low, high = corners
         return np.asarray((low + high - 1) / 2)
     raise ValueError(f"{where}: expected a centroid, a contour or a bbox")
 
@@ -79,9 +82,9 @@ def _positions(values: Any, where: str) -> npt.NDArray[np.float64]:
     """(x, y) pairs as (y, x)."""
     try:
         array = np.array(values, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         array = np.zeros(0)
-    if array.ndim != 2 or array.shape[1] != 2 or not np.isfinite(array).all():
+    if array.ndim != 2 or array.shape[1] != 2 or not (np.abs(array) <= FARTHEST).all():
         raise ValueError(f"{where}: expected pairs of finite numbers, got {str(values)[:60]}")
     return np.asarray(array[:, ::-1])
 
