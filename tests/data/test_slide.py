@@ -189,7 +189,7 @@ def test_a_hostile_tiff_is_one_line_and_no_memory_bomb(tmp_path, name, little_me
         assert name in ("directories in a circle", "next directory beyond the end")
 
 
-def test_changed_bytes_are_read_or_refused_in_a_line_that_names_the_file(tmp_path, little_memory):
+def test_changed_bytes_are_read_or_refused_in_a_line_that_names_the_file(tmp_path):
     half = np.ascontiguousarray(IMAGE[::2, ::2])
     tifffile.imwrite(
         tmp_path / "a.tif", IMAGE, photometric="rgb", tile=(32, 32), compression="zlib"
@@ -198,7 +198,7 @@ def test_changed_bytes_are_read_or_refused_in_a_line_that_names_the_file(tmp_pat
     rng = np.random.default_rng(1)
     for name in ("a.tif", "b.ndpi"):
         whole = (tmp_path / name).read_bytes()
-        for _ in range(100):
+        for _ in range(40):
             (tmp_path / name).write_bytes(with_flipped_bytes(whole, rng))
             try:
                 open_slide(tmp_path / name)
