@@ -52,6 +52,9 @@ def test_every_registered_name_resolves_to_its_protocol(kind, name):
     elif kind == "normaliser":
         assert list(inspect.signature(found).parameters) == ["reference"]
         assert list(inspect.signature(found.__call__).parameters) == ["self", "image"]
+    elif kind == "layout":
+        assert list(inspect.signature(found).parameters) == ["path"]
+        assert inspect.signature(found).return_annotation == "Nuclei"
     elif kind == "exporter":
         assert list(inspect.signature(found).parameters)[:3] == ["items", "path", "overwrite"]
     else:

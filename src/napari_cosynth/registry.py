@@ -18,6 +18,13 @@ ENTRIES: dict[str, dict[str, str]] = {
     "exporter": {
         "stack": "napari_cosynth.export.stack:write_stack",
     },
+    "layout": {
+        "csv": "napari_cosynth.layouts.points_csv:read_points",
+        "geojson": "napari_cosynth.layouts.geojson:read_geojson",
+        "hovernet-json": "napari_cosynth.layouts.hovernet:read_hovernet_json",
+        "hovernet-mat": "napari_cosynth.layouts.hovernet:read_hovernet_mat",
+        "labels": "napari_cosynth.layouts.labels:read_labels",
+    },
     "normaliser": {
         "macenko": "napari_cosynth.data.normalise:Macenko",
         "reinhard": "napari_cosynth.data.normalise:Reinhard",

@@ -1,11 +1,21 @@
+import resource
+import subprocess
+import sys
+import textwrap
+import zlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tifffile
 
-from napari_cosynth.data import slide
+from napari_cosynth.data import pyramid
+from napari_cosynth.data.openslide_slide import open_with_openslide
 from napari_cosynth.data.slide import open_slide
+from slides import bare_tiff, mirax, ndpi, rgb_tags, sparse_pyramid
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (96, 128, 3), np.uint8)
+TESTS = Path(__file__).parents[1]
 
 
 def test_svs_tells_its_mpp(data_root):
@@ -15,14 +25,25 @@ def test_svs_tells_its_mpp(data_root):
     assert np.asarray(opened.levels[0][1000:1010, 1000:1010]).std() > 0
 
 
+def test_openslide_reads_the_real_slide_alike(data_root):
+    pytest.importorskip("openslide")
+    path = data_root / "slides" / "CMU-1-Small-Region.svs"
+    ours, theirs = open_slide(path), open_with_openslide(path)
+    assert ours.mpp == theirs.mpp
+    np.testing.assert_array_equal(ours.levels[0], theirs.levels[0])
+
+
 def test_large_levels_are_lazy_and_the_same_pixels(data_root, monkeypatch):
     path = data_root / "slides" / "CMU-1-Small-Region.svs"
     whole = open_slide(path).levels[0]
-    monkeypatch.setattr(slide, "SMALL", 0)
-    lazy = open_slide(path).levels[0]
+    monkeypatch.setattr(pyramid, "SMALL", 2**20)
+    lazy, coarse = open_slide(path).levels
     assert not isinstance(lazy, np.ndarray)
     window = np.s_[1900:1950, 1900:1940]
     np.testing.assert_array_equal(np.asarray(lazy[window]), whole[window])
+    # A slide without levels gets one that a viewer can show whole: means of blocks of pixels.
+    assert coarse.shape == (2967 // 8, 2220 // 8, 3)
+    np.testing.assert_allclose(coarse[10, 20], whole[80:88, 160:168].mean((0, 1)), atol=0.51)
 
 
 def test_ome_pyramid_has_all_levels_and_its_mpp(tmp_path):
@@ -36,6 +57,55 @@ def test_ome_pyramid_has_all_levels_and_its_mpp(tmp_path):
     assert opened.mpp == 0.25
     assert [level.shape for level in opened.levels] == [(96, 128, 3), (48, 64, 3)]
     np.testing.assert_array_equal(np.asarray(opened.levels[1]), IMAGE[::2, ::2])
+
+
+def test_ndpi_takes_the_slide_and_not_its_macro(tmp_path):
+    half, macro = np.ascontiguousarray(IMAGE[::2, ::2]), np.ascontiguousarray(IMAGE[:40, :40])
+    pages = [(IMAGE, 20000, 20.0), (half, 10000, 10.0), (macro, 500, -1.0)]
+    opened = open_slide(ndpi(tmp_path / "scan.ndpi", pages))
+    assert opened.mpp == 0.5
+    assert [level.shape for level in opened.levels] == [(96, 128, 3), (48, 64, 3)]
+    np.testing.assert_array_equal(np.asarray(opened.levels[0]), IMAGE)
+
+
+def test_scn_takes_the_slide_and_not_its_macro(tmp_path):
+    path = tmp_path / "scan.scn"
+
+    def image(name, dimensions):
+        lines = "".join(
+            f'<dimension sizeX="{w}" sizeY="{h}" r="{r}" ifd="{ifd}"/>'
+            for r, (ifd, w, h) in enumerate(dimensions)
+        )
+        return f'<image name="{name}"><pixels sizeX="1" sizeY="1">{lines}</pixels></image>'
+
+    description = (
+        '<?xml version="1.0"?><scn xmlns="http://www.leica-microsystems.com/scn/2010/10/01">'
+        '<collection name="c">'
+        + image("macro", [(0, 40, 40)])
+        + image("slide", [(1, 128, 96), (2, 64, 48)])
+        + "</collection></scn>"
+    )
+    options = {"photometric": "rgb", "metadata": None, "resolutionunit": "CENTIMETER"}
+    with tifffile.TiffWriter(path) as writer:
+        pages = ((IMAGE[:40, :40], 500), (IMAGE, 40000), (IMAGE[::2, ::2], 20000))
+        for data, density in pages:
+            first = description if density == 500 else None
+            writer.write(data, resolution=(density, density), description=first, **options)
+    opened = open_slide(path)
+    assert opened.mpp == 0.25
+    assert [level.shape for level in opened.levels] == [(96, 128, 3), (48, 64, 3)]
+    np.testing.assert_array_equal(np.asarray(opened.levels[0]), IMAGE)
+
+
+def test_mirax_needs_openslide_and_is_read_by_it(tmp_path, monkeypatch):
+    path = mirax(tmp_path, IMAGE, 32, 0.25)
+    if pytest.importorskip("openslide"):
+        opened = open_slide(path)
+        assert opened.mpp == 0.25
+        np.testing.assert_array_equal(opened.levels[0], IMAGE)
+    monkeypatch.setitem(sys.modules, "openslide", None)
+    with pytest.raises(ValueError, match=r"slide\.mrxs: .*pip install 'napari-cosynth\[wsi\]'"):
+        open_slide(path)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +124,13 @@ def test_mpp_of_a_plain_tiff_is_read_and_never_invented(tmp_path, options, mpp):
     assert open_slide(path).mpp == mpp
 
 
+def test_a_damaged_aperio_text_invents_no_mpp(tmp_path):
+    path = tmp_path / "odd.svs"
+    text = "Aperio Image Library\n128x96|AppMag = 20|MPP = 0.2.5.1|"
+    tifffile.imwrite(path, IMAGE, photometric="rgb", description=text, metadata=None)
+    assert open_slide(path).mpp in (None, 0.2)
+
+
 def test_refusals_name_the_file(tmp_path):
     path = tmp_path / "broken.svs"
     path.write_bytes(b"not a slide")
@@ -63,3 +140,120 @@ def test_refusals_name_the_file(tmp_path):
     tifffile.imwrite(path, np.zeros((5, 64, 64), np.uint16))
     with pytest.raises(ValueError, match=r"volume\.tif: expected an 8-bit RGB or grey image"):
         open_slide(path)
+    with pytest.raises(ValueError, match=r"gone\.svs: no such file"):
+        open_slide(tmp_path / "gone.svs")
+    with pytest.raises(ValueError, match=r"expected a slide, got a folder"):
+        open_slide(tmp_path)
+
+
+@pytest.fixture
+def little_memory():
+    """What reserves 400 MB fails here, and does not merely succeed slowly."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 3 * 2**27, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+HOSTILE = {
+    "absurd dimensions": (rgb_tags(2**31 - 1, 2**31 - 1), 0),
+    "wide beyond reason": (rgb_tags(2**25, 100), 0),
+    "enormous tiles": (
+        rgb_tags(60000, 60000, tile_width=(4, 1, 60000), tile_height=(4, 1, 60000)),
+        0,
+    ),
+    "one level of 10 GB": (rgb_tags(60000, 60000), 0),
+    "a million tile offsets": (rgb_tags(256, 256, offsets=(4, 2**30, 8), sizes=(4, 2**30, 8)), 0),
+    "a tile beyond the end": (rgb_tags(256, 256, offsets=(4, 1, 2**31)), 0),
+    "directories in a circle": (rgb_tags(256, 256), None),
+    "next directory beyond the end": (rgb_tags(256, 256), 2**31),
+    "no size": (rgb_tags(0, 0), 0),
+    "unknown compression": (rgb_tags(256, 256, compression=(3, 1, 61234)), 0),
+    "tiles that are no zlib": (rgb_tags(256, 256, compression=(3, 1, 8)), 0),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_tiff_is_one_line_and_no_memory_bomb(tmp_path, name, little_memory):
+    tags, chain = HOSTILE[name]
+    path = bare_tiff(tmp_path / "hostile.tif", tags, chain)
+    try:
+        opened = open_slide(path)
+    except ValueError as error:
+        assert str(path) in str(error) and "\n" not in str(error)
+    else:  # tifffile mends some damage; then what it gives has the size that it says
+        assert opened.levels[0].shape == (256, 256, 3), name
+        assert sum(level.nbytes for level in opened.levels) < 2**20
+        assert name in ("directories in a circle", "next directory beyond the end")
+
+
+@pytest.mark.parametrize("keep", [0.02, 0.5, 0.95])
+@pytest.mark.parametrize("compression", [None, "zlib", "jpeg"])
+def test_a_truncated_slide_says_so(tmp_path, keep, compression):
+    whole = tmp_path / "whole.tif"
+    options = {"tile": (32, 32), "photometric": "rgb", "compression": compression}
+    tifffile.imwrite(whole, IMAGE, **options)
+    path = tmp_path / "cut.tif"
+    path.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * keep)])
+    with pytest.raises(ValueError, match=r"cut\.tif: ") as error:
+        open_slide(path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_tile_that_expands_without_end_takes_no_more_than_its_size(tmp_path, little_memory):
+    """Some zlib that would become 512 MB, in a tile of 32 pixels a side."""
+    path = tmp_path / "bomb.tif"
+    packer = zlib.compressobj(1)
+    bomb = b"".join(packer.compress(bytes(2**20)) for _ in range(512)) + packer.flush()
+    with tifffile.TiffWriter(path) as writer:
+        options = {"tile": (32, 32), "photometric": "rgb", "compression": "zlib"}
+        writer.write(iter([bomb]), shape=(32, 32, 3), dtype=np.uint8, **options)
+    assert open_slide(path).levels[0].shape == (32, 32, 3)
+
+
+def test_a_damaged_tile_of_a_lazy_level_names_its_place(tmp_path, monkeypatch):
+    path = tmp_path / "damaged.tif"
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(IMAGE, tile=(32, 32), photometric="rgb", compression="zlib")
+    with tifffile.TiffFile(path) as tif:
+        page = tif.pages[0]
+        offset, size = page.dataoffsets[5], page.databytecounts[5]
+    data = bytearray(path.read_bytes())
+    data[offset : offset + size] = b"\xff" * size
+    path.write_bytes(bytes(data))
+    monkeypatch.setattr(pyramid, "SMALL", 0)
+    monkeypatch.setattr(pyramid, "with_overview", lambda levels, path: tuple(levels))
+    monkeypatch.setattr("napari_cosynth.data.tiff_slide.with_overview", lambda levels, _: levels)
+    level = open_slide(path).levels[0]
+    np.testing.assert_array_equal(np.asarray(level[:32, :32]), IMAGE[:32, :32])
+    with pytest.raises(ValueError, match=r"damaged\.tif: cannot be decoded near row"):
+        np.asarray(level[32:64, 32:64])
+
+
+def test_opening_a_hundred_thousand_pixels_a_side_reads_next_to_nothing(tmp_path):
+    """Opened, added to a viewer's layers and looked at, in a process of its own."""
+    path = sparse_pyramid(tmp_path / "large.tif", 100_000)
+    code = f"""
+        import resource, sys
+        import numpy as np
+        from napari.components import ViewerModel
+        from napari_cosynth.widget.readers import slide_reader
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        viewer = ViewerModel()
+        path = {str(path)!r}
+        for tuple_ in slide_reader(path)(path):
+            viewer._add_layer_from_data(*tuple_)
+        (layer,) = viewer.layers
+        assert [level.shape[0] for level in layer.data][:2] == [100_000, 50_000]
+        assert (np.asarray(layer.data[0][:4, :4]) == 200).all()
+        assert (np.asarray(layer.data[0][-4:, -4:]) == 0).all()
+        np.testing.assert_allclose(layer.scale, 0.25)
+        print(before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True
+    )
+    before, after = (int(kib) / 1024 for kib in done.stdout.split())
+    assert after < 1024, f"{after:.0f} MiB in all"
+    assert after - before < 300, f"{after - before:.0f} MiB for the slide"

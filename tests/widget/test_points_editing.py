@@ -14,6 +14,7 @@ from napari.utils.notifications import notification_manager
 from napari_cosynth.layouts.points_csv import read_layout
 from napari_cosynth.types import ClassTable, Layout, Report
 from napari_cosynth.widget import layout_controls
+from napari_cosynth.widget import points as points_module
 from napari_cosynth.widget.layers import layout_from, set_notes
 from napari_cosynth.widget.panel import CoSynthPanel
 
@@ -180,14 +181,30 @@ def test_a_points_layer_without_classes_asks_once(
     assert panel.layout_controls.points is theirs and other in panel.viewer.layers
 
 
-def test_a_points_layer_with_unknown_classes_is_refused(
-    panel: CoSynthPanel, points: Points
+def test_of_unknown_classes_it_is_asked_which_of_ours_they_are(
+    panel: CoSynthPanel, points: Points, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    panel.viewer.add_points([[3, 4]], features={"class": ["martian"]}, name="theirs")
+    theirs = ["martian", "2", "dust", "martian"]
+    layer = panel.viewer.add_points(np.eye(4, 2) * 9 + 5, features={"class": theirs}, name="theirs")
+    asked: list[list[str]] = []
+
+    def answer(result: Any) -> None:
+        def ask(found: list[str], *_: Any) -> Any:
+            asked.append(found)
+            return result
+
+        monkeypatch.setattr(points_module, "ask_classes", ask)
+
+    answer(None)
     panel.layout_controls.layer.value = "theirs"
-    assert "unknown class martian" in notification_manager.records[-1].message
     assert panel.layout_controls.points is points
     assert panel.layout_controls.layer.value == points.name
+    assert list(layer.features["class"]) == theirs
+    answer({"martian": "inflammatory", "dust": ""})
+    panel.layout_controls.layer.value = "theirs"
+    assert panel.layout_controls.points is layer
+    assert names(layer) == ["inflammatory", "epithelial", "inflammatory"]
+    assert asked == [["martian", "dust", "martian"]] * 2
 
 
 def test_naparis_own_csv_of_a_layout_loads_back(

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 import napari_cosynth
-from napari_cosynth.cli import evaluation, reading, separation, synthesis, training
+from napari_cosynth.cli import evaluation, layouts, reading, separation, synthesis, training
 from napari_cosynth.cli.options import Help, quiet
 
 DESCRIPTION = """\
@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     synthesis.add_demo(commands)
     synthesis.add_synthesize(commands)
     synthesis.add_inpaint(commands)
+    layouts.add_layout(commands)
     training.add_train(commands)
     training.add_export_checkpoint(commands)
     training.add_pack(commands)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from napari_cosynth.foreign import read_mat as read_mat
 
 IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
 
@@ -72,19 +73,6 @@ def read_rgb(path: Path) -> npt.NDArray[np.uint8]:
     if image.ndim != 3 or image.shape[2] not in (3, 4) or image.dtype != np.uint8:
         raise ValueError(f"{path}: expected an 8-bit RGB image, got {image.dtype} {image.shape}")
     return np.ascontiguousarray(image[..., :3]).astype(np.uint8, copy=False)
-
-
-def read_mat(path: Path) -> dict[str, Any]:
-    """The variables of a MATLAB file (version 7.2 or older) by name."""
-    from scipy.io import loadmat
-
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file")
-    try:
-        content = loadmat(path)
-    except Exception as error:  # scipy raises what it likes on damaged files
-        raise ValueError(f"{path}: cannot be read as a MATLAB file ({error})") from error
-    return {k: v for k, v in content.items() if not k.startswith("__")}
 
 
 def select(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_cosynth.geometry.measure import snapped_centroids
+from napari_cosynth.layouts.nuclei import Nuclei
 
 
 def label_centroids(
@@ -22,3 +24,33 @@ def label_centroids(
     objects = found > 0
     number = np.where(objects, np.cumsum(objects), 0).astype(np.int32)
     return found[objects].astype(np.int64), snapped_centroids(number[where].reshape(labels.shape))
+
+
+def read_labels(path: str | Path) -> Nuclei:
+    """The objects of a label image, TIFF, PNG or ``.npy``, without classes.
+
+    Raises ValueError naming the file where it is no image (H, W) of whole numbers from 0.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    try:
+        if path.suffix.lower() == ".npy":
+            data = np.load(path, mmap_mode="r", allow_pickle=False)
+        elif path.suffix.lower() in (".tif", ".tiff"):
+            import tifffile
+
+            data = tifffile.imread(path)
+        else:
+            from skimage.io import imread
+
+            data = np.asarray(imread(path))
+    except Exception as error:  # decoders raise what they like on damaged files
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{path}: cannot be read as an image ({reason})") from None
+    if data.ndim != 2 or data.dtype.kind not in "ui" or data.min(initial=0) < 0:
+        raise ValueError(f"{path}: expected labels (H, W) from 0, got {data.dtype} {data.shape}")
+    _, centroids = label_centroids(np.asarray(data))
+    shape = (data.shape[0], data.shape[1])
+    names = ("",) * len(centroids)
+    return Nuclei(centroids.astype(np.float64), names, str(path), shape=shape)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from napari_cosynth.atomic import replaced_file
+from napari_cosynth.layouts.nuclei import Nuclei
 from napari_cosynth.types import ClassTable, Layout
 
 COLUMNS = ("axis-0", "axis-1", "class")
@@ -22,6 +24,35 @@ def read_layout(
     A header without rows is an empty layout. Raises ValueError naming file, line and column.
     """
     path = Path(path)
+    points: list[tuple[float, float]] = []
+    ids: list[int] = []
+    for where, point, name in _rows(path):
+        points.append(point)
+        ids.append(_class_id(name, classes, where))
+    try:
+        return Layout(
+            np.array(points, np.float32).reshape(-1, 2),
+            np.array(ids, np.uint8),
+            shape,
+            mpp,
+            classes,
+        )
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def read_points(path: str | Path) -> Nuclei:
+    """The points of a CSV file with whatever class names it has. Raises as :func:`read_layout`."""
+    path = Path(path)
+    points, names = [], []
+    for _, point, name in _rows(path):
+        points.append(point)
+        names.append((name or "").strip())
+    return Nuclei(np.array(points, np.float64).reshape(-1, 2), tuple(names), str(path))
+
+
+def _rows(path: Path) -> Iterator[tuple[str, tuple[float, float], str | None]]:
+    """Where it stands, (y, x) and class of each row. Raises ValueError naming file, line, column."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -39,8 +70,6 @@ def read_layout(
                 + (f", got {','.join(header)[:80]}" if header else " in an empty file")
             )
     reader.fieldnames = header
-    points: list[tuple[float, float]] = []
-    ids: list[int] = []
     try:
         for row in reader:
             where = f"{path}: line {reader.line_num}"
@@ -55,20 +84,9 @@ def read_layout(
                 if not np.isfinite(value):
                     raise ValueError(f"{where}: {column}: expected a finite number, got {value}")
                 point.append(value)
-            points.append((point[0], point[1]))
-            ids.append(_class_id(row["class"], classes, where))
+            yield where, (point[0], point[1]), row["class"]
     except csv.Error as error:
         raise ValueError(f"{path}: line {reader.line_num}: {error}") from None
-    try:
-        return Layout(
-            np.array(points, np.float32).reshape(-1, 2),
-            np.array(ids, np.uint8),
-            shape,
-            mpp,
-            classes,
-        )
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
 
 
 def _class_id(value: str | None, classes: ClassTable, where: str) -> int:

@@ -88,6 +88,20 @@ def layout_layer(layout: Layout, placement: Placement, name: str = "layout") -> 
     return layer
 
 
+def points_kwargs(class_ids: npt.NDArray[np.integer[Any]], classes: ClassTable) -> dict[str, Any]:
+    """Points coloured by a categorical ``class`` column."""
+    names = np.array(classes.names, object)[class_ids]
+    return {
+        "features": pd.DataFrame({"class": class_column(names, classes)}),
+        "feature_defaults": {"class": classes.names[1]},
+        "face_color": "class",
+        "face_color_cycle": class_cycle(classes),
+        "size": POINT_SIZE,
+        "border_width": 0.12,
+        "border_color": "black",
+    }
+
+
 def smoothing(points: int) -> float:
     """napari's ``antialiasing`` for a layout of so many points, in screen pixels."""
     return 0.0 if points > MANY_POINTS else 1.0

@@ -26,6 +26,7 @@ from napari_cosynth.widget.layers import (
     placement_from,
 )
 from napari_cosynth.widget.legend import Legend
+from napari_cosynth.widget.nuclei_row import NucleiRow
 from napari_cosynth.widget.placement import LARGEST_SIDE, Placement, free_placement
 from napari_cosynth.widget.points import LayoutEditor, adopt
 from napari_cosynth.widget.region import chosen_labels, layout_of_labels, region_placement
@@ -71,6 +72,13 @@ class LayoutControls(QWidget):
         self.new = PushButton(text="New layout")
         self.from_region = PushButton(text="From region")
         self.from_labels = PushButton(text="From labels")
+        self.nuclei = NucleiRow(
+            viewer,
+            self._require_facts,
+            self.add_layout,
+            lambda name: ask_mpp(name),
+            lambda names: ask_class(names),
+        )
         self.undo = PushButton(text="Undo")
         self.redo = PushButton(text="Redo")
         self.legend = Legend()
@@ -91,6 +99,7 @@ class LayoutControls(QWidget):
                 ("Points", [self.layer, self.undo, self.redo]),
                 ("Canvas", [self.height_px, self._times, self.width_px, self.new]),
                 ("New", [self.from_region, self.from_labels]),
+                ("Nuclei", list(self.nuclei.buttons)),
             )
         )
         box.addWidget(self.legend)
@@ -115,6 +124,7 @@ class LayoutControls(QWidget):
         events.inserted.disconnect(self._list_layers)
         events.removed.disconnect(self._on_removed)
         self.viewer.layers.selection.events.active.disconnect(self._on_active)
+        self.nuclei.close()
         self._detach()
 
     @property
@@ -187,8 +197,10 @@ class LayoutControls(QWidget):
             if not adopt(layer, facts.classes, facts.mpp, shape, ask_class):
                 self._list_layers()
                 return
+            canvas = placement_from(layer)
             show_info(
-                f"{layer.name} is a layout now, on a canvas of {shape[0]} x {shape[1]} pixels"
+                f"{layer.name} is a layout now, on a canvas of {canvas.shape[0]} x "
+                f"{canvas.shape[1]} pixels at {canvas.mpp:.4g} µm/px"
             )
         self._detach()
         _style_new_points(layer)

@@ -13,6 +13,7 @@ from napari.utils.notifications import show_warning
 from psygnal import Signal
 
 from napari_cosynth.types import ClassTable
+from napari_cosynth.widget.class_dialog import ask_classes
 from napari_cosynth.widget.history import History
 from napari_cosynth.widget.layers import (
     NOTES,
@@ -28,7 +29,7 @@ from napari_cosynth.widget.layers import (
     show_marks,
     smoothing,
 )
-from napari_cosynth.widget.placement import Placement, placement_of
+from napari_cosynth.widget.placement import Placement, mpp_of, placement_of
 from napari_cosynth.widget.tags import KEY
 
 UNDO, REDO = "Control-Z", "Control-Shift-Z"
@@ -44,10 +45,11 @@ def adopt(
 ) -> bool:
     """Makes a layout of any Points layer; its points stay where they are.
 
-    A ``class`` column may hold names of ``classes`` or ids 1..K-1; without one ``ask_class`` is
-    called once with the names, and None leaves the layer as it was. ``shape`` is the canvas unless
-    the layer knows its own. Returns whether the layer is a layout now; raises ValueError naming
-    what does not fit.
+    A ``class`` column may hold names of ``classes``, ids 1..K-1 or another program's names, of which
+    the user is asked which of ours they are; without one ``ask_class`` is called once with the names.
+    No answer leaves the layer as it was. ``shape`` is the canvas unless the layer knows its own, and
+    ``mpp`` its µm/px unless the layer's units tell. Returns whether the layer is a layout now; raises
+    ValueError naming what does not fit.
     """
     if layer.ndim != 2:
         raise ValueError(f"{layer.name}: expected a 2D layer of points, got {layer.ndim}D")
@@ -55,18 +57,22 @@ def adopt(
     placement = placement_of(
         layer,
         tuple(known.get("shape", shape)),
-        float(known.get("mpp", mpp)),
+        float(known.get("mpp") or mpp_of(layer) or mpp),
     )
     names = np.array(classes.names, object)
     if "class" in layer.features and len(layer.data):
         ids = class_ids_of(layer, classes)
-        if (ids == 0).any():
-            unknown = sorted({str(v) for v in layer.features["class"][ids == 0]})
-            raise ValueError(
-                f"{layer.name}: unknown class {', '.join(unknown[:5])}; known are: "
-                + ", ".join(classes.names[1:])
-            )
         column = names[ids]
+        if (ids == 0).any():
+            theirs = [str(v) for v in layer.features["class"][ids == 0]]
+            mapping = ask_classes(theirs, classes, layer.name)
+            if mapping is None:
+                return False
+            column[ids == 0] = [mapping[name] for name in theirs]
+            if (left_out := np.flatnonzero(column == "")).size:
+                layer.selected_data = set(left_out.tolist())
+                layer.remove_selected()
+                column = column[column != ""]
     elif len(layer.data):
         chosen = ask_class(list(classes.names[1:]))
         if chosen is None:

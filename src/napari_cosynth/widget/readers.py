@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from napari_cosynth.data.slide import open_slide
+from napari_cosynth.data.ome_zarr_slide import is_ome_zarr
 from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.geometry.measure import majority_classes
-from napari_cosynth.layouts.patterns import CLASSES
+from napari_cosynth.layouts.class_names import own_table
 from napari_cosynth.stack_format import DESCRIPTION
-from napari_cosynth.types import BACKGROUND, ClassTable, Record, default_palette
-from napari_cosynth.widget.layers import POINT_SIZE, class_column, class_cycle
+from napari_cosynth.types import Record
+from napari_cosynth.widget.layers import points_kwargs
+from napari_cosynth.widget.nuclei_layers import nuclei_layers
 from napari_cosynth.widget.placement import MICROMETRE
 from napari_cosynth.widget.results import (
     SEPARATOR,
@@ -25,10 +26,10 @@ from napari_cosynth.widget.results import (
     instance_colors,
     label_colors,
 )
+from napari_cosynth.widget.slide_layers import LayerTuple as LayerTuple
+from napari_cosynth.widget.slide_layers import slide_layers, zarr_layers
 from napari_cosynth.widget.tags import KEY, Tag
 
-LayerTuple: TypeAlias = tuple[Any, dict[str, Any], str]
-"""What napari takes from a reader: data, keyword arguments, kind of layer."""
 Reader: TypeAlias = Callable[[str | Sequence[str]], list[LayerTuple]]
 
 RAW_KEY = "cosynth_raw"
@@ -41,8 +42,18 @@ def stack_reader(path: str | Sequence[str]) -> Reader | None:
 
 
 def slide_reader(path: str | Sequence[str]) -> Reader:
-    """A reader for SVS and TIFF."""
+    """A reader for slides in files: SVS, NDPI, SCN, MIRAX, TIFF."""
     return _read_slide
+
+
+def zarr_reader(path: str | Sequence[str]) -> Reader | None:
+    """A reader for OME-Zarr folders; None for any other folder."""
+    return _read_zarr if is_ome_zarr(_one(path)) else None
+
+
+def nuclei_reader(path: str | Sequence[str]) -> Reader | None:
+    """A reader for nuclei of other programs (GeoJSON, HoVer-Net, CellViT); None for our own JSON."""
+    return None if _one(path).name == DESCRIPTION else _read_nuclei
 
 
 def points_reader(path: str | Sequence[str]) -> Reader | None:
@@ -139,35 +150,16 @@ def _with_sample(record: Record, index: int, single: bool) -> npt.NDArray[np.flo
     return points if single else np.insert(points, 0, index, axis=1)
 
 
-def points_kwargs(class_ids: npt.NDArray[np.integer[Any]], classes: ClassTable) -> dict[str, Any]:
-    """Points coloured by a categorical ``class`` column."""
-    names = np.array(classes.names, object)[class_ids]
-    return {
-        "features": pd.DataFrame({"class": class_column(names, classes)}),
-        "feature_defaults": {"class": classes.names[1]},
-        "face_color": "class",
-        "face_color_cycle": class_cycle(classes),
-        "size": POINT_SIZE,
-        "border_width": 0.12,
-        "border_color": "black",
-    }
-
-
 def _read_slide(path: str | Sequence[str]) -> list[LayerTuple]:
-    """One Image; its µm/px, where the file tells, as scale, units and ``metadata["mpp"]``."""
-    slide = open_slide(_one(path))
-    kwargs: dict[str, Any] = {
-        "name": slide.path.stem,
-        "metadata": {"path": str(slide.path)},
-        "rgb": slide.levels[0].ndim == 3,
-    }
-    if slide.mpp is not None:
-        kwargs["scale"] = (slide.mpp, slide.mpp)
-        kwargs["units"] = (MICROMETRE, MICROMETRE)
-        kwargs["metadata"]["mpp"] = slide.mpp
-    several = len(slide.levels) > 1
-    data = list(slide.levels) if several else slide.levels[0]
-    return [(data, {**kwargs, "multiscale": several}, "image")]
+    return slide_layers(_one(path))
+
+
+def _read_zarr(path: str | Sequence[str]) -> list[LayerTuple]:
+    return zarr_layers(_one(path))
+
+
+def _read_nuclei(path: str | Sequence[str]) -> list[LayerTuple]:
+    return nuclei_layers(_one(path))
 
 
 def _read_points(path: str | Sequence[str]) -> list[LayerTuple]:
@@ -190,29 +182,7 @@ def _read_points(path: str | Sequence[str]) -> list[LayerTuple]:
             names.append((row["class"] or "").strip())
             if not names[-1]:
                 raise ValueError(f"{file}: line {reader.line_num}: class: missing")
-    classes = _class_table(names)
-    kwargs = points_kwargs(_class_ids(names, classes), classes)
+    classes, ids = own_table(names)
+    kwargs = points_kwargs(ids, classes)
     data = np.array(points, np.float64).reshape(-1, len(axes))
     return [(data, {"name": file.stem, **kwargs}, "points")]
-
-
-def _class_table(names: Sequence[str]) -> ClassTable:
-    """The bundled model's table if it has these names or ids, else a table of the names."""
-    if all(name in CLASSES.names[1:] or _as_id(name, CLASSES) for name in names):
-        return CLASSES
-    own = tuple(dict.fromkeys(names))
-    return ClassTable((BACKGROUND, *own), default_palette(len(own) + 1))
-
-
-def _class_ids(names: Sequence[str], classes: ClassTable) -> npt.NDArray[np.int64]:
-    ids = [classes.names.index(n) if n in classes.names else _as_id(n, classes) for n in names]
-    return np.array(ids, np.int64)
-
-
-def _as_id(name: str, classes: ClassTable) -> int:
-    """A class id written as a number, else 0."""
-    try:
-        number = float(name)
-    except ValueError:
-        return 0
-    return int(number) if number.is_integer() and 1 <= number < len(classes) else 0

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer, Shapes
 
+from napari_cosynth.data.pyramid import read_region
 from napari_cosynth.layouts.labels import label_centroids
 from napari_cosynth.types import ClassTable, Layout
 from napari_cosynth.widget.placement import (
@@ -20,6 +21,7 @@ from napari_cosynth.widget.placement import (
     placement_of,
     require_plain,
     unit_of,
+    world_scale,
 )
 from napari_cosynth.widget.tags import read_tag
 
@@ -39,6 +41,55 @@ def region_placement(viewer: ViewerModel, mpp: float, ask_mpp: AskMpp) -> Placem
     if slide_mpp is None:
         return None
     return placed_on(corners * _unit_factor(shapes, slide), slide, slide_mpp, mpp)
+
+
+def image_region(
+    viewer: ViewerModel, mpp: float, ask_mpp: AskMpp
+) -> tuple[Image, Placement] | None:
+    """The image and the canvas at ``mpp`` over the chosen rectangle, or over the whole image.
+
+    Without a rectangle the image is the topmost that is visible and no result of ours. None if the
+    user does not tell the µm/px; raises ValueError saying what is missing, or that the whole image is
+    larger than a canvas can be.
+    """
+    if any(isinstance(x, Shapes) and x.nshapes for x in viewer.layers):
+        shapes, corners = _rectangle(viewer)
+        slide = image_under(viewer, shapes, corners)
+        corners = corners * _unit_factor(shapes, slide)
+    else:
+        images = [x for x in reversed(viewer.layers) if _is_slide(x)]
+        if not images:
+            raise ValueError("no image: open a slide or a tile first")
+        slide = images[0]
+        require_plain(slide)
+        half = np.asarray(slide.scale)[-2:] / 2
+        corners = slide.extent.world[:, -2:] + np.array([-half, half])
+    slide_mpp = known_mpp(slide, ask_mpp)
+    if slide_mpp is None:
+        return None
+    try:
+        return slide, placed_on(corners, slide, slide_mpp, mpp)
+    except ValueError as error:
+        raise ValueError(f"{slide.name}: {error}: draw a smaller rectangle") from None
+
+
+def sampling_of(layer: Image, placement: Placement) -> tuple[tuple[float, float], float]:
+    """A canvas in a layer's own pixels: the centre of its pixel (0, 0), and the side of a pixel."""
+    scale, shift = np.asarray(layer.scale)[-2:], np.asarray(layer.translate)[-2:]
+    y, x = (np.array(placement.origin) - shift) / scale
+    return (float(y), float(x)), placement.scale / world_scale(layer)
+
+
+def slide_pixels(layer: Image, placement: Placement) -> Callable[[], npt.NDArray[np.uint8]]:
+    """What reads a canvas' part of a slide, uint8 RGB (H, W, 3); it may be called in any thread.
+
+    Raises ValueError where the layer is no 8-bit image of two dimensions.
+    """
+    levels = list(layer.data) if layer.multiscale else [layer.data]
+    if layer.ndim != 2 or levels[0].dtype != np.uint8:
+        raise ValueError(f"{layer.name}: expected an 8-bit RGB or grey image in two dimensions")
+    origin, step = sampling_of(layer, placement)
+    return lambda: read_region(levels, origin, step, placement.shape)
 
 
 def known_mpp(layer: Layer, ask_mpp: AskMpp) -> float | None:
@@ -66,13 +117,14 @@ def layout_of_labels(
     Classes come from the layer's features (``class``, by ``index``); without them ``ask_class``
     gives one for all. None if the user does not answer.
     """
-    if layer.ndim != 2 or layer.multiscale:
-        raise ValueError(f"{layer.name}: expected a 2D Labels layer of one scale")
+    if layer.ndim != 2:
+        raise ValueError(f"{layer.name}: expected a 2D Labels layer")
     own_mpp = known_mpp(layer, ask_mpp)
     if own_mpp is None:
         return None
-    data = np.asarray(layer.data)
-    placement = placement_of(layer, (data.shape[0], data.shape[1]), own_mpp)
+    first = layer.data[0] if layer.multiscale else layer.data
+    placement = placement_of(layer, (first.shape[0], first.shape[1]), own_mpp)
+    data = np.asarray(first)
     labels, centroids = label_centroids(data)
     ids = _classes_from_features(layer, labels, classes)
     if ids is None:
@@ -142,12 +194,9 @@ def image_under(viewer: ViewerModel, source: Layer, corners: npt.NDArray[np.floa
 
     ``corners``: world (y, x) of its opposite corners, float64 (2, 2), in ``source``'s units.
     """
-    images = [
-        x
-        for x in reversed(viewer.layers)
-        if isinstance(x, Image) and x.visible and read_tag(x.metadata) is None
-    ]
-    for layer in images:
+    for layer in reversed(viewer.layers):
+        if not _is_slide(layer):
+            continue
         extent = layer.extent.world[:, -2:]
         if layer.rgb and extent.shape[1] < 2:
             continue
@@ -156,6 +205,11 @@ def image_under(viewer: ViewerModel, source: Layer, corners: npt.NDArray[np.floa
             require_plain(layer)
             return layer
     raise ValueError(f"no image under {source.name}: open a slide, and lay it over that")
+
+
+def _is_slide(layer: Layer) -> bool:
+    """Whether a layer is a visible image that is no result of ours."""
+    return isinstance(layer, Image) and layer.visible and read_tag(layer.metadata) is None
 
 
 def _unit_factor(source: Layer, target: Layer) -> float:

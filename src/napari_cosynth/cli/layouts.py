@@ -1,0 +1,128 @@
+"""``cosynth layout detect | convert | ...``: layouts from what exists."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from napari_cosynth import registry
+from napari_cosynth.cli.options import Commands, add_overwrite, command
+
+
+def add_layout(commands: Commands) -> None:
+    """The group of commands; each is added by a function of its own."""
+    parser = command(
+        commands,
+        "layout",
+        "make layouts of points: of an image's nuclei, of other programs' files, of data sets",
+        "cosynth layout detect tile.png --mpp 0.25 --out layout.csv",
+    )
+    group = parser.add_subparsers(dest="layout_command", required=True, metavar="COMMAND")
+    add_detect(group)
+    add_convert(group)
+
+
+def add_detect(commands: Commands) -> None:
+    parser = command(
+        commands,
+        "detect",
+        "find the nuclei of an H&E image or a slide's region and write them as a layout",
+        "cosynth layout detect slide.svs --region 1000 800 512 512 --to-mpp 0.5 --out layout.csv",
+    )
+    parser.add_argument("image", type=Path, metavar="IMAGE", help="an image file or a slide")
+    parser.add_argument(
+        "--mpp",
+        type=float,
+        default=None,
+        help="µm per pixel of the image; needed where the file does not tell",
+    )
+    parser.add_argument(
+        "--region",
+        type=int,
+        nargs=4,
+        default=None,
+        metavar=("Y", "X", "H", "W"),
+        help="part of the image, in its pixels (default: all of it)",
+    )
+    parser.add_argument(
+        "--class", dest="class_name", default="unspecified", help="class of the nuclei found"
+    )
+    _add_out(parser)
+    parser.set_defaults(run=_detect)
+
+
+def _detect(options: argparse.Namespace) -> None:
+    from napari_cosynth.shell.nuclei import detect
+
+    detect(options)
+
+
+def add_convert(commands: Commands) -> None:
+    parser = command(
+        commands,
+        "convert",
+        "convert nuclei of QuPath, HoVer-Net, CellViT, labels or a data set into a layout",
+        "cosynth layout convert cells.geojson layout.csv --mpp 0.25 --map Tumor='malignant epithelial'",
+    )
+    parser.add_argument(
+        "source",
+        metavar="SRC",
+        help=f"a file, or KIND:FOLDER of a data set ({', '.join(registry.names('dataset'))})",
+    )
+    parser.add_argument(
+        "out",
+        type=Path,
+        metavar="OUT",
+        help="the layout's CSV; for a data set a folder, with one CSV for each tile",
+    )
+    parser.add_argument(
+        "--format",
+        default=None,
+        choices=registry.names("layout"),
+        help="of the file (default: by its name)",
+    )
+    parser.add_argument(
+        "--mpp", type=float, default=None, help="µm per pixel of the file's coordinates"
+    )
+    parser.add_argument(
+        "--region",
+        type=int,
+        nargs=4,
+        default=None,
+        metavar=("Y", "X", "H", "W"),
+        help="part of the image, in its pixels (default: all that has nuclei)",
+    )
+    parser.add_argument(
+        "--map",
+        nargs="+",
+        default=[],
+        metavar="THEIRS=OURS",
+        help="classes that are called differently; THEIRS= leaves a class out, =OURS is no class",
+    )
+    parser.add_argument(
+        "--instances",
+        type=Path,
+        default=None,
+        metavar="TIFF",
+        help="write the outlines as instances on the file's own pixels, ids in the file's order",
+    )
+    _add_out(parser, out=False)
+    parser.set_defaults(run=_convert)
+
+
+def _convert(options: argparse.Namespace) -> None:
+    from napari_cosynth.shell.nuclei import convert
+
+    convert(options)
+
+
+def _add_out(parser: argparse.ArgumentParser, out: bool = True) -> None:
+    parser.add_argument(
+        "--to-mpp", type=float, default=None, help="µm per pixel of the layout (default: --mpp)"
+    )
+    parser.add_argument(
+        "--checkpoint", default="default", help="whose classes: a bundled name, or a folder"
+    )
+    if out:
+        parser.add_argument("--out", type=Path, required=True, help="the layout's CSV")
+    add_overwrite(parser, "layout")

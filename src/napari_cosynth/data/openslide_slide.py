@@ -1,0 +1,80 @@
+"""Slides by OpenSlide (the extra ``wsi``): MIRAX, and TIFF variants that tifffile cannot read."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cosynth.data.pyramid import LazyLevel, Slide, plausible_mpp, with_overview
+
+_TILE = 512
+"""Pixels; OpenSlide does not tell the tiles of every vendor, and caches what it decoded."""
+
+
+def openslide_missing() -> bool:
+    """Whether the extra is not installed."""
+    return find_spec("openslide") is None
+
+
+def open_with_openslide(path: Path) -> Slide:
+    """A slide as OpenSlide sees it, RGB; what the scanner left out has the slide's background.
+
+    Raises ValueError naming the file, or the extra that is missing.
+    """
+    try:
+        import openslide
+    except (ImportError, OSError):
+        raise ValueError(
+            f"{path}: reading it needs OpenSlide: pip install 'napari-cosynth[wsi]'"
+        ) from None
+    try:
+        opened = openslide.OpenSlide(path)
+        sizes, factors = opened.level_dimensions, opened.level_downsamples
+        properties = dict(opened.properties)
+    except Exception as error:  # openslide raises errors of PIL, ctypes and its own
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{path}: cannot be read by OpenSlide ({reason})") from None
+    colour = properties.get(openslide.PROPERTY_NAME_BACKGROUND_COLOR, "FFFFFF")
+    background = np.array(list(bytes.fromhex(colour)), np.float32)
+    levels = [
+        _level(opened, index, (height, width), factor, background, path)
+        for index, ((width, height), factor) in enumerate(zip(sizes, factors, strict=True))
+    ]
+    return Slide(with_overview(levels, path), _mpp(openslide, properties), path)
+
+
+def _level(
+    opened: Any,
+    index: int,
+    shape: tuple[int, int],
+    factor: float,
+    background: npt.NDArray[np.float32],
+    path: Path,
+) -> Any:
+    def read(window: tuple[slice, ...]) -> npt.NDArray[np.uint8]:
+        rows, columns = window[:2]
+        # In pixels of the first level, and of whole ones: OpenSlide takes no others.
+        corner = (round(columns.start * factor), round(rows.start * factor))
+        size = (columns.stop - columns.start, rows.stop - rows.start)
+        rgba = np.asarray(opened.read_region(corner, index, size))
+        alpha = rgba[..., 3:]
+        if alpha.min(initial=255) == 255:
+            return rgba[..., :3]
+        part = alpha.astype(np.float32) / 255
+        mixed = rgba[..., :3] * part + background * (1 - part)
+        return mixed.round().astype(np.uint8)
+
+    return LazyLevel((*shape, 3), np.dtype(np.uint8), (_TILE, _TILE, 3), read, path).as_array()
+
+
+def _mpp(openslide: Any, properties: dict[str, str]) -> float | None:
+    try:
+        x = float(properties[openslide.PROPERTY_NAME_MPP_X])
+        y = float(properties[openslide.PROPERTY_NAME_MPP_Y])
+    except (KeyError, ValueError):
+        return None
+    return plausible_mpp(x, y)

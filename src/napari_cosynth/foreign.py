@@ -1,0 +1,47 @@
+"""Files of other programs: read without running anything in them; every failure names the file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+LARGEST_JSON = 2**31
+"""Bytes; a slide of 500,000 outlined nuclei takes half of it."""
+LARGEST_VARIABLE = 2**31
+"""Bytes of one variable of a MATLAB file, by its own header."""
+
+
+def read_json(path: Path, largest: int = LARGEST_JSON) -> Any:
+    """A JSON file's content, of at most ``largest`` bytes.
+
+    Raises ValueError naming the file, and the line where it is damaged.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    if (size := path.stat().st_size) > largest:
+        raise ValueError(f"{path}: expected at most {largest} bytes, got {size}")
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: cannot be read as JSON ({error})") from None
+
+
+def read_mat(path: Path) -> dict[str, Any]:
+    """The variables of a MATLAB file (version 7.2 or older) by name."""
+    from scipy.io import loadmat, whosmat
+
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    try:
+        for name, shape, _ in whosmat(path):
+            values = 1
+            for side in shape:
+                values *= int(side)
+            if values > LARGEST_VARIABLE:
+                raise ValueError(f"{name}: absurd shape {shape}")
+        content = loadmat(path)
+    except Exception as error:  # scipy raises what it likes on damaged files
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{path}: cannot be read as a MATLAB file ({reason})") from None
+    return {k: v for k, v in content.items() if not k.startswith("__")}

@@ -1,0 +1,98 @@
+"""Which class of ours another program's class name most likely means: a suggestion, never a rule."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cosynth.layouts.patterns import CLASSES
+from napari_cosynth.types import BACKGROUND, ClassTable
+
+NO_CLASS = "no class"
+"""What nuclei without a class are called where they need a name."""
+# Names of one kind: QuPath's defaults, PanNuke, CoNSeP, CoNIC, Lizard, NuCLS, MoNuSAC and ours.
+KINDS: tuple[tuple[str, ...], ...] = (
+    (
+        "inflammatory",
+        "immune",
+        "lymphocyte",
+        "plasma",
+        "neutrophil",
+        "eosinophil",
+        "macrophage",
+        "til",
+    ),
+    ("malignant", "neoplastic", "tumor", "tumour", "cancer", "dysplastic", "carcinoma"),
+    ("healthy", "epithelial", "epithelium", "benign", "normal", "non-neoplastic"),
+    ("spindle", "connective", "stroma", "stromal", "fibroblast", "muscle", "endothelial"),
+    ("miscellaneous", "other", "ignore", "dead", "necrosis", "apoptotic"),
+    ("unspecified", "nucleus", "nuclei", "cell", "unlabelled", "nolabel", "ambiguous", ""),
+)
+
+
+def suggest(names: Iterable[str], classes: ClassTable) -> dict[str, str]:
+    """Class name -> the class of ``classes`` that it most likely means; none where nothing fits."""
+    return {name: found for name in names if (found := _suggested(name, classes))}
+
+
+def _suggested(name: str, classes: ClassTable) -> str:
+    known = classes.names[1:]
+    for own in known:
+        if own.casefold() == name.strip().casefold():
+            return own
+    ranked = [(_kinds(name), name), *((_kinds(own), own) for own in known)]
+    wanted = ranked[0][0]
+    for kind in wanted:
+        for kinds, own in ranked[1:]:
+            if kind in kinds[:1]:
+                return own
+    return known[0] if len(known) == 1 else ""
+
+
+def _kinds(name: str) -> list[int]:
+    """The kinds that a name speaks of, the first word's first."""
+    text = name.strip().casefold()
+    if text in ("", NO_CLASS):
+        return [len(KINDS) - 1]
+    if "non-neoplastic" in text or "non neoplastic" in text:
+        return [2]
+    words = re.findall(r"[a-z]+", text)
+    found = []
+    for word in words:
+        for kind, members in enumerate(KINDS):
+            if any(member and (word == member or word.rstrip("s") == member) for member in members):
+                found.append(kind)
+    return found
+
+
+def own_table(names: Sequence[str]) -> tuple[ClassTable, npt.NDArray[np.int64]]:
+    """A class table for a file's own class names, and the id of each, int64 (N,).
+
+    It is the bundled model's where they are its names or ids, else one of the file's names.
+    """
+    found = list(dict.fromkeys(names))
+    ids = {name: _known_id(name) for name in found}
+    if all(ids.values()):
+        return CLASSES, np.array([ids[name] for name in names], np.int64)
+    called = [name or NO_CLASS for name in found]
+    table = ClassTable.of(*dict.fromkeys(_unlike_background(name) for name in called))
+    own = {name: table.index(_unlike_background(name or NO_CLASS)) for name in found}
+    return table, np.array([own[name] for name in names], np.int64)
+
+
+def _known_id(name: str) -> int:
+    """The bundled model's id of a name, or of an id written as a number; else 0."""
+    if name in CLASSES.names[1:]:
+        return CLASSES.index(name)
+    try:
+        number = float(name)
+    except ValueError:
+        return 0
+    return int(number) if number.is_integer() and 1 <= number < len(CLASSES) else 0
+
+
+def _unlike_background(name: str) -> str:
+    return f"{name} (nuclei)" if name == BACKGROUND else name

@@ -1,0 +1,149 @@
+"""HoVer-Net's and CellViT's output -> nuclei: JSON (``nuc`` or ``cells``) and ``.mat``.
+
+Coordinates are (x, y), pixel centres at integers: contours are OpenCV's, centroids moments of masks.
+HoVer-Net: https://github.com/vqdang/hover_net; CellViT: https://github.com/TIO-IKIM/CellViT.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cosynth.foreign import read_json, read_mat
+from napari_cosynth.geometry.outlines import Outline, outline_centroids
+from napari_cosynth.layouts.labels import label_centroids
+from napari_cosynth.layouts.nuclei import FARTHEST, Nuclei
+
+
+def read_hovernet_json(path: str | Path) -> Nuclei:
+    """The nuclei of a JSON file. Raises ValueError naming file, nucleus and field.
+
+    A nucleus has a ``centroid``, else its ``contour``'s or the middle of its ``bbox``. Its class is
+    the ``type_map``'s name of its ``type`` where the file has one (CellViT), else ``type 3``: what the
+    numbers mean depends on the data set that the network was trained on.
+    """
+    path = Path(path)
+    content = read_json(path)
+    table = content if isinstance(content, dict) else {}
+    cells = table.get("nuc", table.get("cells"))
+    if isinstance(cells, dict):
+        entries = list(cells.items())
+    elif isinstance(cells, list):
+        entries = list(enumerate(cells))
+    else:
+        raise ValueError(f"{path}: expected 'nuc' (HoVer-Net) or 'cells' (CellViT)")
+    names = table.get("type_map")
+    type_map = {str(k): str(v) for k, v in names.items()} if isinstance(names, dict) else {}
+    centroids: list[npt.NDArray[np.float64]] = []
+    outlines: list[Outline] = []
+    classes, probability = [], np.full(len(entries), np.nan)
+    for row, (key, cell) in enumerate(entries):
+        where = f"{path}: nucleus {key}"
+        if not isinstance(cell, dict):
+            raise ValueError(f"{where}: expected an object, got {str(cell)[:60]}")
+        contour = cell.get("contour")
+        if contour:
+            outlines.append(((_positions(contour, f"{where}: contour"),),))
+        centroids.append(_centroid(cell, where))
+        kind = cell.get("type")
+        name = "" if kind is None else type_map.get(str(kind), f"type {kind}")
+        classes.append(name)
+        if isinstance(cell.get("type_prob"), (int, float)):
+            probability[row] = cell["type_prob"]
+    return Nuclei(
+        np.array(centroids, np.float64).reshape(-1, 2),
+        tuple(classes),
+        str(path),
+        tuple(outlines) if entries and len(outlines) == len(entries) else None,
+        {"type_prob": probability} if np.isfinite(probability).any() else {},
+        _mpp(table),
+    )
+
+
+def _centroid(cell: dict[str, Any], where: str) -> npt.NDArray[np.float64]:
+    if cell.get("centroid") is not None:
+        return np.asarray(_positions([cell["centroid"]], f"{where}: centroid")[0])
+    if cell.get("contour"):
+        ring = _positions(cell["contour"], f"{where}: contour")
+        return np.asarray(outline_centroids([((ring,),)])[0])
+    if cell.get("bbox") is not None:  # rows before columns, the end exclusive
+        corners = _positions(cell["bbox"], f"{where}: bbox")[:, ::-1]
+        if len(corners) != 2:
+            raise ValueError(f"{where}: bbox: expected two corners, got {len(corners)}")
+        low, high = corners
+        return np.asarray((low + high - 1) / 2)
+    raise ValueError(f"{where}: expected a centroid, a contour or a bbox")
+
+
+def _positions(values: Any, where: str) -> npt.NDArray[np.float64]:
+    """(x, y) pairs as (y, x)."""
+    try:
+        array = np.array(values, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        array = np.zeros(0)
+    if array.ndim != 2 or array.shape[1] != 2 or not (np.abs(array) <= FARTHEST).all():
+        raise ValueError(f"{where}: expected pairs of finite numbers, got {str(values)[:60]}")
+    return np.asarray(array[:, ::-1])
+
+
+def _mpp(table: dict[str, Any]) -> float | None:
+    """CellViT tells it; HoVer-Net's ``mag`` names an objective, which is no pixel size."""
+    about = table.get("wsi_metadata")
+    value = about.get("base_mpp") if isinstance(about, dict) else None
+    return float(value) if isinstance(value, (int, float)) and 0.01 < value < 10 else None
+
+
+def read_hovernet_mat(path: str | Path) -> Nuclei:
+    """The nuclei of a ``.mat`` of HoVer-Net, CoNSeP or Lizard: ``inst_map`` with classes, if any.
+
+    Classes are ``inst_type`` (in the order of the sorted ids), ``class`` by ``id`` (Lizard), or the
+    majority of ``type_map``; they are named ``type 3`` and so on. Raises ValueError naming the file.
+    """
+    path = Path(path)
+    content = read_mat(path)
+    instances = np.asarray(content.get("inst_map", np.zeros(0)))
+    if instances.ndim != 2 or instances.dtype.kind not in "uif" or not instances.size:
+        raise ValueError(f"{path}: inst_map: expected (H, W) of numbers, got {instances.shape}")
+    if not np.isfinite(instances).all() or instances.min() < 0:
+        raise ValueError(f"{path}: inst_map: expected ids from 0")
+    ids, centroids = label_centroids(instances.astype(np.int64))
+    types = _types(path, content, instances.astype(np.int64), ids)
+    names = [""] * len(ids) if types is None else [f"type {t}" if t else "" for t in types]
+    shape = (instances.shape[0], instances.shape[1])
+    return Nuclei(centroids.astype(np.float64), tuple(names), str(path), shape=shape)
+
+
+def _types(
+    path: Path,
+    content: dict[str, Any],
+    instances: npt.NDArray[np.int64],
+    ids: npt.NDArray[np.int64],
+) -> list[int] | None:
+    for name, key in (("inst_type", None), ("class", "id")):
+        if name not in content:
+            continue
+        try:
+            values = np.asarray(content[name]).ravel().astype(np.int64)
+            keys = ids if key is None else np.asarray(content[key]).ravel().astype(np.int64)
+        except (KeyError, TypeError, ValueError):
+            raise ValueError(f"{path}: {name}: expected a class per instance") from None
+        table = dict(zip(keys.tolist(), values.tolist(), strict=False))
+        if len(values) != len(keys) or not set(ids.tolist()) <= set(table):
+            raise ValueError(
+                f"{path}: {name}: expected {len(ids)} classes, one per instance, got {len(values)}"
+            )
+        return [table[i] for i in ids.tolist()]
+    if "type_map" in content:
+        classes = np.asarray(content["type_map"])
+        if classes.shape != instances.shape or classes.min() < 0 or classes.max() > 255:
+            raise ValueError(f"{path}: type_map: expected classes of shape {instances.shape}")
+        row = np.searchsorted(ids, instances)
+        inside = instances > 0
+        votes = np.zeros((len(ids), 256), np.int64)
+        np.add.at(votes, (row[inside], classes[inside].astype(np.int64)), 1)
+        votes[:, 0] = 0
+        return [int(v) for v in votes.argmax(1)]
+    return None

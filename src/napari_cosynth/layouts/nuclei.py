@@ -1,0 +1,123 @@
+"""Nuclei as other programs write them, and what makes a layout of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cosynth.geometry.outlines import Outline, outline_instances
+from napari_cosynth.types import ClassTable, Layout
+
+FARTHEST = 1e9
+"""Pixels from the origin; a coordinate beyond it is no place on a slide."""
+
+
+@dataclass(frozen=True)
+class Nuclei:
+    """Nuclei of an image, in its pixels, with the class names of whoever found them."""
+
+    centroids: npt.NDArray[np.float64]
+    """float64 (N, 2), (y, x), pixel centres at integers."""
+    class_names: tuple[str, ...]
+    """N of them; empty where a nucleus has none."""
+    source: str
+    """File, for error messages."""
+    outlines: tuple[Outline, ...] | None = None
+    """N of them, or None where the file holds points."""
+    measurements: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+    """Name -> float64 (N,), NaN where a nucleus has no such measurement."""
+    mpp: float | None = None
+    """Micrometres per pixel, where the file tells."""
+    shape: tuple[int, int] | None = None
+    """(H, W) of the image in pixels, where the file tells."""
+    notes: tuple[str, ...] = ()
+    """What was left out, in words; one line each."""
+
+    def __len__(self) -> int:
+        return len(self.centroids)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The class names that occur, in their order; the empty one is nuclei without a class."""
+        return tuple(dict.fromkeys(self.class_names))
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        """(H, W) of the image, or of the smallest canvas from pixel (0, 0) that holds every nucleus."""
+        if self.shape is not None:
+            return self.shape
+        reach = [self.centroids.max(0)] if len(self) else [np.zeros(2)]
+        for parts in self.outlines or ():
+            reach += [ring.max(0) for part in parts for ring in part]
+        height, width = (max(1, int(np.ceil(v + 0.5))) for v in np.max(reach, axis=0))
+        return height, width
+
+    def instances(self, shape: tuple[int, int]) -> npt.NDArray[np.int32]:
+        """The outlines on a canvas of the image's own pixels, int32 (H, W), ids row + 1.
+
+        Raises ValueError where the file holds points only.
+        """
+        if self.outlines is None:
+            raise ValueError(f"{self.source}: points only: nothing to draw instances of")
+        return outline_instances(self.outlines, shape)
+
+
+def mapped_ids(
+    nuclei: Nuclei, classes: ClassTable, mapping: Mapping[str, str]
+) -> npt.NDArray[np.uint8]:
+    """Class ids, uint8 (N,); 0 where the mapping leaves a class out.
+
+    ``mapping``: the file's class name -> one of ``classes``, or empty to leave those nuclei out. A
+    name that it does not hold stands for itself. Raises ValueError naming the classes that are left.
+    """
+    table: dict[str, int] = {}
+    unknown = []
+    for name in nuclei.names:
+        wanted = mapping.get(name, name)
+        if wanted in classes.names[1:]:
+            table[name] = classes.index(wanted)
+        elif name in mapping and not wanted:
+            table[name] = 0
+        else:
+            unknown.append(name or "(no class)")
+    if unknown:
+        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+        raise ValueError(
+            f"{nuclei.source}: class: {', '.join(unknown[:5])}{more}: expected one of "
+            + ", ".join(classes.names[1:])
+        )
+    return np.array([table[name] for name in nuclei.class_names], np.uint8)
+
+
+def layout_on(
+    nuclei: Nuclei,
+    classes: ClassTable,
+    mapping: Mapping[str, str],
+    shape: tuple[int, int],
+    mpp: float,
+    origin: tuple[float, float] = (0.0, 0.0),
+    step: float = 1.0,
+) -> tuple[Layout, tuple[str, ...]]:
+    """The nuclei that lie on a canvas, and notes on what is not on it, a line each.
+
+    ``origin``: the centre of the canvas' pixel (0, 0), ``step``: the side of its pixels, both in the
+    image's pixels. ``mpp`` is the canvas'. Of several nuclei on one pixel of the canvas the first
+    stays, as a layout holds one point a pixel. Raises ValueError as :func:`mapped_ids` does.
+    """
+    ids = mapped_ids(nuclei, classes, mapping)
+    at = ((nuclei.centroids - np.array(origin)) / step).astype(np.float32)
+    inside = ((at >= -0.5) & (at < np.array(shape, np.float32) - 0.5)).all(1)
+    chosen = np.flatnonzero(inside & (ids > 0))
+    pixel = np.floor(at[chosen].astype(np.float64) + 0.5).astype(np.int64)
+    _, first = np.unique(pixel[:, 0] * shape[1] + pixel[:, 1], return_index=True)
+    rows = chosen[np.sort(first)]
+    counts = {
+        "outside the canvas": int((~inside).sum()),
+        "of classes that are left out": int((inside & (ids == 0)).sum()),
+        "on a pixel that another nucleus has": len(chosen) - len(rows),
+    }
+    notes = tuple(f"{count:,} {what}" for what, count in counts.items() if count)
+    return Layout(at[rows], ids[rows], shape, mpp, classes), notes

@@ -1,0 +1,157 @@
+"""``cosynth layout detect`` and ``convert``: nuclei -> layouts."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_cosynth import registry
+from napari_cosynth.atomic import replaced_file, replaced_folder
+from napari_cosynth.data.base import Dataset, remap
+from napari_cosynth.data.files import IMAGE_SUFFIXES, read_rgb
+from napari_cosynth.data.pyramid import read_region
+from napari_cosynth.data.slide import open_slide
+from napari_cosynth.layouts.detect import detect_nuclei
+from napari_cosynth.layouts.nuclei import Nuclei, layout_on
+from napari_cosynth.layouts.points_csv import write_layout
+from napari_cosynth.layouts.read import read_nuclei
+from napari_cosynth.model.checkpoint import read_config
+from napari_cosynth.types import ClassTable, Layout
+
+LARGEST_SIDE = 20_000
+"""Pixels of the canvas on which nuclei are looked for at once."""
+
+
+def detect(options: argparse.Namespace) -> None:
+    """The nuclei of an image or of a slide's region -> a CSV."""
+    _require_free(options.out, options.overwrite)
+    classes = read_config(options.checkpoint).classes
+    class_id = classes.index(options.class_name)
+    levels, told = _open_image(options.image)
+    mpp = _known_mpp(options.image, options.mpp, told)
+    grid = mpp if options.to_mpp is None else _positive(options.to_mpp, "--to-mpp")
+    origin, step, shape = _canvas(options.region, levels[0].shape[:2], grid / mpp)
+    if max(shape) > LARGEST_SIDE:
+        raise ValueError(
+            f"{options.image}: {shape[0]} x {shape[1]} pixels: expected at most {LARGEST_SIDE} a "
+            "side: name a part of it by --region Y X H W, or a coarser grid by --to-mpp"
+        )
+    points = detect_nuclei(read_region(levels, origin, step, shape), grid)
+    inside = ((points >= -0.5) & (points < np.array(shape) - 0.5)).all(1)
+    ids = np.full(int(inside.sum()), class_id, np.uint8)
+    _write(Layout(points[inside], ids, shape, grid, classes), options.out, ())
+
+
+def convert(options: argparse.Namespace) -> None:
+    """A file of nuclei -> a CSV, or a data set -> a folder of CSVs."""
+    _require_free(options.out, options.overwrite)
+    classes = read_config(options.checkpoint).classes
+    mapping = _mapping(options.map, classes)
+    kind, _, folder = options.source.partition(":")
+    if folder and kind in registry.names("dataset"):
+        if options.region or options.instances or options.format or options.mpp:
+            raise ValueError("--region, --instances, --format and --mpp are for files")
+        dataset = registry.resolve("dataset", kind)(Path(folder).expanduser())
+        _convert_dataset(dataset, classes, mapping, options)
+        return
+    nuclei = read_nuclei(options.source, options.format)
+    mpp = _known_mpp(Path(options.source), options.mpp, nuclei.mpp)
+    grid = mpp if options.to_mpp is None else _positive(options.to_mpp, "--to-mpp")
+    origin, step, shape = _canvas(options.region, nuclei.extent, grid / mpp)
+    layout, notes = layout_on(nuclei, classes, mapping, shape, grid, origin, step)
+    if options.instances is not None:
+        _write_instances(nuclei, options)
+    _write(layout, options.out, (*notes, *nuclei.notes))
+
+
+def _convert_dataset(
+    dataset: Dataset, classes: ClassTable, mapping: dict[str, str], options: argparse.Namespace
+) -> None:
+    with replaced_folder(options.out, options.overwrite) as fresh:
+        count = 0
+        for name, record in zip(dataset.names, dataset, strict=True):
+            layout = remap(record, classes, mapping).layout
+            if options.to_mpp is not None:
+                layout = layout.scaled_to(_positive(options.to_mpp, "--to-mpp"))
+            # Names of records may hold the folder of their file.
+            write_layout(layout, fresh / f"{name.replace('/', '_')}.csv")
+            count += len(layout)
+    print(f"{options.out}: {len(dataset)} layouts, {count:,} points")
+
+
+def _write_instances(nuclei: Nuclei, options: argparse.Namespace) -> None:
+    _require_free(options.instances, options.overwrite)
+    height, width = nuclei.extent
+    if height * width > LARGEST_SIDE**2:
+        raise ValueError(f"--instances: {height} x {width} pixels are too many for one image")
+    import tifffile
+
+    instances = nuclei.instances((height, width))
+    with replaced_file(options.instances) as fresh:
+        tifffile.imwrite(fresh, instances, compression="zlib")
+
+
+def _open_image(path: Path) -> tuple[Sequence[Any], float | None]:
+    """The levels of an image or slide, and its µm/px where it tells."""
+    plain = set(IMAGE_SUFFIXES) - {".tif", ".tiff"}
+    if path.is_file() and path.suffix.lower() in plain:
+        return [read_rgb(path)], None
+    slide = open_slide(path)
+    return slide.levels, slide.mpp
+
+
+def _known_mpp(path: Path, given: float | None, told: float | None) -> float:
+    if given is not None:
+        return _positive(given, "--mpp")
+    if told is None:
+        raise ValueError(f"{path}: its µm per pixel is not known: name it by --mpp")
+    return told
+
+
+def _positive(value: float, option: str) -> float:
+    if not (np.isfinite(value) and value > 0):
+        raise ValueError(f"{option}: expected a number above 0, got {value}")
+    return value
+
+
+def _canvas(
+    region: Sequence[int] | None, extent: Sequence[int], step: float
+) -> tuple[tuple[float, float], float, tuple[int, int]]:
+    """Centre of pixel (0, 0) and side of a pixel in the image's pixels, and (H, W)."""
+    y, x, height, width = region or (0, 0, extent[0], extent[1])
+    if min(height, width) < 1:
+        raise ValueError(f"--region: expected a height and a width above 0, got {height} {width}")
+    shape = (max(1, round(height / step)), max(1, round(width / step)))
+    return (y + (step - 1) / 2, x + (step - 1) / 2), step, shape
+
+
+def _mapping(pairs: Sequence[str], classes: ClassTable) -> dict[str, str]:
+    mapping = {}
+    for pair in pairs:
+        theirs, equals, ours = pair.partition("=")
+        if not equals:
+            raise ValueError(f"--map: expected THEIRS=OURS, got {pair!r}")
+        if ours:
+            classes.index(ours)
+        mapping[theirs.strip()] = ours.strip()
+    return mapping
+
+
+def _require_free(out: Path, overwrite: bool) -> None:
+    if out.exists() and not overwrite:
+        raise ValueError(f"{out}: exists already; --overwrite replaces it")
+
+
+def _write(layout: Layout, out: Path, notes: Sequence[str]) -> None:
+    write_layout(layout, out)
+    height, width = layout.shape
+    print(
+        "; ".join(
+            [f"{out}: {len(layout):,} points on {height} x {width} pixels at {layout.mpp:g} µm/px"]
+            + [f"left out: {note}" for note in notes]
+        )
+    )
