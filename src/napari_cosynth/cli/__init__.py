@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 import napari_cosynth
-from napari_cosynth.cli import evaluation, synthesis, training
+from napari_cosynth.cli import evaluation, layouts, synthesis, training
 from napari_cosynth.cli.options import Help, quiet
 
 DESCRIPTION = """\
@@ -50,5 +50,6 @@ def _parser() -> argparse.ArgumentParser:
     training.add_pack(commands)
     evaluation.add_evaluate(commands)
     evaluation.add_compare(commands)
+    layouts.add_layout(commands)
     synthesis.add_info(commands)
     return parser

@@ -1,4 +1,4 @@
-"""Drawing from a layout model: level, fields, then a chain of nuclei on a window of the canvas."""
+"""Drawing from a layout model: intensity, then a chain of nuclei on a window of the canvas."""
 
 from __future__ import annotations
 
@@ -8,22 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.layouts.fields import condition_fields, covariance, draw_fields
 from napari_cosynth.layouts.gibbs import GibbsSampler, Interaction, Window
+from napari_cosynth.layouts.intensity import (
+    CONTEXT,
+    SPACING,
+    Surroundings,
+    draw_log_activity,
+    nodes_of,
+)
 from napari_cosynth.layouts.process import LayoutModel, TissueModel
-from napari_cosynth.types import ClassTable, Layout
+from napari_cosynth.layouts.steering import BEYOND, INSIDE, expected, run
+from napari_cosynth.types import Layout
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-
-SPACING = 3.0
-"""µm between the nodes of the intensity."""
-CONTEXT = 120.0
-"""How far around a region existing nuclei tell what grows there, in µm."""
-STEERED, FREE, COUNTED = 24, 12, 12
-"""Sweeps while the intensity is steered to its level, then without, then with counts held."""
-_INSIDE, _BEYOND = 1, 2
-"""Parts of the window: where nuclei are wanted, and beyond the canvas' edge."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Place:
         region: npt.NDArray[np.bool_] | None,
         reach: float,
     ) -> Place:
-        low, high = np.zeros(2), np.array(shape) * mpp
+        low, high = np.zeros(2), np.array(shape, float) * mpp
         if region is not None:
             occupied = [np.flatnonzero(region.any(axis)) for axis in (1, 0)]
             low = np.array([o[0] for o in occupied]) * mpp
@@ -63,11 +61,11 @@ class Place:
 
     def part_of(self, points: Floats) -> Ints:
         pixels = self.pixels(points)
-        on = ((pixels >= -0.5) & (pixels < np.array(self.shape) - 0.5)).all(1)
+        on = np.asarray(((pixels >= -0.5) & (pixels < np.array(self.shape) - 0.5)).all(1))
         wanted = on.copy()
         if self.region is not None:
             wanted[on] = on_region(pixels[on], self.region)
-        return np.where(wanted, _INSIDE, np.where(on, 0, _BEYOND))
+        return np.where(wanted, INSIDE, np.where(on, 0, BEYOND))
 
 
 def on_region(
@@ -100,9 +98,8 @@ def draw(
         kept = Layout(existing.centroids[outside], existing.class_ids[outside], shape, mpp, table)
         if not region.any():
             return kept
-    interaction = _of_tissue(model, tissue)
-    place = Place.of(shape, mpp, region, interaction.reach)
-    points, classes = _draw(tissue, model.scales, interaction, place, counts, kept, rng)
+    place = Place.of(shape, mpp, region, model.knots[-1])
+    points, classes = _draw(model, tissue, place, counts, kept, rng)
     ids = np.array([table.index(name) for name in tissue.classes], np.uint8)[classes]
     centroids = place.pixels(points)
     if kept is not None:
@@ -158,138 +155,43 @@ def _of_tissue(model: LayoutModel, tissue: TissueModel) -> Interaction:
 
 
 def _draw(
+    model: LayoutModel,
     tissue: TissueModel,
-    scales: tuple[float, ...],
-    interaction: Interaction,
     place: Place,
     counts: Mapping[str, int],
     kept: Layout | None,
     rng: np.random.Generator,
 ) -> tuple[Floats, Ints]:
-    count = len(tissue.classes)
+    """New nuclei where they are wanted: (N, 2) in µm from the window's corner, classes (N,)."""
+    names = tissue.classes
+    interaction = _of_tissue(model, tissue)
+    wanted = {names.index(name): number for name, number in counts.items()}
+    nodes = node_centres(nodes_of(place.extent))
+    area = float((place.part_of(nodes) == INSIDE).mean() * place.extent.prod()) / 1e6
+    density = {k: n / max(area, 1e-9) for k, n in wanted.items()}
     points, classes = np.zeros((0, 2)), np.zeros(0, np.int64)
+    surroundings: Surroundings | None = None
     if kept is not None:
         points = place.micrometres(kept.centroids)
-        names = [kept.classes.names[i] for i in kept.class_ids]
-        classes = np.array(
-            [tissue.classes.index(n) if n in tissue.classes else count for n in names], np.int64
-        )
-    area = float(place.extent.prod()) / 1e6
-    level = _level(tissue, counts, area, rng)
-    fields = _fields(tissue, scales, place.extent, rng)
-    with np.errstate(divide="ignore"):
-        log_level = np.log(level / 1e6)
-    for number, name in enumerate(tissue.classes):
-        if name in counts:  # only the shape of its intensity matters
-            log_level[number] = np.log(1e-4) if counts[name] else -np.inf
-    activity = np.full((count + 1, *fields.shape[1:]), -np.inf)
-    activity[:-1] = log_level[:, None, None] + fields
+        number = {name: i for i, name in enumerate(names)}
+        table = np.array([number.get(name, len(names)) for name in kept.classes.names])
+        classes = table[kept.class_ids]
+        around = node_centres(nodes_of(place.extent, CONTEXT)) - CONTEXT * SPACING
+        seen = place.part_of(around) == 0
+        surroundings = Surroundings(points, classes, seen.reshape(nodes_of(place.extent, CONTEXT)))
+    activity = np.full((len(names) + 1, *nodes_of(place.extent)), -np.inf)
+    activity[:-1] = draw_log_activity(
+        tissue, model.scales, model.nodes, place.extent, density, surroundings, rng
+    )
     window = Window(place.extent, activity, SPACING, place.part_of)
     near = ((points > -interaction.reach) & (points < place.extent + interaction.reach)).all(1)
     chain = GibbsSampler(interaction, window, rng, (points[near], classes[near]))
-    expected = _expected(window, place)
-    wanted = {tissue.classes.index(name): number for name, number in counts.items()}
-    _run(chain, place, expected, wanted, tissue.classes)
+    run(chain, expected(window), wanted, names)
     points, classes = chain.points()
-    inside = place.part_of(points) == _INSIDE
+    inside = place.part_of(points) == INSIDE
     return points[inside], classes[inside]
 
 
-def _level(
-    tissue: TissueModel, counts: Mapping[str, int], area: float, rng: np.random.Generator
-) -> Floats:
-    """Nuclei per mm² by class: those of one of its tiles, likelier one that fits the counts."""
-    levels = np.array(tissue.levels)
-    return np.asarray(levels[rng.integers(len(levels))])
-
-
-def _fields(
-    tissue: TissueModel, scales: tuple[float, ...], extent: Floats, rng: np.random.Generator
-) -> Floats:
-    matrices = [np.array(matrix) for matrix in tissue.covariances]
-    shape = (int(np.ceil(extent[0] / SPACING)), int(np.ceil(extent[1] / SPACING)))
-    if not matrices:
-        return np.zeros((len(tissue.classes), *shape))
-    variance = np.diag(covariance(matrices, scales, np.zeros(())))
-    return draw_fields(matrices, scales, shape, SPACING, rng) - variance[:, None, None] / 2
-
-
-def _expected(window: Window, place: Place) -> Floats:
-    """The nuclei that the intensity alone gives each class in each part, (3, K)."""
-    grid = np.stack(np.mgrid[: window.log_activity.shape[1], : window.log_activity.shape[2]], -1)
-    part = place.part_of((grid.reshape(-1, 2) + 0.5) * window.spacing)
-    mass = np.exp(window.log_activity).reshape(len(window.log_activity), -1) * window.spacing**2
-    return np.stack([mass[:, part == p].sum(1) for p in range(3)])
-
-
-def _tally(chain: GibbsSampler, place: Place) -> Ints:
-    """Nuclei of each class in each part, (3, K)."""
-    points, classes = chain.points()
-    found = np.zeros((3, len(chain.tilt)), np.int64)
-    np.add.at(found, (place.part_of(points), classes), 1)
-    return found
-
-
-def _run(
-    chain: GibbsSampler,
-    place: Place,
-    expected: Floats,
-    wanted: Mapping[int, int],
-    names: tuple[str, ...],
-) -> None:
-    """Steers the counts to what is expected, lets them vary, then holds those that are wanted."""
-    target = expected[_INSIDE] + expected[_BEYOND]
-    for number, count in wanted.items():
-        share = expected[_INSIDE, number] / max(target[number], 1e-12)
-        target[number] = count / max(share, 1e-3)
-    for sweep in range(STEERED):
-        chain.sweep(4)
-        found = _tally(chain, place).sum(0)
-        step = np.clip(np.log((target + 1) / (found + 1)), -1, 1)
-        chain.tilt = np.clip(chain.tilt + step * min(1.0, 4 / (sweep + 1)), -6, 6)
-    for _ in range(FREE):
-        chain.sweep(4)
-    if not wanted:
-        return
-    for number, count in wanted.items():
-        _set_count(chain, place, number, count, names[number])
-        chain.counted[number] = True
-    for _ in range(COUNTED):
-        chain.sweep(4)
-
-
-def _set_count(chain: GibbsSampler, place: Place, number: int, count: int, name: str) -> None:
-    """Removes or adds nuclei of a class where they are wanted until there are ``count``."""
-    for attempt in range(60):
-        points, classes = chain.points()
-        inside = place.part_of(points) == _INSIDE
-        own = np.flatnonzero(inside & (classes == number))
-        if len(own) > count:
-            gone = chain.rng.choice(own, len(own) - count, replace=False)
-            chain.put(np.delete(points, gone, 0), np.delete(classes, gone))
-            return
-        if len(own) == count:
-            return
-        if attempt:
-            chain.sweep(4)
-        missing = count - len(own)
-        places = chain.rng.uniform(0, 1, (max(1000, 20 * missing), 2)) * place.extent
-        places = places[place.part_of(places) == _INSIDE]
-        tags = np.full(len(places), number)
-        if not len(places):
-            continue
-        log_rate = chain.log_papangelou(places, tags)
-        for row in np.argsort(-(log_rate + chain.rng.gumbel(size=len(places)))):
-            if missing == 0 or log_rate[row] == -np.inf:
-                break
-            if np.isfinite(chain.log_papangelou(places[row : row + 1], tags[:1])[0]):
-                chain._add(
-                    chain.cells_of(places[row : row + 1]), *places[row : row + 1].T, tags[:1]
-                )
-                missing -= 1
-    points, classes = chain.points()
-    own = int(((place.part_of(points) == _INSIDE) & (classes == number)).sum())
-    if own != count:
-        raise ValueError(
-            f"counts: {name}: {count} nuclei do not fit beside the others (only {own} did)"
-        )
+def node_centres(shape: tuple[int, int]) -> Floats:
+    """(h * w, 2) in µm, row by row."""
+    return np.asarray((np.indices(shape).reshape(2, -1).T + 0.5) * SPACING, np.float64)

@@ -10,7 +10,6 @@ import numpy.typing as npt
 from scipy.optimize import least_squares
 from scipy.special import expit
 
-from napari_cosynth.layouts.fields import covariance
 from napari_cosynth.layouts.statistics import (
     close_pairs,
     micrometres,
@@ -24,10 +23,12 @@ Ints = npt.NDArray[np.int64]
 
 KNOTS = (2.0, 3.0, 4.0, 5.0, 6.0, 7.5, 9.0, 11.5, 14.0)
 """Distances in µm at which pair potentials are fitted; the last is where they end."""
-SCALES = (10.0, 25.0, 60.0)
+NODES = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)
+"""Values of a field at which the responses to it are fitted."""
+SCALES = (12.0, 25.0, 50.0)
 """Of the fields, in µm: a tile of 250 µm tells nothing of larger ones."""
-EDGES = np.array([14.0, 17, 20, 24, 28, 33, 39, 46, 54, 64, 76, 90, 106, 124])
-"""Bins of distance in µm by which the fields are fitted: beyond the potentials' reach."""
+EDGES = np.array([8.0, 10, 12, 14, 17, 20, 24, 28, 33, 39, 46, 54, 64, 76, 90, 106, 124])
+"""Bins of distance in µm by which the fields are fitted."""
 BORDER = 4.0
 """µm cut from each side of a tile: there, nuclei that the border cuts have no true centroid."""
 RING = 40.0
@@ -133,39 +134,68 @@ def _pair_distances(extent: Floats, number: int = 4000) -> Floats:
     return np.asarray(np.hypot(*(away * extent).T))
 
 
-def fit_fields(
-    correlation: Floats, pairs: Floats, edges: Floats, extent: Floats, scales: Sequence[float]
-) -> list[Floats]:
-    """Covariances of the log intensities, (K, K) per scale, by least squares on log g(r).
+def _joint(correlation: Floats, places: Floats) -> Floats:
+    """Joint masses of two standard normal values on a grid of places, (R, Q, Q)."""
+    weight = np.exp(-(places**2) / 2)
+    weight /= weight.sum()
+    spread = np.maximum(1 - correlation**2, 1e-3)[:, None, None]
+    away = places[None, None, :] - correlation[:, None, None] * places[None, :, None]
+    given = np.exp(-(away**2) / (2 * spread))
+    return np.asarray(weight[:, None] * given / given.sum(-1, keepdims=True))
 
-    For a log-Gaussian intensity g(r) = exp(C(r)) (Møller, Syversveen, Waagepetersen 1998); within a
-    tile of known numbers it is that over its mean in the tile.
+
+def fit_responses(
+    correlation: Floats,
+    pairs: Floats,
+    edges: Floats,
+    extent: Floats,
+    scales: Sequence[float],
+    starts: int = 3,
+) -> Floats:
+    """Responses of the classes to the fields, (K, S, N), by least squares on log g(r).
+
+    g_ij(r) is the product over the fields of E[e_i(G(0)) e_j(G(r))], e = exp(f) over its mean; within a
+    tile of known numbers it is that over its mean in the tile. ``correlation`` and ``pairs`` (K, K, B)
+    are those of ``within_tile_correlation``.
     """
-    count = len(correlation)
+    count, nodes, places = len(correlation), np.array(NODES), np.linspace(-3.2, 3.2, 49)
     upper = np.triu_indices(count)
-    lower = np.tril_indices(count)
     middle = (edges[1:] + edges[:-1]) / 2
-    usual = np.quantile(_pair_distances(extent), np.linspace(0.005, 0.995, 100))
-    basis = np.exp(-(middle[:, None] ** 2) / (2 * np.square(scales)))
-    mean_basis = np.exp(-(usual[:, None] ** 2) / (2 * np.square(scales)))
+    usual = np.quantile(_pair_distances(extent), np.linspace(0.01, 0.99, 40))
+    radii = np.concatenate([middle, usual])
+    joint = np.stack([_joint(np.exp(-(radii**2) / (2 * s * s)), places) for s in scales])
+    hat = np.stack([np.interp(places, nodes, row) for row in np.eye(len(nodes))])
     weight = np.sqrt(pairs / (pairs + 100))[upper]
     wanted = np.clip(np.log(correlation), -4, 4)[upper]
+    bend = np.diff(np.eye(len(nodes)), 2, axis=0)
+    normal = np.exp(-(places**2) / 2)
+    normal /= normal.sum()
 
-    def matrices(values: Floats) -> Floats:
-        factors = np.zeros((len(scales), count, count))
-        factors[:, lower[0], lower[1]] = values.reshape(len(scales), -1)
-        return np.asarray(factors @ factors.transpose(0, 2, 1))
+    def centred(values: Floats) -> Floats:
+        response = values.reshape(count, len(scales), len(nodes))
+        mean = np.log(np.exp(response @ hat) @ normal)
+        return np.asarray(response - mean[..., None])
 
     def residuals(values: Floats) -> Floats:
-        own = matrices(values)[:, upper[0], upper[1]]
-        mean = np.log(np.exp(np.clip(mean_basis @ own, -20, 20)).mean(0))
-        difference = (basis @ own - mean).T - wanted
-        return np.concatenate([(weight * difference).ravel(), 0.05 * values])
+        response = centred(values)
+        excess = np.exp(response @ hat).transpose(1, 0, 2)[:, None]
+        found = np.log(excess @ joint @ excess.transpose(0, 1, 3, 2)).sum(0)
+        found = found[:, upper[0], upper[1]].T
+        mean = np.log(np.exp(found[:, len(middle) :]).mean(1))
+        difference = found[:, : len(middle)] - mean[:, None] - wanted
+        rough = response @ bend.T
+        return np.concatenate(
+            [(weight * difference).ravel(), 0.15 * rough.ravel(), 0.03 * response.ravel()]
+        )
 
-    start = np.zeros((len(scales), len(lower[0])))
-    start[:, lower[0] == lower[1]] = 0.5
-    found = least_squares(residuals, start.ravel(), max_nfev=200)
-    return list(matrices(found.x))
+    rng = np.random.default_rng(0)
+    size = count * len(scales) * len(nodes)
+    results = [
+        least_squares(residuals, 0.5 * rng.standard_normal(size), max_nfev=60)
+        for _ in range(starts)
+    ]
+    best = min(results, key=lambda result: float(result.cost))
+    return centred(best.x)
 
 
 def hats(distance: Floats, knots: Floats) -> Floats:

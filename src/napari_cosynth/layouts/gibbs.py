@@ -17,15 +17,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from napari_cosynth.layouts.cells import Bools, Cells, Chosen, Floats, Ints
 
 STEP = 0.05
 """µm between the entries of a tabulated potential."""
-_FAR = 1e9
-"""Where empty slots lie, in µm."""
 
 
 @dataclass(frozen=True)
@@ -88,255 +84,183 @@ class GibbsSampler:
         rng: np.random.Generator,
         obstacles: tuple[Floats, Ints] | None = None,
     ) -> None:
-        self.interaction = interaction
         self.window = window
         self.rng = rng
         count = len(interaction.hard_core)
         self.tilt = np.zeros(count)
         """Added to the log activity of each class, (K,): how counts are steered."""
-        self.counted = np.zeros(count, bool)
+        self.counted = np.zeros(count, np.bool_)
         """Classes whose counts do not change: nuclei move, none is born and none dies."""
-        bins = int(np.ceil(interaction.reach / STEP)) + 1
-        middle = (np.arange(bins) + 0.5) * STEP
-        self._table = np.zeros((count, count, bins))
+        middle = (np.arange(np.ceil(interaction.reach / STEP) + 1) + 0.5) * STEP
+        self._table = np.zeros((count, count, len(middle)))
         for i in range(count):
             for j in range(count):
                 value = np.interp(middle, interaction.knots, interaction.potential[i, j])
                 self._table[i, j] = np.where(middle >= interaction.reach, 0.0, value)
         self._core2 = interaction.hard_core**2
         self._side = interaction.reach
-        empty = np.zeros((0, 2)), np.zeros(0, np.int64)
-        points, classes = empty if obstacles is None else obstacles
-        self._fill(points, classes, np.zeros(len(points), bool))
+        points, tags = obstacles or (np.zeros((0, 2)), np.zeros(0, np.int64))
+        self._sort(points, tags, np.zeros(len(points), np.bool_))
 
-    # --- the cells -------------------------------------------------------------------------------
-
-    def _fill(self, points: Floats, classes: Ints, movable: npt.NDArray[np.bool_]) -> None:
-        """Sorts points into the cells of a grid with a random offset."""
-        side = self._side
-        self._origin = -self.rng.uniform(0, side, 2)
-        low = np.floor((points.min(0, initial=0.0) - self._origin) / side)
-        self._origin += np.minimum(low, 0) * side  # obstacles may lie outside the window
-        high = np.maximum(points.max(0, initial=0.0), self.window.extent)
-        shape = np.floor((high - self._origin) / side).astype(np.int64) + 1
-        self._row = int(shape[1]) + 2
-        at = ((points - self._origin) / side).astype(np.int64) + 1
-        cell = at[:, 0] * self._row + at[:, 1]
-        order = np.argsort(cell, kind="stable")
-        cell = cell[order]
-        number = int(shape[0] + 2) * self._row
-        occupancy = np.bincount(cell, minlength=number)
-        slot = np.arange(len(cell)) - (np.cumsum(occupancy) - occupancy)[cell]
-        room = max(4, int(occupancy.max(initial=0)) + 2)
-        self._y = np.full((number, room), _FAR)
-        self._x = np.full((number, room), _FAR)
-        self._class = np.zeros((number, room), np.int64)
-        self._movable = np.zeros((number, room), bool)
-        self._y[cell, slot], self._x[cell, slot] = points[order].T
-        self._class[cell, slot] = classes[order]
-        self._movable[cell, slot] = movable[order]
-        self._around = np.array([dy * self._row + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)])
-        rows, columns = np.meshgrid(
-            np.arange(1, shape[0] + 1), np.arange(1, shape[1] + 1), indexing="ij"
-        )
-        self._colours = [
-            (rows * self._row + columns)[a::2, b::2].ravel() for a in (0, 1) for b in (0, 1)
-        ]
-
-    def _occupied(self) -> tuple[Floats, Ints, npt.NDArray[np.bool_]]:
-        taken = self._y < _FAR
-        points = np.stack([self._y[taken], self._x[taken]], 1)
-        return points, self._class[taken], self._movable[taken]
-
-    def _corner(self, cells: Ints) -> tuple[Floats, Floats]:
-        return (
-            self._origin[0] + (cells // self._row - 1) * self._side,
-            self._origin[1] + (cells % self._row - 1) * self._side,
-        )
+    def _sort(self, points: Floats, tags: Ints, movable: Bools) -> None:
+        offset = self.rng.uniform(0, self._side, 2)
+        self._cells = Cells(points, tags, movable, self.window.extent, self._side, offset)
 
     def points(self) -> tuple[Floats, Ints]:
         """The pattern without the obstacles: points (N, 2) and classes (N,), in a fixed order."""
-        points, classes, movable = self._occupied()
-        points, classes = points[movable], classes[movable]
+        points, tags, movable = self._cells.occupied()
+        points, tags = points[movable], tags[movable]
         order = np.lexsort((points[:, 1], points[:, 0]))
-        return points[order], classes[order]
+        return points[order], tags[order]
 
-    def put(self, points: Floats, classes: Ints) -> None:
+    def put(self, points: Floats, tags: Ints) -> None:
         """Replaces the pattern; the obstacles stay."""
-        old, ids, movable = self._occupied()
-        self._fill(
+        old, ids, movable = self._cells.occupied()
+        self._sort(
             np.concatenate([old[~movable], points]),
-            np.concatenate([ids[~movable], classes]),
-            np.concatenate([movable[~movable], np.ones(len(points), bool)]),
+            np.concatenate([ids[~movable], tags]),
+            np.repeat([False, True], [int((~movable).sum()), len(points)]),
         )
 
-    # --- energies --------------------------------------------------------------------------------
+    def add(self, point: Floats, tag: int) -> bool:
+        """Adds a nucleus if no hard core forbids it; whether it did."""
+        places, tags = point[None], np.array([tag])
+        if self.log_papangelou(places, tags)[0] == -np.inf:
+            return False
+        self._cells.add(self._cells.of(places), places[:, 0], places[:, 1], tags)
+        return True
+
+    def log_papangelou(self, points: Floats, tags: Ints) -> Floats:
+        """log of the conditional intensity per µm² at places that are no points, (N,)."""
+        y, x = points[:, 0], points[:, 1]
+        energy = self._energy(self._cells.of(points), y, x, tags)
+        return self._log_activity(y, x)[tags, np.arange(len(points))] + energy
 
     def _energy(
-        self, cells: Ints, y: Floats, x: Floats, classes: Ints, without: Ints | None = None
+        self, cells: Ints, y: Floats, x: Floats, tags: Ints, without: Ints | None = None
     ) -> Floats:
-        """Sum of phi with every other point, (B,); ``without`` is the own slot in the own cell."""
-        around = cells[:, None] + self._around
-        dy = self._y[around] - y[:, None, None]
-        dx = self._x[around] - x[:, None, None]
-        squared = dy * dy + dx * dx
-        if without is not None:
-            squared[np.arange(len(cells)), 4, without] = _FAR
-        near = np.nonzero(squared < self._side**2)
-        own, squared = classes[near[0]], squared[near]
-        other = self._class[around[near[0], near[1]], near[2]]
+        """Sum of phi with every other point, (N,); ``without`` is the own slot in the own cell."""
+        row, squared, other = self._cells.neighbours(cells, y, x, without)
+        own = tags[row]
         value = self._table[own, other, (np.sqrt(squared) / STEP).astype(np.int64)]
         value[squared < self._core2[own, other]] = -np.inf
-        return np.bincount(near[0], value, len(cells))
+        return np.asarray(np.bincount(row, value, len(cells)), np.float64)
+
+    def _energy_of(self, point: Chosen, tags: Ints | None = None) -> Floats:
+        """Of points that are there, as they are or in another class."""
+        tags = point.tags if tags is None else tags
+        return self._energy(point.cells, point.y, point.x, tags, point.slots)
 
     def _log_activity(self, y: Floats, x: Floats) -> Floats:
         return self.window.activity(y, x) + self.tilt[:, None]
 
-    def cells_of(self, points: Floats) -> Ints:
-        at = ((points - self._origin) / self._side).astype(np.int64) + 1
-        return np.asarray(at[:, 0] * self._row + at[:, 1])
+    def _accept(self, log_ratio: Floats) -> Bools:
+        return np.asarray(np.log(self.rng.random(len(log_ratio))) < log_ratio)
 
-    def log_papangelou(self, points: Floats, classes: Ints) -> Floats:
-        """log of the conditional intensity per µm² at places that are no points, (N,)."""
-        y, x = points.T
-        own = self._log_activity(y, x)[classes, np.arange(len(points))]
-        return own + self._energy(self.cells_of(points), y, x, classes)
-
-    # --- proposals -------------------------------------------------------------------------------
-
-    def _choose(self, cells: Ints, eligible: npt.NDArray[np.bool_]) -> tuple[Ints, Ints, Ints]:
-        """One eligible slot in each cell that has any: rows of ``cells``, slots, how many it has."""
-        count = eligible.sum(1)
-        rows = np.flatnonzero(count)
-        draws = self.rng.random(len(cells))[rows]
-        rank = (draws * count[rows]).astype(np.int64)
-        slots = (eligible[rows].cumsum(1) > rank[:, None]).argmax(1)
-        return rows, slots, count[rows]
-
-    def _room(self, cells: Ints) -> Ints:
-        """A free slot in each cell; makes more where there is none."""
-        free = self._y[cells] >= _FAR
-        if not free.any(1).all():
-            more = self._y.shape[1]
-            pad = ((0, 0), (0, more))
-            self._y = np.pad(self._y, pad, constant_values=_FAR)
-            self._x = np.pad(self._x, pad, constant_values=_FAR)
-            self._class = np.pad(self._class, pad)
-            self._movable = np.pad(self._movable, pad)
-            free = self._y[cells] >= _FAR
-        return np.asarray(free.argmax(1))
-
-    def _add(self, cells: Ints, y: Floats, x: Floats, classes: Ints) -> None:
-        slots = self._room(cells)
-        self._y[cells, slots], self._x[cells, slots] = y, x
-        self._class[cells, slots], self._movable[cells, slots] = classes, True
-
-    def _remove(self, cells: Ints, slots: Ints) -> None:
-        self._y[cells, slots] = self._x[cells, slots] = _FAR
-        self._class[cells, slots], self._movable[cells, slots] = 0, False
-
-    def _accept(self, log_ratio: Floats) -> npt.NDArray[np.bool_]:
-        return np.log(self.rng.random(len(log_ratio))) < log_ratio
-
-    def _inside(self, points: Floats) -> Ints:
-        inside = (points >= 0).all(1) & (points < self.window.extent).all(1)
+    def _part(self, y: Floats, x: Floats) -> Ints:
+        """The window's part of places, 0 outside the window."""
+        points = np.stack([y, x], 1)
+        inside = ((points >= 0) & (points < self.window.extent)).all(1)
         return np.where(inside, self.window.part_of(points), 0)
 
-    def _anywhere(self, cells: Ints) -> tuple[Floats, Floats, Ints]:
-        """A uniform place in each cell, and its part."""
-        y, x = (c + self.rng.random(len(cells)) * self._side for c in self._corner(cells))
-        return y, x, self._inside(np.stack([y, x], 1))
+    def _anywhere(self, cells: Ints) -> tuple[Floats, Floats]:
+        """A uniform place in each cell."""
+        bottom, left = self._cells.corner(cells)
+        y, x = self.rng.random((2, len(cells))) * self._side
+        return bottom + y, left + x
 
-    def _tags(self, log_activity: Floats) -> tuple[Ints, Floats]:
-        """A class drawn by activity at each place, (N,), and the log of their sum, (N,)."""
-        weight = np.exp(log_activity)
+    def _tags(self, y: Floats, x: Floats) -> tuple[Ints, Floats]:
+        """A class drawn by activity at each place, (N,), and the log of the activities' sum, (N,).
+
+        Of the classes that are not counted.
+        """
+        weight = np.exp(self._log_activity(y, x))
         weight[self.counted] = 0
         total = weight.sum(0)
         draws = self.rng.random(len(total)) * total
-        tags = (weight.cumsum(0) > draws).argmax(0)
         with np.errstate(divide="ignore"):
-            return tags, np.log(total)
+            return (weight.cumsum(0) > draws).argmax(0), np.log(total)
+
+    def _free(self, cells: Ints) -> Bools:
+        """Slots of points that may die or change their class."""
+        return self._cells.movable[cells] & ~self.counted[self._cells.tags[cells]]
 
     def _birth_or_death(self, cells: Ints) -> None:
-        free = self._movable[cells] & ~self.counted[self._class[cells]]
+        """A birth in about half of the cells, at a uniform place, and a death in the others."""
         born = self.rng.random(len(cells)) < 0.5
-        area = 2 * np.log(self._side)
-        some, slots, count = self._choose(cells[~born], free[~born])
-        dying = cells[~born][some]
-        cells, present = cells[born], free[born].sum(1)
-        y, x, part = self._anywhere(cells)
-        tags, total = self._tags(self._log_activity(y, x))
-        ok = (part > 0) & np.isfinite(total)
-        cells, y, x, tags, total, present = (v[ok] for v in (cells, y, x, tags, total, present))
-        ratio = total + area - np.log(present + 1) + self._energy(cells, y, x, tags)
+        log_area = 2 * np.log(self._side)
+        _, dying, count = self._cells.choose(cells[~born], self._free(cells[~born]), self.rng)
+        cells = cells[born]
+        y, x = self._anywhere(cells)
+        tags, total = self._tags(y, x)
+        able = np.flatnonzero((self._part(y, x) > 0) & np.isfinite(total))
+        cells, y, x, tags, total = cells[able], y[able], x[able], tags[able], total[able]
+        present = self._free(cells).sum(1)
+        ratio = total + log_area - np.log(present + 1) + self._energy(cells, y, x, tags)
         took = self._accept(ratio)
-        # Death is judged before birth is carried out; they concern different cells.
-        y0, x0, old = (v[dying, slots] for v in (self._y, self._x, self._class))
-        _, total = self._tags(self._log_activity(y0, x0))
-        gone = self._accept(np.log(count) - total - area - self._energy(dying, y0, x0, old, slots))
-        self._remove(dying[gone], slots[gone])
-        self._add(cells[took], y[took], x[took], tags[took])
+        # Death is judged before birth is carried out: they concern cells that do not interact.
+        _, total = self._tags(dying.y, dying.x)
+        gone = self._accept(np.log(count) - total - log_area - self._energy_of(dying))
+        self._cells.remove(dying.cells[gone], dying.slots[gone])
+        self._cells.add(cells[took], y[took], x[took], tags[took])
 
     def _retag(self, cells: Ints) -> None:
-        free = self._movable[cells] & ~self.counted[self._class[cells]]
-        rows, slots, _ = self._choose(cells, free)
-        cells = cells[rows]
-        y, x, old = (v[cells, slots] for v in (self._y, self._x, self._class))
-        new, _ = self._tags(self._log_activity(y, x))
-        change = np.flatnonzero(new != old)
-        cells, slots, y, x, old, new = (v[change] for v in (cells, slots, y, x, old, new))
-        ratio = self._energy(cells, y, x, new, slots) - self._energy(cells, y, x, old, slots)
-        took = self._accept(ratio)
-        self._class[cells[took], slots[took]] = new[took]
+        """Another class for a point of each cell."""
+        _, point, _ = self._cells.choose(cells, self._free(cells), self.rng)
+        tags, _ = self._tags(point.y, point.x)
+        change = np.flatnonzero(tags != point.tags)
+        point, tags = point.where(change), tags[change]
+        took = self._accept(self._energy_of(point, tags) - self._energy_of(point))
+        self._cells.tags[point.cells[took], point.slots[took]] = tags[took]
+
+    def _gain(self, point: Chosen, cells: Ints, y: Floats, x: Floats) -> Floats:
+        """log of how much likelier points are at other places in ``cells``, (N,)."""
+        row = np.arange(len(point))
+        ratio = self._log_activity(y, x)[point.tags, row]
+        ratio -= self._log_activity(point.y, point.x)[point.tags, row]
+        without = point.slots if cells is point.cells else None
+        return ratio + self._energy(cells, y, x, point.tags, without) - self._energy_of(point)
 
     def _move(self, cells: Ints) -> None:
-        rows, slots, _ = self._choose(cells, self._movable[cells])
-        cells = cells[rows]
-        y, x, tags = (v[cells, slots] for v in (self._y, self._x, self._class))
-        scale = self._side * np.where(self.rng.random(len(cells)) < 0.5, 0.05, 0.25)
-        v, u = (old + scale * self.rng.standard_normal(len(cells)) for old in (y, x))
-        bottom, left = self._corner(cells)
-        stays = (v >= bottom) & (v < bottom + self._side) & (u >= left) & (u < left + self._side)
-        before, after = (self._inside(np.stack(p, 1)) for p in ((y, x), (v, u)))
-        stays &= (after > 0) & (~self.counted[tags] | (before == after))
-        cells, slots, y, x, v, u, tags = (a[stays] for a in (cells, slots, y, x, v, u, tags))
-        row = np.arange(len(cells))
-        ratio = self._log_activity(v, u)[tags, row] - self._log_activity(y, x)[tags, row]
-        ratio += self._energy(cells, v, u, tags, slots) - self._energy(cells, y, x, tags, slots)
-        took = self._accept(ratio)
-        self._y[cells[took], slots[took]], self._x[cells[took], slots[took]] = v[took], u[took]
+        """A step of a point of each cell, refused where it would leave the cell."""
+        _, point, _ = self._cells.choose(cells, self._cells.movable[cells], self.rng)
+        scale = self._side * np.where(self.rng.random(len(point)) < 0.5, 0.05, 0.25)
+        y, x = point.points().T + scale * self.rng.standard_normal((2, len(point)))
+        before, after = self._part(point.y, point.x), self._part(y, x)
+        stays = self._cells.of(np.stack([y, x], 1)) == point.cells
+        stays &= (after > 0) & (~self.counted[point.tags] | (before == after))
+        point, y, x = point.where(stays), y[stays], x[stays]
+        took = self._accept(self._gain(point, point.cells, y, x))
+        at = point.cells[took], point.slots[took]
+        self._cells.y[at], self._cells.x[at] = y[took], x[took]
 
     def _transfer(self, cells: Ints) -> None:
-        """Moves nuclei of counted classes between pairs of cells that do not interact."""
+        """Points of counted classes to other cells, in pairs of cells that do not interact."""
         order = self.rng.permutation(cells)
         half = len(order) // 2
         source, target = order[:half], order[half : 2 * half]
-        counted = self._movable & self.counted[self._class]
-        rows, slots, here = self._choose(source, counted[source])
-        source, target = source[rows], target[rows]
-        y, x, tags = (v[source, slots] for v in (self._y, self._x, self._class))
-        v, u, after = self._anywhere(target)
-        same = (after > 0) & (after == self._inside(np.stack([y, x], 1)))
-        source, target, slots, here, y, x, v, u, tags = (
-            a[same] for a in (source, target, slots, here, y, x, v, u, tags)
-        )
-        row = np.arange(len(source))
-        ratio = self._log_activity(v, u)[tags, row] - self._log_activity(y, x)[tags, row]
-        ratio += self._energy(target, v, u, tags) - self._energy(source, y, x, tags, slots)
+        counted = self._cells.movable & self.counted[self._cells.tags]
+        rows, point, here = self._cells.choose(source, counted[source], self.rng)
+        target = target[rows]
+        y, x = self._anywhere(target)
+        after = self._part(y, x)
+        same = np.flatnonzero((after > 0) & (after == self._part(point.y, point.x)))
+        point, target, here, y, x = point.where(same), target[same], here[same], y[same], x[same]
+        ratio = self._gain(point, target, y, x)
         ratio += np.log(here) - np.log(counted[target].sum(1) + 1)
         took = self._accept(ratio)
-        self._remove(source[took], slots[took])
-        self._add(target[took], v[took], u[took], tags[took])
+        self._cells.remove(point.cells[took], point.slots[took])
+        self._cells.add(target[took], y[took], x[took], point.tags[took])
 
     def sweep(self, rounds: int = 8) -> None:
-        """``rounds`` proposals of each kind in every cell, on a grid with a new offset."""
-        self._fill(*self._occupied())
+        """``rounds`` proposals of each kind in every cell, on cells with a new offset."""
+        self._sort(*self._cells.occupied())
         steps = [self._move]
         if not self.counted.all():
             steps += [self._birth_or_death, self._birth_or_death, self._retag]
         if self.counted.any():
             steps += [self._transfer, self._transfer]
         for _ in range(rounds):
-            for colour in self.rng.permutation(len(self._colours)):
+            for colour in self.rng.permutation(len(self._cells.colours)):
                 for step in steps:
-                    step(self._colours[colour])
+                    step(self._cells.colours[colour])

@@ -56,8 +56,8 @@ class TissueModel:
     """n of the model's classes: those that its tiles were annotated with."""
     levels: Matrix
     """Nuclei per mm² by class, one row (n,) for each tile it was fitted to."""
-    covariances: tuple[Matrix, ...]
-    """Of the log intensities within a tile: a matrix (n, n) per scale."""
+    responses: tuple[Matrix, ...]
+    """Of the log intensities within a tile to the fields, at the model's nodes, (n, S, N)."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,9 @@ class LayoutModel:
     potentials: tuple[Matrix, ...]
     """log of the factor by which a pair at a knot's distance is likelier, symmetric (K, K, B)."""
     scales: Row
-    """s of the fields' covariances exp(-r² / (2 s²))."""
+    """s of the fields' covariances exp(-r² / (2 s²)), (S,)."""
+    nodes: Row
+    """Values of a field at which the responses to it are given, ascending (N,)."""
     tissues: tuple[TissueModel, ...]
     """The one with most tiles first; it is what an unnamed tissue means."""
     about: dict[str, Any] = field(default_factory=dict)
@@ -107,7 +109,14 @@ class LayoutModel:
         )
         _require(bool((np.abs(pairs) <= 50).all()), "potentials: expected values in -50..50")
         scales = _array(self.scales, (len(self.scales),), "scales")
-        _require(bool((scales >= 3).all()), "scales: expected 3 µm or more")
+        _require(
+            bool((scales >= 5).all() and (scales <= 1000).all()), "scales: expected 5..1000 µm"
+        )
+        nodes = _array(self.nodes, (len(self.nodes),), "nodes")
+        _require(
+            len(nodes) >= 2 and bool((np.diff(nodes) > 0).all()),
+            "nodes: expected at least two ascending values",
+        )
         _require(len(self.tissues) > 0, "tissues: expected at least one")
         names = [tissue.name for tissue in self.tissues]
         _require(len(set(names)) == len(names), f"tissues: names repeat in {names}")
@@ -123,13 +132,10 @@ class LayoutModel:
             _require(len(tissue.levels) > 0, f"{where}: levels: expected at least one tile")
             levels = _array(tissue.levels, (len(tissue.levels), own), f"{where}: levels")
             _require(bool((levels >= 0).all()), f"{where}: levels: expected 0 or more")
-            for matrix in _array(
-                tissue.covariances, (len(scales), own, own), f"{where}: covariances"
-            ):
-                _require(
-                    np.allclose(matrix, matrix.T) and np.linalg.eigvalsh(matrix).min() > -1e-6,
-                    f"{where}: covariances: expected positive semidefinite matrices",
-                )
+            responses = _array(
+                tissue.responses, (own, len(scales), len(nodes)), f"{where}: responses"
+            )
+            _require(bool((np.abs(responses) <= 20).all()), f"{where}: responses: expected -20..20")
 
     @property
     def table(self) -> ClassTable:
