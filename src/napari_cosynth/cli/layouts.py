@@ -46,7 +46,7 @@ def add_fit(commands: Commands) -> None:
         "--without", nargs="+", default=[], metavar="TILE", help="tiles that are kept out of it"
     )
     parser.add_argument(
-        "--rounds", type=int, default=12, help="rounds of simulation that correct the potentials"
+        "--rounds", type=int, default=10, help="rounds of simulation that correct the potentials"
     )
     add_overwrite(parser, "file")
     parser.set_defaults(run=_fit)

@@ -40,7 +40,7 @@ GRID = 0.5
 """µm per pixel of what is drawn to compare."""
 LEAST = 20
 """A tile with fewer nuclei tells nothing of pairs and is not drawn."""
-MOST = 20
+MOST = 12
 """Tiles of a tissue drawn in one round, others in the next."""
 Target: TypeAlias = tuple[TissueModel, Tile, tuple[float, ...]]
 """A tissue, one of its tiles and that tile's level."""
@@ -131,7 +131,7 @@ def fit_layout_model(
     layouts: Sequence[tuple[str, Layout]],
     classes: ClassTable,
     about: dict[str, Any],
-    rounds: int = 8,
+    rounds: int = 10,
     say: Callable[[str], None] = logger.info,
 ) -> LayoutModel:
     """Fits a model to annotated tiles.
@@ -139,7 +139,7 @@ def fit_layout_model(
     Args:
         layouts: the tissue and the nuclei of each tile, in ``classes``.
         about: what the file says of its origin.
-        rounds: of simulation by which the potentials are corrected; each draws up to 20 tiles a tissue.
+        rounds: of simulation by which the potentials are corrected; each draws up to 12 tiles a tissue.
         say: told of progress.
 
     Raises:

@@ -18,7 +18,7 @@ from napari_cosynth.layouts.intensity import (
 )
 from napari_cosynth.layouts.process import LayoutModel, TissueModel
 from napari_cosynth.layouts.steering import BEYOND, INSIDE, expected, run
-from napari_cosynth.types import Layout
+from napari_cosynth.types import ClassTable, Layout
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -95,9 +95,12 @@ def draw(
     kept: Layout | None = None
     if existing is not None and region is not None:
         outside = ~on_region(existing.centroids, region)
-        kept = Layout(existing.centroids[outside], existing.class_ids[outside], shape, mpp, table)
-        if not region.any():
-            return kept
+        ids = existing.class_ids[outside]
+        kept = Layout(existing.centroids[outside], ids, shape, mpp, table)
+    if region is not None and not region.any():
+        if any(counts.values()):
+            raise ValueError("region: expected pixels to put nuclei on, got none")
+        return _empty(shape, mpp, table) if kept is None else kept
     place = Place.of(shape, mpp, region, model.knots[-1])
     points, classes = _draw(model, tissue, place, counts, kept, rng)
     ids = np.array([table.index(name) for name in tissue.classes], np.uint8)[classes]
@@ -106,6 +109,10 @@ def draw(
         centroids = np.concatenate([kept.centroids, centroids])
         ids = np.concatenate([kept.class_ids, ids])
     return Layout(centroids, ids, shape, mpp, table)
+
+
+def _empty(shape: tuple[int, int], mpp: float, table: ClassTable) -> Layout:
+    return Layout(np.zeros((0, 2), np.float32), np.zeros(0, np.uint8), shape, mpp, table)
 
 
 def _checked(
@@ -118,8 +125,7 @@ def _checked(
     region: npt.NDArray[np.bool_] | None,
     existing: Layout | None,
 ) -> tuple[int, int]:
-    empty = np.zeros((0, 2), np.float32), np.zeros(0, np.uint8)
-    shape = Layout(*empty, shape, mpp, model.table).shape  # refuses bad shapes and pixel sizes
+    shape = _empty(shape, mpp, model.table).shape  # refuses bad shapes and pixel sizes
     if not 0 <= seed < 2**63:
         raise ValueError(f"seed: expected 0..2^63-1, got {seed}")
     for name, count in counts.items():

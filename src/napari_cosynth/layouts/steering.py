@@ -14,7 +14,7 @@ Ints = npt.NDArray[np.int64]
 
 INSIDE, BEYOND = 1, 2
 """Parts of a window: where nuclei are wanted, and beyond the canvas' edge; 0 is what stays as it is."""
-STEERED, FREE, COUNTED = 24, 12, 12
+STEERED, FREE, COUNTED = 10, 4, 6
 """Sweeps while activities are steered, then without, then with counts held."""
 ROUNDS = 4
 """Proposals of a kind in each cell and sweep."""
