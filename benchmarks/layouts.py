@@ -1,6 +1,6 @@
 """Generated layouts against held-out tiles: envelopes and scores of their summary functions, and speed.
 
-python benchmarks/layouts.py quality --data DATA [--draws 39 --picture layouts.png]
+python benchmarks/layouts.py quality --data DATA [--draws 19 --picture layouts.png]
 python benchmarks/layouts.py speed [--repeats 5]
 """
 
@@ -131,6 +131,16 @@ def table(model: LayoutModel, seen: Tiles, held: Tiles, draws: int) -> None:
     print(f"| the held-out tiles |{' – |' * 2 * len(FAMILIES)} {100 * real_crowding:.1f} % |")
 
 
+def groups(model: LayoutModel, held: Tiles) -> dict[str, Tiles]:
+    """Held-out tiles whose nuclei have classes, and those whose have not; others cannot be judged."""
+    found: dict[str, Tiles] = {"Tiles with classes": [], "Tiles without classes": []}
+    tissues = {tissue.name: len(tissue.classes) for tissue in model.tissues}
+    for tile in held:
+        if tile[1] in tissues:
+            found[list(found)[int(tissues[tile[1]] == 1)]].append(tile)
+    return {title: tiles for title, tiles in found.items() if tiles}
+
+
 def drawn(layout: Layout, side: int = 300) -> Image.Image:
     """A picture: a dot per nucleus in its class' colour."""
     big = 3 * side
@@ -202,7 +212,7 @@ def main() -> None:
     parser.add_argument("--model", default="default", help="layout model")
     parser.add_argument("--recipe", default="default", help="whose held-out tiles it is judged on")
     parser.add_argument("--data", type=Path, default=os.environ.get("COSYNTH_DATA"))
-    parser.add_argument("--draws", type=int, default=39, help="layouts of each kind for each tile")
+    parser.add_argument("--draws", type=int, default=19, help="layouts of each kind for each tile")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--picture", type=Path, default=None)
     options = parser.parse_args()
@@ -216,8 +226,9 @@ def main() -> None:
     seen = [tile for tile in seen if tile[0] in known]
     if options.picture:
         picture(model, seen, held[:4], options.picture)
-    if options.draws:
-        table(model, seen, held, options.draws)
+    for title, group in groups(model, held).items() if options.draws else ():
+        print(f"\n{title}\n")
+        table(model, seen, group, options.draws)
 
 
 if __name__ == "__main__":

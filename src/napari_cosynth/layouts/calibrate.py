@@ -158,7 +158,9 @@ def fit_layout_model(
     say(f"{len(everything)} tiles, {sum(len(t.points) for t in everything)} nuclei")
     tissues = tuple(
         _fit_tissue(name, own, classes)
-        for name, own in sorted(tiles.items(), key=lambda item: -len(item[1]))
+        for name, own in sorted(
+            tiles.items(), key=lambda item: -sum(len(tile.points) for tile in item[1])
+        )
     )
     say("fields fitted")
     potential, _ = fit_potentials(everything, core)

@@ -81,7 +81,7 @@ class LayoutModel:
     nodes: Row
     """Values of a field at which the responses to it are given, ascending (N,)."""
     tissues: tuple[TissueModel, ...]
-    """The one with most tiles first; it is what an unnamed tissue means."""
+    """The one fitted to most nuclei first; it is what an unnamed tissue means."""
     about: dict[str, Any] = field(default_factory=dict)
     """Data sets, tiles, licence."""
     format: Literal["napari-cosynth layout model"] = "napari-cosynth layout model"
