@@ -1,4 +1,4 @@
-"""``cosynth layout detect | convert | ...``: layouts from what exists."""
+"""``cosynth layout detect | convert | fit | sample``: layouts from what exists, and generated."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from napari_cosynth import registry
+from napari_cosynth.cli import generated_layouts
 from napari_cosynth.cli.options import Commands, add_overwrite, command
 
 
@@ -14,12 +15,14 @@ def add_layout(commands: Commands) -> None:
     parser = command(
         commands,
         "layout",
-        "make layouts of points: of an image's nuclei, of other programs' files, of data sets",
+        "make layouts of points: of an image, of other programs' files, of a fitted model",
         "cosynth layout detect tile.png --mpp 0.25 --out layout.csv",
     )
     group = parser.add_subparsers(dest="layout_command", required=True, metavar="COMMAND")
     add_detect(group)
     add_convert(group)
+    generated_layouts.add_fit(group)
+    generated_layouts.add_sample(group)
 
 
 def add_detect(commands: Commands) -> None:

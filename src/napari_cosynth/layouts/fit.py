@@ -1,0 +1,329 @@
+"""Fitting a layout model to annotated tiles: hard cores, fields, pair potentials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import least_squares
+from scipy.special import expit
+
+from napari_cosynth.layouts.statistics import (
+    close_pairs,
+    micrometres,
+    nearest_distances,
+    product_density,
+)
+from napari_cosynth.types import Layout
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+KNOTS = (2.0, 3.0, 4.0, 5.0, 6.0, 7.5, 9.0, 11.5, 14.0)
+"""Distances in µm at which pair potentials are fitted; the last is where they end."""
+NODES = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)
+"""Values of a field at which the responses to it are fitted."""
+SCALES = (12.0, 25.0, 50.0)
+"""Of the fields, in µm: a tile of 250 µm tells nothing of larger ones."""
+EDGES = np.array([8.0, 10, 12, 14, 17, 20, 24, 28, 33, 39, 46, 54, 64, 76, 90, 106, 124])
+"""Bins of distance in µm by which the fields are fitted."""
+BORDER = 4.0
+"""µm cut from each side of a tile: there, nuclei that the border cuts have no true centroid."""
+RING = 40.0
+"""Outer radius in µm of the surroundings by which the potentials' fit knows the intensity."""
+DUMMIES = 4
+"""Dummy points per nucleus."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A point pattern in a rectangle; lengths in µm, classes 0-based."""
+
+    points: Floats
+    """(N, 2)."""
+    classes: Ints
+    """(N,)."""
+    extent: Floats
+    """(2,)."""
+
+    @classmethod
+    def of(cls, layout: Layout, border: float = BORDER) -> Tile:
+        """A layout's nuclei at least ``border`` µm from its edge."""
+        points, extent = micrometres(layout)
+        keep = ((points >= border) & (points < extent - border)).all(1)
+        if (extent <= 2 * border).any():
+            raise ValueError(f"a canvas of {extent[0]:g} x {extent[1]:g} µm is too small to fit to")
+        classes = layout.class_ids.astype(np.int64)[keep] - 1
+        return cls(points[keep] - border, classes, extent - 2 * border)
+
+    @property
+    def area(self) -> float:
+        return float(self.extent.prod())
+
+    def counts(self, number: int) -> Ints:
+        return np.bincount(self.classes, minlength=number)
+
+    def of_class(self, number: int) -> Floats:
+        return np.asarray(self.points[self.classes == number])
+
+
+def fit_hard_core(tiles: Sequence[Tile], count: int, share: float = 0.01) -> Floats:
+    """Least distances between classes, (K, K): all but ``share`` of the nuclei keep them.
+
+    The least of all would be that of the worst annotation: a nucleus drawn in two parts. Classes that
+    are seldom neighbours take the mean of their own.
+    """
+    core = np.full((count, count), np.nan)
+    for i in range(count):
+        for j in range(count):
+            found = np.concatenate(
+                [nearest_distances(t.of_class(i), t.of_class(j), i == j) for t in tiles]
+                or [np.zeros(0)]
+            )
+            found = found[found < KNOTS[-1]]
+            if len(found) >= 50:
+                core[i, j] = np.quantile(found, share)
+    own = np.diag(core)
+    usual = float(np.nanmedian(own)) if np.isfinite(own).any() else 3.0
+    own = np.where(np.isnan(own), usual, own)
+    core[np.diag_indices(count)] = own
+    core = np.fmin(core, core.T)
+    return np.where(np.isnan(core), (own[:, None] + own) / 2, core)
+
+
+def without_fragments(tile: Tile, core: Floats) -> Tile:
+    """A tile where of nuclei closer than the hard core only the first remains."""
+    rows, columns = close_pairs(tile.points, tile.points, float(core.max(initial=0)))
+    closer = np.hypot(*(tile.points[rows] - tile.points[columns]).T)
+    bad = (rows < columns) & (closer < core[tile.classes[rows], tile.classes[columns]])
+    keep = np.ones(len(tile.points), bool)
+    for row, column in zip(rows[bad], columns[bad], strict=True):
+        if keep[row]:
+            keep[column] = False
+    return Tile(tile.points[keep], tile.classes[keep], tile.extent)
+
+
+def within_tile_correlation(
+    tiles: Sequence[Tile], count: int, edges: Floats
+) -> tuple[Floats, Floats]:
+    """Pair correlations within tiles, (K, K, B), and the pairs they rest on, (K, K, B).
+
+    Each tile's own numbers of nuclei are what a pair is likelier than: levels do not count.
+    """
+    pairs = np.zeros((count, count, len(edges) - 1))
+    usual = np.zeros((count, count, 1))
+    for tile in tiles:
+        own = tile.counts(count).astype(float)
+        usual[..., 0] += (np.outer(own, own) - np.diag(own)) / tile.area
+        for i in range(count):
+            for j in range(i, count):
+                density = product_density(
+                    tile.of_class(i), tile.of_class(j), tile.extent, edges, i == j
+                )
+                pairs[i, j] += tile.area * density
+                pairs[j, i] = pairs[i, j]
+    area = np.pi * np.diff(edges**2)
+    return (pairs * area + 1) / (usual * area + 1), usual * area
+
+
+def _pair_distances(extent: Floats, number: int = 4000) -> Floats:
+    rng = np.random.default_rng(0)
+    away = rng.uniform(0, 1, (number, 2)) - rng.uniform(0, 1, (number, 2))
+    return np.asarray(np.hypot(*(away * extent).T))
+
+
+def _joint(correlation: Floats, places: Floats) -> Floats:
+    """Joint masses of two standard normal values on a grid of places, (R, Q, Q)."""
+    weight = np.exp(-(places**2) / 2)
+    weight /= weight.sum()
+    spread = np.maximum(1 - correlation**2, 1e-3)[:, None, None]
+    away = places[None, None, :] - correlation[:, None, None] * places[None, :, None]
+    given = np.exp(-(away**2) / (2 * spread))
+    return np.asarray(weight[:, None] * given / given.sum(-1, keepdims=True))
+
+
+def fit_responses(
+    correlation: Floats,
+    pairs: Floats,
+    edges: Floats,
+    extent: Floats,
+    scales: Sequence[float],
+    starts: int = 3,
+) -> Floats:
+    """Responses of the classes to the fields, (K, S, N), by least squares on log g(r).
+
+    g_ij(r) is the product over the fields of E[e_i(G(0)) e_j(G(r))], e = exp(f) over its mean; within a
+    tile of known numbers it is that over its mean in the tile. ``correlation`` and ``pairs`` (K, K, B)
+    are those of ``within_tile_correlation``.
+    """
+    count, nodes, places = len(correlation), np.array(NODES), np.linspace(-3.2, 3.2, 49)
+    upper = np.triu_indices(count)
+    middle = (edges[1:] + edges[:-1]) / 2
+    usual = np.quantile(_pair_distances(extent), np.linspace(0.01, 0.99, 40))
+    radii = np.concatenate([middle, usual])
+    joint = np.stack([_joint(np.exp(-(radii**2) / (2 * s * s)), places) for s in scales])
+    hat = np.stack([np.interp(places, nodes, row) for row in np.eye(len(nodes))])
+    weight = np.sqrt(pairs / (pairs + 100))[upper]
+    wanted = np.clip(np.log(correlation), -4, 4)[upper]
+    bend = np.diff(np.eye(len(nodes)), 2, axis=0)
+    normal = np.exp(-(places**2) / 2)
+    normal /= normal.sum()
+
+    def centred(values: Floats) -> Floats:
+        response = values.reshape(count, len(scales), len(nodes))
+        mean = np.log(np.exp(response @ hat) @ normal)
+        return np.asarray(response - mean[..., None])
+
+    def residuals(values: Floats) -> Floats:
+        response = centred(values)
+        excess = np.exp(response @ hat).transpose(1, 0, 2)[:, None]
+        found = np.log(excess @ joint @ excess.transpose(0, 1, 3, 2)).sum(0)
+        found = found[:, upper[0], upper[1]].T
+        mean = np.log(np.exp(found[:, len(middle) :]).mean(1))
+        difference = found[:, : len(middle)] - mean[:, None] - wanted
+        rough = response @ bend.T
+        return np.concatenate(
+            [(weight * difference).ravel(), 0.15 * rough.ravel(), 0.03 * response.ravel()]
+        )
+
+    rng = np.random.default_rng(0)
+    size = count * len(scales) * len(nodes)
+    results = [
+        least_squares(residuals, 0.5 * rng.standard_normal(size), max_nfev=60)
+        for _ in range(starts)
+    ]
+    best = min(results, key=lambda result: float(result.cost))
+    return centred(best.x)
+
+
+def hats(distance: Floats, knots: Floats) -> Floats:
+    """Values (N, B - 1) of the piecewise linear functions that are 1 at one knot, 0 at the others.
+
+    The first is 1 below its knot too; the last knot has none, as potentials are 0 there.
+    """
+    return np.stack(
+        [np.interp(distance, knots, np.eye(len(knots))[b]) for b in range(len(knots) - 1)], 1
+    )
+
+
+def pair_sums(
+    points: Floats, classes: Ints, others: Tile, count: int, knots: Floats, same: bool
+) -> Floats:
+    """Sums of the hat functions over the neighbours of each class, (N, K, B - 1)."""
+    rows, columns = close_pairs(points, others.points, float(knots[-1]))
+    if same:
+        rows, columns = (side[rows != columns] for side in (rows, columns))
+    values = hats(np.hypot(*(points[rows] - others.points[columns]).T), knots)
+    sums = np.zeros((len(points), count, len(knots) - 1))
+    np.add.at(sums, (rows, others.classes[columns]), values)
+    return sums
+
+
+def _surroundings(points: Floats, tile: Tile, count: int, inner: float, outer: float) -> Floats:
+    """log of each class' density in a ring around points over its density in the tile, (N, K)."""
+    rows, columns = close_pairs(points, tile.points, outer)
+    keep = np.hypot(*(points[rows] - tile.points[columns]).T) >= inner
+    found = np.zeros((len(points), count))
+    np.add.at(found, (rows[keep], tile.classes[columns[keep]]), 1)
+    turn = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    radii = np.sqrt(np.linspace(inner**2, outer**2, 7)[1:] - (outer**2 - inner**2) / 12)
+    spokes = np.stack([np.outer(radii, np.sin(turn)), np.outer(radii, np.cos(turn))], -1)
+    places = points[:, None] + spokes.reshape(-1, 2)
+    seen = ((places >= 0) & (places < tile.extent)).all(-1).mean(1)
+    usual = np.outer(seen, tile.counts(count) / tile.area) * np.pi * (outer**2 - inner**2)
+    return np.asarray(np.log((found + 1) / (usual + 1)))
+
+
+def _rows_of(
+    tile: Tile, core: Floats, knots: Floats, surroundings: bool, rng: np.random.Generator
+) -> tuple[Ints, Floats, Floats, Floats, npt.NDArray[np.bool_]]:
+    """Nuclei and dummies of one tile: classes, pair sums, surroundings, offsets, which are nuclei."""
+    count = len(core)
+    own = tile.counts(count)
+    dummies = own * DUMMIES
+    points = rng.uniform(0, 1, (int(dummies.sum()), 2)) * tile.extent
+    classes = np.repeat(np.arange(count), dummies)
+    near, other = close_pairs(points, tile.points, float(core.max()))
+    away = np.hypot(*(points[near] - tile.points[other]).T)
+    hit = near[away < core[classes[near], tile.classes[other]]]
+    free = np.ones(len(points), bool)
+    free[hit] = False  # no nucleus can be there: they say nothing
+    points, classes = points[free], classes[free]
+    sums = np.concatenate(
+        [
+            pair_sums(tile.points, tile.classes, tile, count, knots, True),
+            pair_sums(points, classes, tile, count, knots, False),
+        ]
+    )
+    real = np.arange(len(sums)) < len(tile.points)
+    points, classes = np.vstack([tile.points, points]), np.concatenate([tile.classes, classes])
+    around = np.zeros((len(points), count))
+    if surroundings:
+        around = _surroundings(points, tile, count, float(knots[-1]), RING)
+    offset = np.full(len(points), -np.log(DUMMIES))
+    deep = ((points >= knots[-1]) & (points < tile.extent - knots[-1])).all(1)
+    return classes[deep], sums[deep], around[deep], offset[deep], real[deep]
+
+
+def fit_potentials(
+    tiles: Sequence[Tile],
+    core: Floats,
+    knots: Sequence[float] = KNOTS,
+    surroundings: bool = True,
+    ridge: float = 1.0,
+    seed: int = 0,
+) -> tuple[Floats, Floats]:
+    """Pair potentials by maximum pseudo-likelihood, in its logistic form.
+
+    Nuclei against dummy points by logistic regression on the neighbours' hat functions (Baddeley,
+    Coeurjolly, Rubak and Waagepetersen 2014). With ``surroundings``, each class' density in a ring
+    beyond the potentials' reach stands for the fields.
+
+    Args:
+        tiles: patterns that keep the hard cores ``core`` (K, K).
+        ridge: weight of the squared differences between neighbouring knots.
+
+    Returns:
+        Potentials at the knots, symmetric (K, K, B) with 0 at the last, and log intercepts (K,): the
+        activity over the class' density in its tile.
+    """
+    rng = np.random.default_rng(seed)
+    knot = np.asarray(knots, float)
+    count, bins = len(core), len(knot) - 1
+    first, second = np.triu_indices(count)
+    number = np.zeros((count, count), int)
+    number[first, second] = number[second, first] = np.arange(len(first))
+    parts = [_rows_of(tile, core, knot, surroundings, rng) for tile in tiles if len(tile.points)]
+    classes, sums, around, offset, real = (np.concatenate(p) for p in zip(*parts, strict=True))
+    pair_columns = len(first) * bins
+    design = np.zeros((len(classes), pair_columns + count + count * count * surroundings))
+    for m in range(count):
+        rows = classes == m
+        for j in range(count):
+            start = number[m, j] * bins
+            design[rows, start : start + bins] = sums[rows, j]
+        design[rows, pair_columns + m] = 1
+        if surroundings:
+            start = pair_columns + count + m * count
+            design[rows, start : start + count] = around[rows]
+    difference = np.diff(np.eye(bins + 1), axis=0)[:, :bins]
+    penalty = np.full(design.shape[1], 1e-3)
+    penalty[pair_columns + count :] = 1.0
+    curvature = np.diag(penalty)
+    for pair in range(len(first)):
+        own = slice(pair * bins, (pair + 1) * bins)
+        curvature[own, own] += ridge * difference.T @ difference
+    values = np.zeros(design.shape[1])
+    for _ in range(30):
+        chance = expit(design @ values + offset)
+        slope = design.T @ (real - chance) - curvature @ values
+        weighted = design * (chance * (1 - chance))[:, None]
+        step = np.linalg.solve(design.T @ weighted + curvature, slope)
+        values += step * min(1.0, 3.0 / max(1e-12, float(np.abs(step).max())))
+        if np.abs(step).max() < 1e-5:
+            break
+    potential = np.zeros((count, count, bins + 1))
+    potential[..., :bins] = values[:pair_columns].reshape(-1, bins)[number]
+    return potential, values[pair_columns : pair_columns + count]

@@ -1,0 +1,172 @@
+"""``cosynth layout fit`` and ``sample``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from napari_cosynth import registry
+from napari_cosynth.atomic import replaced_folder
+from napari_cosynth.data.base import Dataset
+from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.layouts.calibrate import fit_layout_model
+from napari_cosynth.layouts.points_csv import write_layout
+from napari_cosynth.layouts.process import load_layout_model, save_layout_model
+from napari_cosynth.stack_format import DESCRIPTION
+from napari_cosynth.types import ClassTable, Layout
+
+Tiles = list[tuple[str, str, Layout]]
+"""Name, tissue and layout of each."""
+
+
+def open_tiles(
+    name: str, data_root: Path | None, without: Sequence[str] = ()
+) -> tuple[ClassTable, Tiles, Tiles, str]:
+    """What ``DATASET`` names: its classes, tiles to fit to, tiles held out, and its licence.
+
+    A stack folder, KIND:FOLDER, or a recipe, whose validation tiles are the ones held out. Raises
+    ValueError where it is none of them.
+    """
+    if (Path(name) / DESCRIPTION).is_file():
+        return _plain(StackDataset(name), without)
+    kind, _, folder = name.partition(":")
+    if folder and kind in registry.names("dataset"):
+        root = Path(folder).expanduser()
+        return _plain(registry.resolve("dataset", kind)(root), without)
+    from napari_cosynth.training.config import bundled_recipes, load_recipe
+    from napari_cosynth.training.records import prepare, split_dataset
+
+    if name not in bundled_recipes() and not Path(name).is_file():
+        raise ValueError(
+            f"{name}: expected a stack folder, a recipe, or KIND:FOLDER with a kind of "
+            f"{', '.join(registry.names('dataset'))}"
+        )
+    if data_root is None:
+        raise ValueError("--data: name the folder of the recipe's data sets, or set COSYNTH_DATA")
+    recipe = load_recipe(name)
+    classes = ClassTable.of(*recipe.classes)
+    seen: Tiles = []
+    held: Tiles = []
+    for config in recipe.data:
+        for dataset, tiles in zip(split_dataset(config, data_root), (seen, held), strict=True):
+            for tile, record in zip(dataset.names, dataset, strict=True) if dataset else ():
+                ready = prepare(record, config, recipe, classes)
+                tiles.append((tile, ready.tissue, ready.layout))
+    return classes, _left(seen, without), held, recipe.licence
+
+
+def _plain(dataset: Dataset, without: Sequence[str]) -> tuple[ClassTable, Tiles, Tiles, str]:
+    tiles = [
+        (name, record.tissue, record.layout)
+        for name, record in zip(dataset.names, dataset, strict=True)
+    ]
+    return dataset.classes, _left(tiles, without), [], ""
+
+
+def _left(tiles: Tiles, without: Sequence[str]) -> Tiles:
+    names = {name for name, _, _ in tiles}
+    for name in without:
+        if name not in names:
+            raise ValueError(f"--without: no tile named {name!r}")
+    return [tile for tile in tiles if tile[0] not in without]
+
+
+def fit(
+    dataset: str,
+    out: Path,
+    data_root: Path | None,
+    without: Sequence[str],
+    rounds: int,
+    overwrite: bool,
+) -> None:
+    """Fits a model to a data set's tiles and writes it."""
+    if rounds < 0:
+        raise ValueError(f"--rounds: expected 0 or more, got {rounds}")
+    _free(out, overwrite)
+    classes, tiles, _, licence = open_tiles(dataset, data_root, without)
+    chosen, left = _one_annotation(tiles)
+    for name, tissue in left:
+        print(f"{name}: left out: other tiles of {tissue} are annotated with other classes")
+    about = {
+        "data": dataset,
+        "tiles": [name for name, _, _ in chosen],
+        "licence": licence,
+        "notes": "Fitted to annotated tiles; the licence of their data applies." if licence else "",
+    }
+    model = fit_layout_model(
+        [(tissue, layout) for _, tissue, layout in chosen], classes, about, rounds, print
+    )
+    save_layout_model(model, out)
+    tissues = ", ".join(tissue.name or "unnamed" for tissue in model.tissues)
+    print(f"{out}: tissues {tissues}; draw from it with: cosynth layout sample {out} ...")
+
+
+def _one_annotation(tiles: Tiles) -> tuple[Tiles, list[tuple[str, str]]]:
+    """The tiles to fit to, and those whose tissue has more tiles with none of their classes.
+
+    A tissue annotated by class in one data set and without classes in another cannot be one model.
+    """
+    groups: dict[str, list[tuple[set[int], Tiles]]] = {}
+    for tile in tiles:
+        present = set(tile[2].class_ids.tolist())
+        own = groups.setdefault(tile[1], [])
+        for classes, members in own:
+            if classes & present or not present:
+                classes |= present
+                members.append(tile)
+                break
+        else:
+            own.append((present, [tile]))
+    chosen: Tiles = []
+    left: list[tuple[str, str]] = []
+    for tissue, own in groups.items():
+        merged: list[tuple[set[int], Tiles]] = []
+        for classes, members in own:  # groups that a later tile has connected
+            for known, others in merged:
+                if known & classes:
+                    known |= classes
+                    others += members
+                    break
+            else:
+                merged.append((classes, members))
+        merged.sort(key=lambda group: -sum(len(layout) for _, _, layout in group[1]))
+        chosen += merged[0][1]
+        left += [(name, tissue) for _, members in merged[1:] for name, _, _ in members]
+    return chosen, left
+
+
+def sample(
+    model_name: str,
+    shape: tuple[int, int],
+    out: Path,
+    seed: int,
+    count: int,
+    mpp: float,
+    tissue: str,
+    counts: dict[str, int],
+    overwrite: bool,
+) -> None:
+    """Draws layouts: one to a CSV file, several to ``SEED.csv`` in a folder."""
+    if count < 1:
+        raise ValueError(f"--count: expected at least 1, got {count}")
+    model = load_layout_model(model_name)
+    _free(out, overwrite)
+
+    def drawn() -> Iterator[tuple[int, Layout]]:
+        for number in range(seed, seed + count):
+            yield number, model.sample(shape, number, mpp, tissue, counts)
+
+    if count == 1:
+        for _, layout in drawn():
+            write_layout(layout, out)
+            print(f"{out}: {len(layout)} nuclei")
+        return
+    with replaced_folder(out, overwrite) as folder:
+        for number, layout in drawn():
+            write_layout(layout, folder / f"{number}.csv")
+    print(f"{out}: {count} layouts")
+
+
+def _free(out: Path, overwrite: bool) -> None:
+    if out.exists() and not overwrite:
+        raise ValueError(f"{out}: exists already; name another file or add --overwrite")
