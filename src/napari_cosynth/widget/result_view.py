@@ -139,6 +139,8 @@ class RunView:
         # The result's own grid: the layout's canvas at the checkpoint's µm/px.
         self.placement = placement.at_mpp(mpp, request.layout.scaled_to(mpp).shape)
         self.view: ResultView | None = None
+        self.fleeting = False
+        """Whether the layers of a sample make way for those of the next one."""
 
     def view_of(self, viewer: ViewerModel, seed: int) -> ResultView:
         """The layers of the sample that is being made."""
