@@ -25,10 +25,15 @@ WAIT = 60_000
 
 
 @pytest.fixture
-def dock(panel: CoSynthPanel, points: Points) -> GalleryDock:
+def dock(panel: CoSynthPanel, points: Points, qtbot: Any) -> GalleryDock:
     dock = GalleryDock(panel.viewer)
     panel.viewer.window.add_dock_widget(dock, name="gallery")
     assert dock.panel is panel
+    window = panel.viewer.window._qt_window
+    window.resize(1280, 800)
+    window.show()
+    qtbot.waitExposed(window)
+    qtbot.waitUntil(lambda: dock.view.viewport().height() > 300, timeout=WAIT)
     return dock
 
 
@@ -209,9 +214,6 @@ def test_the_gallery_shares_the_dock_s_place(
     panel: CoSynthPanel, dock: GalleryDock, qtbot: Any
 ) -> None:
     window = panel.viewer.window._qt_window
-    window.resize(1280, 800)
-    window.show()
-    qtbot.waitExposed(window)
 
     def tabbed() -> bool:
         (first,) = [d for d in window.findChildren(QDockWidget) if d.isAncestorOf(panel)]

@@ -212,7 +212,8 @@ class Gallery(QAbstractListModel):
         names = results.groups(self._viewer)
 
         def work() -> tuple[list[Item], list[str]]:
-            items, damaged = [], []
+            items: list[Item] = []
+            damaged: list[str] = []
             for orphan in sessions:
                 taken, broken = self._session.take_over(orphan)
                 damaged += broken
@@ -238,7 +239,12 @@ class Gallery(QAbstractListModel):
     def forget(self) -> None:
         """Deletes the unfinished sessions that were found."""
         sessions, self._orphans = self._orphans, []
-        self._work.do(lambda: [orphan.remove() for orphan in sessions])
+
+        def work() -> None:
+            for orphan in sessions:
+                orphan.remove()
+
+        self._work.do(work)
 
 
 def _icon(image: QImage) -> QIcon:

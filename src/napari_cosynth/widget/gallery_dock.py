@@ -10,7 +10,7 @@ from magicgui.widgets import Label, LineEdit, PushButton, SpinBox
 from napari.components import ViewerModel
 from psygnal import SignalInstance
 from qtpy.QtCore import QItemSelection, QModelIndex, QRect, QSize, Qt
-from qtpy.QtGui import QColor, QKeySequence, QPainter, QShortcut
+from qtpy.QtGui import QColor, QKeyEvent, QPainter
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
@@ -68,10 +68,7 @@ class GalleryDock(Companion):
         self.discard.changed.connect(self._discard)
         self.save.changed.connect(self._ask_and_save)
         self.note.native.editingFinished.connect(self._note)
-        for key, action in (("K", self._keep), ("Delete", self._discard)):
-            shortcut = QShortcut(QKeySequence(key), self.view)
-            shortcut.setContext(Qt.ShortcutContext.WidgetShortcut)
-            shortcut.activated.connect(action)
+        self.view.keys = {Qt.Key.Key_K: self._keep, Qt.Key.Key_Delete: self._discard}
         self.view.selectionModel().selectionChanged.connect(self._on_chosen)
         self.view.clicked.connect(lambda index: self.gallery.show(index.row()))
         self.view.activated.connect(lambda index: self.gallery.show(index.row()))
@@ -160,6 +157,7 @@ class Thumbnails(QListView):
 
     def __init__(self, gallery: Gallery) -> None:
         super().__init__()
+        self.keys: dict[int, Callable[[], None]] = {}
         self.setModel(gallery)
         self.setViewMode(QListView.ViewMode.IconMode)
         self.setResizeMode(QListView.ResizeMode.Adjust)
@@ -169,6 +167,13 @@ class Thumbnails(QListView):
         self.setIconSize(QSize(THUMBNAIL, THUMBNAIL))
         self.setSpacing(2)
         self.setItemDelegate(_Card(gallery, self))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        # Not shortcuts: Qt's list takes letters for a search of its items.
+        if action := self.keys.get(event.key()):
+            action()
+        else:
+            super().keyPressEvent(event)
 
 
 class _Card(QStyledItemDelegate):
