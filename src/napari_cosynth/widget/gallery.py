@@ -44,6 +44,8 @@ class Gallery(QAbstractListModel):
 
     found = Signal(int)
     """So many results of unfinished sessions can be recovered."""
+    displayed = Signal(str)
+    """The layers of this group are what is seen now."""
     changed = Signal()
     """The rows, or what is kept, are others now."""
 
@@ -151,12 +153,14 @@ class Gallery(QAbstractListModel):
         """Shows a sample's layers and hides all other results."""
         item = self.items[row]
         if self._shown.show(item.group):
+            self.displayed.emit(item.group)
             return
-        number = item.number
-        self._work.do(
-            lambda: self._session.read(number),
-            lambda found: self._shown.fill(found, item.entry.placement, item.group),
-        )
+
+        def fill(found: Described) -> None:
+            self._shown.fill(found, item.entry.placement, item.group)
+            self.displayed.emit(item.group)
+
+        self._work.do(lambda: self._session.read(item.number), fill)
 
     def save_kept(self, path: Path) -> None:
         """Saves what is kept as a training stack, or appends it to one.

@@ -112,6 +112,7 @@ class CoSynthPanel(QWidget):
         self.runner.sampled.connect(self._on_sample)
         self.runner.failed.connect(self.report)
         self.runner.ended.connect(self._on_end)
+        self.gallery.displayed.connect(self._on_displayed)
         disconnect = [partial(event.disconnect, refresh) for event in self._layer_events()]
         # Qt may destroy the dock with its window; by then only Python's side can still be reached.
         self.destroyed.connect(
@@ -298,6 +299,10 @@ class CoSynthPanel(QWidget):
 
     def _show_results(self) -> None:
         self.results.refresh()
+        self.refine.refresh()
+
+    def _on_displayed(self, group: str) -> None:
+        self.results.choose(group)
         self.refine.refresh()
 
     def _summarise(self) -> None:
