@@ -101,6 +101,13 @@ def test_pushing_makes_room_where_there_is_some() -> None:
     assert np.hypot(*(moved[1] - moved[2])) >= 2.0
 
 
+def test_a_point_between_two_fixed_ones_gets_away() -> None:
+    row = np.array([[10.0, 12.0], [11.0, 12.0], [12.0, 12.0]])
+    pushed = pushed_apart(row, 4.0, np.array([False, True, False]), (64, 64))
+    np.testing.assert_array_equal(pushed[[0, 2]], row[[0, 2]])
+    assert np.hypot(*(pushed[1] - row[[0, 2]]).T).min() >= 4.0
+
+
 def test_pushing_a_crowd_without_room_ends() -> None:
     points = crowd(200, 20.0)
     pushed = pushed_apart(points, 5.0, np.ones(200, bool), (20, 20), rounds=20)

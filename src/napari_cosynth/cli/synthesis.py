@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from napari_cosynth import registry
 from napari_cosynth.cli.options import Commands, add_sampling, command
 
 
@@ -61,6 +62,16 @@ def add_synthesize(commands: Commands) -> None:
         help="µm per pixel of the layout (default: the checkpoint's)",
     )
     parser.add_argument("--count", type=int, default=1, help="samples: seeds SEED, SEED + 1, ...")
+    parser.add_argument(
+        "--match-stain",
+        type=Path,
+        default=None,
+        metavar="REFERENCE",
+        help="8-bit RGB image whose stain the samples get",
+    )
+    parser.add_argument(
+        "--match-method", default="macenko", help="how: " + ", ".join(registry.names("normaliser"))
+    )
     add_sampling(parser)
     parser.set_defaults(run=_synthesize)
 

@@ -20,6 +20,8 @@ PIECE = 256
 """Candidates that are looked at together at first."""
 ROUNDS = 200
 """Of pushing; a crowd that found no room by then has none nearby."""
+SIDEWAYS = 0.3
+"""The largest part of a push that goes across the line of a pair."""
 SLACK = 1e-6
 """Pixels by which a pair is pushed further than it must be, so that rounding does not undo it."""
 
@@ -32,7 +34,7 @@ def too_near(points: npt.NDArray[np.floating], least: float) -> npt.NDArray[np.i
     pairs = cKDTree(places).query_pairs(least, output_type="ndarray").astype(np.int64)
     apart = places[pairs[:, 0]] - places[pairs[:, 1]]
     pairs = pairs[(apart**2).sum(1) < least**2]  # the tree counts the distance itself as near
-    return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+    return np.asarray(pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))], np.int64)
 
 
 def violators(points: npt.NDArray[np.floating], least: float) -> Mask:
@@ -106,7 +108,7 @@ def thinned(points: npt.NDArray[np.floating], least: float, movable: Mask) -> Ma
     crowd = np.bincount(rest.reshape(-1), minlength=len(stays))
     rank = np.empty(len(stays), np.int64)
     rank[np.argsort(crowd, kind="stable")] = np.arange(len(stays))
-    return (first_come(len(stays), rest, rank) & ~doomed) | stays
+    return np.asarray((first_come(len(stays), rest, rank) & ~doomed) | stays)
 
 
 def pushed_apart(
@@ -138,7 +140,10 @@ def pushed_apart(
         angle = rng.uniform(0, 2 * np.pi, same.sum())
         apart[same] = np.stack([np.sin(angle), np.cos(angle)], 1)
         unit = apart / np.where(same, 1.0, distance)[:, None]
-        push = unit * (least + SLACK - distance)[:, None]
+        # A little aside, which only takes them farther apart: a point in the middle of two others
+        # would else be pushed to and fro.
+        aside = SIDEWAYS * rng.uniform(-1, 1, len(pairs))[:, None] * unit[:, ::-1] * [-1, 1]
+        push = (unit + aside) * (least + SLACK - distance)[:, None]
         share = np.where(free[pairs].all(1), 0.5, 1.0)[:, None]
         moves = np.zeros_like(places)
         np.add.at(moves, pairs[:, 0], push * share * free[pairs[:, :1]])

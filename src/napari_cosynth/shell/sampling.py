@@ -13,6 +13,7 @@ from skimage.io import imsave
 from tqdm import tqdm
 
 from napari_cosynth.atomic import replaced_folder
+from napari_cosynth.data.stain_match import match_to_file
 from napari_cosynth.export.stack import write_stack
 from napari_cosynth.geometry.prompt import prompt_for
 from napari_cosynth.layouts.patterns import BundledLayout, bundled_layouts
@@ -37,9 +38,10 @@ def synthesize_layout(options: argparse.Namespace) -> None:
     _check_known("tissue", options.tissue, config.tissues)
     _check_known("stain", options.stain, config.stains)
     prompt = options.prompt or prompt_for(layout, options.tissue, options.stain)
+    match = options.match_stain and match_to_file(options.match_method, options.match_stain)
     seeds = tuple(range(options.seed, options.seed + options.count))
     request = _request(options, layout, prompt, seeds, options.tissue, options.stain)
-    samples = list(_run([request]))
+    samples = [match.matched(x) if match else x for x in _run([request])]
     write_stack(samples, options.out, options.overwrite)
     _say(options.out, samples)
 

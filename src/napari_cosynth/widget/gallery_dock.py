@@ -21,9 +21,11 @@ from qtpy.QtWidgets import (
 )
 
 from napari_cosynth.types import Progress
+from napari_cosynth.widget.column import Section
 from napari_cosynth.widget.controls import LARGEST_SEED, form, side_by_side
 from napari_cosynth.widget.docks import Companion
 from napari_cosynth.widget.gallery import THUMBNAIL, Gallery
+from napari_cosynth.widget.stain import StainControls
 
 KEPT = QColor(60, 170, 80)
 
@@ -42,6 +44,7 @@ class GalleryDock(Companion):
         self.discard = PushButton(text="Discard")
         self.save = PushButton(text="Save kept as stack…")
         self.status = Label(value="")
+        self.stain = StainControls(napari_viewer, self.panel.results)
         self.count.tooltip = "How many, with the seeds after the last one of this layout"
         self.vary.tooltip = "More samples of the layout as it is; the viewer shows the newest"
         self.note.tooltip = "A note on the chosen result; it is saved with it"
@@ -59,6 +62,7 @@ class GalleryDock(Companion):
         box.addWidget(side_by_side(self.keep, self.discard))
         box.addWidget(side_by_side(self.save))
         box.addWidget(self.status.native)
+        box.addWidget(Section("Stain of the shown result", self.stain, folded=True))
         self._connect()
         self._show()
 
@@ -80,7 +84,7 @@ class GalleryDock(Companion):
         ]
         for signal, action in heard:
             signal.connect(action)
-        self.destroyed.connect(partial(_let_go, heard))
+        self.destroyed.connect(partial(_let_go, heard, self.stain))
 
     @property
     def rows(self) -> list[int]:
@@ -147,7 +151,10 @@ class GalleryDock(Companion):
             self.note.value = text
 
 
-def _let_go(heard: Sequence[tuple[SignalInstance, Callable[..., None]]], _: object) -> None:
+def _let_go(
+    heard: Sequence[tuple[SignalInstance, Callable[..., None]]], stain: StainControls, _: object
+) -> None:
+    stain.let_go()
     for signal, action in heard:
         signal.disconnect(action, missing_ok=True)
 
