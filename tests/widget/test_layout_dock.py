@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from napari.layers import Points
 from qtpy.QtCore import QPoint
-from qtpy.QtWidgets import QAbstractButton, QScrollArea, QWidget
+from qtpy.QtWidgets import QAbstractButton, QDockWidget, QScrollArea, QWidget
 from scipy.spatial.distance import pdist
 
 from hand import Hand
@@ -35,6 +35,15 @@ def dock(panel: CoSynthPanel, points: Points) -> LayoutDock:
 
 @pytest.fixture
 def hand(dock: LayoutDock, points: Points, qtbot: Any) -> Hand:
+    viewer = dock.panel.viewer
+    window = viewer.window._qt_window
+    window.resize(900, 700)
+    window.show()
+    qtbot.waitExposed(window)
+    # What the docks leave of the window is settled once they share a place.
+    first, *_ = [d for d in window.findChildren(QDockWidget) if d.isAncestorOf(dock.panel)]
+    qtbot.waitUntil(lambda: bool(window.tabifiedDockWidgets(first)), timeout=WAIT)
+    qtbot.waitUntil(lambda: min(viewer.window._qt_viewer.canvas.size) > 100, timeout=WAIT)
     return Hand(dock.panel, points, qtbot)
 
 

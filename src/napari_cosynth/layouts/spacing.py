@@ -22,8 +22,10 @@ ROUNDS = 200
 """Of pushing; a crowd that found no room by then has none nearby."""
 SIDEWAYS = 0.3
 """The largest part of a push that goes across the line of a pair."""
-SLACK = 1e-6
-"""Pixels by which a pair is pushed further than it must be, so that rounding does not undo it."""
+FURTHER = 1.02
+"""How much further than it must be a pair is pushed: pushes of others come to rest sooner."""
+SAME = 1e-6
+"""Pixels; points that near have no line to push along."""
 
 
 def too_near(points: npt.NDArray[np.floating], least: float) -> npt.NDArray[np.int64]:
@@ -68,7 +70,11 @@ def clear_of(candidates: Points, taken: Points, least: float) -> Mask:
     """Which candidates (N, 2) lie ``least`` pixels or more from every point of ``taken`` (M, 2)."""
     if least <= 0 or not len(taken) or not len(candidates):
         return np.ones(len(candidates), bool)
-    nearest, _ = cKDTree(taken).query(candidates, distance_upper_bound=least)
+    low, high = candidates.min(0) - least, candidates.max(0) + least
+    near = taken[((taken >= low) & (taken <= high)).all(1)]
+    if not len(near):
+        return np.ones(len(candidates), bool)
+    nearest, _ = cKDTree(near).query(candidates, distance_upper_bound=least)
     return np.asarray(~(nearest < least))
 
 
@@ -120,9 +126,9 @@ def pushed_apart(
 ) -> Points:
     """The points (N, 2), the ``movable`` (N,) among them pushed until none is too near another.
 
-    In every round each pair that is too near is pushed to ``least`` pixels along its line, both by
-    half or, beside one that is fixed, the other by all of it; nothing leaves the canvas that was on
-    it. A crowd without room keeps some pairs that are too near: count them by :func:`too_near`.
+    In every round each pair that is too near is pushed just beyond ``least`` pixels along its line,
+    both by half or, beside one that is fixed, the other by all of it; nothing leaves the canvas that
+    was on it. A crowd without room keeps some pairs that are too near: count them by :func:`too_near`.
     """
     places: Points = np.array(points, np.float64).reshape(-1, 2)
     free = np.asarray(movable, bool)
@@ -136,18 +142,20 @@ def pushed_apart(
             break
         apart = places[pairs[:, 0]] - places[pairs[:, 1]]
         distance = np.hypot(*apart.T)
-        same = distance < SLACK  # no line to push along
+        same = distance < SAME
         angle = rng.uniform(0, 2 * np.pi, same.sum())
         apart[same] = np.stack([np.sin(angle), np.cos(angle)], 1)
         unit = apart / np.where(same, 1.0, distance)[:, None]
         # A little aside, which only takes them farther apart: a point in the middle of two others
         # would else be pushed to and fro.
         aside = SIDEWAYS * rng.uniform(-1, 1, len(pairs))[:, None] * unit[:, ::-1] * [-1, 1]
-        push = (unit + aside) * (least + SLACK - distance)[:, None]
+        push = (unit + aside) * (FURTHER * least - distance)[:, None]
         share = np.where(free[pairs].all(1), 0.5, 1.0)[:, None]
-        moves = np.zeros_like(places)
-        np.add.at(moves, pairs[:, 0], push * share * free[pairs[:, :1]])
-        np.add.at(moves, pairs[:, 1], -push * share * free[pairs[:, 1:]])
-        places += moves
+        both = np.concatenate(
+            [push * share * free[pairs[:, :1]], -push * share * free[pairs[:, 1:]]]
+        )
+        rows = pairs.T.reshape(-1)
+        for axis in (0, 1):
+            places[:, axis] += np.bincount(rows, both[:, axis], len(places))
         places[inside] = places[inside].clip(low, high)
     return places
