@@ -231,3 +231,25 @@ def test_a_text_the_checkpoint_does_not_know_is_said(run, caplog):
     assert "does not know: purple, zebra" in caplog.text
     run(GOOD, "--tissue", "brain", "--overwrite")
     assert "the checkpoint knows colon" in caplog.text
+
+
+def test_samples_in_the_stain_of_a_reference(run, tmp_path):
+    rng = np.random.default_rng(0)
+    amounts = rng.uniform(0, 1, (64, 64, 2))
+    density = amounts @ [[0.65, 0.70, 0.29], [0.07, 0.99, 0.11]]
+    reference = tmp_path / "reference.tif"
+    image = (255 * np.exp(-density)).astype(np.uint8)
+    tifffile.imwrite(reference, image, photometric="rgb")
+    code, _, out = run(GOOD, "--match-stain", str(reference), "--match-method", "reinhard")
+    assert code == 0
+    (sample,) = json.loads((out / "cosynth.json").read_text())["samples"]
+    said = sample["stain_match"]
+    assert (said["method"], said["reference"]) == ("reinhard", "reference.tif")
+
+
+def test_a_blank_reference_is_refused_before_sampling(run, tmp_path):
+    reference = tmp_path / "blank.tif"
+    tifffile.imwrite(reference, np.full((64, 64, 3), 255, np.uint8), photometric="rgb")
+    code, said, out = run(GOOD, "--match-stain", str(reference))
+    assert code == 2 and len(said.strip().splitlines()) == 1
+    assert "blank.tif: the reference" in said and not out.exists()

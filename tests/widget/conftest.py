@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from napari_cosynth.types import Layout
-from napari_cosynth.widget import speed
+from napari_cosynth.widget import session, speed
 from napari_cosynth.widget.backend import InThread
 from napari_cosynth.widget.panel import CoSynthPanel
 from napari_cosynth.widget.placement import free_placement
@@ -17,8 +17,9 @@ from napari_cosynth.widget.placement import free_placement
 
 @pytest.fixture(autouse=True)
 def _own_measurements(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What a run takes in a test is not kept among the user's measurements, nor read from them."""
+    """What a test makes or measures is not kept among the user's files, nor read from them."""
     monkeypatch.setattr(speed, "FILE", tmp_path / "measured" / "speed.json")
+    monkeypatch.setattr(session, "FOLDER", tmp_path / "sessions")
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from napari_cosynth import registry
 from napari_cosynth.cli.options import Commands, add_sampling, command
 
 
@@ -66,6 +67,16 @@ def add_synthesize(commands: Commands) -> None:
         type=Path,
         default=None,
         help="folder for the state of a canvas above 512 pixels: the same command continues a killed run",
+    )
+    parser.add_argument(
+        "--match-stain",
+        type=Path,
+        default=None,
+        metavar="REFERENCE",
+        help="8-bit RGB image whose stain the samples get",
+    )
+    parser.add_argument(
+        "--match-method", default="macenko", help="how: " + ", ".join(registry.names("normaliser"))
     )
     add_sampling(parser)
     parser.set_defaults(run=_synthesize)

@@ -8,6 +8,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from napari_cosynth.layouts.spacing import admitted
+
 Points: TypeAlias = npt.NDArray[np.float64]
 """float64 (N, 2), (y, x) in pixels."""
 
@@ -138,16 +140,7 @@ class Stroke:
             return np.zeros((0, 2))
         chosen = fresh[self._rng.integers(len(fresh), size=count * ATTEMPTS)]
         darts = chosen + self._rng.uniform(-0.5, 0.5, chosen.shape)
-        nearest = np.full(len(darts), np.inf)
-        for point in near:
-            np.minimum(nearest, ((darts - point) ** 2).sum(1), out=nearest)
-        darts = darts[nearest >= self.brush.least**2]
-        placed: list[npt.NDArray[np.float64]] = []
-        while len(darts) and len(placed) < count:
-            placed.append(darts[0])
-            away = ((darts - darts[0]) ** 2).sum(1)
-            darts = darts[1:][away[1:] >= self.brush.least**2]
-        return np.array(placed).reshape(-1, 2)
+        return darts[admitted(darts, near, self.brush.least, count)]
 
 
 def covered(

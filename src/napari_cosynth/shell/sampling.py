@@ -14,6 +14,7 @@ from skimage.io import imsave
 from tqdm import tqdm
 
 from napari_cosynth.atomic import replaced_folder
+from napari_cosynth.data.stain_match import match_to_file
 from napari_cosynth.export.stack import write_stack
 from napari_cosynth.geometry.prompt import prompt_for
 from napari_cosynth.layouts.patterns import BundledLayout, bundled_layouts
@@ -40,12 +41,13 @@ def synthesize_layout(options: argparse.Namespace) -> None:
     check_known("tissue", options.tissue, config.tissues)
     check_known("stain", options.stain, config.stains)
     prompt = options.prompt or prompt_for(layout, options.tissue, options.stain)
+    match = options.match_stain and match_to_file(options.match_method, options.match_stain)
     seeds = tuple(range(options.seed, options.seed + options.count))
     request = request_from(options, layout, prompt, seeds, options.tissue, options.stain)
     if options.scratch is not None:
         _check_scratch(options.scratch)
         request = dataclasses.replace(request, scratch=str(options.scratch))
-    samples = list(_run([request]))
+    samples = [match.matched(x) if match else x for x in _run([request])]
     write_stack(samples, options.out, options.overwrite)
     if options.scratch is not None:
         shutil.rmtree(options.scratch)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from magicgui.widgets import FloatSpinBox, Label, PushButton
 from napari.components import ViewerModel
 from napari.layers import Points
+from psygnal import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cosynth.layouts.strokes import Brush
 from napari_cosynth.widget.brush import KEYS, PointBrush, Tool
 from napari_cosynth.widget.controls import side_by_side
+from napari_cosynth.widget.drags import Structure
 from napari_cosynth.widget.layers import placement_from
 
 TIPS = {
@@ -24,11 +27,16 @@ TIPS = {
 class BrushControls(QWidget):
     """Which tool, and the brush in micrometres: a nucleus keeps its size at any µm/px."""
 
+    switched = Signal(object)
+    """The :class:`Tool` that the next click uses, or None."""
+
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
         self.viewer = viewer
         self.tool: PointBrush | None = None
-        self.buttons = {tool: PushButton(text=tool.value.capitalize()) for tool in Tool}
+        self.structures: dict[Tool, Callable[[], Structure]] = {}
+        """What other tools draw; filled by the dock that has their buttons."""
+        self.buttons = {tool: PushButton(text=tool.value.capitalize()) for tool in KEYS}
         self.width_um = FloatSpinBox(value=20.0, min=1.0, max=500.0, step=2.0)
         self.spacing = FloatSpinBox(value=5.0, min=1.0, max=100.0, step=0.5)
         self.least = FloatSpinBox(value=4.0, min=0.0, max=100.0, step=0.5)
@@ -52,7 +60,7 @@ class BrushControls(QWidget):
         for tool, button in self.buttons.items():
             button.native.setCheckable(True)
             button.tooltip = f"{TIPS[tool]} ({KEYS[tool]})"
-            button.changed.connect(partial(self._press, tool))
+            button.changed.connect(partial(self.press, tool))
         self.width_um.changed.connect(self._show_width)
         self._show()
 
@@ -63,7 +71,7 @@ class BrushControls(QWidget):
             self.tool.close()
             self.tool = None
         if layer is not None:
-            self.tool = PointBrush(layer, self.brush)
+            self.tool = PointBrush(layer, self.brush, self.structures)
             self.tool.changed.connect(self._show)
         self._show()
 
@@ -74,7 +82,8 @@ class BrushControls(QWidget):
         sizes = (self.width_um.value, self.spacing.value, self.least.value)
         return Brush(*(float(size) / mpp for size in sizes))
 
-    def _press(self, tool: Tool) -> None:
+    def press(self, tool: Tool) -> None:
+        """Takes up a tool, or points again where it is in use."""
         if self.tool is not None:
             self.viewer.layers.selection.active = self.tool.layer
             self.tool.choose(Tool.POINT if tool is self.tool.in_use else tool)
@@ -87,6 +96,7 @@ class BrushControls(QWidget):
             button.native.blockSignals(True)
             button.native.setChecked(tool is in_use)
             button.native.blockSignals(False)
+        self.switched.emit(in_use)
 
     def _show_width(self) -> None:
         if self.tool is not None:

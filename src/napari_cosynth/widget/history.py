@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,10 +97,16 @@ class History:
 
     def restore(self) -> None:
         """Puts the layer into the present state, whatever was done to it since."""
-        self.restoring = True
-        try:
+        with self.paused():
             self.layer.selected_data = set()
             self.layer.data = self.present.data.copy()
             set_features(self.layer, self.present.features.copy())
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Changes of the layer in the block are none of the user's."""
+        self.restoring = True
+        try:
+            yield
         finally:
             self.restoring = False

@@ -57,6 +57,8 @@ class LayoutControls(QWidget):
     """The chosen layout, its points or their classes changed."""
     switched = Signal()
     """Another layer is the layout now, or none."""
+    picked = Signal(str)
+    """The class of the next point."""
     summarised = Signal(str)
     """How many points there are, in words; empty where there is no layout."""
 
@@ -207,6 +209,7 @@ class LayoutControls(QWidget):
         self.editor = LayoutEditor(layer)
         self.editor.edited.connect(self._on_edited)
         self.editor.picked.connect(self.legend.show_current)
+        self.editor.picked.connect(self.picked.emit)
         self.tools.use_layer(layer)
         layer.events.name.connect(self._list_layers)
         placement = placement_from(layer)

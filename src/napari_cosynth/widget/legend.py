@@ -47,7 +47,7 @@ class Legend(QTableWidget):
         self._names = classes.names[1:]
         self.setRowCount(len(self._names))
         for row, (name, color) in enumerate(zip(self._names, classes.colors[1:], strict=True)):
-            key = QTableWidgetItem(_swatch(QColor(*(int(c) for c in color))), "")
+            key = QTableWidgetItem(swatch(QColor(*(int(c) for c in color))), "")
             key.setText(str(row + 1) if row < 9 else "")
             self.setItem(row, _KEY, key)
             self.setItem(row, _NAME, QTableWidgetItem(name))
@@ -72,7 +72,8 @@ class Legend(QTableWidget):
         return str(self.item(self._names.index(name), _COUNT).text())
 
 
-def _swatch(color: QColor) -> QIcon:
+def swatch(color: QColor) -> QIcon:
+    """A disc of a class' colour, the same in a chosen row."""
     pixmap = QPixmap(_SWATCH, _SWATCH)
     pixmap.fill(Qt.GlobalColor.transparent)
     painter = QPainter(pixmap)

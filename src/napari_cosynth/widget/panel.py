@@ -21,11 +21,13 @@ from napari_cosynth.geometry.edits import same_layout
 from napari_cosynth.types import Layout, Progress, Request, Synthesis
 from napari_cosynth.widget.column import Column, Section
 from napari_cosynth.widget.controls import ModelControls, SamplingControls
+from napari_cosynth.widget.gallery import Gallery
 from napari_cosynth.widget.into_image import into_image
 from napari_cosynth.widget.layers import placement_from, set_notes
 from napari_cosynth.widget.layout_controls import LayoutControls, ask_mpp
 from napari_cosynth.widget.live import Live
 from napari_cosynth.widget.preferences import read_preferences
+from napari_cosynth.widget.recovery import RecoveryBar
 from napari_cosynth.widget.refine import RefinePanel
 from napari_cosynth.widget.result_picker import ResultPicker
 from napari_cosynth.widget.result_view import LiveView, RunView, summary
@@ -54,9 +56,11 @@ class CoSynthPanel(QWidget):
         self.refine = RefinePanel(napari_viewer, self.results.result)
         self.bar = RunBar(self.sampling.live)
         self.speeds = Speeds()
+        self.gallery = Gallery(napari_viewer)
+        self.recovery = RecoveryBar(self.gallery)
         self._run: RunView | None = None
         self._live_view = LiveView(napari_viewer)
-        self._start_next = False
+        self._start_next: Callable[[], None] | None = None
         self._lay_out()
         self._connect()
         if self.model.facts is not None:
@@ -64,6 +68,7 @@ class CoSynthPanel(QWidget):
         self._show_results()
         self._show_busy()
         self._summarise()
+        self.gallery.look_for_orphans()
 
     def _lay_out(self) -> None:
         result = QWidget()
@@ -82,6 +87,7 @@ class CoSynthPanel(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(4, 4, 4, 4)
         outer.setSpacing(4)
+        outer.addWidget(self.recovery)
         outer.addWidget(Column(*self.sections.values()), 1)
         outer.addWidget(self.bar)
 
@@ -108,10 +114,19 @@ class CoSynthPanel(QWidget):
         self.runner.sampled.connect(self._on_sample)
         self.runner.failed.connect(self.report)
         self.runner.ended.connect(self._on_end)
+        self.gallery.displayed.connect(self._on_displayed)
         disconnect = [partial(event.disconnect, refresh) for event in self._layer_events()]
         # Qt may destroy the dock with its window; by then only Python's side can still be reached.
         self.destroyed.connect(
-            partial(_let_go, self.runner, self.live, self.layout_controls, self.refine, disconnect)
+            partial(
+                _let_go,
+                self.runner,
+                self.live,
+                self.gallery,
+                self.layout_controls,
+                self.refine,
+                disconnect,
+            )
         )
 
     def _layer_events(self) -> tuple[EventEmitter, ...]:
@@ -140,14 +155,21 @@ class CoSynthPanel(QWidget):
 
     def start(self) -> None:
         """Synthesises; while a run goes on, a second click does nothing."""
+        self._start(self.sampling.draw_seeds)
+
+    def vary(self, seeds: tuple[int, ...]) -> None:
+        """Synthesises these seeds for the gallery: the viewer shows one of them after the other."""
+        self._start(lambda: seeds, fleeting=True)
+
+    def _start(self, draw_seeds: Callable[[], tuple[int, ...]], fleeting: bool = False) -> None:
         if self.live.busy:
-            self._start_next = True
+            self._start_next = partial(self._start, draw_seeds, fleeting)
             self.live.stop()
             return
         if self.runner.busy:
             return
         try:
-            request = self.request(self.sampling.draw_seeds())
+            request = self.request(draw_seeds())
         except ValueError as error:
             show_warning(str(error))
             return
@@ -156,6 +178,7 @@ class CoSynthPanel(QWidget):
         mpp = self._grid_mpp()
         grid = placement_from(points).at_mpp(mpp, request.layout.scaled_to(mpp).shape)
         self._run = RunView(request.layout, grid, points.name)
+        self._run.fleeting = fleeting
         self.bar.begin(request)
         self.runner.call("synthesize", request)
         self._show_busy()
@@ -200,6 +223,7 @@ class CoSynthPanel(QWidget):
             return
         view = run.view_of(self.viewer, sample.seed)
         view.show_sample(sample)
+        self.gallery.record(sample, run.name, run.placement, view.group, run.fleeting)
         run.view = None
         self.results.choose(view.group)
         self.refine.refresh()
@@ -236,9 +260,9 @@ class CoSynthPanel(QWidget):
         self.bar.end(outcome)
         self._show_busy()
         self._summarise()
-        if self._start_next:
-            self._start_next = False
-            self.start()
+        if self._start_next is not None:
+            start, self._start_next = self._start_next, None
+            start()
 
     # -- live
 
@@ -302,6 +326,10 @@ class CoSynthPanel(QWidget):
         self.results.refresh()
         self.refine.refresh()
 
+    def _on_displayed(self, group: str) -> None:
+        self.results.choose(group)
+        self.refine.refresh()
+
     def _summarise(self) -> None:
         """The folded sections in a line each, and how long the next run will take."""
         self.sections["Model"].summarise(self.model.summary)
@@ -331,6 +359,7 @@ def _call(action: Callable[[], None], event: object) -> None:
 def _let_go(
     runner: Runner,
     live: Live,
+    gallery: Gallery,
     controls: LayoutControls,
     refine: RefinePanel,
     disconnect: Sequence[Callable[[], None]],
@@ -338,6 +367,7 @@ def _let_go(
 ) -> None:
     live.stop()
     runner.close()
+    gallery.close()
     controls.close_editor()
     refine.let_go()
     for let_go in disconnect:

@@ -172,6 +172,38 @@ class LayoutEditor:
             set_features(self.layer, features)
         self.picked.emit(name)
 
+    def replace(
+        self,
+        data: npt.NDArray[Any],
+        class_ids: npt.NDArray[np.integer[Any]],
+        rows: npt.NDArray[np.int64],
+        changed: npt.NDArray[np.bool_],
+    ) -> None:
+        """Other points, (N, 2) with their classes (N,), as one step of undo.
+
+        ``rows`` (N,) says which point each of them was, -1 for a new one; the ``changed`` (N,) lose
+        their note, and are the selection afterwards.
+        """
+        old = self.layer.features
+        features = old.iloc[rows.clip(0)] if len(old) else old.reindex(range(len(rows)))
+        note = features["note"].astype(object).where((rows >= 0) & ~changed, "")
+        features = features.reset_index(drop=True).assign(
+            **{
+                "class": pd.Categorical.from_codes(
+                    np.asarray(class_ids, np.int64) - 1, categories=list(self.classes.names[1:])
+                ),
+                "note": pd.Categorical(note, categories=list(NOTES)),
+            }
+        )
+        with self.history.paused():
+            self.layer.selected_data = set()
+            self.layer.data = np.asarray(data, np.float64).reshape(-1, 2)
+            set_features(self.layer, features)
+            self.layer.selected_data = set(np.flatnonzero(changed).tolist())
+        if self.history.record():
+            show_marks(self.layer)
+            self._after_edit()
+
     def _picker(self, name: str) -> Callable[[Points], None]:
         # A function, not a partial: napari asks every binding for its __name__.
         def pick(layer: Points) -> None:

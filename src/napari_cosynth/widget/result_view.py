@@ -140,6 +140,8 @@ class RunView:
         self.placement = placement
         """Of the result, on its own grid."""
         self.view: ResultView | None = None
+        self.fleeting = False
+        """Whether the layers of a sample make way for those of the next one."""
 
     def view_of(self, viewer: ViewerModel, seed: int) -> ResultView:
         """The layers of the sample that is being made."""

@@ -129,12 +129,17 @@ def save_layers(path: Path, layers: Sequence[LayerTuple]) -> Path:
     ``path``: the stack's folder, new or existing, or the ``cosynth.json`` inside it. Returns the
     folder. Raises ValueError in one line, and writes nothing, where that cannot be.
     """
+    return append_stack(described_samples(layers), stack_folder(path))
+
+
+def stack_folder(path: Path) -> Path:
+    """The folder that a user means by it or by its ``cosynth.json``. Raises ValueError."""
     folder = path.parent if path.name == DESCRIPTION else path
     if folder.is_file() or folder.suffix == ".json":
         raise ValueError(
             f"{folder}: a training stack is a folder; name a new one, or the {DESCRIPTION} in one"
         )
-    return append_stack(described_samples(layers), folder)
+    return folder
 
 
 def described_sample(group: Group, sample: int = 0) -> Described:
