@@ -14,6 +14,7 @@ from napari_cosynth.widget.column import Column, Section
 from napari_cosynth.widget.composition import Composition
 from napari_cosynth.widget.controls import side_by_side
 from napari_cosynth.widget.docks import Companion
+from napari_cosynth.widget.fill import FillControls
 from napari_cosynth.widget.selection import SelectionControls
 from napari_cosynth.widget.structures import StructureControls
 from napari_cosynth.widget.tags import KEY
@@ -32,6 +33,7 @@ class LayoutDock(Companion):
         self.sum = Label(value="")
         self.structures = StructureControls(self.controls.tools)
         self.selection = SelectionControls(self.controls)
+        self.fill = FillControls(napari_viewer, self.controls)
         self.undo, self.redo = PushButton(text="Undo"), PushButton(text="Redo")
         palette = QWidget()
         lines = QVBoxLayout(palette)
@@ -42,6 +44,7 @@ class LayoutDock(Companion):
         self.sections = {
             "Classes": Section("Classes", palette),
             "Draw": Section("Draw", self.structures),
+            "Fill": Section("Generate", self.fill),
             "Points": Section("Selection, or all points", self.selection),
         }
         box = QVBoxLayout(self)
@@ -65,7 +68,7 @@ class LayoutDock(Companion):
         ]
         for signal, action in heard:
             signal.connect(action)
-        self.destroyed.connect(partial(_let_go, heard, self.structures, self.selection))
+        self.destroyed.connect(partial(_let_go, heard, self.structures, self.selection, self.fill))
 
     def _on_switched(self) -> None:
         editor = self.controls.editor
@@ -114,9 +117,11 @@ def _let_go(
     heard: list[tuple[SignalInstance, Callable[..., None]]],
     structures: StructureControls,
     selection: SelectionControls,
+    fill: FillControls,
     _: object,
 ) -> None:
     for signal, action in heard:
         signal.disconnect(action, missing_ok=True)
     structures.let_go()
     selection.let_go()
+    fill.let_go()

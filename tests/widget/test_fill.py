@@ -1,0 +1,62 @@
+"""Fill region in a real viewer, by the bundled layout model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.utils.notifications import notification_manager
+
+from napari_cosynth.layouts.patterns import bundled_layouts
+from napari_cosynth.layouts.process import load_layout_model
+from napari_cosynth.widget.fill import SHAPE, shape_mask
+from napari_cosynth.widget.layers import layout_from
+from napari_cosynth.widget.layout_dock import LayoutDock
+from napari_cosynth.widget.panel import CoSynthPanel
+from napari_cosynth.widget.placement import free_placement
+
+WAIT = 120_000
+
+
+@pytest.fixture
+def dock(panel: CoSynthPanel) -> LayoutDock:
+    dock = LayoutDock(panel.viewer)
+    panel.viewer.window.add_dock_widget(dock, name="layout tools")
+    layout = bundled_layouts()["gland"].layout
+    panel.layout_controls.add_layout(free_placement(layout.shape, layout.mpp, []), layout)
+    return dock
+
+
+def test_a_shape_is_filled_as_the_model_draws_it(dock: LayoutDock, qtbot: Any) -> None:
+    layer = dock.controls.points
+    before = layout_from(layer)
+    corners = np.array([[20, 20], [20, 230], [200, 230], [200, 20]]) * layer.scale
+    dock.viewer.add_shapes([corners], shape_type="rectangle", units=layer.units, name="region")
+    dock.viewer.layers.selection.active = layer
+    dock.fill.region.value = SHAPE
+    dock.fill.seed.value = 4
+    dock.fill.fill.native.click()
+    qtbot.waitUntil(lambda: not dock.fill.busy, timeout=WAIT)
+    drawn = layout_from(layer)
+    region = shape_mask(dock.viewer, layer)
+    assert region[21:200, 21:230].all() and not region[:20].any() and not region[:, 231:].any()
+    at = np.floor(before.centroids + 0.5).astype(int)
+    stayed = before.centroids[~region[tuple(at.T)]]
+    np.testing.assert_array_equal(drawn.centroids[: len(stayed)], stayed)
+    wanted = load_layout_model("default").sample(
+        before.shape, 4, before.mpp, region=region, existing=before
+    )
+    np.testing.assert_array_equal(drawn.centroids, wanted.centroids)
+    np.testing.assert_array_equal(drawn.class_ids, wanted.class_ids)
+    assert dock.fill.seed.value == 5
+    dock.undo.native.click()
+    np.testing.assert_array_equal(layout_from(layer).centroids, before.centroids)
+    assert not dock.controls.editor.history.can_undo
+
+
+def test_no_shape_is_one_line(dock: LayoutDock) -> None:
+    dock.fill.region.value = SHAPE
+    dock.fill.fill.native.click()
+    assert notification_manager.records[-1].message.startswith("no region")
+    assert not dock.fill.busy
