@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_cosynth.data.base import NamedRecords, make_record
+from napari_cosynth.data.base import NamedRecords, Parts
 from napari_cosynth.data.files import images_in, read_mat, read_rgb, select
-from napari_cosynth.types import ClassTable, Record
+from napari_cosynth.types import ClassTable
 
 CONSEP_CLASSES = (
     "other",
@@ -49,7 +49,7 @@ class ConsepDataset(NamedRecords):
     def tissue_of(self, name: str) -> str:
         return self.tissue
 
-    def read(self, name: str) -> Record:
+    def parts(self, name: str) -> Parts:
         path = self.root / "Labels" / f"{name}.mat"
         content = read_mat(path)
         if "inst_map" not in content:
@@ -73,11 +73,10 @@ class ConsepDataset(NamedRecords):
             raise ValueError(
                 f"{path}: classes: expected 0..{len(self.classes) - 1}, got up to {labels.max()}"
             )
-        return make_record(
+        return Parts(
             read_rgb(self._images[name]),
             instances,
             labels.astype(np.uint8),
-            self.classes,
             self.mpp,
             self.tissue,
             str(self._images[name]),

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_cosynth.data.base import NamedRecords, make_record
+from napari_cosynth.data.base import NamedRecords, Parts
 from napari_cosynth.data.files import images_in, read_image, read_rgb, select
-from napari_cosynth.types import ClassTable, Record
+from napari_cosynth.types import ClassTable
 
 
 class FolderDataset(NamedRecords):
@@ -54,7 +54,7 @@ class FolderDataset(NamedRecords):
     def tissue_of(self, name: str) -> str:
         return self._tissues[name]
 
-    def read(self, name: str) -> Record:
+    def parts(self, name: str) -> Parts:
         path = self._instances[name]
         instances = read_image(path)
         if instances.ndim != 2 or not np.issubdtype(instances.dtype, np.integer):
@@ -62,11 +62,10 @@ class FolderDataset(NamedRecords):
                 f"{path}: expected integer ids (H, W), got {instances.dtype} {instances.shape}"
             )
         ids = instances.astype(np.int32)
-        return make_record(
+        return Parts(
             read_rgb(self._images[name]),
             ids,
             (ids > 0).astype(np.uint8),
-            self.classes,
             self.mpp,
             self._tissues[name],
             str(self._images[name]),

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.data.base import NamedRecords, make_record
+from napari_cosynth.data.base import NamedRecords, Parts
 from napari_cosynth.data.files import files_below, read_mat, read_rgb, select
-from napari_cosynth.types import ClassTable, Record
+from napari_cosynth.types import ClassTable
 
 logger = logging.getLogger(__name__)
 
@@ -59,14 +59,13 @@ class LizardDataset(NamedRecords):
     def tissue_of(self, name: str) -> str:
         return self.tissue
 
-    def read(self, name: str) -> Record:
+    def parts(self, name: str) -> Parts:
         path = self._labels[name]
         instances, labels = read_labels(path, len(self.classes))
-        return make_record(
+        return Parts(
             read_rgb(self._images[name]),
             instances,
             labels,
-            self.classes,
             self.mpp,
             self.tissue,
             str(self._images[name]),

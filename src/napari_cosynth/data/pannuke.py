@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.data.base import NamedRecords, make_record
+from napari_cosynth.data.base import NamedRecords, Parts
 from napari_cosynth.data.files import images_in, read_rgb, select
-from napari_cosynth.types import ClassTable, Record
+from napari_cosynth.types import ClassTable
 
 PANNUKE_CLASSES = ("neoplastic", "inflammatory", "connective", "dead", "epithelial")
 
@@ -61,13 +61,12 @@ class PanNukeDataset(NamedRecords):
     def tissue_of(self, name: str) -> str:
         return self._source.tissues[name]
 
-    def read(self, name: str) -> Record:
+    def parts(self, name: str) -> Parts:
         image, instances, labels = self._source.read(name)
-        return make_record(
+        return Parts(
             image,
             instances,
             labels,
-            self.classes,
             self.mpp,
             self._source.tissues[name],
             self._source.where(name),

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from napari_cosynth.data.base import NamedRecords
+from napari_cosynth.data.base import NamedRecords, Parts
 from napari_cosynth.data.files import select
-from napari_cosynth.stack_format import DESCRIPTION, LAYOUTS, Pages, read_description, read_points
-from napari_cosynth.types import ClassTable, Layout, Record
+from napari_cosynth.data.sidecar import read_sidecar
+from napari_cosynth.stack_format import DESCRIPTION, LAYOUTS, Pages, read_points
+from napari_cosynth.types import Layout, Record
 
 _ARRAYS: dict[str, tuple[type[np.generic], int]] = {
     "images": (np.uint8, 4),
@@ -27,18 +28,25 @@ class StackDataset(NamedRecords):
     Raises ValueError naming file and sample where shapes, classes or ids disagree.
     """
 
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
+        return (
+            all((root / f"{name}.tif").is_file() for name in _ARRAYS)
+            and (root / DESCRIPTION).is_file()
+        )
+
     def __init__(
         self, root: str | Path, only: Sequence[str] = (), without: Sequence[str] = ()
     ) -> None:
         self.root = Path(root)
         if not self.root.is_dir():
             raise ValueError(f"{self.root}: no such folder")
-        self.description = read_description(self.root / DESCRIPTION)
-        self.classes = ClassTable(
-            tuple(self.description["classes"]), np.array(self.description["colors"], np.uint8)
-        )
-        self.mpp = float(self.description["mpp"])
-        self.samples: list[dict[str, Any]] = self.description["samples"]
+        own = read_sidecar(self.root, "stack")
+        if own is None:
+            raise ValueError(f"{self.root}: is no training stack ({DESCRIPTION} does not say so)")
+        # Samples are selected by their numbers, whatever names they carry.
+        self.own = dataclasses.replace(own, names=tuple(map(str, range(len(own.samples)))))
+        self.classes, self.mpp, self.samples = own.classes, own.mpp, own.samples
         self._arrays = {
             name: Pages(self.root / f"{name}.tif", len(self.samples), *kind)
             for name, kind in _ARRAYS.items()
@@ -54,18 +62,25 @@ class StackDataset(NamedRecords):
     def tissue_of(self, name: str) -> str:
         return str(self.samples[int(name)].get("tissue", ""))
 
-    def read(self, name: str) -> Record:
+    def parts(self, name: str) -> Parts:
         number = int(name)
-        where = f"{self.root}: sample {number}"
-        labels, instances = self._arrays["labels"][number], self._arrays["instances"][number]
-        if labels.max(initial=0) >= len(self.classes):
-            raise ValueError(f"{where}: labels reach {labels.max()}, not below {len(self.classes)}")
-        if not np.array_equal(labels > 0, instances > 0):
-            raise ValueError(f"{where}: labels and instances disagree about the foreground")
-        points = self._points[number]
-        height, width = labels.shape
+        sample = self.samples[number]
+        return Parts(
+            image=self._arrays["images"][number],
+            instances=self._arrays["instances"][number],
+            labels=self._arrays["labels"][number],
+            mpp=self.mpp,
+            tissue=self.tissue_of(name),
+            source=f"{self.root}: sample {number}",
+            stain=str(sample.get("stain", "H&E")),
+        )
+
+    def layout(self, name: str) -> Layout:
+        """The points of a sample. Raises ValueError where they do not lie on the canvas."""
+        points = self._points[int(name)]
+        height, width = self._arrays["labels"].shape[1:]
         try:
-            layout = Layout(
+            return Layout(
                 np.array([p[:2] for p in points], np.float32).reshape(-1, 2),
                 np.array([self.classes.index(p[2]) for p in points], np.uint8),
                 (height, width),
@@ -73,16 +88,25 @@ class StackDataset(NamedRecords):
                 self.classes,
             )
         except ValueError as error:
-            raise ValueError(f"{where}: {error}") from None
-        sample = self.samples[number]
+            raise ValueError(f"{self.root}: sample {name}: {error}") from None
+
+    def read(self, name: str) -> Record:
+        parts = self.parts(name)
+        labels, instances = parts.labels, parts.instances.astype(np.int32)
+        if labels.max(initial=0) >= len(self.classes):
+            raise ValueError(
+                f"{parts.source}: labels reach {labels.max()}, not below {len(self.classes)}"
+            )
+        if not np.array_equal(labels > 0, instances > 0):
+            raise ValueError(f"{parts.source}: labels and instances disagree about the foreground")
         return Record(
-            image=self._arrays["images"][number],
+            image=parts.image,
             instances=instances,
             labels=labels,
-            distance=self._arrays["distances"][number],
-            layout=layout,
+            distance=self._arrays["distances"][int(name)],
+            layout=self.layout(name),
             mpp=self.mpp,
-            tissue=str(sample.get("tissue", "")),
-            source=where,
-            stain=str(sample.get("stain", "H&E")),
+            tissue=parts.tissue,
+            source=parts.source,
+            stain=parts.stain,
         )
