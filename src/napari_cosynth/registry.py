@@ -16,6 +16,14 @@ ENTRIES: dict[str, dict[str, str]] = {
         "stack": "napari_cosynth.data.stack:StackDataset",
     },
     "exporter": {
+        "coco": "napari_cosynth.export.coco:write_coco",
+        "conic": "napari_cosynth.export.conic:write_conic",
+        "consep": "napari_cosynth.export.hovernet:write_tiles",
+        "folder": "napari_cosynth.export.folder:write_folder",
+        "geojson": "napari_cosynth.export.geojson:write_geojson",
+        "hovernet": "napari_cosynth.export.hovernet:write_patches",
+        "omezarr": "napari_cosynth.export.omezarr:write_omezarr",
+        "pannuke": "napari_cosynth.export.pannuke:write_pannuke",
         "stack": "napari_cosynth.export.stack:write_stack",
     },
     "normaliser": {

@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Protocol, TypeAlias
 
 from napari_cosynth.atomic import replaced_folder
@@ -63,9 +65,12 @@ def exporting(
     """
     path = Path(path)
     with replaced_folder(path, overwrite) as folder:
-        sidecar = Sidecar(folder, path, exporter, one_shape)
-        yield folder, (sidecar.add(item) for item in items)
-        sidecar.finish()
+        waiting = iter(items)
+        first = next(waiting, None)
+        if first is None:
+            raise ValueError(f"{path}: nothing to save")
+        with Sidecar(folder, path, exporter, one_shape) as sidecar:
+            yield folder, (sidecar.add(item) for item in chain([first], waiting))
 
 
 class Sidecar:
@@ -84,6 +89,20 @@ class Sidecar:
         self._layouts = (folder / LAYOUTS).open("w", encoding="utf-8", newline="")
         self._layouts.write("sample,index,axis-0,axis-1,class\n")
         self._samples = (folder / DESCRIPTION).open("w", encoding="utf-8")
+
+    def __enter__(self) -> Sidecar:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._layouts.close()
+        with self._samples as handle:
+            names, shapes = json.dumps(list(self._names.values())), json.dumps(self._shapes)
+            handle.write(f'\n],\n"names": {names},\n"shapes": {shapes}}}\n')
 
     def begin(self, record: Record) -> None:
         """States what all samples share with this one."""
@@ -132,15 +151,6 @@ class Sidecar:
             quoted = '"' + label.replace('"', '""') + '"' if set(label) & set(',"\n\r') else label
             self._layouts.write(f"{index},{row},{y!r},{x!r},{quoted}\n")
         return name
-
-    def finish(self) -> None:
-        """Closes both files. Raises ValueError where nothing was added."""
-        self._layouts.close()
-        with self._samples as handle:
-            if not self._shapes:
-                raise ValueError(f"{self._path}: nothing to save")
-            names, shapes = json.dumps(list(self._names.values())), json.dumps(self._shapes)
-            handle.write(f'\n],\n"names": {names},\n"shapes": {shapes}}}\n')
 
     def _check(self, record: Record) -> None:
         if self._classes is None:

@@ -114,21 +114,20 @@ def append_stack(items: Iterable[Item], path: Path) -> Path:
     points = read_points(path / LAYOUTS, count, record.classes.names)
     height, width = record.labels.shape
     with replaced_folder(path, overwrite=True) as folder:
-        sidecar = Sidecar(folder, path, "stack", one_shape=True)
-        sidecar.begin(record)
-        names = old.get("names") or [""] * count
-        for description, name, rows in zip(old["samples"], names, points, strict=True):
-            sidecar.write(description, name, (height, width), rows)
+        with Sidecar(folder, path, "stack", one_shape=True) as sidecar:
+            sidecar.begin(record)
+            names = old.get("names") or [""] * count
+            for description, name, rows in zip(old["samples"], names, points, strict=True):
+                sidecar.write(description, name, (height, width), rows)
 
-        def arrays() -> Iterator[Arrays]:
-            for index in range(count):
-                yield {name: pages[index] for name, pages in before.items()}
-            for item in chain([first], waiting):
-                added = sidecar.add(item).record
-                yield {name: getattr(added, field) for name, field in ARRAYS.items()}
+            def arrays() -> Iterator[Arrays]:
+                for index in range(count):
+                    yield {name: pages[index] for name, pages in before.items()}
+                for item in chain([first], waiting):
+                    added = sidecar.add(item).record
+                    yield {name: getattr(added, field) for name, field in ARRAYS.items()}
 
-        _Spool(folder, arrays()).write(record.mpp, "zlib")
-        sidecar.finish()
+            _Spool(folder, arrays()).write(record.mpp, "zlib")
         for other in path.iterdir():
             if not (folder / other.name).exists():
                 (shutil.copytree if other.is_dir() else shutil.copy2)(other, folder / other.name)
