@@ -7,10 +7,17 @@ from typing import Any
 
 ENTRIES: dict[str, dict[str, str]] = {
     "dataset": {
+        "coco": "napari_cosynth.data.coco:CocoDataset",
+        "conic": "napari_cosynth.data.conic:ConicDataset",
         "consep": "napari_cosynth.data.consep:ConsepDataset",
         "endonuke": "napari_cosynth.data.endonuke:EndoNukeDataset",
         "folder": "napari_cosynth.data.folder:FolderDataset",
+        "geojson": "napari_cosynth.data.geojson:GeoJsonDataset",
+        "hovernet": "napari_cosynth.data.hovernet:HoverNetDataset",
         "lizard": "napari_cosynth.data.lizard:LizardDataset",
+        "monuseg": "napari_cosynth.data.monuseg:MonusegDataset",
+        "nuinsseg": "napari_cosynth.data.nuinsseg:NuInsSegDataset",
+        "omezarr": "napari_cosynth.data.omezarr:OmeZarrDataset",
         "packed": "napari_cosynth.data.packed:PackedDataset",
         "pannuke": "napari_cosynth.data.pannuke:PanNukeDataset",
         "stack": "napari_cosynth.data.stack:StackDataset",

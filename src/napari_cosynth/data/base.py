@@ -97,6 +97,12 @@ class NamedRecords(ABC):
             parts.stain,
         )
 
+    def own_text(self, name: str, field: str, otherwise: str = "") -> str:
+        """A text of the sample's description in our own exports, such as ``tissue``."""
+        if self.own is None or name not in self.own.index:
+            return otherwise
+        return self.own.text(self.own.index[name], field, otherwise)
+
     def slide_of(self, name: str) -> str | None:
         """The slide or patient a record comes from, by which splits are made; None if unknown.
 

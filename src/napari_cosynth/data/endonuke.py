@@ -12,7 +12,7 @@ from scipy import ndimage as ndi
 from skimage.segmentation import watershed
 
 from napari_cosynth.data.base import NamedRecords, Parts
-from napari_cosynth.data.files import images_in, read_image, read_rgb, select
+from napari_cosynth.data.files import first_below, images_in, read_image, read_rgb, select
 from napari_cosynth.types import ClassTable
 
 logger = logging.getLogger(__name__)
@@ -62,6 +62,14 @@ class EndoNukeDataset(NamedRecords):
                 bare[0],
             )
         self.names = tuple(select(labelled, only, without, self.root))
+
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
+        return (
+            (root / "images").is_dir()
+            and (root / "masks").is_dir()
+            and first_below(root / "labels", ".txt") is not None
+        )
 
     def tissue_of(self, name: str) -> str:
         return self.tissue

@@ -11,7 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cosynth.data.base import NamedRecords, Parts
-from napari_cosynth.data.files import files_below, read_mat, read_rgb, select
+from napari_cosynth.data.files import (
+    files_below,
+    first_below,
+    mat_names,
+    read_mat,
+    read_rgb,
+    select,
+)
 from napari_cosynth.types import ClassTable
 
 logger = logging.getLogger(__name__)
@@ -55,6 +62,11 @@ class LizardDataset(NamedRecords):
                 missing[0],
             )
         self.names = tuple(select(self._images, only, without, self.root))
+
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
+        label = first_below(root, ".mat")
+        return label is not None and {"inst_map", "id", "class"} <= mat_names(label)
 
     def tissue_of(self, name: str) -> str:
         return self.tissue

@@ -88,6 +88,10 @@ class PackedDataset(NamedRecords):
             raise ValueError(f"{self.root}: part: no records of {part!r}")
         self.names = tuple(select(self._places, only, without, self.root))
 
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
+        return any(root.glob("records-*.zip"))
+
     def tissue_of(self, name: str) -> str:
         return self._places[name][2].tissue
 
