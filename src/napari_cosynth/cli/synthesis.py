@@ -1,4 +1,4 @@
-"""``cosynth demo``, ``synthesize`` and ``info``."""
+"""``cosynth demo`` and ``synthesize``."""
 
 from __future__ import annotations
 
@@ -69,22 +69,3 @@ def _synthesize(options: argparse.Namespace) -> None:
     from napari_cosynth.shell.sampling import synthesize_layout
 
     synthesize_layout(options)
-
-
-def add_info(commands: Commands) -> None:
-    parser = command(
-        commands,
-        "info",
-        "show a checkpoint's classes and tissues, and what this machine runs it on",
-        "cosynth info default",
-    )
-    parser.add_argument(
-        "checkpoint", nargs="?", default="default", help="name of a bundled checkpoint, or a folder"
-    )
-    parser.set_defaults(run=_info)
-
-
-def _info(options: argparse.Namespace) -> None:
-    from napari_cosynth.shell.info import print_info
-
-    print_info(options.checkpoint)

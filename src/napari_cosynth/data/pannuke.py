@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -59,6 +60,8 @@ class PanNukeDataset(NamedRecords):
             raise ValueError(f"{self.root}: no such folder")
         images = sorted(self.root.rglob("images.npy"))
         self._source: _Source = _Folds(images, len(self.classes)) if images else _Patches(self.root)
+        if self.own is not None:  # its patches are called as those of any fold
+            self.own = dataclasses.replace(self.own, names=tuple(self._source.tissues))
         self.names = tuple(select(self._source.tissues, only, without, self.root))
 
     @classmethod
@@ -75,8 +78,7 @@ class PanNukeDataset(NamedRecords):
         """Known for our own exports only: PanNuke does not say which patches share a slide."""
         if self.own is None:
             return None
-        index = int(name.rsplit("_", 1)[1])
-        return self.own.slide(index) or self.own.names[index]
+        return super().slide_of(name)
 
     def parts(self, name: str) -> Parts:
         image, instances, labels = self._source.read(name)

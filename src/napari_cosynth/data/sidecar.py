@@ -23,6 +23,9 @@ class Sidecar:
     classes: ClassTable
     mpp: float
     names: tuple[str, ...]
+    """As the reader calls its records."""
+    titles: tuple[str, ...]
+    """As the samples were called when they were written; numbers where they had no name."""
     samples: tuple[dict[str, Any], ...]
     """In the order of ``names``."""
 
@@ -63,7 +66,7 @@ def read_sidecar(root: Path, exporter: str) -> Sidecar | None:
     for sample in content["samples"]:
         if not isinstance(sample, dict):
             raise ValueError(f"{where}: expected objects, got {sample!r}")
-    numbers = [str(i) for i in range(len(content["samples"]))]
+    names = tuple(content.get("names") or map(str, range(len(content["samples"]))))
     try:
         classes = ClassTable(tuple(content["classes"]), np.array(content["colors"], np.uint8))
     except (TypeError, ValueError) as error:
@@ -73,6 +76,7 @@ def read_sidecar(root: Path, exporter: str) -> Sidecar | None:
         exporter,
         classes,
         float(content["mpp"]),
-        tuple(content.get("names") or numbers),
+        names,
+        names,
         tuple(content["samples"]),
     )

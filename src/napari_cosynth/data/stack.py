@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from array import array
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_cosynth.data.base import NamedRecords, Parts
 from napari_cosynth.data.files import select
 from napari_cosynth.data.sidecar import read_sidecar
-from napari_cosynth.stack_format import DESCRIPTION, LAYOUTS, Pages, read_points
+from napari_cosynth.stack_format import DESCRIPTION, LAYOUTS, Pages, points_of
 from napari_cosynth.types import Layout, Record
 
 _ARRAYS: dict[str, tuple[type[np.generic], int]] = {
@@ -55,9 +58,21 @@ class StackDataset(NamedRecords):
         for pages in self._arrays.values():
             if pages.shape[:3] != shape:
                 raise ValueError(f"{pages.path}: expected {shape} as the labels, got {pages.shape}")
-        self._points = read_points(self.root / LAYOUTS, len(self.samples), self.classes.names)
+        self._points = self._read_points(self.root / LAYOUTS)
         chosen = select([str(i) for i in range(len(self.samples))], only, without, self.root)
         self.names = tuple(chosen)
+
+    def _read_points(self, path: Path) -> tuple[npt.NDArray[Any], ...]:
+        """Sample, (y, x) and class of every point, in the samples' order: 13 bytes a point."""
+        samples, centroids, class_ids = array("i"), array("f"), bytearray()
+        ids = {name: index for index, name in enumerate(self.classes.names)}
+        for sample, (y, x, name) in points_of(path, len(self.samples), self.classes.names):
+            samples.append(sample)
+            centroids.extend((y, x))
+            class_ids.append(ids[name])
+        order = np.argsort(np.array(samples), kind="stable")
+        points = np.array(centroids, np.float32).reshape(-1, 2)
+        return np.array(samples)[order], points[order], np.frombuffer(class_ids, np.uint8)[order]
 
     def tissue_of(self, name: str) -> str:
         return str(self.samples[int(name)].get("tissue", ""))
@@ -77,12 +92,13 @@ class StackDataset(NamedRecords):
 
     def layout(self, name: str) -> Layout:
         """The points of a sample. Raises ValueError where they do not lie on the canvas."""
-        points = self._points[int(name)]
         height, width = self._arrays["labels"].shape[1:]
+        samples, centroids, class_ids = self._points
+        rows = slice(*np.searchsorted(samples, [int(name), int(name) + 1]))
         try:
             return Layout(
-                np.array([p[:2] for p in points], np.float32).reshape(-1, 2),
-                np.array([self.classes.index(p[2]) for p in points], np.uint8),
+                centroids[rows],
+                class_ids[rows],
                 (height, width),
                 self.mpp,
                 self.classes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from napari_cosynth.stack_format import (
     DESCRIPTION,
     LAYOUTS,
     Pages,
+    Point,
     points_of,
     read_description,
 )
@@ -37,9 +39,36 @@ def read_sample(path: Path, index: int) -> tuple[Layout, dict[str, Any]]:
     count = len(description["samples"])
     if not 0 <= index < count:
         raise ValueError(f"{folder}: sample: expected 0..{count - 1}, got {index}")
-    classes = ClassTable(tuple(description["classes"]), np.array(description["colors"], np.uint8))
+    classes = _classes(folder, description)
     rows = points_of(folder / LAYOUTS, count, classes.names)
     points = [point for sample, point in rows if sample == index]
+    return _sample(folder, description, classes, index, points)
+
+
+def read_samples(path: Path) -> Iterator[tuple[Layout, dict[str, Any]]]:
+    """Every sample as :func:`read_sample` has it, in order, in one pass over the files."""
+    folder = _folder(path)
+    description = _description(path)
+    count, classes = len(description["samples"]), _classes(folder, description)
+    rows = points_of(folder / LAYOUTS, count, classes.names)
+    waiting = next(rows, None)
+    for index in range(count):
+        points: list[Point] = []
+        while waiting is not None and waiting[0] == index:
+            points.append(waiting[1])
+            waiting = next(rows, None)
+        if waiting is not None and waiting[0] < index:
+            raise ValueError(f"{folder / LAYOUTS}: the points of sample {waiting[0]} are scattered")
+        yield _sample(folder, description, classes, index, points)
+
+
+def _sample(
+    folder: Path,
+    description: dict[str, Any],
+    classes: ClassTable,
+    index: int,
+    points: list[Point],
+) -> tuple[Layout, dict[str, Any]]:
     try:
         layout = Layout(
             np.array([p[:2] for p in points], np.float32).reshape(-1, 2),
@@ -54,6 +83,14 @@ def read_sample(path: Path, index: int) -> tuple[Layout, dict[str, Any]]:
     except (TypeError, ValueError) as error:
         raise ValueError(f"{folder}: sample {index}: {error}") from None
     return layout, dict(entry)
+
+
+def _classes(folder: Path, description: dict[str, Any]) -> ClassTable:
+    try:
+        colors = np.array(description["colors"], np.uint8)
+        return ClassTable(tuple(description["classes"]), colors)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{folder / DESCRIPTION}: {error}") from None
 
 
 def _shape(folder: Path, description: dict[str, Any], index: int) -> tuple[int, int]:
