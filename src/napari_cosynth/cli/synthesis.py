@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from napari_cosynth import registry
 from napari_cosynth.cli.options import Commands, add_sampling, command
 
 
@@ -45,6 +46,9 @@ def add_synthesize(commands: Commands) -> None:
         help="height and width of the layout's canvas in pixels",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the training stack")
+    parser.add_argument(
+        "--format", default="stack", choices=registry.names("exporter"), help="format of the output"
+    )
     parser.add_argument(
         "--tissue", default="", help="organ, as the checkpoint knows it (cosynth info)"
     )

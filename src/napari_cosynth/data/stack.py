@@ -49,7 +49,7 @@ class StackDataset(NamedRecords):
             raise ValueError(f"{self.root}: is no training stack ({DESCRIPTION} does not say so)")
         # Samples are selected by their numbers, whatever names they carry.
         self.own = dataclasses.replace(own, names=tuple(map(str, range(len(own.samples)))))
-        self.classes, self.mpp, self.samples = own.classes, own.mpp, own.samples
+        self.classes, self.mpp, self.samples = own.classes, own.mpp, list(own.samples)
         self._arrays = {
             name: Pages(self.root / f"{name}.tif", len(self.samples), *kind)
             for name, kind in _ARRAYS.items()

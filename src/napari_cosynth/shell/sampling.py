@@ -12,6 +12,7 @@ from pathlib import Path
 from skimage.io import imsave
 from tqdm import tqdm
 
+from napari_cosynth import registry
 from napari_cosynth.atomic import replaced_folder
 from napari_cosynth.export.stack import write_stack
 from napari_cosynth.geometry.prompt import prompt_for
@@ -27,8 +28,9 @@ logger = logging.getLogger(__name__)
 
 
 def synthesize_layout(options: argparse.Namespace) -> None:
-    """One layout, ``count`` seeds -> a stack folder. Everything is checked before sampling."""
+    """One layout, ``count`` seeds -> a stack folder, or another format. Everything is checked before sampling."""
     _check_target(options.out, options.overwrite)
+    exporter = registry.resolve("exporter", options.format)
     config = read_config(options.checkpoint)
     if options.count < 1:
         raise ValueError(f"--count: expected at least 1, got {options.count}")
@@ -40,7 +42,7 @@ def synthesize_layout(options: argparse.Namespace) -> None:
     seeds = tuple(range(options.seed, options.seed + options.count))
     request = _request(options, layout, prompt, seeds, options.tissue, options.stain)
     samples = list(_run([request]))
-    write_stack(samples, options.out, options.overwrite)
+    exporter(samples, options.out, options.overwrite)
     _say(options.out, samples)
 
 
