@@ -105,3 +105,18 @@ def test_real_patches_there_and_back(data_root, tmp_path, kind):
             np.testing.assert_array_equal(getattr(back, field), getattr(record, field))
         assert back.tissue == record.tissue
         assert dataclasses.astuple(back.layout)[2:4] == dataclasses.astuple(record.layout)[2:4]
+
+
+def test_pickled_patches_are_converted_outside_the_package(data_root, tmp_path):
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    script = Path(__file__).parents[2] / "tools" / "convert_nucls.py"
+    source, out = data_root / "nucls_sample" / "train", tmp_path / "out"
+    subprocess.run([sys.executable, script, source, out], check=True, capture_output=True)
+    _, dataset = open_records(out, class_names=("non-tumour", "tumour"))
+    assert len(dataset) == 10
+    assert sum(len(r.layout) for r in dataset) == 458
+    with pytest.raises(ValueError, match="name the classes of its ids"):
+        open_records(out)

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 def synthesize_layout(options: argparse.Namespace) -> None:
-    """One layout, ``count`` seeds -> a stack folder, or another format. Everything is checked before sampling."""
+    """One layout, ``count`` seeds -> a stack or another format. All is checked before sampling."""
     _check_target(options.out, options.overwrite)
     exporter = registry.resolve("exporter", options.format)
     config = read_config(options.checkpoint)
