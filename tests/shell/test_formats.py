@@ -187,4 +187,4 @@ def test_memory_does_not_grow_with_the_number_of_records(tmp_path):
         )
         peaks.append(int(done.stdout.split("peak")[1]) / 1024)
     # 152 records more are 110 MB more of arrays.
-    assert peaks[1] - peaks[0] < 40, peaks
+    assert peaks[1] - peaks[0] < 20, peaks

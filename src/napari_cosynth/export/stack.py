@@ -168,25 +168,38 @@ class _Spool:
     def _raw(self, name: str) -> Path:
         return self._folder / f".{name}.raw"
 
+    def _pages(self, name: str) -> Iterator[npt.NDArray[Any]]:
+        """The samples of an array one by one: mapped into memory, all of them would stay in it."""
+        dtype, shape = self._kinds[name]
+        with self._raw(name).open("rb") as handle:
+            for _ in range(self._count):
+                yield np.fromfile(handle, dtype, int(np.prod(shape))).reshape(shape)
+
     def write(self, mpp: float, compression: str) -> None:
         """Writes the TIFFs and removes what waited for them; nothing where there were no samples."""
         for name, (dtype, shape) in self._kinds.items():
-            whole = np.memmap(self._raw(name), dtype, "r", shape=(self._count, *shape))
-            _write_tiff(self._folder / f"{name}.tif", whole, mpp, compression)
-            del whole
+            path = self._folder / f"{name}.tif"
+            _write_tiff(path, self._pages(name), (self._count, *shape), dtype, mpp, compression)
         for name in ARRAYS:
             self._raw(name).unlink()
 
 
-def _write_tiff(path: Path, array: npt.NDArray[Any], mpp: float, compression: str) -> None:
+def _write_tiff(
+    path: Path,
+    pages: Iterator[npt.NDArray[Any]],
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    mpp: float,
+    compression: str,
+) -> None:
     per_centimetre = 1e4 / mpp
-    rgb = array.ndim == 4
+    rgb = len(shape) == 4
     tifffile.imwrite(
         path,
-        (page for page in array),
-        shape=array.shape,
-        dtype=array.dtype,
-        bigtiff=array.nbytes > LARGEST_CLASSIC,
+        pages,
+        shape=shape,
+        dtype=dtype,
+        bigtiff=dtype.itemsize * int(np.prod(shape)) > LARGEST_CLASSIC,
         ome=True,
         photometric="rgb" if rgb else "minisblack",
         compression=None if compression == "none" else compression,
