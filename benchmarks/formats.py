@@ -1,7 +1,7 @@
 """Peak memory and time of converting many patches: python benchmarks/formats.py [PATCHES ...]
 
-Patches of CoNIC's shape with 40 nuclei each are converted by ``cosynth convert`` in a process of its own, whose
-peak (VmHWM of /proc, so Linux only) is printed in MiB beside what the patches would fill.
+Patches of CoNIC's shape with 40 nuclei each are converted by ``cosynth convert`` in a process of its own,
+whose peak (VmHWM of /proc, so Linux only) is printed in MiB beside what the patches would fill.
 """
 
 from __future__ import annotations
