@@ -7,15 +7,30 @@ from typing import Any
 
 ENTRIES: dict[str, dict[str, str]] = {
     "dataset": {
+        "coco": "napari_cosynth.data.coco:CocoDataset",
+        "conic": "napari_cosynth.data.conic:ConicDataset",
         "consep": "napari_cosynth.data.consep:ConsepDataset",
         "endonuke": "napari_cosynth.data.endonuke:EndoNukeDataset",
         "folder": "napari_cosynth.data.folder:FolderDataset",
+        "geojson": "napari_cosynth.data.geojson:GeoJsonDataset",
+        "hovernet": "napari_cosynth.data.hovernet:HoverNetDataset",
         "lizard": "napari_cosynth.data.lizard:LizardDataset",
+        "monuseg": "napari_cosynth.data.monuseg:MonusegDataset",
+        "nuinsseg": "napari_cosynth.data.nuinsseg:NuInsSegDataset",
+        "omezarr": "napari_cosynth.data.omezarr:OmeZarrDataset",
         "packed": "napari_cosynth.data.packed:PackedDataset",
         "pannuke": "napari_cosynth.data.pannuke:PanNukeDataset",
         "stack": "napari_cosynth.data.stack:StackDataset",
     },
     "exporter": {
+        "coco": "napari_cosynth.export.coco:write_coco",
+        "conic": "napari_cosynth.export.conic:write_conic",
+        "consep": "napari_cosynth.export.hovernet:write_tiles",
+        "folder": "napari_cosynth.export.folder:write_folder",
+        "geojson": "napari_cosynth.export.geojson:write_geojson",
+        "hovernet": "napari_cosynth.export.hovernet:write_patches",
+        "omezarr": "napari_cosynth.export.omezarr:write_omezarr",
+        "pannuke": "napari_cosynth.export.pannuke:write_pannuke",
         "stack": "napari_cosynth.export.stack:write_stack",
     },
     "layout": {

@@ -14,6 +14,7 @@ import tifffile
 
 from napari_cosynth.cli import main
 from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.export.recipes import read_sample
 
 GOOD = (
     "index,axis-0,axis-1,class\n0,10.0,12.0,epithelial\n1,30.5,8.0,1\n2,40.0,50.0,spindle-shaped\n"
@@ -33,6 +34,14 @@ def run(tmp_path, tiny_checkpoint, capsys):
         return code, capsys.readouterr().err, out
 
     return call
+
+
+def test_another_format_carries_the_recipe(run):
+    code, _, out = run(GOOD, "--seed", "7", "--format", "coco")
+    assert code == 0
+    assert left(out) == ["annotations.json", "cosynth.json", "images", "layouts.csv"]
+    layout, recipe = read_sample(out, 0)
+    assert (recipe["seed"], recipe["steps"], len(layout)) == (7, 2, 3)
 
 
 def left(folder: Path) -> list[str]:

@@ -8,7 +8,15 @@ import sys
 from collections.abc import Sequence
 
 import napari_cosynth
-from napari_cosynth.cli import evaluation, layouts, reading, separation, synthesis, training
+from napari_cosynth.cli import (
+    evaluation,
+    formats,
+    layouts,
+    reading,
+    separation,
+    synthesis,
+    training,
+)
 from napari_cosynth.cli.options import Help, quiet
 
 DESCRIPTION = """\
@@ -18,19 +26,22 @@ diffusion model. Start with: cosynth demo
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; 0 when it worked, 2 with one line on stderr when its input was bad."""
+    """Runs a command; 0 when it worked, 2 with one line on stderr when its input was bad.
+
+    ``check`` gives 1 when it found something.
+    """
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="cosynth: %(message)s")
     quiet()
     try:
-        options.run(options)
+        code: int | None = options.run(options)
     except (ValueError, OSError) as error:
         print(f"cosynth {options.command}: {_one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"cosynth {options.command}: stopped", file=sys.stderr)
         return 130
-    return 0
+    return code or 0
 
 
 def _one_line(error: Exception) -> str:
@@ -54,5 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     evaluation.add_compare(commands)
     reading.add_score(commands)
     separation.add_separation(commands)
-    synthesis.add_info(commands)
+    formats.add_info(commands)
+    formats.add_convert(commands)
+    formats.add_split(commands)
+    formats.add_check(commands)
     return parser

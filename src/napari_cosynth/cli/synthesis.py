@@ -1,4 +1,4 @@
-"""``cosynth demo``, ``synthesize`` and ``info``."""
+"""``cosynth demo`` and ``synthesize``."""
 
 from __future__ import annotations
 
@@ -46,6 +46,9 @@ def add_synthesize(commands: Commands) -> None:
         help="height and width of the layout's canvas in pixels",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the training stack")
+    parser.add_argument(
+        "--format", default="stack", choices=registry.names("exporter"), help="format of the output"
+    )
     parser.add_argument(
         "--tissue", default="", help="organ, as the checkpoint knows it (cosynth info)"
     )
@@ -128,22 +131,3 @@ def _inpaint(options: argparse.Namespace) -> None:
     from napari_cosynth.shell.inpaint import inpaint_image
 
     inpaint_image(options)
-
-
-def add_info(commands: Commands) -> None:
-    parser = command(
-        commands,
-        "info",
-        "show a checkpoint's classes and tissues, and what this machine runs it on",
-        "cosynth info default",
-    )
-    parser.add_argument(
-        "checkpoint", nargs="?", default="default", help="name of a bundled checkpoint, or a folder"
-    )
-    parser.set_defaults(run=_info)
-
-
-def _info(options: argparse.Namespace) -> None:
-    from napari_cosynth.shell.info import print_info
-
-    print_info(options.checkpoint)

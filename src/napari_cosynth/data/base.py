@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 from skimage.transform import resize, resize_local_mean
 
+from napari_cosynth.data.sidecar import Sidecar
 from napari_cosynth.geometry.distance import distance_map
 from napari_cosynth.geometry.measure import layout_of, majority_classes, relabel
 from napari_cosynth.types import ClassTable, Record
@@ -39,19 +43,75 @@ class Dataset(Records, Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Parts:
+    """One record as its files have it, before its parts are made to agree."""
+
+    image: npt.NDArray[np.uint8]
+    """uint8 (H, W, 3)."""
+    instances: npt.NDArray[np.integer]
+    """Integer (H, W), 0 background."""
+    labels: npt.NDArray[np.uint8]
+    """uint8 (H, W), classes, 0 background."""
+    mpp: float
+    """Micrometres per pixel."""
+    tissue: str = ""
+    source: str = ""
+    stain: str = "H&E"
+
+
 class NamedRecords(ABC):
     """A data set that knows the names of its records and how one of them is read."""
 
     classes: ClassTable
     names: tuple[str, ...]
+    own: Sidecar | None = None
+    """What our own exports carry beside the format."""
+    mpp_stated: bool = True
+    """Whether µm/px is known: from the files, the format's definition or the caller; else assumed."""
+
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
+        """Whether a file or folder looks like this format, by names and headers alone."""
+        return False
 
     @abstractmethod
     def tissue_of(self, name: str) -> str:
         """The tissue of a record, known without reading it."""
 
     @abstractmethod
+    def parts(self, name: str) -> Parts:
+        """The arrays of that name. Raises ValueError naming the file that is damaged."""
+
     def read(self, name: str) -> Record:
         """The record of that name. Raises ValueError naming the file that is damaged."""
+        parts = self.parts(name)
+        return make_record(
+            parts.image,
+            parts.instances,
+            parts.labels,
+            self.classes,
+            parts.mpp,
+            parts.tissue,
+            parts.source,
+            parts.stain,
+        )
+
+    def own_text(self, name: str, field: str, otherwise: str = "") -> str:
+        """A text of the sample's description in our own exports, such as ``tissue``."""
+        if self.own is None or name not in self.own.index:
+            return otherwise
+        return self.own.text(self.own.index[name], field, otherwise)
+
+    def slide_of(self, name: str) -> str | None:
+        """The slide or patient a record comes from, by which splits are made; None if unknown.
+
+        Where no file says, a tile of its own is its own slide, and TCGA's names tell the patient.
+        """
+        if self.own is not None and name in self.own.index:
+            slide = self.own.slide(self.own.index[name])
+            return patient_of(slide or name)
+        return patient_of(name)
 
     @property
     def tissues(self) -> tuple[str, ...]:
@@ -66,6 +126,12 @@ class NamedRecords(ABC):
 
     def __getitem__(self, index: int) -> Record:
         return self.read(self.names[index])
+
+
+def patient_of(name: str) -> str:
+    """The patient of a TCGA barcode (``TCGA-AR-A1AS-01Z-00-DX1`` is ``TCGA-AR-A1AS``), else the name."""
+    found = re.match(r"TCGA-\w{2}-\w{4}(?=\W|_|$)", name)
+    return found[0] if found else name
 
 
 def make_record(

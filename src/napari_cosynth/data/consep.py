@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_cosynth.data.base import NamedRecords, make_record
-from napari_cosynth.data.files import images_in, read_mat, read_rgb, select
-from napari_cosynth.types import ClassTable, Record
+from napari_cosynth.data.base import NamedRecords, Parts
+from napari_cosynth.data.files import first_below, images_in, mat_names, read_mat, read_rgb, select
+from napari_cosynth.data.sidecar import read_sidecar
+from napari_cosynth.types import ClassTable
 
 CONSEP_CLASSES = (
     "other",
@@ -33,23 +34,32 @@ class ConsepDataset(NamedRecords):
     def __init__(
         self,
         root: str | Path,
-        mpp: float = 0.25,
+        mpp: float | None = None,
         tissue: str = "colon",
         class_names: Sequence[str] = CONSEP_CLASSES,
         only: Sequence[str] = (),
         without: Sequence[str] = (),
     ) -> None:
         self.root = Path(root)
-        self.mpp = mpp
+        self.own = read_sidecar(self.root, "consep")
+        self.mpp = mpp if mpp is not None else self.own.mpp if self.own else 0.25
         self.tissue = tissue
-        self.classes = ClassTable.of(*class_names)
+        self.classes = self.own.classes if self.own else ClassTable.of(*class_names)
         self._images = images_in(self.root / "Images")
         self.names = tuple(select(self._images, only, without, self.root))
 
-    def tissue_of(self, name: str) -> str:
-        return self.tissue
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
+        if not (root / "Images").is_dir():
+            return False
+        label = first_below(root / "Labels", ".mat")
+        names = mat_names(label) if label else set()
+        return "inst_map" in names and bool(names & {"inst_type", "type_map"})
 
-    def read(self, name: str) -> Record:
+    def tissue_of(self, name: str) -> str:
+        return self.own_text(name, "tissue", self.tissue)
+
+    def parts(self, name: str) -> Parts:
         path = self.root / "Labels" / f"{name}.mat"
         content = read_mat(path)
         if "inst_map" not in content:
@@ -73,12 +83,12 @@ class ConsepDataset(NamedRecords):
             raise ValueError(
                 f"{path}: classes: expected 0..{len(self.classes) - 1}, got up to {labels.max()}"
             )
-        return make_record(
+        return Parts(
             read_rgb(self._images[name]),
             instances,
             labels.astype(np.uint8),
-            self.classes,
             self.mpp,
-            self.tissue,
+            self.tissue_of(name),
             str(self._images[name]),
+            self.own_text(name, "stain", "H&E"),
         )

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from scipy import ndimage as ndi
 from skimage.segmentation import watershed
 
-from napari_cosynth.data.base import NamedRecords, make_record
-from napari_cosynth.data.files import images_in, read_image, read_rgb, select
-from napari_cosynth.types import ClassTable, Record
+from napari_cosynth.data.base import NamedRecords, Parts
+from napari_cosynth.data.files import first_below, images_in, read_image, read_rgb, select
+from napari_cosynth.types import ClassTable
 
 logger = logging.getLogger(__name__)
 
@@ -63,10 +63,18 @@ class EndoNukeDataset(NamedRecords):
             )
         self.names = tuple(select(labelled, only, without, self.root))
 
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
+        return (
+            (root / "images").is_dir()
+            and (root / "masks").is_dir()
+            and first_below(root / "labels", ".txt") is not None
+        )
+
     def tissue_of(self, name: str) -> str:
         return self.tissue
 
-    def read(self, name: str) -> Record:
+    def parts(self, name: str) -> Parts:
         image = read_rgb(self._images[name])
         height, width = image.shape[:2]
         if height != width:
@@ -84,11 +92,10 @@ class EndoNukeDataset(NamedRecords):
         if unused:
             logger.info("%s: %d keypoints without a mask", self._labels[name], len(unused))
         table = np.concatenate([np.zeros(1, np.uint8), types + 1]).astype(np.uint8)
-        return make_record(
+        return Parts(
             image,
             instances,
             table[instances],
-            self.classes,
             EXTENT / width,
             self.tissue,
             str(self._images[name]),

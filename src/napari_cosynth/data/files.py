@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -73,6 +75,59 @@ def read_rgb(path: Path) -> npt.NDArray[np.uint8]:
     if image.ndim != 3 or image.shape[2] not in (3, 4) or image.dtype != np.uint8:
         raise ValueError(f"{path}: expected an 8-bit RGB image, got {image.dtype} {image.shape}")
     return np.ascontiguousarray(image[..., :3]).astype(np.uint8, copy=False)
+
+
+def load_npy(path: Path, mapped: bool = False) -> npt.NDArray[Any]:
+    """A plain ``.npy`` array, whole or mapped into memory. Raises ValueError naming the file.
+
+    Arrays that hold Python objects are refused, since they would have to be unpickled.
+    """
+    try:
+        array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file") from None
+    except Exception as error:  # numpy raises what it likes on damaged files
+        raise ValueError(f"{path}: cannot be read as a plain .npy array ({error})") from None
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{path}: expected one array")
+    return array
+
+
+def mat_names(path: Path) -> set[str]:
+    """The variables of a MATLAB file, none where it cannot be read."""
+    from scipy.io import whosmat
+
+    try:
+        return {name for name, _, _ in whosmat(path)}
+    except Exception:  # scipy raises what it likes on damaged files
+        return set()
+
+
+def first_below(root: Path, suffix: str) -> Path | None:
+    """Some file of a suffix in a folder or below, by which its format may be told."""
+    if not root.is_dir():
+        return None
+    below = (p for p in root.rglob(f"*{suffix}") if not p.name.startswith("."))
+    return next(below, None)
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds. Raises ValueError naming the file."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: cannot be read as JSON ({error})") from None
+
+
+def read_tissues(path: Path, names: Iterable[str]) -> dict[str, str]:
+    """The tissue of each name, from a JSON file that maps names to them."""
+    organs = read_json(path)
+    for name in names:
+        if not isinstance(organs, dict) or not isinstance(organs.get(name), str):
+            raise ValueError(f"{path}: no tissue for {name!r}")
+    return {name: str(organs[name]) for name in names}
 
 
 def select(

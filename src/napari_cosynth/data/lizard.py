@@ -10,9 +10,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.data.base import NamedRecords, make_record
-from napari_cosynth.data.files import files_below, read_mat, read_rgb, select
-from napari_cosynth.types import ClassTable, Record
+from napari_cosynth.data.base import NamedRecords, Parts
+from napari_cosynth.data.files import (
+    files_below,
+    first_below,
+    mat_names,
+    read_mat,
+    read_rgb,
+    select,
+)
+from napari_cosynth.types import ClassTable
 
 logger = logging.getLogger(__name__)
 
@@ -56,17 +63,21 @@ class LizardDataset(NamedRecords):
             )
         self.names = tuple(select(self._images, only, without, self.root))
 
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
+        label = first_below(root, ".mat")
+        return label is not None and {"inst_map", "id", "class"} <= mat_names(label)
+
     def tissue_of(self, name: str) -> str:
         return self.tissue
 
-    def read(self, name: str) -> Record:
+    def parts(self, name: str) -> Parts:
         path = self._labels[name]
         instances, labels = read_labels(path, len(self.classes))
-        return make_record(
+        return Parts(
             read_rgb(self._images[name]),
             instances,
             labels,
-            self.classes,
             self.mpp,
             self.tissue,
             str(self._images[name]),

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.data.base import NamedRecords, make_record
+from napari_cosynth.data.base import NamedRecords, Parts
 from napari_cosynth.data.files import select
 from napari_cosynth.settings import FORBID_UNKNOWN, parse, plain
 from napari_cosynth.types import ClassTable, Record
@@ -88,10 +88,14 @@ class PackedDataset(NamedRecords):
             raise ValueError(f"{self.root}: part: no records of {part!r}")
         self.names = tuple(select(self._places, only, without, self.root))
 
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
+        return any(root.glob("records-*.zip"))
+
     def tissue_of(self, name: str) -> str:
         return self._places[name][2].tissue
 
-    def read(self, name: str) -> Record:
+    def parts(self, name: str) -> Parts:
         path, number, entry = self._places[name]
         layers = {}
         with zipfile.ZipFile(path) as archive:
@@ -107,11 +111,10 @@ class PackedDataset(NamedRecords):
                     )
         if int(layers["labels"].max(initial=0)) >= len(self.classes):
             raise ValueError(f"{path}: {number}/labels.png: a class beyond {len(self.classes) - 1}")
-        return make_record(
+        return Parts(
             layers["image"].astype(np.uint8, copy=False),
             layers["instances"].astype(np.int32),
             layers["labels"].astype(np.uint8, copy=False),
-            self.classes,
             self.mpp,
             entry.tissue,
             f"{path}: {entry.part}: {entry.name}",

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.data.base import NamedRecords, make_record
-from napari_cosynth.data.files import images_in, read_rgb, select
-from napari_cosynth.types import ClassTable, Record
+from napari_cosynth.data.base import NamedRecords, Parts
+from napari_cosynth.data.files import first_below, images_in, load_npy, read_rgb, select
+from napari_cosynth.data.sidecar import read_sidecar
+from napari_cosynth.types import ClassTable
 
 PANNUKE_CLASSES = ("neoplastic", "inflammatory", "connective", "dead", "epithelial")
 
@@ -39,35 +41,51 @@ class PanNukeDataset(NamedRecords):
     ``images/NAME.png``, ``labels/NAME.npy`` integer (2, H, W), instance ids and classes 1..5, and
     ``types.csv`` with ``image`` and ``tissue_type``.
 
-    A fold is mapped into memory for one patch at a time, so that no more of it stays there.
+    Our own exports may have other classes, a channel each; ``cosynth.json`` names them. A fold is mapped
+    into memory for one patch at a time, so that no more of it stays there.
     """
 
     def __init__(
         self,
         root: str | Path,
-        mpp: float = 0.25,
+        mpp: float | None = None,
         only: Sequence[str] = (),
         without: Sequence[str] = (),
     ) -> None:
         self.root = Path(root)
-        self.mpp = mpp
-        self.classes = ClassTable.of(*PANNUKE_CLASSES)
+        self.own = read_sidecar(self.root, "pannuke")
+        self.mpp = mpp if mpp is not None else self.own.mpp if self.own else 0.25
+        self.classes = self.own.classes if self.own else ClassTable.of(*PANNUKE_CLASSES)
         if not self.root.is_dir():
             raise ValueError(f"{self.root}: no such folder")
         images = sorted(self.root.rglob("images.npy"))
-        self._source: _Source = _Folds(images) if images else _Patches(self.root)
+        self._source: _Source = _Folds(images, len(self.classes)) if images else _Patches(self.root)
+        if self.own is not None:  # its patches are called as those of any fold
+            self.own = dataclasses.replace(self.own, names=tuple(self._source.tissues))
         self.names = tuple(select(self._source.tissues, only, without, self.root))
+
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
+        folds = [p for p in root.rglob("images.npy") if _beside(p, "masks").is_file()]
+        return bool(folds) or (
+            (root / "types.csv").is_file() and first_below(root / "labels", ".npy") is not None
+        )
 
     def tissue_of(self, name: str) -> str:
         return self._source.tissues[name]
 
-    def read(self, name: str) -> Record:
+    def slide_of(self, name: str) -> str | None:
+        """Known for our own exports only: PanNuke does not say which patches share a slide."""
+        if self.own is None:
+            return None
+        return super().slide_of(name)
+
+    def parts(self, name: str) -> Parts:
         image, instances, labels = self._source.read(name)
-        return make_record(
+        return Parts(
             image,
             instances,
             labels,
-            self.classes,
             self.mpp,
             self._source.tissues[name],
             self._source.where(name),
@@ -77,18 +95,21 @@ class PanNukeDataset(NamedRecords):
 class _Folds:
     """``images.npy``, ``masks.npy`` and ``types.npy`` of every fold, however they are nested."""
 
-    def __init__(self, images: Sequence[Path]) -> None:
+    def __init__(self, images: Sequence[Path], classes: int) -> None:
         self.tissues: dict[str, str] = {}
+        self._classes = classes
         self._places: dict[str, tuple[Path, Path, int]] = {}
         for path in images:
             masks, types = _beside(path, "masks"), _beside(path, "types")
-            shape = _mapped(path).shape
+            shape = load_npy(path, mapped=True).shape
             if len(shape) != 4 or shape[3] != 3:
                 raise ValueError(f"{path}: expected (N, H, W, 3), got {shape}")
-            expected = (*shape[:3], len(PANNUKE_CLASSES) + 1)
-            if _mapped(masks).shape != expected:
-                raise ValueError(f"{masks}: expected {expected}, got {_mapped(masks).shape}")
-            names = _load(types, None)
+            expected = (*shape[:3], classes)
+            if load_npy(masks, mapped=True).shape != expected:
+                raise ValueError(
+                    f"{masks}: expected {expected}, got {load_npy(masks, mapped=True).shape}"
+                )
+            names = load_npy(types)
             if names.shape != shape[:1] or names.dtype.kind != "U":
                 raise ValueError(
                     f"{types}: expected {shape[0]} tissue names, got {names.dtype} {names.shape}"
@@ -106,16 +127,16 @@ class _Folds:
 
     def read(self, name: str) -> Arrays:
         path, masks, index = self._places[name]
-        image = np.array(_mapped(path)[index])
+        image = np.array(load_npy(path, mapped=True)[index])
         if not (np.isfinite(image).all() and image.min() >= 0 and image.max() <= 255):
             raise ValueError(f"{path}: patch {index}: expected values in 0..255")
-        channels = np.array(_mapped(masks)[index])[..., : len(PANNUKE_CLASSES)]
+        channels = np.array(load_npy(masks, mapped=True)[index])[..., : self._classes - 1]
         ids = channels.round().astype(np.int32)
         if not np.array_equal(ids, channels) or ids.min() < 0:
             raise ValueError(f"{masks}: patch {index}: expected whole instance ids of 0 or more")
         instances = np.zeros(ids.shape[:2], np.int32)
         labels = np.zeros(ids.shape[:2], np.uint8)
-        for channel in range(len(PANNUKE_CLASSES)):
+        for channel in range(self._classes - 1):
             inside = ids[..., channel] > 0
             # Ids may repeat between channels; each channel's begin where the last one's ended.
             instances[inside] = ids[..., channel][inside] + instances.max()
@@ -149,7 +170,7 @@ class _Patches:
 
     def read(self, name: str) -> Arrays:
         path = self._root / "labels" / f"{name}.npy"
-        both = _load(path, None)
+        both = load_npy(path)
         if both.ndim != 3 or both.shape[0] != 2 or both.dtype.kind not in "iu":
             raise ValueError(f"{path}: expected integers (2, H, W), got {both.dtype} {both.shape}")
         instances, labels = both
@@ -179,19 +200,3 @@ def _beside(images: Path, what: str) -> Path:
     if near.is_file() or not apart.is_file():
         return near
     return apart
-
-
-def _load(path: Path, mmap_mode: Any) -> npt.NDArray[Any]:
-    try:
-        array = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
-    except FileNotFoundError:
-        raise ValueError(f"{path}: no such file") from None
-    except Exception as error:  # numpy raises what it likes on damaged files
-        raise ValueError(f"{path}: cannot be read as a plain .npy array ({error})") from None
-    if not isinstance(array, np.ndarray):
-        raise ValueError(f"{path}: expected one array")
-    return array
-
-
-def _mapped(path: Path) -> npt.NDArray[Any]:
-    return _load(path, "r")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import csv
+import dataclasses
+from array import array
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tifffile
 
-from napari_cosynth.data.base import NamedRecords
-from napari_cosynth.stack_format import DESCRIPTION, read_description
-from napari_cosynth.types import ClassTable, Layout, Record
+from napari_cosynth.data.base import NamedRecords, Parts
+from napari_cosynth.data.files import select
+from napari_cosynth.data.sidecar import read_sidecar
+from napari_cosynth.stack_format import DESCRIPTION, LAYOUTS, Pages, points_of
+from napari_cosynth.types import Layout, Record
 
 _ARRAYS: dict[str, tuple[type[np.generic], int]] = {
     "images": (np.uint8, 4),
@@ -24,99 +26,103 @@ _ARRAYS: dict[str, tuple[type[np.generic], int]] = {
 
 
 class StackDataset(NamedRecords):
-    """A stack folder; ``names`` are the sample numbers, for selecting a split.
+    """A stack folder, read a sample at a time; ``names`` are the sample numbers, to select by.
 
     Raises ValueError naming file and sample where shapes, classes or ids disagree.
     """
 
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
+        return (
+            all((root / f"{name}.tif").is_file() for name in _ARRAYS)
+            and (root / DESCRIPTION).is_file()
+        )
+
     def __init__(
         self, root: str | Path, only: Sequence[str] = (), without: Sequence[str] = ()
     ) -> None:
-        from napari_cosynth.data.files import select
-
         self.root = Path(root)
         if not self.root.is_dir():
             raise ValueError(f"{self.root}: no such folder")
-        self.description = read_description(self.root / DESCRIPTION)
-        self.classes = ClassTable(
-            tuple(self.description["classes"]), np.array(self.description["colors"], np.uint8)
-        )
-        self.mpp = float(self.description["mpp"])
-        self.samples: list[dict[str, Any]] = self.description["samples"]
-        self._arrays = {name: self._open(name) for name in _ARRAYS}
+        own = read_sidecar(self.root, "stack")
+        if own is None:
+            raise ValueError(f"{self.root}: is no training stack ({DESCRIPTION} does not say so)")
+        # Samples are selected by their numbers, whatever names they carry.
+        self.own = dataclasses.replace(own, names=tuple(map(str, range(len(own.samples)))))
+        self.classes, self.mpp, self.samples = own.classes, own.mpp, list(own.samples)
+        self._arrays = {
+            name: Pages(self.root / f"{name}.tif", len(self.samples), *kind)
+            for name, kind in _ARRAYS.items()
+        }
         shape = self._arrays["labels"].shape
-        if self._arrays["images"].shape != (*shape, 3):
-            raise ValueError(
-                f"{self.root / 'images.tif'}: expected {(*shape, 3)}, "
-                f"got {self._arrays['images'].shape}"
-            )
-        self._layouts = self._read_layouts(self.root / "layouts.csv")
+        for pages in self._arrays.values():
+            if pages.shape[:3] != shape:
+                raise ValueError(f"{pages.path}: expected {shape} as the labels, got {pages.shape}")
+        self._points = self._read_points(self.root / LAYOUTS)
         chosen = select([str(i) for i in range(len(self.samples))], only, without, self.root)
         self.names = tuple(chosen)
 
-    def _open(self, name: str) -> npt.NDArray[Any]:
-        path = self.root / f"{name}.tif"
-        dtype, dimensions = _ARRAYS[name]
-        try:
-            array = tifffile.imread(path)
-        except Exception as error:  # decoders raise what they like on damaged files
-            raise ValueError(f"{path}: cannot be read as a TIFF ({error})") from None
-        if array.ndim == dimensions - 1 and len(self.samples) == 1:
-            array = array[None]  # tifffile drops a single sample's axis
-        if array.dtype != dtype or array.ndim != dimensions or len(array) != len(self.samples):
-            raise ValueError(
-                f"{path}: expected {np.dtype(dtype)} with {len(self.samples)} samples, "
-                f"got {array.dtype} {array.shape}"
-            )
-        return array
-
-    def _read_layouts(self, path: Path) -> list[list[tuple[float, float, int]]]:
-        rows: list[list[tuple[float, float, int]]] = [[] for _ in self.samples]
-        try:
-            with path.open(newline="", encoding="utf-8") as handle:
-                for line, row in enumerate(csv.DictReader(handle), start=2):
-                    try:
-                        target = rows[int(row["sample"])]
-                        point = float(row["axis-0"]), float(row["axis-1"])
-                        target.append((*point, self.classes.index(row["class"])))
-                    except (KeyError, TypeError, IndexError, ValueError) as error:
-                        raise ValueError(f"{path}: line {line}: {error}") from None
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise ValueError(f"{path}: cannot be read as CSV ({error})") from None
-        return rows
+    def _read_points(self, path: Path) -> tuple[npt.NDArray[Any], ...]:
+        """Sample, (y, x) and class of every point, in the samples' order: 13 bytes a point."""
+        samples, centroids, class_ids = array("i"), array("f"), bytearray()
+        ids = {name: index for index, name in enumerate(self.classes.names)}
+        for sample, (y, x, name) in points_of(path, len(self.samples), self.classes.names):
+            samples.append(sample)
+            centroids.extend((y, x))
+            class_ids.append(ids[name])
+        order = np.argsort(np.array(samples), kind="stable")
+        points = np.array(centroids, np.float32).reshape(-1, 2)
+        return np.array(samples)[order], points[order], np.frombuffer(class_ids, np.uint8)[order]
 
     def tissue_of(self, name: str) -> str:
         return str(self.samples[int(name)].get("tissue", ""))
 
-    def read(self, name: str) -> Record:
+    def parts(self, name: str) -> Parts:
         number = int(name)
-        where = f"{self.root}: sample {number}"
-        labels, instances = self._arrays["labels"][number], self._arrays["instances"][number]
-        if labels.max(initial=0) >= len(self.classes):
-            raise ValueError(f"{where}: labels reach {labels.max()}, not below {len(self.classes)}")
-        if not np.array_equal(labels > 0, instances > 0):
-            raise ValueError(f"{where}: labels and instances disagree about the foreground")
-        points = self._layouts[number]
-        height, width = labels.shape
+        sample = self.samples[number]
+        return Parts(
+            image=self._arrays["images"][number],
+            instances=self._arrays["instances"][number],
+            labels=self._arrays["labels"][number],
+            mpp=self.mpp,
+            tissue=self.tissue_of(name),
+            source=f"{self.root}: sample {number}",
+            stain=str(sample.get("stain", "H&E")),
+        )
+
+    def layout(self, name: str) -> Layout:
+        """The points of a sample. Raises ValueError where they do not lie on the canvas."""
+        height, width = self._arrays["labels"].shape[1:]
+        samples, centroids, class_ids = self._points
+        rows = slice(*np.searchsorted(samples, [int(name), int(name) + 1]))
         try:
-            layout = Layout(
-                np.array([p[:2] for p in points], np.float32).reshape(-1, 2),
-                np.array([p[2] for p in points], np.uint8),
+            return Layout(
+                centroids[rows],
+                class_ids[rows],
                 (height, width),
                 self.mpp,
                 self.classes,
             )
         except ValueError as error:
-            raise ValueError(f"{where}: {error}") from None
-        sample = self.samples[number]
+            raise ValueError(f"{self.root}: sample {name}: {error}") from None
+
+    def read(self, name: str) -> Record:
+        parts = self.parts(name)
+        labels, instances = parts.labels, parts.instances.astype(np.int32)
+        if labels.max(initial=0) >= len(self.classes):
+            raise ValueError(
+                f"{parts.source}: labels reach {labels.max()}, not below {len(self.classes)}"
+            )
+        if not np.array_equal(labels > 0, instances > 0):
+            raise ValueError(f"{parts.source}: labels and instances disagree about the foreground")
         return Record(
-            image=self._arrays["images"][number],
+            image=parts.image,
             instances=instances,
             labels=labels,
-            distance=self._arrays["distances"][number],
-            layout=layout,
+            distance=self._arrays["distances"][int(name)],
+            layout=self.layout(name),
             mpp=self.mpp,
-            tissue=str(sample.get("tissue", "")),
-            source=where,
-            stain=str(sample.get("stain", "H&E")),
+            tissue=parts.tissue,
+            source=parts.source,
+            stain=parts.stain,
         )

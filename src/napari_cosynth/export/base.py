@@ -1,17 +1,184 @@
-"""The exporter protocol."""
+"""The exporter protocol, and what every export carries: recipes, names and layouts of its samples."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Protocol
+from types import TracebackType
+from typing import Any, Protocol, TypeAlias
 
-from napari_cosynth.types import Record, Synthesis
+from napari_cosynth.atomic import replaced_folder
+from napari_cosynth.stack_format import DESCRIPTION, FORMAT, LAYOUTS, Point
+from napari_cosynth.types import ClassTable, Record, Synthesis
+
+
+@dataclass(frozen=True)
+class Described:
+    """A record and its entry in ``cosynth.json``, for one that was read or edited."""
+
+    record: Record
+    description: dict[str, Any]
+    """JSON-ready: a recipe, or where the record comes from."""
+    name: str = ""
+    """What its files are called where the format has files per sample; empty for a number."""
+
+
+Item: TypeAlias = Record | Synthesis | Described
 
 
 class Exporter(Protocol):
-    """(records, path) -> path, written whole or not at all."""
+    """(records, path) -> path: a folder, written whole or not at all.
 
-    def __call__(
-        self, items: Sequence[Record | Synthesis], path: Path, overwrite: bool = False
-    ) -> Path: ...
+    Items are taken one at a time, so any number of them can be written in the memory of one.
+    Raises ValueError naming the sample that does not fit, FileExistsError without ``overwrite``.
+    """
+
+    def __call__(self, items: Iterable[Item], path: Path, overwrite: bool = False) -> Path: ...
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One item on its way into an export."""
+
+    index: int
+    name: str
+    """Unique in the export and fit to be a file's stem."""
+    record: Record
+
+
+@contextmanager
+def exporting(
+    items: Iterable[Item],
+    path: Path,
+    exporter: str,
+    overwrite: bool = False,
+    one_shape: bool = False,
+) -> Iterator[tuple[Path, Iterator[Sample]]]:
+    """A fresh folder to fill and the samples to fill it with, whose sidecars write themselves.
+
+    The samples have to agree in class table, µm/px and, with ``one_shape``, shape.
+    """
+    path = Path(path)
+    with replaced_folder(path, overwrite) as folder:
+        waiting = iter(items)
+        first = next(waiting, None)
+        if first is None:
+            raise ValueError(f"{path}: nothing to save")
+        with Sidecar(folder, path, exporter, one_shape) as sidecar:
+            yield folder, (sidecar.add(item) for item in chain([first], waiting))
+
+
+class Sidecar:
+    """Writes ``cosynth.json`` and ``layouts.csv`` a sample at a time (``stack_format``)."""
+
+    def __init__(self, folder: Path, path: Path, exporter: str, one_shape: bool) -> None:
+        self._folder = folder
+        self._path = path
+        self._exporter = exporter
+        self._one_shape = one_shape
+        self._classes: ClassTable | None = None
+        self._mpp = 0.0
+        self._names: dict[str, str] = {}  # lower-case: not every file system tells A from a
+        self._shapes: list[tuple[int, int]] = []
+        self._shape: tuple[int, ...] = ()
+        self._layouts = (folder / LAYOUTS).open("w", encoding="utf-8", newline="")
+        self._layouts.write("sample,index,axis-0,axis-1,class\n")
+        self._samples = (folder / DESCRIPTION).open("w", encoding="utf-8")
+
+    def __enter__(self) -> Sidecar:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._layouts.close()
+        with self._samples as handle:
+            names, shapes = json.dumps(list(self._names.values())), json.dumps(self._shapes)
+            handle.write(f'\n],\n"names": {names},\n"shapes": {shapes}}}\n')
+
+    def begin(self, record: Record) -> None:
+        """States what all samples share with this one."""
+        self._classes, self._mpp, self._shape = record.classes, record.mpp, record.labels.shape
+        head = {
+            "format": FORMAT,
+            "exporter": self._exporter,
+            "classes": list(record.classes.names),
+            "colors": record.classes.colors.tolist(),
+            "mpp": record.mpp,
+        }
+        self._samples.write(json.dumps(head, allow_nan=False)[:-1] + ',\n"samples": [')
+
+    def add(self, item: Item) -> Sample:
+        """Describes one item, checked to agree with those before it."""
+        record = item if isinstance(item, Record) else item.record
+        self._check(record)
+        names = record.classes.names
+        points: list[Point] = [
+            (float(y), float(x), names[c])
+            for (y, x), c in zip(record.layout.centroids, record.layout.class_ids, strict=True)
+        ]
+        height, width = record.labels.shape
+        wanted = item.name if isinstance(item, Described) else ""
+        index = len(self._shapes)
+        name = self.write(description_of(item), wanted, (height, width), points)
+        return Sample(index, name, record)
+
+    def write(
+        self,
+        description: dict[str, Any],
+        wanted: str,
+        shape: tuple[int, int],
+        points: list[Point],
+    ) -> str:
+        """Writes one sample's entries and returns its name: ``wanted`` made fit and unique."""
+        index = len(self._shapes)
+        name = re.sub(r"[^\w.-]+", "_", wanted).strip(".") or f"sample_{index:05d}"
+        if name.lower() in self._names:
+            name = f"{name}_{index:05d}"
+        self._names[name.lower()] = name
+        self._samples.write(",\n" if index else "\n")
+        self._samples.write(json.dumps(description, allow_nan=False))
+        self._shapes.append(shape)
+        for row, (y, x, label) in enumerate(points):
+            quoted = '"' + label.replace('"', '""') + '"' if set(label) & set(',"\n\r') else label
+            self._layouts.write(f"{index},{row},{y!r},{x!r},{quoted}\n")
+        return name
+
+    def _check(self, record: Record) -> None:
+        if self._classes is None:
+            self.begin(record)
+            return
+        pairs: list[tuple[str, object, object]] = [
+            ("classes", record.classes.names, self._classes.names),
+            ("mpp", record.mpp, self._mpp),
+        ]
+        if self._one_shape:
+            pairs.append(("shape", record.labels.shape, self._shape))
+        for what, found, wanted in pairs:
+            if found != wanted:
+                raise ValueError(
+                    f"{self._path}: sample {len(self._shapes)}: {what} {found} is not sample 0's "
+                    f"{wanted}"
+                )
+
+
+def description_of(item: Item) -> dict[str, Any]:
+    """An item's entry in ``cosynth.json``."""
+    if isinstance(item, Described):
+        return item.description
+    if isinstance(item, Synthesis):
+        return item.recipe
+    return {
+        "synthetic": False,
+        "tissue": item.tissue,
+        "stain": item.stain,
+        "source": Path(item.source).name,
+    }

@@ -8,65 +8,78 @@
 ``layouts.csv``        ``sample,index,axis-0,axis-1,class``: napari's columns per sample
 ``cosynth.json``       ``classes`` (names, background first), ``colors``, ``mpp``, ``samples``
 =====================  ==========================================================================
+
+The TIFFs are OME-TIFFs whose samples lie along T, with µm/px in the OME-XML and the resolution tags.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Any
 
 import numpy as np
+import numpy.typing as npt
 import tifffile
 
 from napari_cosynth.atomic import replaced_folder
-from napari_cosynth.stack_format import DESCRIPTION, FORMAT, read_description
-from napari_cosynth.types import Record, Synthesis
+from napari_cosynth.export.base import Described, Item, Sidecar, exporting
+from napari_cosynth.stack_format import (
+    DESCRIPTION,
+    LAYOUTS,
+    Pages,
+    read_description,
+    read_points,
+)
+from napari_cosynth.types import Record
+
+__all__ = ["ARRAYS", "Described", "Item", "append_stack", "write_stack"]
 
 ARRAYS = {"images": "image", "labels": "labels", "instances": "instances", "distances": "distance"}
-LAYOUTS = "layouts.csv"
+DTYPES: dict[str, type[np.generic]] = {
+    "images": np.uint8,
+    "labels": np.uint8,
+    "instances": np.int32,
+    "distances": np.float32,
+}
+COMPRESSIONS = ("zlib", "lzw", "zstd", "none")
+LARGEST_CLASSIC = 2**32 - 2**25
+"""Bytes of pixels before compression; above it a TIFF is written as a BigTIFF."""
+
+Arrays = dict[str, npt.NDArray[Any]]
+"""One sample: file name without suffix -> array."""
 
 
-@dataclass(frozen=True)
-class Described:
-    """A record and its entry in ``cosynth.json``, for one that was read or edited."""
-
-    record: Record
-    description: dict[str, Any]
-    """JSON-ready: a recipe, or where the record comes from."""
-
-
-Item: TypeAlias = Record | Synthesis | Described
-
-
-def write_stack(items: Sequence[Item], path: Path, overwrite: bool = False) -> Path:
+def write_stack(
+    items: Iterable[Item], path: Path, overwrite: bool = False, compression: str = "zlib"
+) -> Path:
     """Writes records or syntheses of one shape, class table and µm/px as a stack folder.
 
-    Raises ValueError naming the sample that does not fit, FileExistsError without ``overwrite``.
+    ``compression``: zlib, none, or lzw and zstd, which need imagecodecs to read. Raises ValueError
+    naming the sample that does not fit, FileExistsError without ``overwrite``.
     """
-    records = _agreeing(items, Path(path))
-    first = records[0]
-    with replaced_folder(Path(path), overwrite) as folder:
-        for name, field in ARRAYS.items():
-            stacked = np.stack([getattr(r, field) for r in records])
-            _write_tiff(folder / f"{name}.tif", stacked, rgb=name == "images", mpp=first.mpp)
-        lines = ["sample,index,axis-0,axis-1,class", *_layout_lines(records)]
-        (folder / LAYOUTS).write_text("\n".join(lines) + "\n", encoding="utf-8")
-        content = {
-            "format": FORMAT,
-            "classes": list(first.classes.names),
-            "colors": first.classes.colors.tolist(),
-            "mpp": first.mpp,
-            "samples": [_sample(item) for item in items],
-        }
-        _write_description(folder / DESCRIPTION, content)
+    if compression not in COMPRESSIONS:
+        raise ValueError(
+            f"compression: expected one of {', '.join(COMPRESSIONS)}, got {compression!r}"
+        )
+    with exporting(items, path, "stack", overwrite, one_shape=True) as (folder, samples):
+        mpp = 0.0
+
+        def arrays() -> Iterator[Arrays]:
+            nonlocal mpp
+            for sample in samples:
+                mpp = sample.record.mpp
+                yield {name: getattr(sample.record, field) for name, field in ARRAYS.items()}
+
+        spool = _Spool(folder, arrays())
+        spool.write(mpp, compression)
     return Path(path)
 
 
-def append_stack(items: Sequence[Item], path: Path) -> Path:
+def append_stack(items: Iterable[Item], path: Path) -> Path:
     """Adds samples behind those of a stack folder, or makes the folder where there is none.
 
     The joint stack is written whole beside the old one and then takes its place; the old samples,
@@ -76,116 +89,128 @@ def append_stack(items: Sequence[Item], path: Path) -> Path:
     path = Path(path)
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return write_stack(items, path, overwrite=True)
-    records = _agreeing(items, path)
+    waiting = iter(items)
+    first = next(waiting, None)
+    if first is None:
+        raise ValueError(f"{path}: nothing to save")
+    record = first if isinstance(first, Record) else first.record
     old = _read_description(path)
-    first, count = records[0], len(old["samples"])
+    count = len(old["samples"])
     for name, found, wanted in (
-        ("classes", list(first.classes.names), old["classes"]),
-        ("µm/px", first.mpp, old["mpp"]),
+        ("classes", list(record.classes.names), old["classes"]),
+        ("µm/px", record.mpp, old["mpp"]),
     ):
         if found != wanted:
             raise ValueError(f"{path}: cannot append: its {name} {wanted} are not {found}")
+    before = {}
+    for name, field in ARRAYS.items():
+        one = getattr(record, field)
+        before[name] = Pages(path / f"{name}.tif", count, DTYPES[name], one.ndim + 1)
+        if before[name].shape[1:] != one.shape:
+            raise ValueError(
+                f"{before[name].path}: cannot append: it holds {one.dtype} {before[name].shape}, "
+                f"expected {one.dtype} {(count, *one.shape)}"
+            )
+    points = read_points(path / LAYOUTS, count, record.classes.names)
+    height, width = record.labels.shape
     with replaced_folder(path, overwrite=True) as folder:
-        for name, field in ARRAYS.items():
-            added = np.stack([getattr(r, field) for r in records])
-            joint = np.concatenate([_read_tiff(path / f"{name}.tif", count, added), added])
-            _write_tiff(folder / f"{name}.tif", joint, rgb=name == "images", mpp=first.mpp)
-        lines = [*_read_text(path / LAYOUTS).splitlines(), *_layout_lines(records, count)]
-        (folder / LAYOUTS).write_text("\n".join(lines) + "\n", encoding="utf-8")
-        old["samples"] += [_sample(item) for item in items]
-        _write_description(folder / DESCRIPTION, old)
+        with Sidecar(folder, path, "stack", one_shape=True) as sidecar:
+            sidecar.begin(record)
+            names = old.get("names") or [""] * count
+            for description, name, rows in zip(old["samples"], names, points, strict=True):
+                sidecar.write(description, name, (height, width), rows)
+
+            def arrays() -> Iterator[Arrays]:
+                for index in range(count):
+                    yield {name: pages[index] for name, pages in before.items()}
+                for item in chain([first], waiting):
+                    added = sidecar.add(item).record
+                    yield {name: getattr(added, field) for name, field in ARRAYS.items()}
+
+            _Spool(folder, arrays()).write(record.mpp, "zlib")
         for other in path.iterdir():
             if not (folder / other.name).exists():
                 (shutil.copytree if other.is_dir() else shutil.copy2)(other, folder / other.name)
     return path
 
 
-def _agreeing(items: Sequence[Item], path: Path) -> list[Record]:
-    """The items' records, checked to be of one shape, class table and µm/px."""
-    if not items:
-        raise ValueError(f"{path}: nothing to save")
-    records = [item if isinstance(item, Record) else item.record for item in items]
-    first = records[0]
-    for index, record in enumerate(records):
-        for name, found, wanted in (
-            ("shape", record.labels.shape, first.labels.shape),
-            ("classes", record.classes.names, first.classes.names),
-            ("mpp", record.mpp, first.mpp),
-        ):
-            if found != wanted:
-                raise ValueError(
-                    f"{path}: sample {index}: {name} {found} is not sample 0's {wanted}"
-                )
-    return records
-
-
-def _read_tiff(path: Path, count: int, added: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """The ``count`` samples of an existing file, checked to be of the added ones' kind."""
-    try:
-        array = np.asarray(tifffile.imread(path))
-    except Exception as error:  # decoders raise what they like on damaged files
-        raise ValueError(f"{path}: cannot be read as a TIFF ({error})") from None
-    if array.ndim == added.ndim - 1 and count == 1:
-        array = array[None]  # tifffile drops a single sample's axis
-    wanted = (count, *added.shape[1:])
-    if array.shape != wanted or array.dtype != added.dtype:
-        raise ValueError(
-            f"{path}: cannot append: it holds {array.dtype} {array.shape}, "
-            f"expected {added.dtype} {wanted}"
-        )
-    return array
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: cannot be read as text ({error})") from None
-
-
 def _read_description(folder: Path) -> dict[str, Any]:
     path = folder / DESCRIPTION
     if not path.is_file():
         raise ValueError(f"{folder}: exists and is not a training stack (no {DESCRIPTION})")
-    return read_description(path)
+    description = read_description(path)
+    if description.get("exporter", "stack") != "stack":
+        raise ValueError(f"{folder}: is in the format {description['exporter']}, not a stack")
+    return description
 
 
-def _write_tiff(path: Path, array: np.ndarray[Any, Any], rgb: bool, mpp: float) -> None:
+class _Spool:
+    """Samples on their way into TIFFs.
+
+    OME-XML states the number of samples, which is known when the last one has come; until then
+    their pixels wait in files, so that memory holds one sample.
+    """
+
+    def __init__(self, folder: Path, samples: Iterator[Arrays]) -> None:
+        self._folder = folder
+        self._count = 0
+        self._kinds: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {}
+        with ExitStack() as stack:
+            handles: dict[str, IO[bytes]] = {
+                name: stack.enter_context(self._raw(name).open("wb")) for name in ARRAYS
+            }
+            for arrays in samples:
+                for name, array in arrays.items():
+                    self._kinds[name] = array.dtype, array.shape
+                    handles[name].write(np.ascontiguousarray(array).tobytes())
+                self._count += 1
+
+    def _raw(self, name: str) -> Path:
+        return self._folder / f".{name}.raw"
+
+    def _pages(self, name: str) -> Iterator[npt.NDArray[Any]]:
+        """The samples of an array one by one: mapped into memory, all of them would stay in it."""
+        dtype, shape = self._kinds[name]
+        with self._raw(name).open("rb") as handle:
+            for _ in range(self._count):
+                yield np.fromfile(handle, dtype, int(np.prod(shape))).reshape(shape)
+
+    def write(self, mpp: float, compression: str) -> None:
+        """Writes the TIFFs and removes what waited for them; nothing where there were no samples."""
+        for name, (dtype, shape) in self._kinds.items():
+            path = self._folder / f"{name}.tif"
+            _write_tiff(path, self._pages(name), (self._count, *shape), dtype, mpp, compression)
+        for name in ARRAYS:
+            self._raw(name).unlink()
+
+
+def _write_tiff(
+    path: Path,
+    pages: Iterator[npt.NDArray[Any]],
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    mpp: float,
+    compression: str,
+) -> None:
     per_centimetre = 1e4 / mpp
+    rgb = len(shape) == 4
     tifffile.imwrite(
         path,
-        array,
+        pages,
+        shape=shape,
+        dtype=dtype,
+        bigtiff=dtype.itemsize * int(np.prod(shape)) > LARGEST_CLASSIC,
+        ome=True,
         photometric="rgb" if rgb else "minisblack",
-        compression="zlib",
+        compression=None if compression == "none" else compression,
         resolution=(per_centimetre, per_centimetre),
         resolutionunit="CENTIMETER",
-        metadata={"axes": "NYXS" if rgb else "NYX"},
+        metadata={
+            "axes": "TYXS" if rgb else "TYX",
+            "Name": path.stem,
+            "PhysicalSizeX": mpp,
+            "PhysicalSizeXUnit": "µm",
+            "PhysicalSizeY": mpp,
+            "PhysicalSizeYUnit": "µm",
+        },
     )
-
-
-def _layout_lines(records: Sequence[Record], first_sample: int = 0) -> list[str]:
-    lines = []
-    for sample, record in enumerate(records, start=first_sample):
-        names = record.classes.names
-        for row, ((y, x), class_id) in enumerate(
-            zip(record.layout.centroids, record.layout.class_ids, strict=True)
-        ):
-            lines.append(f"{sample},{row},{float(y)!r},{float(x)!r},{names[class_id]}")
-    return lines
-
-
-def _sample(item: Item) -> dict[str, Any]:
-    if isinstance(item, Described):
-        return item.description
-    if isinstance(item, Synthesis):
-        return item.recipe
-    return {
-        "synthetic": False,
-        "tissue": item.tissue,
-        "stain": item.stain,
-        "source": Path(item.source).name,
-    }
-
-
-def _write_description(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")

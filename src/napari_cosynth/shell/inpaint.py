@@ -13,7 +13,8 @@ import tifffile
 from tqdm import tqdm
 
 from napari_cosynth.atomic import replaced_folder
-from napari_cosynth.data.slide import Slide, open_slide
+from napari_cosynth.data.pyramid import Slide
+from napari_cosynth.data.slide import open_slide
 from napari_cosynth.export.stack import write_stack
 from napari_cosynth.geometry.edits import Box, cut
 from napari_cosynth.geometry.place import Place, part_to_read

@@ -13,6 +13,7 @@ from pathlib import Path
 from skimage.io import imsave
 from tqdm import tqdm
 
+from napari_cosynth import registry
 from napari_cosynth.atomic import replaced_folder
 from napari_cosynth.data.stain_match import match_to_file
 from napari_cosynth.export.stack import write_stack
@@ -31,8 +32,9 @@ _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.4g}/{total} steps [{elapsed}<{rema
 
 
 def synthesize_layout(options: argparse.Namespace) -> None:
-    """One layout, ``count`` seeds -> a stack folder. Everything is checked before sampling."""
+    """One layout, ``count`` seeds -> a stack or another format. All is checked before sampling."""
     check_target(options.out, options.overwrite)
+    exporter = registry.resolve("exporter", options.format)
     config = read_config(options.checkpoint)
     if options.count < 1:
         raise ValueError(f"--count: expected at least 1, got {options.count}")
@@ -48,7 +50,7 @@ def synthesize_layout(options: argparse.Namespace) -> None:
         _check_scratch(options.scratch)
         request = dataclasses.replace(request, scratch=str(options.scratch))
     samples = [match.matched(x) if match else x for x in _run([request])]
-    write_stack(samples, options.out, options.overwrite)
+    exporter(samples, options.out, options.overwrite)
     if options.scratch is not None:
         shutil.rmtree(options.scratch)
     report_line(options.out, samples)

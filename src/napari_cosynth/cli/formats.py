@@ -1,0 +1,172 @@
+"""``cosynth info``, ``convert``, ``split`` and ``check``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from napari_cosynth import registry
+from napari_cosynth.cli.options import Commands, add_overwrite, command
+
+
+def add_info(commands: Commands) -> None:
+    parser = command(
+        commands,
+        "info",
+        "show what a data set, an export or a checkpoint holds",
+        "cosynth info default\n  cosynth info pannuke/ --picture pannuke.png",
+    )
+    parser.add_argument(
+        "path",
+        nargs="?",
+        default="default",
+        help="folder or file of a data set; or name or folder of a checkpoint",
+    )
+    _add_source(parser)
+    parser.add_argument("--picture", type=Path, help="PNG file to draw some records into")
+    parser.set_defaults(run=_info)
+
+
+def _info(options: argparse.Namespace) -> None:
+    path = Path(options.path)
+    if (path / "model.safetensors").is_file() or not path.exists():
+        from napari_cosynth.shell.info import print_info
+
+        print_info(options.path)
+        return
+    from napari_cosynth.shell.describe import describe
+
+    describe(path, options.source_format, options.picture, **_source(options))
+
+
+def add_convert(commands: Commands) -> None:
+    parser = command(
+        commands,
+        "convert",
+        "write a data set of any format in another, a record at a time",
+        "cosynth convert consep/train coco --to coco --mpp 0.5 --classes fibroblast=spindle-shaped",
+    )
+    parser.add_argument("source", type=Path, metavar="SRC", help="folder or file of the data set")
+    parser.add_argument("target", type=Path, metavar="DST", help="folder to write")
+    parser.add_argument(
+        "--to", required=True, choices=registry.names("exporter"), help="its format"
+    )
+    _add_source(parser)
+    parser.add_argument("--mpp", type=float, help="µm per pixel to resample to")
+    parser.add_argument(
+        "--classes", nargs="+", default=[], metavar="OLD=NEW", help="classes to rename or merge"
+    )
+    parser.add_argument(
+        "--patch", type=int, help="side in pixels of the square patches to cut the tiles into"
+    )
+    parser.add_argument("--compression", help="of a stack: zlib, lzw, zstd or none")
+    add_overwrite(parser)
+    parser.set_defaults(run=_convert)
+
+
+def _convert(options: argparse.Namespace) -> None:
+    from napari_cosynth.shell.convert import Changes, convert, parse_mapping
+
+    _positive(options, "mpp", "patch")
+    convert(
+        options.source,
+        options.target,
+        options.to,
+        options.source_format,
+        Changes(options.mpp, parse_mapping(options.classes), options.patch),
+        options.overwrite,
+        options.compression,
+        **_source(options),
+    )
+
+
+def add_split(commands: Commands) -> None:
+    parser = command(
+        commands,
+        "split",
+        "divide a data set by slide or patient, never by patch",
+        "cosynth split lizard/ splits --parts train=0.8 val=0.1 test=0.1 --to stack",
+    )
+    parser.add_argument("source", type=Path, metavar="SRC", help="folder or file of the data set")
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder for split.csv and the parts")
+    parser.add_argument(
+        "--parts",
+        nargs="+",
+        default=["train=0.8", "val=0.1", "test=0.1"],
+        metavar="NAME=SHARE",
+        help="names of the parts and their shares of the records",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="another seed makes another split")
+    parser.add_argument(
+        "--groups", type=Path, help="CSV of names and slides (default: as the files tell)"
+    )
+    parser.add_argument("--column", default="slide", help="column of --groups to divide by")
+    parser.add_argument(
+        "--to", choices=registry.names("exporter"), help="format to write the parts in as well"
+    )
+    _add_source(parser)
+    add_overwrite(parser)
+    parser.set_defaults(run=_split)
+
+
+def _split(options: argparse.Namespace) -> None:
+    from napari_cosynth.shell.convert import parse_shares, split
+
+    split(
+        options.source,
+        options.out,
+        parse_shares(options.parts),
+        options.seed,
+        options.source_format,
+        options.groups,
+        options.column,
+        options.to,
+        options.overwrite,
+        **_source(options),
+    )
+
+
+def add_check(commands: Commands) -> None:
+    parser = command(
+        commands,
+        "check",
+        "look for damage in data sets, copies, and slides that splits share; exit code 1 if any",
+        "cosynth check splits/train splits/val splits/test",
+    )
+    parser.add_argument(
+        "paths", type=Path, nargs="+", metavar="DIR", help="a data set, or each split"
+    )
+    _add_source(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.set_defaults(run=_check)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from napari_cosynth.shell.check import run
+
+    return run(options.paths, options.source_format, options.json, **_source(options))
+
+
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    """How to read a data set whose files do not say everything."""
+    parser.add_argument(
+        "--from",
+        dest="source_format",
+        choices=registry.names("dataset"),
+        help="format of the data set (default: by its content)",
+    )
+    parser.add_argument("--source-mpp", type=float, help="µm per pixel where the files state none")
+    parser.add_argument("--class-names", nargs="+", help="classes from 1 where the files name none")
+
+
+def _source(options: argparse.Namespace) -> dict[str, Any]:
+    _positive(options, "source_mpp")
+    return {"mpp": options.source_mpp, "class_names": options.class_names}
+
+
+def _positive(options: argparse.Namespace, *names: str) -> None:
+    for name in names:
+        value = getattr(options, name)
+        if value is not None and not value > 0:
+            raise ValueError(f"--{name.replace('_', '-')}: expected above 0, got {value}")

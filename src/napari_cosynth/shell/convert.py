@@ -1,0 +1,254 @@
+"""``cosynth convert`` and ``split``: any format -> any other, a record at a time."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import inspect
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from napari_cosynth import registry
+from napari_cosynth.atomic import replaced_folder
+from napari_cosynth.data.base import NamedRecords, crop, remap, resample
+from napari_cosynth.data.detect import open_records
+from napari_cosynth.data.lizard import LIZARD_CLASSES
+from napari_cosynth.data.pannuke import PANNUKE_CLASSES
+from napari_cosynth.data.splits import groups_of, read_groups, split_by_group
+from napari_cosynth.export.base import Described
+from napari_cosynth.export.recipes import read_samples
+from napari_cosynth.geometry.raster import pixels
+from napari_cosynth.types import ClassTable, Layout, Record
+
+logger = logging.getLogger(__name__)
+
+PUBLISHED = {"conic": LIZARD_CLASSES, "pannuke": PANNUKE_CLASSES}
+"""Formats whose readers elsewhere know the classes by their numbers."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a conversion does to the records."""
+
+    mpp: float | None = None
+    """µm/px to resample to."""
+    classes: Mapping[str, str] = field(default_factory=dict)
+    """Class -> its new name; several may become one."""
+    patch: int | None = None
+    """Side of square patches to cut tiles into, without overlap."""
+
+    @property
+    def none(self) -> bool:
+        return self.mpp is None and not self.classes and self.patch is None
+
+
+def convert(
+    source: Path,
+    target: Path,
+    to: str,
+    kind: str | None,
+    changes: Changes,
+    overwrite: bool = False,
+    compression: str | None = None,
+    **options: Any,
+) -> None:
+    """Writes every record of a data set in another format; memory holds one."""
+    exporter = _exporter(to, compression)
+    found, dataset = open_records(source, kind, **options)
+    _say_what_is_assumed(source, dataset)
+    classes = target_classes(dataset.classes, to, changes.classes)
+    with tqdm(total=len(dataset), unit="record", desc=f"{found} -> {to}", disable=None) as bar:
+        exporter(_items(dataset, classes, changes, bar.update), target, overwrite)
+    print(f"{target}: {len(dataset)} records of {source} ({found}) as {to}")
+
+
+def split(
+    source: Path,
+    out: Path,
+    shares: Mapping[str, float],
+    seed: int,
+    kind: str | None,
+    groups: Path | None,
+    column: str,
+    to: str | None,
+    overwrite: bool = False,
+    **options: Any,
+) -> None:
+    """Writes ``OUT/split.csv`` (name, group, part) and, with ``to``, an export per part."""
+    found, dataset = open_records(source, kind, **options)
+    named = read_groups(groups, column, dataset.names) if groups else groups_of(dataset)
+    parts = split_by_group(named, shares, seed)
+    with replaced_folder(out, overwrite) as folder:
+        with (folder / "split.csv").open("w", newline="", encoding="utf-8") as handle:
+            writer = csv.writer(handle)
+            writer.writerow(["name", "group", "part"])
+            for part, names in parts.items():
+                writer.writerows([name, named[name], part] for name in names)
+        for part, names in parts.items() if to else ():
+            exporter = _exporter(to or "", None)
+            _, chosen = open_records(source, found, only=names, **options)
+            _say_what_is_assumed(source, chosen)
+            classes = target_classes(dataset.classes, to or "", {})
+            with tqdm(total=len(chosen), unit="record", desc=part, disable=None) as bar:
+                exporter(_items(chosen, classes, Changes(), bar.update, named), folder / part)
+    for part, names in parts.items():
+        slides = len({named[name] for name in names})
+        print(f"{out}: {part}: {len(names)} records of {slides} slides or patients")
+
+
+def target_classes(classes: ClassTable, to: str, mapping: Mapping[str, str]) -> ClassTable:
+    """The table that mapped classes are written in: a published format's own where they fit in it."""
+    for name in mapping:
+        if name not in classes.names[1:]:
+            known = ", ".join(classes.names[1:])
+            raise ValueError(f"--classes: {name!r} is no class of the source; its are {known}")
+    names = list(dict.fromkeys(mapping.get(name, name) for name in classes.names[1:]))
+    published = PUBLISHED.get(to)
+    if published and set(names) <= set(published):
+        return classes if tuple(names) == published else ClassTable.of(*published)
+    if published:
+        logger.warning(
+            "%s has the classes %s; these are %s, which cosynth.json names and other readers will "
+            "not know (--classes maps them)",
+            to,
+            ", ".join(published),
+            ", ".join(names),
+        )
+    return ClassTable.of(*names) if mapping else classes
+
+
+def _exporter(to: str, compression: str | None) -> Any:
+    exporter = registry.resolve("exporter", to)
+    if compression is None:
+        return exporter
+    if "compression" not in inspect.signature(exporter).parameters:
+        raise ValueError(f"--compression: the format {to} takes none")
+
+    def compressed(items: Iterator[Described], path: Path, overwrite: bool = False) -> Path:
+        written: Path = exporter(items, path, overwrite, compression=compression)
+        return written
+
+    return compressed
+
+
+def _say_what_is_assumed(source: Path, dataset: NamedRecords) -> None:
+    if not dataset.mpp_stated:
+        logger.warning("%s: its files state no µm/px; --source-mpp does", source)
+
+
+def _items(
+    dataset: NamedRecords,
+    classes: ClassTable,
+    changes: Changes,
+    progress: Any,
+    groups: Mapping[str, str] | None = None,
+) -> Iterator[Described]:
+    layouts = _own_layouts(dataset) if changes.none else iter(())
+    for name in dataset.names:
+        record = dataset.read(name)
+        layout = next(layouts, None)
+        description = _description(dataset, name, record, groups)
+        if classes != dataset.classes or changes.classes:
+            record = remap(record, classes, changes.classes)
+        elif layout is not None:
+            record = follow(record, layout)
+        if changes.mpp is not None:
+            record = resample(record, changes.mpp)
+        if description.get("synthetic") and not (changes.none and classes == dataset.classes):
+            description["edited"] = True  # the recipe no longer gives what is stored
+        own = dataset.own
+        plain = own.titles[own.index[name]] if own and name in own.index else name
+        progress()
+        if changes.patch is None:
+            yield Described(record, description, "" if plain.isdecimal() else plain)
+            continue
+        for number, piece in enumerate(patches(record, changes.patch)):
+            yield Described(piece, description, f"{plain}_{number:03d}")
+
+
+def patches(record: Record, side: int) -> Iterator[Record]:
+    """Squares of a record side by side; what is left at the right and the bottom is not used."""
+    height, width = record.labels.shape
+    for y in range(0, height - side + 1, side):
+        for x in range(0, width - side + 1, side):
+            yield crop(record, y, x, side, side)
+
+
+def _description(
+    dataset: NamedRecords, name: str, record: Record, groups: Mapping[str, str] | None
+) -> dict[str, Any]:
+    """Our own export's description, or where the record comes from."""
+    if dataset.own is not None and name in dataset.own.index:
+        return dict(dataset.own.samples[dataset.own.index[name]])
+    found: dict[str, Any] = {
+        "synthetic": False,
+        "tissue": record.tissue,
+        "stain": record.stain,
+        "source": Path(record.source).name,
+    }
+    slide = groups.get(name) if groups else dataset.slide_of(name)
+    return {**found, "slide": slide} if slide else found
+
+
+def _own_layouts(dataset: NamedRecords) -> Iterator[Layout | None]:
+    """What each record of an own export was made from, None for what was added to it since."""
+    own = dataset.own
+    if own is None:
+        return
+    wanted = iter([own.index.get(name) for name in dataset.names])
+    samples = enumerate(read_samples(own.folder))
+    at, layout = -1, None
+    for index in wanted:
+        if index is None or index < at:
+            yield None
+            continue
+        while at < index:
+            at, (layout, _) = next(samples)
+        yield layout
+
+
+def follow(record: Record, layout: Layout) -> Record:
+    """A record with the layout it was made from, its instances numbered by the points they hold.
+
+    Formats that store no points give instances their own numbers. An instance with no point gets an id
+    above N, as in a fresh sample.
+    """
+    at = pixels(layout)
+    table = np.zeros(int(record.instances.max(initial=0)) + 1, np.int32)
+    for row, index in enumerate(record.instances[at[:, 0], at[:, 1]]):
+        if index and not table[index]:
+            table[index] = row + 1
+    rest = np.flatnonzero(table[1:] == 0) + 1
+    table[rest] = len(layout) + 1 + np.arange(len(rest))
+    return dataclasses.replace(record, instances=table[record.instances], layout=layout)
+
+
+def parse_shares(words: Sequence[str]) -> dict[str, float]:
+    """``["train=0.8", "test=0.2"]`` as numbers."""
+    shares: dict[str, float] = {}
+    for word in words:
+        part, _, share = word.partition("=")
+        try:
+            shares[part] = float(share)
+        except ValueError:
+            raise ValueError(f"--parts: expected NAME=SHARE, got {word!r}") from None
+        if not part.isidentifier() or word.count("=") != 1:
+            raise ValueError(f"--parts: expected NAME=SHARE, got {word!r}")
+    return shares
+
+
+def parse_mapping(words: Sequence[str]) -> dict[str, str]:
+    """``["old=new", ...]`` as a table."""
+    mapping: dict[str, str] = {}
+    for word in words:
+        old, equals, new = word.partition("=")
+        if not (old and equals and new):
+            raise ValueError(f"--classes: expected OLD=NEW, got {word!r}")
+        mapping[old] = new
+    return mapping

@@ -1,0 +1,51 @@
+"""Run-length encoding and filled polygons against COCO's own API."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pycocotools import mask as coco
+
+from napari_cosynth.geometry.rle import decode, encode, fill_polygon, from_string, to_string
+
+
+def masks():
+    rng = np.random.default_rng(0)
+    yield np.zeros((5, 7), bool)
+    yield np.ones((5, 7), bool)
+    for density in (0.02, 0.5, 0.95):
+        yield rng.random((61, 40)) < density
+    blob = np.zeros((300, 400), bool)
+    blob[100:250, 30:390] = True
+    yield blob
+
+
+@pytest.mark.parametrize("mask", masks())
+def test_there_and_back_and_as_the_api_does(mask):
+    theirs = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
+    runs = encode(mask)
+    assert to_string(runs) == theirs["counts"].decode()
+    assert from_string(theirs["counts"].decode()) == runs
+    np.testing.assert_array_equal(decode(runs, mask.shape), mask)
+
+
+@pytest.mark.parametrize("text", ["a b", "~", "`"])
+def test_a_damaged_string_is_refused(text):
+    with pytest.raises(ValueError, match="counts"):
+        decode(from_string(text), (4, 4))
+
+
+def test_runs_that_do_not_fill_the_canvas_are_refused():
+    with pytest.raises(ValueError, match="add up to 4 x 4"):
+        decode([3, 4], (4, 4))
+
+
+def test_polygons_are_filled_as_the_api_does():
+    rng = np.random.default_rng(1)
+    shape = (50, 70)
+    for corners in [3, 4, 5, 9, 20] * 20:
+        points = rng.uniform(-5, 75, (corners, 2))
+        if corners % 2:
+            points = points.round()
+        theirs = coco.decode(coco.frPyObjects([points.ravel().tolist()], *shape))[..., 0] > 0
+        np.testing.assert_array_equal(fill_polygon(points, shape), theirs)
