@@ -62,7 +62,7 @@ def synthesize(request: Request) -> Iterator[Progress | Synthesis]:
     points = point_map(layout)
     sampler = registry.resolve("sampler", request.sampler)
     half = faster_in_bf16(device)
-    provenance = _provenance(checkpoint, request, device, half)
+    provenance = provenance_of(checkpoint, request, device, half)
     if unknown := provenance["unknown_words"]:
         logger.warning("the checkpoint's text encoder does not know: %s", ", ".join(unknown))
     denoiser = guided(checkpoint.model.network, request.guidance)
@@ -95,7 +95,7 @@ def _samples(
     provenance: dict[str, Any],
 ) -> Iterator[Progress | Synthesis]:
     height, width = layout.shape
-    shape = tuple(_padded(n, checkpoint.model.network.config.multiple) for n in layout.shape)
+    shape = tuple(canvas_side(n, checkpoint.model.network.config.multiple) for n in layout.shape)
     padded = np.zeros(shape, np.int64)
     padded[:height, :width] = points
     device = next(checkpoint.model.parameters()).device
@@ -163,13 +163,15 @@ def separated(
     return record, report
 
 
-def _padded(pixels: int, multiple: int) -> int:
+def canvas_side(pixels: int, multiple: int) -> int:
+    """Pixels of a side once it is padded to what the network takes."""
     return -(-max(pixels, SMALLEST_CANVAS) // multiple) * multiple
 
 
-def _provenance(
+def provenance_of(
     checkpoint: Checkpoint, request: Request, device: torch.device, half: bool
 ) -> dict[str, Any]:
+    """What a sample's recipe says beside the request: the weights, the device, the versions."""
     packages = ("torch", "numpy", "scikit-image", "transformers")
     return {
         "checkpoint": checkpoint.name,

@@ -29,6 +29,8 @@ class Known:
     """bool (B, H, W)."""
     noise: joint.Noise
     """What the known pixels are corrupted with."""
+    image: bool = True
+    """False: only labels and distance are known; the image is sampled everywhere."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class ClampedSampler:
             known = joint.corrupt(known, self.known.noise, times, self.schedule, self.classes)
         mask = self.known.mask
         return JointState(
-            torch.where(mask[:, None], known.image, free.image),
+            torch.where(mask[:, None], known.image, free.image) if self.known.image else free.image,
             torch.where(mask[:, None], known.distance, free.distance),
             torch.where(mask, known.labels, free.labels),
         )
