@@ -57,7 +57,10 @@ def _samples(
 ) -> Iterator[Progress | Synthesis]:
     """``fitted`` is the record in the checkpoint's classes."""
     half = faster_in_bf16(device)
-    provenance = {**provenance_of(checkpoint, request, device, half), "labels_of": Path(record.source).name}
+    provenance = {
+        **provenance_of(checkpoint, request, device, half),
+        "labels_of": Path(record.source).name,
+    }
     denoiser: Denoiser = guided(checkpoint.model.network, request.guidance)
     if half:
         denoiser = InBfloat16(denoiser, device)
@@ -71,7 +74,10 @@ def _samples(
         instances=np.pad(fitted.instances, padding),
         labels=np.pad(fitted.labels, padding),
         distance=np.pad(fitted.distance, padding),
-        layout=replace(fitted.layout, shape=tuple(n + p for n, (_, p) in zip((height, width), padding, strict=True))),
+        layout=replace(
+            fitted.layout,
+            shape=tuple(n + p for n, (_, p) in zip((height, width), padding, strict=True)),
+        ),
     )
     shape = padded.labels.shape
     with torch.inference_mode():

@@ -20,9 +20,7 @@ from napari_cosynth.segmenter.targets import Targets
 
 def test_the_kernel_by_hand():
     kernel = gradient_kernel(3)
-    torch.testing.assert_close(
-        kernel, torch.tensor([[-0.5, 0, 0.5], [-1, 0, 1], [-0.5, 0, 0.5]])
-    )
+    torch.testing.assert_close(kernel, torch.tensor([[-0.5, 0, 0.5], [-1, 0, 1], [-0.5, 0, 0.5]]))
 
 
 def test_the_losses_by_loops():
@@ -102,6 +100,18 @@ def test_the_truth_itself_costs_nothing():
     sure = 50.0 * torch.nn.functional.one_hot(types, 2).movedim(-1, 1)
     losses = segmentation_losses(Maps(sure, offsets, sure), Targets(offsets, types))
     assert float(losses.total) == pytest.approx(0, abs=1e-5)
+
+
+def test_slopes_count_the_same_on_a_coarser_grid():
+    """A ramp of 0.1 a pixel of 0.25 µm is one of 0.2 a pixel of 0.5 µm."""
+    nuclei = torch.zeros(1, 15, 15, dtype=torch.bool)
+    nuclei[:, 7, 7] = True
+    ramp = torch.arange(15.0).expand(1, 2, 15, 15)
+    flat = torch.zeros_like(ramp)
+    fine = gradient_error(0.1 * ramp, flat, nuclei, 0.25)
+    coarse = gradient_error(0.2 * ramp, flat, nuclei, 0.5)
+    torch.testing.assert_close(fine, coarse)
+    assert float(fine) > 0
 
 
 def test_gradients_outside_nuclei_do_not_count():

@@ -32,7 +32,7 @@ def test_maps_have_the_images_size(name):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"width": 3}, "unknown .'width'"),
+        ({"width": 3}, "network: width: unknown key"),
         ({"widths": (6, 8, 8, 8)}, "widths: expected multiples of 4"),
         ({"growth": 7}, "groups: expected a divisor"),
         ({"kernel": 4}, "kernel: expected an odd number"),

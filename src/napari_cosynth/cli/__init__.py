@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     synthesis.add_demo(commands)
     synthesis.add_synthesize(commands)
     training.add_train(commands)
+    training.add_train_segmenter(commands)
     training.add_export_checkpoint(commands)
     training.add_pack(commands)
     evaluation.add_evaluate(commands)

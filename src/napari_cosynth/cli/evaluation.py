@@ -44,6 +44,13 @@ def add_evaluate(commands: Commands) -> None:
         default=None,
         help="file of the tile encoder: read if it is there, else trained and kept in it",
     )
+    parser.add_argument(
+        "--segmenter",
+        type=Path,
+        default=None,
+        help="folder of a segmenter trained on real tiles (cosynth train-segmenter): do images show "
+        "the nuclei of their labels?",
+    )
     add_device(parser)
     add_overwrite(parser, "report")
     parser.set_defaults(run=_evaluate)
@@ -64,6 +71,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         sets=options.sets or (),
         inception=options.inception,
         encoder=options.encoder,
+        segmenter=options.segmenter,
         device_name=options.device,
         overwrite=options.overwrite,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from napari_cosynth.evaluation.segmentation import (
 from napari_cosynth.geometry.measure import majority_classes, snapped_centroids
 from napari_cosynth.types import Record
 
+ALL = "all"
 Floats = npt.NDArray[np.float64]
 
 
@@ -92,9 +93,7 @@ def score(
     return Scores(
         dice_counts(truth, instances),
         aji_counts(pairs),
-        np.stack(
-            [areas.true_positives, areas.iou, areas.false_positives, areas.false_negatives]
-        ),
+        np.stack([areas.true_positives, areas.iou, areas.false_positives, areas.false_negatives]),
         centres.paired.astype(np.float64),
         centres.missed.astype(np.float64),
         centres.spurious.astype(np.float64),
@@ -128,14 +127,3 @@ def measures(drawn: Scores, names: Sequence[str]) -> dict[tuple[str, str], Float
             keep("F_c", name, centres.f_c[k])
             keep("recall", name, quotient(right[k], there[k]))
     return {key: np.array(values) for key, values in found.items()}
-
-
-ALL = "all"
-
-
-def table(values: Mapping[tuple[str, str], Floats]) -> dict[str, dict[str, float]]:
-    """The first draw of ``measures``, by measure and class."""
-    rows: dict[str, dict[str, float]] = {}
-    for (measure, of), drawn in values.items():
-        rows.setdefault(measure, {})[of] = float(drawn[0])
-    return rows

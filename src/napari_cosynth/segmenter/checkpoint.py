@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialised
@@ -16,6 +19,11 @@ from napari_cosynth.segmenter.network import HoverNet, SegmenterConfig
 from napari_cosynth.settings import FORBID_UNKNOWN, parse, plain
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
+
+
+def pixels_digest(image: npt.NDArray[np.uint8]) -> str:
+    """sha256 of an image's pixels, by which a tile is known again whatever its file is called."""
+    return hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -32,7 +40,7 @@ class SegmenterDescription:
     training: dict[str, Any] = field(default_factory=dict)
     """Where the weights come from."""
     tiles: dict[str, str] = field(default_factory=dict)
-    """Real tiles it was trained on: name -> sha256 of the pixels (``evaluation.alignment``)."""
+    """Real tiles it was trained on: name -> ``pixels_digest``."""
     format: int = 1
 
     def __post_init__(self) -> None:
@@ -52,6 +60,8 @@ class Segmenter:
 
     network: HoverNet
     description: SegmenterDescription
+    sha256: str = ""
+    """Of the weights file, where it was read from one."""
 
 
 def save_segmenter(segmenter: Segmenter, path: Path) -> Path:
@@ -105,4 +115,4 @@ def load_segmenter(path: Path, device: torch.device | str = "cpu") -> Segmenter:
     network = HoverNet(description.network)
     network.load_state_dict(tensors)
     network.eval().requires_grad_(False).to(device)
-    return Segmenter(network, description)
+    return Segmenter(network, description, hashlib.sha256(weights.read_bytes()).hexdigest())

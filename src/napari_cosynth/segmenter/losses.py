@@ -19,6 +19,8 @@ GRADIENT_WEIGHT = 2.0
 """lambda_b; all other weights are 1."""
 SMOOTH = 1e-3
 """The paper's epsilon of the Dice loss."""
+PUBLISHED_MPP = 0.25
+"""µm/px of the images for which the weights were chosen (40x)."""
 SIDE = 5
 """Of the gradient's kernel, as in the published code."""
 
@@ -59,21 +61,27 @@ def gradients(offsets: Tensor) -> Tensor:
     return F.conv2d(offsets, kernels, padding=SIDE // 2, groups=2)
 
 
-def gradient_error(offsets: Tensor, truth: Tensor, nuclei: Tensor) -> Tensor:
-    """Mean squared error of both gradients over the pixels of nuclei; 0 where there are none."""
+def gradient_error(
+    offsets: Tensor, truth: Tensor, nuclei: Tensor, mpp: float = PUBLISHED_MPP
+) -> Tensor:
+    """Mean squared error of both gradients over the pixels of nuclei; 0 where there are none.
+
+    Slopes are per 0.25 µm at any ``mpp``: on a grid twice as coarse they are twice as steep by the
+    pixel, and their squares would outweigh the other terms.
+    """
     squared = (gradients(offsets) - gradients(truth)).square() * nuclei[:, None]
-    return squared.sum() / nuclei.sum().clamp_min(1)
+    return (PUBLISHED_MPP / mpp) ** 2 * squared.sum() / nuclei.sum().clamp_min(1)
 
 
 def dice_error(probabilities: Tensor, truth: Tensor) -> Tensor:
     """1 - Dice of each channel (B, C, H, W) over the batch, summed over the channels."""
-    both, one, other = (
-        v.sum((0, 2, 3)) for v in (probabilities * truth, probabilities, truth)
-    )
+    both, one, other = (v.sum((0, 2, 3)) for v in (probabilities * truth, probabilities, truth))
     return (1 - (2 * both + SMOOTH) / (one + other + SMOOTH)).sum()
 
 
-def segmentation_losses(maps: Maps, targets: Targets) -> SegmentationLosses:
+def segmentation_losses(
+    maps: Maps, targets: Targets, mpp: float = PUBLISHED_MPP
+) -> SegmentationLosses:
     """The losses of a batch, in float32 whatever the maps' precision.
 
     The HV error is over all pixels, that of its gradient over the pixels of nuclei.
@@ -87,6 +95,6 @@ def segmentation_losses(maps: Maps, targets: Targets) -> SegmentationLosses:
     offsets = maps.offsets.float()
     return SegmentationLosses(
         F.mse_loss(offsets, targets.offsets),
-        gradient_error(offsets, targets.offsets, nuclei),
+        gradient_error(offsets, targets.offsets, nuclei, mpp),
         *parts,
     )

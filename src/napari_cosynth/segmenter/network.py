@@ -17,7 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_cosynth.settings import FORBID_UNKNOWN
+from napari_cosynth.settings import FORBID_UNKNOWN, parse
+
 
 @dataclass(frozen=True)
 class SegmenterConfig:
@@ -91,10 +92,7 @@ def preset(name: str, **changes: Any) -> SegmenterConfig:
     }
     if name not in presets:
         raise ValueError(f"network.preset: expected one of {sorted(presets)}, got {name!r}")
-    known = {f.name for f in dataclasses.fields(SegmenterConfig)}
-    if unknown := sorted(set(changes) - known):
-        raise ValueError(f"network: unknown {unknown}; known are {sorted(known)}")
-    return SegmenterConfig(**{**presets[name], **changes})
+    return parse(SegmenterConfig, {**presets[name], **changes}, "network")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage as ndi
 from skimage.measure import label as connected
-from skimage.morphology import disk
 from skimage.segmentation import watershed
 
 from napari_cosynth.geometry.measure import majority_classes
@@ -15,9 +14,10 @@ Floats = npt.NDArray[np.floating]
 
 PUBLISHED_MPP = 0.25
 """µm/px of the sizes below, which follow the image's scale."""
-SOBEL_REACH, SMALLEST, OPENING = 10, 10, 2
-"""Half the derivative's kernel and the radius of the markers' opening in pixels; the least area of a
-nucleus and of a marker in square pixels."""
+SOBEL_REACH, SMALLEST = 6, 10
+"""Half the derivative's kernel in pixels; the least area of a nucleus and of a marker in square pixels.
+The published code reaches 10 and opens the markers by a disc of 2, which joins small nuclei: train_6 of
+CoNSeP comes back from its own targets at 0.5 µm/px with an AJI of 0.91, and so with 0.97."""
 INSIDE, BORDER = 0.5, 0.4
 """Thresholds h of the probability and k of the energy."""
 
@@ -68,7 +68,7 @@ def _without_small(mask: npt.NDArray[np.bool_], smallest: int) -> npt.NDArray[np
 def nuclei_instances(probability: Floats, offsets: Floats, mpp: float) -> npt.NDArray[np.int32]:
     """Instances 1..N, int32 (H, W), of a foreground ``probability`` (H, W) and ``offsets`` (2, H, W).
 
-    The markers are the foreground less the high energy, opened; the watershed floods the energy's
+    The markers are the foreground less the high energy; the watershed floods the energy's
     landscape from them. A part of the foreground that holds no marker is a nucleus of its own: the
     published code lets it go, and a small nucleus with it.
     """
@@ -80,8 +80,7 @@ def nuclei_instances(probability: Floats, offsets: Floats, mpp: float) -> npt.ND
     energy = np.where(foreground, border_energy(offsets, mpp), 0)
     landscape = -ndi.gaussian_filter(np.where(foreground, 1 - energy, 0), 0.8, truncate=1.25)
     inner = ndi.binary_fill_holes(foreground & (energy < BORDER))
-    opened = ndi.binary_opening(inner, disk(max(1, round(OPENING * scale))))
-    markers = _without_small(opened, smallest)
+    markers = _without_small(inner, smallest)
     parts = connected(foreground, connectivity=1)
     marked = np.zeros(int(parts.max()) + 1, bool)
     marked[parts[markers > 0]] = True

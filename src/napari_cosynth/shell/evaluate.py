@@ -19,6 +19,7 @@ from napari_cosynth import registry
 from napari_cosynth.atomic import replaced_file
 from napari_cosynth.data.base import crop, remap, resample
 from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.evaluation import alignment
 from napari_cosynth.evaluation.checks import check_sample
 from napari_cosynth.evaluation.encoder import (
     NAME,
@@ -38,6 +39,7 @@ from napari_cosynth.evaluation.samples import Samples, layout_key, spread
 from napari_cosynth.evaluation.shapes import class_medians
 from napari_cosynth.evaluation.texture import radial_power
 from napari_cosynth.model.precision import choose_device
+from napari_cosynth.segmenter.checkpoint import Segmenter, load_segmenter
 from napari_cosynth.shell.overview import outlined
 from napari_cosynth.stack_format import DESCRIPTION
 from napari_cosynth.training.config import bundled_recipes, load_recipe
@@ -128,6 +130,7 @@ def run(
     sets: Sequence[str] = (),
     inception: Path | None = None,
     encoder: Path | None = None,
+    segmenter: Path | None = None,
     device_name: str = "auto",
     overwrite: bool = False,
 ) -> Path:
@@ -146,6 +149,7 @@ def run(
     shape = records[0].layout.shape
     unseen = patches(reference.unseen, shape)
     seen = patches(reference.training, shape) if reference.training else []
+    judge = _judge(segmenter, dataset, reference, device)
     made = Samples(records, [layout_key(r) for r in records])
     real = Samples(unseen, [r.source for r in unseen])
 
@@ -177,8 +181,11 @@ def run(
     }
     report = Report(
         facts,
-        _notes(equal, made, bool(seen), inception is not None),
-        evaluate(made, real, training),
+        [*_notes(equal, made, bool(seen), inception is not None), alignment.note(segmenter)],
+        [
+            *evaluate(made, real, training),
+            *(alignment.alignment_figures(made, real, judge) if judge else ()),
+        ],
         _plots(made, real),
         _pictures(made, real),
         {
@@ -186,6 +193,7 @@ def run(
             "groups": hashlib.sha256("".join(made.groups).encode()).hexdigest(),
             NAME: digest(networks, dataset.classes, dataset.mpp),
             **({"Inception": weights} if weights else {}),
+            **({"segmenter": judge.sha256} if judge else {}),
         },
     )
     with replaced_file(content) as fresh:
@@ -193,6 +201,20 @@ def run(
     with replaced_file(page) as fresh:
         fresh.write_text(to_html(report, f"{stack.name} against {reference.name}"), "utf-8")
     return page
+
+
+def _judge(
+    path: Path | None, dataset: StackDataset, reference: Reference, device: torch.device
+) -> Segmenter | None:
+    """The segmenter of ``--segmenter``, checked to be fit to judge."""
+    if path is None:
+        return None
+    judge = load_segmenter(path, device)
+    try:
+        alignment.check_segmenter(judge, dataset.classes, dataset.mpp, reference.unseen)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return judge
 
 
 def _networks(

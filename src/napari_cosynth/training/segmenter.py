@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import warnings
@@ -132,12 +131,18 @@ class SegmenterModule(LightningModule):
     """HoVer-Net under its six losses."""
 
     def __init__(
-        self, network: HoverNet, settings: SegmenterSettings, stream: PatchStream, workers: int
+        self,
+        network: HoverNet,
+        settings: SegmenterSettings,
+        stream: PatchStream,
+        mpp: float,
+        workers: int = 0,
     ) -> None:
         super().__init__()
         self.network = network
         self.settings = settings
         self.stream = stream
+        self.mpp = mpp
         self.workers = workers
 
     def train_dataloader(self) -> DataLoader[Patches]:
@@ -145,7 +150,7 @@ class SegmenterModule(LightningModule):
         return DataLoader(self.stream, batch_size=None, num_workers=self.workers)
 
     def training_step(self, batch: Patches, index: int) -> Tensor:
-        losses = segmentation_losses(self.network(batch.images), batch.targets)
+        losses = segmentation_losses(self.network(batch.images), batch.targets, self.mpp)
         total = losses.total
         if not torch.isfinite(total):
             raise NotFiniteError(f"the segmenter's loss is {float(total)} at {self.global_step}")
@@ -181,11 +186,6 @@ def _check_run(out: Path, settings: dict[str, Any]) -> None:
         return
     with replaced_file(path) as fresh:
         fresh.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-
-
-def pixels_digest(record: Record) -> str:
-    """What tells a tile's pixels from another's."""
-    return hashlib.sha256(record.image.tobytes()).hexdigest()
 
 
 def train_segmenter(
@@ -245,7 +245,7 @@ def train_segmenter(
     warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before")
     try:
         trainer.fit(
-            SegmenterModule(network, settings, stream, workers),
+            SegmenterModule(network, settings, stream, first.mpp, workers),
             ckpt_path=state if state.is_file() else None,
             weights_only=True,
         )
@@ -263,4 +263,3 @@ def train_segmenter(
     folder = save_segmenter(Segmenter(network, description), out / MODEL)
     state.unlink(missing_ok=True)
     return folder
-
