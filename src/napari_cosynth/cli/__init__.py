@@ -51,5 +51,6 @@ def _parser() -> argparse.ArgumentParser:
     training.add_pack(commands)
     evaluation.add_evaluate(commands)
     evaluation.add_compare(commands)
+    evaluation.add_downstream(commands)
     synthesis.add_info(commands)
     return parser
