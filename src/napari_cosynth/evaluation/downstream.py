@@ -31,9 +31,20 @@ def drawn_measures(results: Results, names: Sequence[str]) -> dict[str, Floats]:
     over_seeds = np.ones((len(over_tiles), len(seeds)))
     if len(seeds) > 1:
         over_seeds = bootstrap_weights([str(s) for s in seeds], seed=1)
-    weights = (over_seeds[:, :, None] * over_tiles[:, None, :]).reshape(len(over_tiles), -1)
+    weights = over_seeds[:, :, None] * over_tiles[:, None, :]
     counts = [results[s][t] for s in seeds for t in tiles]
-    values = measures(weighted_sum(counts, weights), names)
+    return _columns(weighted_sum(counts, weights.reshape(len(weights), -1)), names)
+
+
+def pooled_measures(results: Results, names: Sequence[str]) -> dict[str, float]:
+    """Column of the table -> the figure alone."""
+    counts = [counts for tiles in results.values() for counts in tiles.values()]
+    drawn = weighted_sum(counts, np.ones((1, len(counts))))
+    return {column: float(v[0]) for column, v in _columns(drawn, names).items()}
+
+
+def _columns(drawn: Scores, names: Sequence[str]) -> dict[str, Floats]:
+    values = measures(drawn, names)
     columns = {m: values[m, ALL] for m in ("Dice", "AJI", "PQ", "F_d", "Acc")}
     return {**columns, **{f"F_c {name}": values["F_c", name] for name in names[1:]}}
 
@@ -44,12 +55,10 @@ def table_figures(
     """A row per arm, and a row per arm of its differences from ``baseline``, draw by draw."""
     drawn = {arm: drawn_measures(results, names) for arm, results in arms.items()}
     for arm, columns in drawn.items():
+        seeds = [pooled_measures({s: tiles}, names) for s, tiles in sorted(arms[arm].items())]
         for column, values in columns.items():
-            by_seed = tuple(
-                float(drawn_measures({seed: tiles}, names)[column][0])
-                for seed, tiles in sorted(arms[arm].items())
-            )
-            yield Figure(TABLE, arm, column, estimates(values), better="higher", seeds=by_seed)
+            alone = tuple(figures[column] for figures in seeds)
+            yield Figure(TABLE, arm, column, estimates(values), better="higher", seeds=alone)
     if baseline not in drawn:
         return
     for arm, columns in drawn.items():
@@ -72,7 +81,7 @@ def synthetic_plots(
         lines = {}
         for line, found in multiples.items():
             there = sorted(m for m, arm in found.items() if arm in arms)
-            values = [drawn_measures(arms[found[m]], names)[column][0] for m in there]
+            values = [pooled_measures(arms[found[m]], names)[column] for m in there]
             if len(there) > 1 and np.isfinite(values).all():
                 lines[line] = np.array(there, float), np.array(values)
         if lines:

@@ -115,7 +115,7 @@ def measures(drawn: Scores, names: Sequence[str]) -> dict[tuple[str, str], Float
         centres = Detection(drawn.paired[row], drawn.missed[row], drawn.spurious[row])  # type: ignore[arg-type]
         keep("Dice", ALL, quotient(*drawn.dice[row]))
         keep("AJI", ALL, quotient(*drawn.aji[row]))
-        pq = Panoptic(*drawn.panoptic[row]).pq
+        pq, f_c = Panoptic(*drawn.panoptic[row]).pq, centres.f_c
         keep("PQ", ALL, pq[0])
         keep("F_d", ALL, centres.f_d)
         keep("Acc", ALL, centres.accuracy)
@@ -124,6 +124,6 @@ def measures(drawn: Scores, names: Sequence[str]) -> dict[tuple[str, str], Float
         keep("recall", ALL, quotient(right.sum(), there.sum()))
         for k, name in enumerate(names[1:], start=1):
             keep("PQ", name, pq[k])
-            keep("F_c", name, centres.f_c[k])
+            keep("F_c", name, f_c[k])
             keep("recall", name, quotient(right[k], there[k]))
     return {key: np.array(values) for key, values in found.items()}

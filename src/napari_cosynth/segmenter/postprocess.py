@@ -43,8 +43,8 @@ def border_energy(
 ) -> npt.NDArray[np.float64]:
     """S_m, float64 (H, W) in [0, 1]: high where a horizontal or vertical map drops.
 
-    ``offsets`` (2, H, W); 0 outside the ``foreground`` (H, W), which is not empty. Within a nucleus both rise; from one nucleus to the next they fall from 1
-    to -1.
+    ``offsets`` (2, H, W); 0 outside the ``foreground`` (H, W), which is not empty. Within a nucleus
+    both maps rise; from one nucleus to the next they fall from 1 to -1.
     """
     side = 2 * max(1, round(SOBEL_REACH * PUBLISHED_MPP / mpp)) + 1
     smoothing, derivative = sobel_kernels(side)
