@@ -108,11 +108,11 @@ def measures(drawn: Scores, names: Sequence[str]) -> dict[tuple[str, str], Float
     """
     found: dict[tuple[str, str], list[float]] = {}
 
-    def keep(measure: str, of: str, value: float) -> None:
+    def keep(measure: str, of: str, value: float | Floats) -> None:
         found.setdefault((measure, of), []).append(float(value))
 
     for row in range(len(drawn.dice)):
-        centres = Detection(drawn.paired[row], drawn.missed[row], drawn.spurious[row])  # type: ignore[arg-type]
+        centres = Detection(drawn.paired[row], drawn.missed[row], drawn.spurious[row])
         keep("Dice", ALL, quotient(*drawn.dice[row]))
         keep("AJI", ALL, quotient(*drawn.aji[row]))
         pq, f_c = Panoptic(*drawn.panoptic[row]).pq, centres.f_c

@@ -63,7 +63,7 @@ def _without_small(mask: npt.NDArray[np.bool_], smallest: int) -> npt.NDArray[np
     keep = np.bincount(parts.ravel()) >= smallest
     keep[0] = False
     numbers = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
-    return numbers[parts]
+    return np.asarray(numbers[parts], np.int32)
 
 
 def nuclei_instances(probability: Floats, offsets: Floats, mpp: float) -> npt.NDArray[np.int32]:

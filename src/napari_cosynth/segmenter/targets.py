@@ -54,7 +54,7 @@ def offset_maps(instances: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
             np.maximum.at(farthest, ids, side * offset)
             on = side * offset > 0
             offset[on] /= farthest[ids[on]]
-        maps[(channel, *where)] = offset
+        maps[channel][where] = offset
     return maps
 
 
