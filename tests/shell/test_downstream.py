@@ -183,6 +183,7 @@ def test_a_bad_recipe_gets_one_line(recipe, data, tmp_path, capsys, old, new, me
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert message in error, error
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("run", ["real", "real:7", "nothing:0", ":0"])
@@ -211,6 +212,7 @@ def test_a_model_that_saw_the_tiles_is_refused(recipe, data, tmp_path, tiny_chec
     path.write_text(RECIPE.format(checkpoint=tmp_path / "run" / "model"))
     assert call(path, data, tmp_path / "out", "--run", "synthetic-x1:0") == 2
     assert "model: it was trained on c, which the split keeps from it" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_bundled_recipe_and_its_model_agree(data_root):

@@ -184,6 +184,9 @@ def test_a_segmenter_judges_the_images(folder, tmp_path, capsys):
     rows = [f for f in read_all(tmp_path / "judged.json") if "alignment" in f["section"]]
     assert {f["name"] for f in rows} >= {"AJI, ratio", "PQ, synthetic", "recall, real tiles"}
     assert "segmenter" in json.loads((tmp_path / "judged.json").read_text())["identity"]
+    capsys.readouterr()
+    assert main(["compare", str(folder / "good-report.json"), str(tmp_path / "judged.json")]) == 0
+    assert "the reports' segmenter differs: its figures are left out" in capsys.readouterr().out
     seen = StackDataset(folder / "real")[0]
     run = tmp_path / "seen"
     tiles = {"0": pixels_digest(seen.image)}

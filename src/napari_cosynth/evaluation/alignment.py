@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import torch
+
+from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.evaluation.bootstrap import bootstrap_weights, estimates, weighted_sum
 from napari_cosynth.evaluation.figures import ALL, Figure
 from napari_cosynth.evaluation.quotients import quotient
 from napari_cosynth.evaluation.samples import Samples
 from napari_cosynth.evaluation.scores import Scores, measures, score
-from napari_cosynth.segmenter.checkpoint import Segmenter, pixels_digest
+from napari_cosynth.segmenter.checkpoint import Segmenter, load_segmenter, pixels_digest
 from napari_cosynth.segmenter.predict import segment
 from napari_cosynth.types import ClassTable, Record
 
@@ -42,6 +45,20 @@ def check_segmenter(
             raise ValueError(
                 f"tiles: it was trained on {name}, which is one of the real tiles to compare with"
             )
+
+
+def open_judge(
+    path: Path | None, stack: StackDataset, held_out: Sequence[Record], device: torch.device
+) -> Segmenter | None:
+    """The segmenter of a folder, checked to be fit to judge; None where none is named."""
+    if path is None:
+        return None
+    judge = load_segmenter(path, device)
+    try:
+        check_segmenter(judge, stack.classes, stack.mpp, held_out)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return judge
 
 
 def found_scores(segmenter: Segmenter, records: Iterable[Record]) -> list[Scores]:

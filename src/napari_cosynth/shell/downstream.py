@@ -20,7 +20,11 @@ from napari_cosynth.model.precision import choose_device
 from napari_cosynth.segmenter.checkpoint import Segmenter, load_segmenter, pixels_digest
 from napari_cosynth.segmenter.predict import segment
 from napari_cosynth.settings import plain
-from napari_cosynth.shell.downstream_sets import synthetic_set
+from napari_cosynth.shell.downstream_sets import (
+    check_checkpoint,
+    checkpoint_path,
+    synthetic_set,
+)
 from napari_cosynth.shell.evaluate import patches
 from napari_cosynth.training.config import DataConfig
 from napari_cosynth.training.downstream import Arm, DownstreamRecipe, load_downstream
@@ -45,7 +49,7 @@ class Downstream:
 
     def __post_init__(self) -> None:
         self.classes = ClassTable.of(*self.recipe.classes)
-        _keep_recipe(self.recipe, self.out)
+        _check_recipe(self.recipe, self.out)
 
     @property
     def runs(self) -> list[tuple[Arm, int]]:
@@ -85,6 +89,13 @@ class Downstream:
         if path.is_file():
             return True
         begun = time.monotonic()
+        # All that can be wrong, before anything is written.
+        assert self.tiles and self.test
+        if arm.source is not None:
+            model = checkpoint_path(self.recipe, arm.source, self.out)
+            check_checkpoint(self.recipe, model, self.data_root)
+        with replaced_file(self.out / RECIPE) as fresh:
+            fresh.write_text(json.dumps(plain(self.recipe), indent=1) + "\n", encoding="utf-8")
         sources: list[tuple[Sequence[Record], float]] = []
         if arm.real:
             sources.append((self.tiles, 1.0))
@@ -96,7 +107,6 @@ class Downstream:
                     copy,
                     self.patches,
                     self.out,
-                    self.data_root,
                     self.device,
                     self.progress,
                 )
@@ -216,9 +226,9 @@ def _notes(recipe: DownstreamRecipe, missing: Sequence[str]) -> list[str]:
     return notes
 
 
-def _keep_recipe(recipe: DownstreamRecipe, out: Path) -> None:
-    """Keeps the recipe in the folder. Raises ValueError where it holds the runs of another: arms and
-    seeds may be added, and nothing that is there may mean something else."""
+def _check_recipe(recipe: DownstreamRecipe, out: Path) -> None:
+    """Raises ValueError where the folder holds the runs of another recipe: arms and seeds may be added,
+    and nothing that is there may mean something else."""
     path = out / RECIPE
     now = json.loads(json.dumps(plain(recipe)))
     if path.is_file():
@@ -232,8 +242,6 @@ def _keep_recipe(recipe: DownstreamRecipe, out: Path) -> None:
         changed += [a["name"] for a in now["arms"] if arms.get(a["name"], a) != a]
         if changed:
             raise ValueError(f"{out}: {changed[0]}: not what its runs were started with")
-    with replaced_file(path) as fresh:
-        fresh.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
 
 
 def downstream(

@@ -64,7 +64,6 @@ def synthetic_set(
     copy: int,
     patches: Sequence[Record],
     out: Path,
-    data_root: Path,
     device: str = "auto",
     progress: bool = True,
 ) -> list[Record]:
@@ -75,7 +74,6 @@ def synthetic_set(
     path = out / "sets" / f"{source.replace(' ', '-')}-{copy + 1}"
     if not (path / DESCRIPTION).is_file():
         model = checkpoint_path(recipe, source, out)
-        check_checkpoint(recipe, model, data_root)
         made = _made(recipe, source, copy, patches, model, device)
         bar = tqdm(made, path.name, len(patches), unit="sample", disable=not progress)
         write_stack(list(bar), path, overwrite=True)

@@ -39,7 +39,6 @@ from napari_cosynth.evaluation.samples import Samples, layout_key, spread
 from napari_cosynth.evaluation.shapes import class_medians
 from napari_cosynth.evaluation.texture import radial_power
 from napari_cosynth.model.precision import choose_device
-from napari_cosynth.segmenter.checkpoint import Segmenter, load_segmenter
 from napari_cosynth.shell.overview import outlined
 from napari_cosynth.stack_format import DESCRIPTION
 from napari_cosynth.training.config import bundled_recipes, load_recipe
@@ -149,7 +148,7 @@ def run(
     shape = records[0].layout.shape
     unseen = patches(reference.unseen, shape)
     seen = patches(reference.training, shape) if reference.training else []
-    judge = _judge(segmenter, dataset, reference, device)
+    judge = alignment.open_judge(segmenter, dataset, reference.unseen, device)
     made = Samples(records, [layout_key(r) for r in records])
     real = Samples(unseen, [r.source for r in unseen])
 
@@ -201,20 +200,6 @@ def run(
     with replaced_file(page) as fresh:
         fresh.write_text(to_html(report, f"{stack.name} against {reference.name}"), "utf-8")
     return page
-
-
-def _judge(
-    path: Path | None, dataset: StackDataset, reference: Reference, device: torch.device
-) -> Segmenter | None:
-    """The segmenter of ``--segmenter``, checked to be fit to judge."""
-    if path is None:
-        return None
-    judge = load_segmenter(path, device)
-    try:
-        alignment.check_segmenter(judge, dataset.classes, dataset.mpp, reference.unseen)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-    return judge
 
 
 def _networks(
