@@ -13,7 +13,7 @@ from typing import Any
 import napari_cosynth
 from napari_cosynth.atomic import replaced_file
 from napari_cosynth.data.base import remap, resample
-from napari_cosynth.evaluation.downstream import Results, synthetic_plots, table_figures
+from napari_cosynth.evaluation.downstream import TABLE, Results, synthetic_plots, table_figures
 from napari_cosynth.evaluation.report import Report, number, to_html, to_json
 from napari_cosynth.evaluation.scores import Scores, score
 from napari_cosynth.model.precision import choose_device
@@ -290,7 +290,7 @@ def table_lines(report: dict[str, Any]) -> list[str]:
     """The report's Table 4 as lines of text, values alone."""
     rows: dict[str, dict[str, float | None]] = {}
     for figure in report["figures"]:
-        if figure["section"] == "Table 4":
+        if figure["section"] == TABLE:
             rows.setdefault(figure["name"], {})[figure["of"]] = figure["value"]
     columns = list(next(iter(rows.values())))
     width = max(map(len, rows))

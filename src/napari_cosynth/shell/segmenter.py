@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from napari_cosynth.segmenter.checkpoint import pixels_digest
-from napari_cosynth.shell.evaluate import open_reference
 from napari_cosynth.training.config import load_recipe
+from napari_cosynth.training.records import open_split
 from napari_cosynth.training.segmenter import SegmenterSettings, train_segmenter
-from napari_cosynth.types import ClassTable
+from napari_cosynth.types import ClassTable, Record
 
 
 def train_on_recipe(
@@ -31,7 +31,14 @@ def train_on_recipe(
     recipe = load_recipe(recipe_name)
     settings = SegmenterSettings(network=dict(network or {}), steps=steps)
     classes = ClassTable.of(*recipe.classes)
-    tiles = open_reference(recipe_name, data_root, sets, classes, recipe.mpp).training
+    roots = [config.root.split("/")[0] for config in recipe.data]
+    for name in sets:
+        if name not in roots:
+            raise ValueError(f"--sets: {name}: expected one of {', '.join(roots)}")
+    tiles: list[Record] = []
+    for config, root in zip(recipe.data, roots, strict=True):
+        if not sets or root in sets:
+            tiles += open_split(config, data_root, recipe, classes)[0]
     return train_segmenter(
         [(tiles, 1.0)],
         settings,

@@ -174,7 +174,7 @@ class SegmenterModule(LightningModule):
 
 
 def _check_run(out: Path, settings: dict[str, Any]) -> None:
-    """Keeps the settings in the run's folder. Raises ValueError where it holds a run of others."""
+    """Raises ValueError where the folder holds a run of other settings."""
     path = out / SETTINGS
     if path.is_file():
         try:
@@ -183,9 +183,6 @@ def _check_run(out: Path, settings: dict[str, Any]) -> None:
             raise ValueError(f"{path}: cannot be read as JSON ({error})") from None
         if before != json.loads(json.dumps(settings)):
             raise ValueError(f"{out}: holds a run of other settings; choose another folder")
-        return
-    with replaced_file(path) as fresh:
-        fresh.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
 
 
 def train_segmenter(
@@ -216,12 +213,15 @@ def train_segmenter(
                     f"{settings.crop}"
                 )
     chosen = choose_device(device)
-    _check_run(out, {**plain(settings), "seed": seed, "augmented": augmented})
+    described = {**plain(settings), "seed": seed, "augmented": augmented}
+    _check_run(out, described)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = settings.build(len(first.classes))
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     stream = PatchStream(sources, settings, seed, augmented)
+    with replaced_file(out / SETTINGS) as fresh:
+        fresh.write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
     clear_leftovers(out)
     callbacks: list[Callback] = [StateSaver(out / STATE, save_minutes, max_hours)]
     if progress:
@@ -257,7 +257,7 @@ def train_segmenter(
         network=network.config,
         class_names=first.classes.names,
         mpp=first.mpp,
-        training={**plain(settings), "seed": seed, "augmented": augmented},
+        training=described,
         tiles=dict(tiles or {}),
     )
     folder = save_segmenter(Segmenter(network, description), out / MODEL)
