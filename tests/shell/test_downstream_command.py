@@ -215,6 +215,16 @@ def test_a_model_that_saw_the_tiles_is_refused(recipe, data, tmp_path, tiny_chec
     assert not (tmp_path / "out").exists()
 
 
+def test_a_model_that_is_not_there_is_named(recipe, data, tmp_path, tiny_checkpoint, capsys):
+    path = tmp_path / "early.toml"
+    path.write_text(RECIPE.format(checkpoint="diffusion/model"))
+    assert call(path, data, tmp_path / "out", "--run", "synthetic-x1:0") == 2
+    assert re.search(
+        r"checkpoint: neither in .*out nor by name: diffusion/model", capsys.readouterr().err
+    )
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_bundled_recipe_and_its_model_agree(data_root):
     """The diffusion model's tiles are those that the split gives it; the rest are all used."""
     assert list(bundled_downstream()) == ["downstream-consep"]

@@ -26,12 +26,20 @@ from napari_cosynth.types import Layout, Progress, Record, Request, Synthesis
 
 
 def checkpoint_path(recipe: DownstreamRecipe, source: Source, out: Path) -> Path:
-    """The folder of the diffusion model that a source samples from: below ``out``, or by name."""
+    """The folder of the diffusion model that a source samples from: below ``out``, or by name.
+
+    Raises ValueError where there is none.
+    """
     sampling = recipe.sampling
     name = sampling.checkpoint
     if source == "no points":
         name = sampling.checkpoint_without_points or name
-    return out / name if (out / name).is_dir() else locate(name)
+    if (out / name).is_dir():
+        return out / name
+    try:
+        return locate(name)
+    except ValueError as error:
+        raise ValueError(f"sampling.checkpoint: neither in {out} nor by name: {error}") from None
 
 
 def check_checkpoint(recipe: DownstreamRecipe, path: Path, data_root: Path) -> None:
