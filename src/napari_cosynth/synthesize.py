@@ -93,7 +93,7 @@ def _samples(
 ) -> Iterator[Progress | Synthesis]:
     grid = checkpoint.model.network.config.multiple
     height, width = layout.shape
-    padded = np.zeros([_padded(n, grid) for n in layout.shape], np.uint8)
+    padded = np.zeros([canvas_side(n, grid) for n in layout.shape], np.uint8)
     padded[:height, :width] = points
     with torch.inference_mode():
         text = checkpoint.model.text([request.prompt])
@@ -147,7 +147,8 @@ def separated(
     return record, report
 
 
-def _padded(pixels: int, multiple: int) -> int:
+def canvas_side(pixels: int, multiple: int) -> int:
+    """Pixels of a side once it is padded to what the network takes."""
     return -(-max(pixels, SMALLEST_CANVAS) // multiple) * multiple
 
 

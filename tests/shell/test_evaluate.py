@@ -14,8 +14,11 @@ import tifffile
 
 from napari_cosynth.cli import main
 from napari_cosynth.data.base import make_record
+from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.evaluation.encoder import save_encoders, train_encoder
 from napari_cosynth.export.stack import write_stack
+from napari_cosynth.segmenter.checkpoint import pixels_digest
+from napari_cosynth.training.segmenter import SegmenterSettings, train_segmenter
 from napari_cosynth.types import ClassTable, Record
 from published import paint
 
@@ -244,3 +247,36 @@ def test_a_reading_is_made_and_scored(folder, tmp_path, capsys):
     assert "s.json: exists already" in capsys.readouterr().err
     assert call(folder, "good", "--reading", "--out", str(out)) == 2
     assert "exists already" in capsys.readouterr().err
+
+
+def test_a_segmenter_judges_the_images(folder, tmp_path, capsys):
+    """The section is there with a segmenter, and without one the page says that it is not."""
+    assert "--segmenter" in (folder / "good-report.html").read_text()
+    assert not any("alignment" in f["section"] for f in read_all(folder / "good-report.json"))
+    network = {"stem": 4, "widths": [8] * 4, "units": [1] * 4, "dense_units": [1, 1]}
+    settings = SegmenterSettings(network=network, steps=4, batch=2, crop=64)
+    run = tmp_path / "segmenter"
+    model = train_segmenter([([tile(50)], 1.0)], settings, run, device="cpu", progress=False)
+    out = ["--segmenter", str(model), "--out", str(tmp_path / "judged")]
+    assert call(folder, "good", *out) == 0
+    rows = [f for f in read_all(tmp_path / "judged.json") if "alignment" in f["section"]]
+    assert {f["name"] for f in rows} >= {"AJI, ratio", "PQ, synthetic", "recall, real tiles"}
+    assert "segmenter" in json.loads((tmp_path / "judged.json").read_text())["identity"]
+    capsys.readouterr()
+    assert main(["compare", str(folder / "good-report.json"), str(tmp_path / "judged.json")]) == 0
+    assert "the reports' segmenter differs: its figures are left out" in capsys.readouterr().out
+    seen = StackDataset(folder / "real")[0]
+    run = tmp_path / "seen"
+    tiles = {"0": pixels_digest(seen.image)}
+    model = train_segmenter(
+        [([tile(50)], 1.0)], settings, run, device="cpu", progress=False, tiles=tiles
+    )
+    capsys.readouterr()
+    out = ["--segmenter", str(model), "--out", str(tmp_path / "leak")]
+    assert call(folder, "good", *out) == 2
+    assert "model: tiles: it was trained on 0" in capsys.readouterr().err
+    assert not list(tmp_path.glob("leak*"))
+
+
+def read_all(path: Path) -> list[dict]:
+    return json.loads(path.read_text())["figures"]

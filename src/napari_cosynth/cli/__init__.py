@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     synthesis.add_inpaint(commands)
     layouts.add_layout(commands)
     training.add_train(commands)
+    training.add_train_segmenter(commands)
     training.add_export_checkpoint(commands)
     training.add_pack(commands)
     evaluation.add_evaluate(commands)
@@ -69,4 +70,5 @@ def _parser() -> argparse.ArgumentParser:
     formats.add_convert(commands)
     formats.add_split(commands)
     formats.add_check(commands)
+    evaluation.add_downstream(commands)
     return parser

@@ -1,4 +1,4 @@
-"""``cosynth evaluate`` and ``compare``."""
+"""``cosynth evaluate``, ``compare`` and ``downstream``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from napari_cosynth.cli.options import (
     check_data,
     command,
     missing,
+    quiet,
 )
 from napari_cosynth.cli.reading import add_reading, make_reading
 
@@ -46,6 +47,13 @@ def add_evaluate(commands: Commands) -> None:
         help="file of the tile encoder: read if it is there, else trained and kept in it",
     )
     add_reading(parser)
+    parser.add_argument(
+        "--segmenter",
+        type=Path,
+        default=None,
+        help="folder of a segmenter trained on real tiles (cosynth train-segmenter): do images show "
+        "the nuclei of their labels?",
+    )
     add_device(parser)
     add_overwrite(parser, "report")
     parser.set_defaults(run=_evaluate)
@@ -69,6 +77,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         sets=options.sets or (),
         inception=options.inception,
         encoder=options.encoder,
+        segmenter=options.segmenter,
         device_name=options.device,
         overwrite=options.overwrite,
     )
@@ -92,3 +101,45 @@ def _compare(options: argparse.Namespace) -> None:
     from napari_cosynth.shell.compare import print_comparison
 
     print_comparison(options.a, options.b, options.all)
+
+
+def add_downstream(commands: Commands) -> None:
+    parser = command(
+        commands,
+        "downstream",
+        "train segmenters with and without samples, and compare them on real tiles none of them saw",
+        "cosynth downstream downstream-consep --data ~/nuclei --out downstream --run real+aug:0",
+    )
+    parser.add_argument("recipe", metavar="RECIPE", help="name of a bundled recipe, or a TOML file")
+    add_data(parser)
+    parser.add_argument("--out", type=Path, required=True, help="folder of sets, runs and results")
+    parser.add_argument(
+        "--run",
+        dest="chosen",
+        nargs="+",
+        default=None,
+        metavar="ARM:SEED",
+        help="only these runs (default: all that are missing); one that was stopped goes on",
+    )
+    parser.add_argument("--report", action="store_true", help="only report what is done so far")
+    parser.add_argument("--hours", type=float, default=None, help="stop, resumable, after so long")
+    add_device(parser)
+    parser.set_defaults(run=_downstream)
+
+
+def _downstream(options: argparse.Namespace) -> None:
+    check_data(options)
+    try:
+        from napari_cosynth.shell.downstream import downstream
+    except ModuleNotFoundError as error:
+        raise missing(error) from None
+    quiet()  # again: Lightning sets its own levels when it is imported
+    downstream(
+        options.recipe,
+        options.data,
+        options.out,
+        chosen=options.chosen or (),
+        only_report=options.report,
+        hours=options.hours,
+        device=options.device,
+    )

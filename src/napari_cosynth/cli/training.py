@@ -1,4 +1,4 @@
-"""``cosynth train``, ``export-checkpoint`` and ``pack``."""
+"""``cosynth train``, ``train-segmenter``, ``export-checkpoint`` and ``pack``."""
 
 from __future__ import annotations
 
@@ -79,6 +79,53 @@ def _training(module: str) -> Any:
         return import_module(f"napari_cosynth.training.{module}")
     except ModuleNotFoundError as error:
         raise missing(error) from None
+
+
+def add_train_segmenter(commands: Commands) -> None:
+    parser = command(
+        commands,
+        "train-segmenter",
+        "train HoVer-Net on the training tiles of a recipe, to judge samples with",
+        "cosynth train-segmenter default --data ~/nuclei --sets consep --out segmenter",
+    )
+    parser.add_argument("recipe", metavar="RECIPE", help="name of a bundled recipe, or a TOML file")
+    add_data(parser)
+    parser.add_argument(
+        "--sets", nargs="+", default=None, help="data sets of the recipe by folder (default: all)"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="the run's folder; one that was stopped goes on"
+    )
+    parser.add_argument("--preset", default="compact", help="compact, for CPUs, or full")
+    parser.add_argument("--steps", type=int, default=2000, help="optimiser steps")
+    parser.add_argument("--seed", type=int, default=0, help="seed of weights and patches")
+    parser.add_argument("--hours", type=float, default=None, help="stop, resumable, after so long")
+    add_device(parser)
+    parser.set_defaults(run=_train_segmenter)
+
+
+def _train_segmenter(options: argparse.Namespace) -> None:
+    check_data(options)
+    try:
+        from napari_cosynth.shell.segmenter import train_on_recipe
+    except ModuleNotFoundError as error:
+        raise missing(error) from None
+    quiet()
+    folder = train_on_recipe(
+        options.recipe,
+        options.data,
+        options.out,
+        sets=options.sets or (),
+        network={"preset": options.preset},
+        steps=options.steps,
+        seed=options.seed,
+        hours=options.hours,
+        device=options.device,
+    )
+    if folder is None:
+        print(f"{options.out}: stopped; the same command goes on")
+    else:
+        print(f"the segmenter is in {folder}: cosynth evaluate STACK --segmenter {folder} ...")
 
 
 def add_export_checkpoint(commands: Commands) -> None:

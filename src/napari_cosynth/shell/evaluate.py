@@ -19,6 +19,7 @@ from napari_cosynth import registry
 from napari_cosynth.atomic import replaced_file
 from napari_cosynth.data.base import Dataset, crop, remap, resample
 from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.evaluation import alignment
 from napari_cosynth.evaluation.checks import check_sample
 from napari_cosynth.evaluation.encoder import (
     NAME,
@@ -135,6 +136,7 @@ def run(
     sets: Sequence[str] = (),
     inception: Path | None = None,
     encoder: Path | None = None,
+    segmenter: Path | None = None,
     device_name: str = "auto",
     overwrite: bool = False,
 ) -> Path:
@@ -155,6 +157,7 @@ def run(
     shape = records[0].layout.shape
     unseen = patches(reference.unseen, shape)
     seen = patches(reference.training, shape) if reference.training else []
+    judge = alignment.open_judge(segmenter, dataset, reference.unseen, device)
     made = Samples(records, [layout_key(r) for r in records])
     real = Samples(unseen, [r.source for r in unseen])
 
@@ -186,8 +189,11 @@ def run(
     }
     report = Report(
         facts,
-        _notes(equal, made, bool(seen), inception is not None),
-        evaluate(made, real, training),
+        [*_notes(equal, made, bool(seen), inception is not None), alignment.note(segmenter)],
+        [
+            *evaluate(made, real, training),
+            *(alignment.alignment_figures(made, real, judge) if judge else ()),
+        ],
         _plots(made, real),
         _pictures(made, real),
         {
@@ -195,6 +201,7 @@ def run(
             "groups": hashlib.sha256("".join(made.groups).encode()).hexdigest(),
             NAME: digest(networks, dataset.classes, dataset.mpp),
             **({"Inception": weights} if weights else {}),
+            **({"segmenter": judge.sha256} if judge else {}),
         },
     )
     with replaced_file(content) as fresh:

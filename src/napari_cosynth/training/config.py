@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from napari_cosynth.diffusion.joint import LossWeights
 from napari_cosynth.settings import FORBID_UNKNOWN, parse
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,9 @@ class Recipe:
     loss: LossWeights = field(default_factory=LossWeights)
     seed: int = 0
     text_dropout: float = 0.1
+    point_dropout: float = 0.0
+    """Share of the patches whose points are hidden while their labels stay: a model that has seen
+    them can also be sampled without points."""
     stain_jitter: float = 0.0
     scale_jitter: float = 0.0
     class_balance: float = 0.0
@@ -142,7 +148,7 @@ class Recipe:
             raise ValueError("data: expected at least one data set")
         if not self.stages:
             raise ValueError("stages: expected at least one")
-        for name in ("text_dropout", "class_balance"):
+        for name in ("text_dropout", "point_dropout", "class_balance"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}: expected a share of 0 to 1, got {getattr(self, name)}")
         lazy = [d.root for d in self.data if not d.in_memory]
@@ -168,7 +174,16 @@ class Recipe:
 
 
 def bundled_recipes() -> dict[str, Path]:
-    """Recipes that came with the package, by name."""
+    """Training recipes that came with the package, by name."""
+    return {k: v for k, v in packaged_recipes().items() if not k.startswith(DOWNSTREAM)}
+
+
+DOWNSTREAM = "downstream-"
+"""What the names of the packaged recipes of ``cosynth downstream`` begin with."""
+
+
+def packaged_recipes() -> dict[str, Path]:
+    """Recipes of every kind that came with the package, by name."""
     folder = Path(str(resources.files("napari_cosynth"))) / "recipes"
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
@@ -178,13 +193,18 @@ def load_recipe(name: str | Path) -> Recipe:
 
     Raises ValueError naming file and field.
     """
-    path = bundled_recipes().get(str(name), Path(name))
+    return read_recipe(Recipe, name, bundled_recipes())
+
+
+def read_recipe(kind: type[R], name: str | Path, bundled: Mapping[str, Path]) -> R:
+    """A recipe of some kind by bundled name or path. Raises ValueError naming file and field."""
+    path = bundled.get(str(name), Path(name))
     try:
         text = path.read_text(encoding="utf-8")
         table = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except FileNotFoundError:
-        known = ", ".join(bundled_recipes())
+        known = ", ".join(bundled)
         raise ValueError(f"{name}: no such recipe (bundled: {known})") from None
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: cannot be read as {path.suffix[1:].upper()} ({error})") from None
-    return parse(Recipe, table, str(path))
+    return parse(kind, table, str(path))

@@ -53,24 +53,33 @@ class Batch:
 
 
 def collate(
-    records: Sequence[Record], rngs: Sequence[np.random.Generator], t: Tensor, dropout: float
+    records: Sequence[Record],
+    rngs: Sequence[np.random.Generator],
+    t: Tensor,
+    dropout: float,
+    point_dropout: float = 0.0,
 ) -> Batch:
     """Patches with prompts (classes shuffled, dropped with probability ``dropout``) and noise.
 
-    Each row draws from its own generator, so that it is the same in any batch.
+    With probability ``point_dropout`` a row's point map is empty; its labels stay. Each row draws
+    from its own generator, so that it is the same in any batch.
     """
     height, width = records[0].labels.shape
     prompts, noise = [], []
-    for record, rng in zip(records, rngs, strict=True):
+    points = encode_points([r.layout for r in records])
+    for row, (record, rng) in enumerate(zip(records, rngs, strict=True)):
         names = class_names(record.layout)
         rng.shuffle(names)
         dropped = rng.random() < dropout
         prompts.append("" if dropped else build_prompt(names, record.tissue, record.stain))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         noise.append(Noise.draw(1, height, width, generator))
+        # The last draw: at 0 all others are what they were before there was a point_dropout.
+        if rng.random() < point_dropout:
+            points[row] = 0
     return Batch(
         clean=encode_records(records),
-        points=encode_points([r.layout for r in records]),
+        points=points,
         prompts=prompts,
         t=t,
         noise=Noise.cat(noise),
@@ -109,7 +118,7 @@ class TrainingStream(IterableDataset[Batch]):
             rng = np.random.default_rng([recipe.seed, step, row])
             records.append(self._patch(stage, rng))
             rngs.append(rng)
-        return collate(records, rngs, t[rows], recipe.text_dropout)
+        return collate(records, rngs, t[rows], recipe.text_dropout, recipe.point_dropout)
 
     def _patch(self, stage: StageConfig, rng: np.random.Generator) -> Record:
         recipe = self.recipe

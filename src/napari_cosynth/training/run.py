@@ -137,7 +137,7 @@ def train(
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
         gradient_clip_val=recipe.optimizer.clip,
-        logger=_loggers(out),
+        logger=loggers(out),
         log_every_n_steps=10,
         callbacks=callbacks,
         plugins=[AtomicStates()],
@@ -170,7 +170,7 @@ def _check_folder(recipe: Recipe, out: Path, resume: bool) -> None:
         raise ValueError(f"{out}: {differs[0]}: not what the run to resume was started with")
 
 
-def _loggers(out: Path) -> list[Logger]:
+def loggers(out: Path) -> list[Logger]:
     """CSV, and TensorBoard where it is installed, in a folder per start of the run: Lightning would
     overwrite the log of the start before."""
     version = len(list((out / "log").glob("version_*")))

@@ -1,0 +1,118 @@
+"""A record's labels and distance held fast, its image sampled anew."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from napari_cosynth import registry
+from napari_cosynth.diffusion.clamp import ClampedSampler, Known
+from napari_cosynth.diffusion.guidance import guided
+from napari_cosynth.diffusion.joint import Noise
+from napari_cosynth.diffusion.sampler import SeededNoise, sample
+from napari_cosynth.diffusion.schedule import JointSchedule
+from napari_cosynth.diffusion.tensors import Denoiser
+from napari_cosynth.geometry.raster import point_map
+from napari_cosynth.model.checkpoint import Checkpoint
+from napari_cosynth.model.encoding import decode_image, encode_condition, encode_records
+from napari_cosynth.model.precision import InBfloat16, choose_device, faster_in_bf16
+from napari_cosynth.synthesize import canvas_side, fit_layout, open_checkpoint, provenance_of
+from napari_cosynth.types import Progress, Record, Report, Request, Synthesis
+
+
+def repaint(request: Request, record: Record) -> Iterator[Progress | Synthesis]:
+    """Yields progress, and for each seed a :class:`Synthesis`: ``record`` with another image.
+
+    Labels and distance are clamped to the record's at every step (``diffusion.clamp``), the points
+    are its own, and nothing else about it changes: a stand-in for models that paint an image for
+    given labels (SDM, Wang et al. 2022). ``request.layout`` is the record's. Raises ValueError where
+    the record's µm/px is not the checkpoint's or it has a class that the checkpoint does not know.
+    """
+    device = choose_device(request.device)
+    checkpoint = open_checkpoint(request.checkpoint, device)
+    if request.layout is not record.layout:
+        raise ValueError(f"{record.source}: expected a request for the record's own layout")
+    if abs(record.mpp / checkpoint.config.mpp - 1) > 1e-3:
+        raise ValueError(
+            f"{record.source}: expected {checkpoint.config.mpp:g} µm/px, got {record.mpp:g}"
+        )
+    layout = fit_layout(record.layout, checkpoint)
+    table = np.zeros(len(record.classes), np.uint8)
+    table[record.layout.class_ids] = layout.class_ids
+    fitted = replace(record, labels=table[record.labels], layout=layout)
+    return _samples(request, record, fitted, checkpoint, device)
+
+
+def _samples(
+    request: Request,
+    record: Record,
+    fitted: Record,
+    checkpoint: Checkpoint,
+    device: torch.device,
+) -> Iterator[Progress | Synthesis]:
+    """``fitted`` is the record in the checkpoint's classes."""
+    half = faster_in_bf16(device)
+    provenance = {
+        **provenance_of(checkpoint, request, device, half),
+        "labels_of": Path(record.source).name,
+    }
+    denoiser: Denoiser = guided(checkpoint.model.network, request.guidance)
+    if half:
+        denoiser = InBfloat16(denoiser, device)
+    schedule = JointSchedule()
+    height, width = record.labels.shape
+    multiple = checkpoint.model.network.config.multiple
+    padding = [(0, canvas_side(n, multiple) - n) for n in (height, width)]
+    padded = replace(
+        fitted,
+        image=np.pad(fitted.image, [*padding, (0, 0)]),
+        instances=np.pad(fitted.instances, padding),
+        labels=np.pad(fitted.labels, padding),
+        distance=np.pad(fitted.distance, padding),
+        layout=replace(
+            fitted.layout,
+            shape=tuple(n + p for n, (_, p) in zip((height, width), padding, strict=True)),
+        ),
+    )
+    shape = padded.labels.shape
+    with torch.inference_mode():
+        points = torch.from_numpy(point_map(padded.layout).astype(np.int64))[None].to(device)
+        context = denoiser.prepare(
+            encode_condition(points, [request.prompt], checkpoint.model.text)
+        )
+        clean = encode_records([padded]).to(device)
+        mask = torch.zeros((1, *shape), dtype=torch.bool, device=device)
+        mask[:, :height, :width] = True
+    for index, seed in enumerate(request.seeds):
+        begun = time.perf_counter()
+        # The noise that the sample will begin with, as a clamped pixel's path asks for.
+        first = SeededNoise([seed], device)
+        noise = Noise(first.normal(3, *shape), first.normal(1, *shape), first.uniform(*shape))
+        sampler = ClampedSampler(
+            registry.resolve("sampler", request.sampler)(schedule),
+            Known(clean, torch.zeros_like(mask), mask, noise),
+            schedule,
+            denoiser.classes,
+        )
+        steps = sample(
+            denoiser,
+            context,
+            sampler,
+            schedule,
+            SeededNoise([seed], device),
+            (shape[0], shape[1]),
+            request.steps,
+        )
+        for step in steps:
+            state = step.state
+            yield Progress(seed, index, len(request.seeds), step.index, request.steps)
+        image = np.ascontiguousarray(decode_image(state.image)[0, :height, :width])
+        source = f"{checkpoint.name} seed {seed} on the labels of {record.source}"
+        painted = replace(record, image=image, source=source)
+        seconds = time.perf_counter() - begun
+        yield Synthesis(painted, request, seed, Report(), record.labels, seconds, provenance)

@@ -1,0 +1,118 @@
+"""Segmenter folders: ``model.safetensors`` and ``config.json``; never a pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as serialised
+
+from napari_cosynth.atomic import replaced_folder
+from napari_cosynth.segmenter.network import HoverNet, SegmenterConfig
+from napari_cosynth.settings import FORBID_UNKNOWN, parse, plain
+
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+
+
+def pixels_digest(image: npt.NDArray[np.uint8]) -> str:
+    """sha256 of an image's pixels, by which a tile is known again whatever its file is called."""
+    return hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()
+
+
+@dataclass(frozen=True)
+class SegmenterDescription:
+    """What ``config.json`` holds."""
+
+    __pydantic_config__ = FORBID_UNKNOWN
+
+    network: SegmenterConfig
+    class_names: tuple[str, ...]
+    """K names, the background first."""
+    mpp: float
+    """Micrometres per pixel of the images it was trained on."""
+    training: dict[str, Any] = field(default_factory=dict)
+    """Where the weights come from."""
+    tiles: dict[str, str] = field(default_factory=dict)
+    """Real tiles it was trained on: name -> ``pixels_digest``."""
+    format: int = 1
+
+    def __post_init__(self) -> None:
+        if self.format != 1:
+            raise ValueError(f"format: expected 1, got {self.format} (a newer version wrote this)")
+        if len(self.class_names) != self.network.classes:
+            raise ValueError(
+                f"class_names: expected {self.network.classes}, got {len(self.class_names)}"
+            )
+        if not 0 < self.mpp < 100:
+            raise ValueError(f"mpp: expected micrometres per pixel in 0..100, got {self.mpp}")
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """A trained network and what it was trained for."""
+
+    network: HoverNet
+    description: SegmenterDescription
+    sha256: str = ""
+    """Of the weights file, where it was read from one."""
+
+
+def save_segmenter(segmenter: Segmenter, path: Path) -> Path:
+    """Writes the folder, whole or not at all; an existing one is replaced."""
+    tensors = {
+        key: value.detach().cpu().contiguous()
+        for key, value in segmenter.network.state_dict().items()
+    }
+    bad = [key for key, value in tensors.items() if not torch.isfinite(value).all()]
+    if bad:
+        raise ValueError(f"{path}: tensor {bad[0]!r} holds NaN or infinite values")
+    with replaced_folder(path, overwrite=True) as folder:
+        (folder / WEIGHTS).write_bytes(serialised(tensors, metadata={"format": "pt"}))
+        text = json.dumps(plain(segmenter.description), indent=1) + "\n"
+        (folder / CONFIG).write_text(text, encoding="utf-8")
+    return path
+
+
+def load_segmenter(path: Path, device: torch.device | str = "cpu") -> Segmenter:
+    """A segmenter in evaluation mode. Raises ValueError naming file and tensor or field.
+
+    Configuration and tensors are compared before any weight is allocated.
+    """
+    file = path / CONFIG
+    try:
+        table = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file}: cannot be read as JSON ({error})") from None
+    description = parse(SegmenterDescription, table, str(file))
+    with torch.device("meta"):
+        expected = {
+            key: tuple(value.shape)
+            for key, value in HoverNet(description.network).state_dict().items()
+        }
+    weights = path / WEIGHTS
+    try:
+        with safe_open(weights, framework="pt") as opened:
+            found = {key: tuple(opened.get_slice(key).get_shape()) for key in opened.keys()}  # noqa: SIM118
+            for key in sorted(expected.keys() | found.keys()):
+                if expected.get(key) != found.get(key):
+                    raise ValueError(
+                        f"{weights}: tensor {key!r}: expected {expected.get(key, 'none')}, "
+                        f"got {found.get(key, 'none')}"
+                    )
+            tensors = {key: opened.get_tensor(key) for key in expected}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{weights}: not a safetensors file ({error})") from None
+    for key, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise ValueError(f"{weights}: tensor {key!r} holds NaN or infinite values")
+    network = HoverNet(description.network)
+    network.load_state_dict(tensors)
+    network.eval().requires_grad_(False).to(device)
+    return Segmenter(network, description, hashlib.sha256(weights.read_bytes()).hexdigest())

@@ -1,0 +1,71 @@
+"""Records -> what HoVer-Net is to say of them.
+
+Targets are made from a patch as the network sees it: a horizontal map changes sign where an image is
+mirrored, so nothing here may be computed before the patch is cropped, turned and mirrored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from napari_cosynth.types import Record
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The truth of a batch of patches."""
+
+    offsets: Tensor
+    """float32 (B, 2, H, W): horizontal and vertical, in [-1, 1], 0 outside nuclei."""
+    types: Tensor
+    """int64 (B, H, W), 0..K-1; above 0 exactly inside nuclei."""
+
+    @property
+    def nuclei(self) -> Tensor:
+        """bool (B, H, W)."""
+        return self.types > 0
+
+    def to(self, device: torch.device) -> Targets:
+        return Targets(self.offsets.to(device), self.types.to(device))
+
+
+def offset_maps(instances: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
+    """How far each pixel lies right of and below its nucleus' centroid: float32 (2, H, W).
+
+    Horizontal, then vertical; each side of a nucleus is scaled by its own farthest pixel, so that the
+    values reach from -1 to 1 across it (Graham et al. 2019, section 2.1.1). 0 outside nuclei.
+    """
+    maps = np.zeros((2, *instances.shape), np.float32)
+    where = np.nonzero(instances)
+    if not where[0].size:
+        return maps
+    _, ids = np.unique(instances[where], return_inverse=True)
+    area = np.bincount(ids)
+    for channel, along in enumerate((where[1], where[0])):
+        offset = along - (np.bincount(ids, along) / area)[ids]
+        for side in (1.0, -1.0):
+            farthest = np.zeros(len(area))
+            np.maximum.at(farthest, ids, side * offset)
+            on = side * offset > 0
+            offset[on] /= farthest[ids[on]]
+        maps[channel][where] = offset
+    return maps
+
+
+def targets(records: Sequence[Record]) -> Targets:
+    """The targets of patches of one shape."""
+    return Targets(
+        torch.from_numpy(np.stack([offset_maps(r.instances) for r in records])),
+        torch.from_numpy(np.stack([r.labels for r in records]).astype(np.int64)),
+    )
+
+
+def scaled(images: Sequence[npt.NDArray[np.uint8]]) -> Tensor:
+    """Images of one shape as the network takes them: float32 (B, 3, H, W) in [-1, 1]."""
+    return torch.from_numpy(np.stack(images)).movedim(-1, 1).float() / 127.5 - 1

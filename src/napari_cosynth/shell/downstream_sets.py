@@ -1,0 +1,156 @@
+"""The synthetic sets of ``cosynth downstream``: each an ordinary stack, made once and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from napari_cosynth.data.base import make_record, remap
+from napari_cosynth.data.perturb import perturbed
+from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.export.stack import Described, write_stack
+from napari_cosynth.geometry.instances import separate_baseline
+from napari_cosynth.geometry.prompt import prompt_for
+from napari_cosynth.model.checkpoint import locate, read_config
+from napari_cosynth.repaint import repaint
+from napari_cosynth.stack_format import DESCRIPTION
+from napari_cosynth.synthesize import synthesize
+from napari_cosynth.training.config import load_recipe
+from napari_cosynth.training.downstream import DownstreamRecipe, Source
+from napari_cosynth.training.export import RECIPE
+from napari_cosynth.training.records import open_dataset
+from napari_cosynth.types import Layout, Progress, Record, Request, Synthesis
+
+
+def checkpoint_path(recipe: DownstreamRecipe, source: Source, out: Path) -> Path:
+    """The folder of the diffusion model that a source samples from: below ``out``, or by name.
+
+    Raises ValueError where there is none.
+    """
+    sampling = recipe.sampling
+    name = sampling.checkpoint
+    if source == "no points":
+        name = sampling.checkpoint_without_points or name
+    if (out / name).is_dir():
+        return out / name
+    try:
+        return locate(name)
+    except ValueError as error:
+        raise ValueError(f"sampling.checkpoint: neither in {out} nor by name: {error}") from None
+
+
+def check_checkpoint(recipe: DownstreamRecipe, path: Path, data_root: Path) -> None:
+    """Raises ValueError where the diffusion model has another grid or other classes, or where the
+    recipe of its run, beside it, trained on tiles that the segmenters or the test need unseen."""
+    config = read_config(path)
+    if abs(config.mpp / recipe.mpp - 1) > 1e-6:
+        raise ValueError(f"{path}: mpp: expected {recipe.mpp:g} µm/px, got {config.mpp:g}")
+    # One more could be painted unasked for, and would have no name here.
+    if set(config.class_names[1:]) != set(recipe.classes):
+        raise ValueError(
+            f"{path}: class_names: expected {list(recipe.classes)}, got {list(config.class_names[1:])}"
+        )
+    kept = path.parent / RECIPE
+    if not kept.is_file():
+        return
+    unseen = {*recipe.split.segmenter, *recipe.split.test}
+    for data in load_recipe(kept).data:
+        if (data.kind, data.root) == (recipe.data.kind, recipe.data.root):
+            names = open_dataset(data, data_root, without=data.excluded).names
+            if leaked := sorted(unseen.intersection(names)):
+                raise ValueError(
+                    f"{path}: it was trained on {', '.join(leaked)}, which the split keeps from it"
+                )
+
+
+def synthetic_set(
+    recipe: DownstreamRecipe,
+    source: Source,
+    copy: int,
+    patches: Sequence[Record],
+    out: Path,
+    device: str = "auto",
+    progress: bool = True,
+) -> list[Record]:
+    """The records of set number ``copy`` (from 0) of a source, one per patch, made where they are not.
+
+    Sets differ in their seeds alone, so that an arm of many copies holds those of fewer.
+    """
+    path = out / "sets" / f"{source.replace(' ', '-')}-{copy + 1}"
+    if not (path / DESCRIPTION).is_file():
+        model = checkpoint_path(recipe, source, out)
+        made = _made(recipe, source, copy, patches, model, device)
+        bar = tqdm(made, path.name, len(patches), unit="sample", disable=not progress)
+        write_stack(list(bar), path, overwrite=True)
+    dataset = StackDataset(path)
+    if len(dataset) != len(patches) or dataset.classes.names[1:] != recipe.classes:
+        raise ValueError(f"{path}: expected {len(patches)} samples of {list(recipe.classes)}")
+    return list(dataset)
+
+
+def _made(
+    recipe: DownstreamRecipe,
+    source: Source,
+    copy: int,
+    patches: Sequence[Record],
+    model: Path,
+    device: str,
+) -> Iterator[Described]:
+    first = recipe.sampling.seed + copy * len(patches)
+    for number, patch in enumerate(patches):
+        seed = first + number
+        if source == "perturbed":
+            patch = perturbed(patch, np.random.default_rng([recipe.sampling.seed, copy, number]))
+        layout = patch.layout
+        if source == "no points":
+            layout = Layout(
+                np.zeros((0, 2), np.float32),
+                np.zeros(0, np.uint8),
+                layout.shape,
+                layout.mpp,
+                layout.classes,
+            )
+        request = Request(
+            layout,
+            prompt_for(patch.layout, patch.tissue, patch.stain),
+            str(model),
+            recipe.sampling.sampler,
+            recipe.sampling.steps,
+            recipe.sampling.guidance,
+            (seed,),
+            patch.tissue,
+            patch.stain,
+            device,
+        )
+        given = source in ("labels", "perturbed")
+        sample = _last(repaint(request, patch) if given else synthesize(request))
+        record = without_points(sample) if source == "no points" else sample.record
+        yield Described(remap(record, patch.classes, {}), {**sample.recipe, "source": source})
+
+
+def _last(events: Iterator[Progress | Synthesis]) -> Synthesis:
+    for event in events:
+        if isinstance(event, Synthesis):
+            return event
+    raise AssertionError("a sampler ended without a sample")
+
+
+def without_points(sample: Synthesis) -> Record:
+    """A sample that had no points, its nuclei told apart by the maxima of its distance map."""
+    record = sample.record
+    instances = separate_baseline(sample.raw_labels, record.distance, "distance maxima")
+    labels = np.where(instances > 0, sample.raw_labels, 0).astype(np.uint8)
+    return make_record(
+        record.image,
+        instances,
+        labels,
+        record.classes,
+        record.mpp,
+        record.tissue,
+        record.source,
+        record.stain,
+        smallest=6,
+    )

@@ -1,0 +1,156 @@
+"""Recipes of ``cosynth downstream``: segmenters, and what each of them is trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from napari_cosynth.settings import FORBID_UNKNOWN
+from napari_cosynth.training.config import DOWNSTREAM, packaged_recipes, read_recipe
+from napari_cosynth.training.segmenter import SegmenterSettings
+
+Source = Literal["points", "labels", "perturbed", "no points"]
+"""Where synthetic images come from: sampled whole from the points of the real tiles; sampled for their
+labels; for perturbed copies of those; sampled whole without points."""
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    """Tiles by name; no tile may be in two of the parts."""
+
+    __pydantic_config__ = FORBID_UNKNOWN
+
+    diffusion: tuple[str, ...]
+    """Those that the diffusion model was trained on: used for nothing here."""
+    segmenter: tuple[str, ...]
+    """Real tiles of the segmenters, and those whose points and labels are sampled from."""
+    test: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        parts = {"diffusion": self.diffusion, "segmenter": self.segmenter, "test": self.test}
+        owner: dict[str, str] = {}
+        for part, names in parts.items():
+            for name in names:
+                if name in owner:
+                    raise ValueError(f"{part}: tile {name!r} is in {owner[name]} too")
+                owner[name] = part
+        for part in ("segmenter", "test"):
+            if not parts[part]:
+                raise ValueError(f"{part}: expected at least one tile")
+
+
+@dataclass(frozen=True)
+class DownstreamData:
+    """The data set whose tiles are split."""
+
+    __pydantic_config__ = FORBID_UNKNOWN
+
+    kind: str
+    """A data set of the registry."""
+    root: str
+    """Folder, relative to the data folder."""
+    classes: dict[str, str] = field(default_factory=dict)
+    """The data set's class names -> the recipe's."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Further arguments of the reader: mpp, tissue, ..."""
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """How synthetic sets are made."""
+
+    __pydantic_config__ = FORBID_UNKNOWN
+
+    checkpoint: str = ""
+    """Folder, relative to the run's, or name of the diffusion model; never the bundled one by default."""
+    checkpoint_without_points: str = ""
+    """One that was trained with ``point_dropout``; empty where it is the same."""
+    sampler: str = "fast"
+    steps: int = 20
+    guidance: float = 1.0
+    shape: int = 256
+    """Pixels a side of a sample: patches of this size cover the tiles."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.steps, self.shape) < 1:
+            raise ValueError("sampling: expected steps and shape above 0")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to train a segmenter; every arm has the same optimiser steps."""
+
+    __pydantic_config__ = FORBID_UNKNOWN
+
+    name: str
+    real: bool = True
+    """Whether the real tiles are trained on."""
+    augmented: bool = True
+    """Turns, flips, stain jitter, blur and noise."""
+    source: Source | None = None
+    copies: int = 1
+    """Synthetic patches for each real one: as many sets, each of other seeds."""
+
+    def __post_init__(self) -> None:
+        if not self.name or any(c not in _PLAIN for c in self.name):
+            raise ValueError(f"name: expected letters, digits, + and -, got {self.name!r}")
+        if not self.real and self.source is None:
+            raise ValueError(f"arm {self.name!r}: expected real tiles, a source, or both")
+        if not 1 <= self.copies <= 100:
+            raise ValueError(f"arm {self.name!r}: copies: expected 1..100, got {self.copies}")
+
+
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-")
+
+
+@dataclass(frozen=True)
+class DownstreamRecipe:
+    """Everything that ``cosynth downstream`` compares."""
+
+    __pydantic_config__ = FORBID_UNKNOWN
+
+    name: str
+    mpp: float
+    classes: tuple[str, ...]
+    """Without the background."""
+    data: DownstreamData
+    split: SplitConfig
+    arms: tuple[Arm, ...]
+    baseline: str
+    """The arm from which the others' differences are reported."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    segmenter: SegmenterSettings = field(default_factory=SegmenterSettings)
+    notes: str = ""
+
+    def __post_init__(self) -> None:
+        names = [arm.name for arm in self.arms]
+        if len(set(names)) != len(names):
+            raise ValueError(f"arms: names repeat in {names}")
+        if self.baseline not in names:
+            raise ValueError(f"baseline: expected one of {', '.join(names)}, got {self.baseline!r}")
+        if not self.seeds or len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
+            raise ValueError(f"seeds: expected different ones from 0, got {list(self.seeds)}")
+        if any(arm.source for arm in self.arms) and not self.sampling.checkpoint:
+            raise ValueError(
+                "sampling.checkpoint: name the diffusion model that the arms sample from"
+            )
+
+    def arm(self, name: str) -> Arm:
+        """Raises ValueError that lists the known names."""
+        for arm in self.arms:
+            if arm.name == name:
+                return arm
+        raise ValueError(f"{name}: no such arm; known are {', '.join(a.name for a in self.arms)}")
+
+
+def bundled_downstream() -> dict[str, Path]:
+    """The recipes of this kind that came with the package, by name."""
+    return {k: v for k, v in packaged_recipes().items() if k.startswith(DOWNSTREAM)}
+
+
+def load_downstream(name: str | Path) -> DownstreamRecipe:
+    """A recipe by bundled name or path. Raises ValueError naming file and field."""
+    return read_recipe(DownstreamRecipe, name, bundled_downstream())
