@@ -170,7 +170,6 @@ def _padded(pixels: int, multiple: int) -> int:
 def _provenance(
     checkpoint: Checkpoint, request: Request, device: torch.device, half: bool
 ) -> dict[str, Any]:
-    packages = ("torch", "numpy", "scikit-image", "transformers")
     return {
         "checkpoint": checkpoint.name,
         "checkpoint_sha256": checkpoint.sha256,
@@ -178,8 +177,14 @@ def _provenance(
         "precision": "bfloat16" if half else "float32",
         "threads": torch.get_num_threads() if device.type == "cpu" else None,
         "unknown_words": checkpoint.model.text.unknown(request.prompt),
-        "versions": {
-            "napari-cosynth": napari_cosynth.__version__,
-            **{name: metadata.version(name) for name in packages},
-        },
+        "versions": package_versions(),
+    }
+
+
+def package_versions() -> dict[str, str]:
+    """The versions that a sample's pixels may depend on."""
+    packages = ("torch", "numpy", "scikit-image", "transformers")
+    return {
+        "napari-cosynth": napari_cosynth.__version__,
+        **{name: metadata.version(name) for name in packages},
     }

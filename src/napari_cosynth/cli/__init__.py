@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 import napari_cosynth
-from napari_cosynth.cli import evaluation, synthesis, training
+from napari_cosynth.cli import evaluation, generation, synthesis, training
 from napari_cosynth.cli.options import Help, quiet
 
 DESCRIPTION = """\
@@ -45,6 +45,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     synthesis.add_demo(commands)
     synthesis.add_synthesize(commands)
+    generation.add_generate(commands)
+    generation.add_replay(commands)
     training.add_train(commands)
     training.add_export_checkpoint(commands)
     training.add_pack(commands)
