@@ -99,7 +99,9 @@ def test_rejected_samples_are_drawn_again_and_counted(plan, data, tmp_path):
     """Limits from the reports of an unfiltered run, so that some samples pass and some do not."""
     free = dataclasses.replace(plan, quality=Quality(attempts=3))
     generate(free, tmp_path / "free", data, quiet=True)
-    shares = [len(e["report"]["merged"]) / e["points"] for e in read_manifest(tmp_path / "free").samples]
+    shares = [
+        len(e["report"]["merged"]) / e["points"] for e in read_manifest(tmp_path / "free").samples
+    ]
     limit = sorted(shares)[3]
     strict = dataclasses.replace(plan, quality=Quality(merged=limit, attempts=3))
     generate(strict, tmp_path / "strict", data, quiet=True)

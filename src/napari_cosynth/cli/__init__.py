@@ -18,19 +18,22 @@ diffusion model. Start with: cosynth demo
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; 0 when it worked, 2 with one line on stderr when its input was bad."""
+    """Runs a command; 0 when it worked, 2 with one line on stderr when its input was bad.
+
+    A command may say 1 itself: it ran, and the answer is no.
+    """
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="cosynth: %(message)s")
     quiet()
     try:
-        options.run(options)
+        code = options.run(options)
     except (ValueError, OSError) as error:
         print(f"cosynth {options.command}: {_one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"cosynth {options.command}: stopped", file=sys.stderr)
         return 130
-    return 0
+    return code or 0
 
 
 def _one_line(error: Exception) -> str:

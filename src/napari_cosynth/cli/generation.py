@@ -76,7 +76,7 @@ def add_replay(commands: Commands) -> None:
     parser.set_defaults(run=_replay)
 
 
-def _replay(options: argparse.Namespace) -> None:
+def _replay(options: argparse.Namespace) -> int:
     from napari_cosynth.shell.generation import replay_sample
 
     same = replay_sample(
@@ -87,5 +87,4 @@ def _replay(options: argparse.Namespace) -> None:
         device=options.device,
         overwrite=options.overwrite,
     )
-    if not same:
-        raise SystemExit(1)
+    return 0 if same else 1

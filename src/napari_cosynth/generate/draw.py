@@ -122,11 +122,6 @@ class Draws:
         self._edges = np.cumsum(self.weights)
         self._start = float(np.random.default_rng([plan.seed, 0]).random())
 
-    @property
-    def effective_layouts(self) -> float:
-        """1 / sum of the squared weights: how many layouts drawn equally would be as varied."""
-        return float(1 / (self.weights**2).sum())
-
     def say(self) -> None:
         """Logs the target that cannot be reached, by class."""
         if self.target is None:
@@ -134,8 +129,8 @@ class Draws:
         for name, aim, got in zip(self.classes.names, self.target, self.expected, strict=True):
             if abs(aim - got) > NEAR:
                 logger.warning(
-                    "balance: no choice of these layouts gives %s a share of %.3f: expect %.3f "
-                    "(relabel reaches it)", name, aim, got,
+                    "balance: choosing among these layouts gives %s a share of %.3f, not %.3f "
+                    "(relabel reaches it)", name, got, aim,
                 )  # fmt: skip
 
     def job(self, index: int) -> Job:
@@ -201,6 +196,8 @@ class Draws:
             if not whole:
                 raise ValueError(f"organs: {organ}: none of the layouts is of it")
             for source, found in zip(plan.layouts, able, strict=True):
+                if not found:
+                    continue
                 candidates += found
                 weights += [share * source.weight / whole / len(found)] * len(found)
                 groups += [group] * len(found)

@@ -34,6 +34,8 @@ class Manifest:
     classes: tuple[str, ...]
     balance: dict[str, dict[str, float]]
     """Class -> ``before``, ``target`` and ``expected`` share of all nuclei."""
+    layouts: dict[str, float]
+    """How many ``there are`` to draw from, and the ``effective`` number by their weights."""
     samples: list[dict[str, Any]] = field(default_factory=list)
     """Of the finished shards, by ``id``."""
 
@@ -89,6 +91,7 @@ class Manifest:
             "versions": self.versions,
             "classes": list(self.classes),
             "balance": self.balance,
+            "layouts": self.layouts,
             "counts": self.counts,
             "shares": self.shares(),
         }

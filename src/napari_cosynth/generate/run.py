@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from napari_cosynth import registry
 from napari_cosynth.atomic import replaced_folder
+from napari_cosynth.generate.balance import effective
 from napari_cosynth.generate.draw import Draws, Job
 from napari_cosynth.generate.folder import LAYOUTS, DatasetFolder, locked
 from napari_cosynth.generate.manifest import MANIFEST, Manifest, read_manifest
@@ -73,6 +74,7 @@ def generate(
             package_versions(),
             config.class_names,
             _shares(draws),
+            {"there are": len(draws.weights), "effective": effective(draws.weights)},
         )
         with replaced_folder(out) as fresh:
             save_pool(pool, fresh / LAYOUTS)
