@@ -19,8 +19,8 @@ from napari_cosynth.generate.balance import (
     relabelling,
     tilted,
 )
-from napari_cosynth.generate.plan import Plan
-from napari_cosynth.generate.pool import Pool, class_counts, fitted, open_model
+from napari_cosynth.generate.plan import ModelLayouts, Plan
+from napari_cosynth.generate.pool import Pool, class_counts, in_classes, model_path, open_model
 from napari_cosynth.types import ClassTable, Layout
 
 logger = logging.getLogger(__name__)
@@ -49,11 +49,13 @@ class Drawn:
 
 @lru_cache(maxsize=2)
 def _drawn(what: Drawn) -> Layout:
-    counts = dict(what.counts) if what.counts is not None else None
-    layout = open_model(Path(what.model)).sample(
-        what.shape, what.seed, what.mpp, what.tissue, counts
-    )
-    return fitted(layout, what.classes, what.mpp)
+    model = open_model(what.model)
+    counts, known = None, model.tissue(what.tissue).classes
+    if what.counts is not None:
+        # A class that is not named would be drawn; one the model does not know must not be named.
+        counts = {name: n for name, n in what.counts if n or name in known}
+    layout = model.sample(what.shape, what.seed, what.mpp, what.tissue, counts)
+    return in_classes(layout, what.classes)
 
 
 @dataclass(frozen=True)
@@ -157,9 +159,11 @@ class Draws:
         else:
             assert chosen.pilot is not None
             model = self.pool.pilots[chosen.pilot]
-            path = self.plan.layouts[model.source].path  # type: ignore[union-attr]
+            source = self.plan.layouts[model.source]
+            assert isinstance(source, ModelLayouts)
+            path = model_path(source, self.data_root)
             layout = self._drawn(path, model.counts, chosen.tissue, int(seed), pilot, offset)
-            origin = f"{path} seed {int(seed)}"
+            origin = f"{source.path} seed {int(seed)}"
         return Job(
             index, layout, chosen.tissue, origin, orientation, self.chances,
             (self.plan.seed, 2, number), self.plan.seeds_of(index),
@@ -173,9 +177,9 @@ class Draws:
         if self.target is not None and self.plan.balance and self.plan.balance.method == "counts":
             total = int(pilots[int(pilot * len(pilots))].sum())
             names, each = self.classes.names[1:], divided(total, self.target, offset)[1:]
-            counts = tuple((n, int(c)) for n, c in zip(names, each, strict=True) if c)
+            counts = tuple((n, int(c)) for n, c in zip(names, each, strict=True))
         return Drawn(
-            str((self.data_root / path).resolve()), self.plan.shape, seed, self.mpp, tissue, counts,
+            path, self.plan.shape, seed, self.mpp, tissue, counts,
             self.classes,
         )  # fmt: skip
 

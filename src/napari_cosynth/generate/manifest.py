@@ -34,7 +34,7 @@ class Manifest:
     classes: tuple[str, ...]
     balance: dict[str, dict[str, float]]
     """Class -> ``before``, ``target`` and ``expected`` share of all nuclei."""
-    layouts: dict[str, float]
+    layouts: dict[str, int | float]
     """How many ``there are`` to draw from, and the ``effective`` number by their weights."""
     samples: list[dict[str, Any]] = field(default_factory=list)
     """Of the finished shards, by ``id``."""

@@ -70,7 +70,7 @@ class ModelLayouts:
 
     source: Literal["model"]
     path: str
-    """The model's file, relative to the data folder."""
+    """The model's file, relative to the data folder, or the name of a bundled one."""
     weight: float = 1.0
 
 

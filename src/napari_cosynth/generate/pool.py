@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from napari_cosynth.geometry.raster import pixels
 from napari_cosynth.layouts.points_csv import read_layout
 from napari_cosynth.types import ClassTable, Layout, Record
 
-PILOT = 16
+PILOT = 8
 """Layouts drawn of a model, for each organ, to learn how many nuclei of each class it places."""
 
 
@@ -43,7 +43,8 @@ class Pilot:
     source: int
     tissue: str
     counts: npt.NDArray[np.int64]
-    """int64 (PILOT, K), nuclei of each class in each of the pilot's layouts."""
+    """int64 (PILOT, K), nuclei of each class in each of the pilot's layouts; a row of zeros where no
+    target asks for them."""
 
 
 @dataclass(frozen=True)
@@ -60,15 +61,7 @@ def build_pool(plan: Plan, data_root: Path, classes: ClassTable, mpp: float) -> 
     pilots: list[Pilot] = []
     for number, source in enumerate(plan.layouts):
         if isinstance(source, ModelLayouts):
-            model = open_model(data_root / source.path)
-            for organ in plan.organs or {"": 1.0}:
-                counts = [
-                    class_counts(
-                        fitted(model.sample(plan.shape, i, mpp, organ, None), classes, mpp)
-                    )
-                    for i in range(PILOT)
-                ]
-                pilots.append(Pilot(number, organ, np.array(counts)))
+            pilots += _pilots(plan, number, model_path(source, data_root), classes, mpp)
             continue
         if isinstance(source, DatasetLayouts):
             found = _of_dataset(plan, source, data_root, classes, mpp)
@@ -83,17 +76,34 @@ def build_pool(plan: Plan, data_root: Path, classes: ClassTable, mpp: float) -> 
     return Pool(tuple(entries), tuple(pilots))
 
 
-def open_model(path: Path) -> Any:
-    """A layout model by its file."""
+def model_path(source: ModelLayouts, data_root: Path) -> str:
+    """A bundled model's name as it is, else the file."""
+    path = data_root / source.path
+    return str(path.resolve()) if path.exists() else source.path
+
+
+def open_model(path: str) -> Any:
+    """A layout model by its file or a bundled one's name."""
     return import_module("napari_cosynth.layouts.process").load_layout_model(path)
 
 
-def fitted(layout: Layout, classes: ClassTable, mpp: float) -> Layout:
-    """A layout in a checkpoint's classes (by name) and on its grid."""
-    ids = np.array([0, *(classes.index(n) for n in layout.classes.names[1:])], np.uint8)
-    return Layout(
-        layout.centroids, ids[layout.class_ids], layout.shape, layout.mpp, classes
-    ).scaled_to(mpp)
+def _pilots(plan: Plan, number: int, path: str, classes: ClassTable, mpp: float) -> Iterator[Pilot]:
+    model = open_model(path)
+    known = [tissue.name for tissue in model.tissues]
+    for organ in plan.organs or known[:1]:
+        if organ in known:
+            count = PILOT if plan.balance is not None else 0
+            drawn = (model.sample(plan.shape, i, mpp, organ) for i in range(count))
+            counts = [class_counts(in_classes(layout, classes)) for layout in drawn]
+            yield Pilot(number, organ, np.array(counts or [[0] * len(classes)], np.int64))
+
+
+def in_classes(layout: Layout, classes: ClassTable) -> Layout:
+    """A layout in another class table, by name."""
+    ids = np.zeros(len(layout.classes), np.uint8)
+    for used in np.unique(layout.class_ids):
+        ids[used] = classes.index(layout.classes.names[used])
+    return replace(layout, class_ids=ids[layout.class_ids], classes=classes)
 
 
 def class_counts(layout: Layout) -> npt.NDArray[np.int64]:
