@@ -13,6 +13,7 @@ ENTRIES: dict[str, dict[str, str]] = {
         "lizard": "napari_cosynth.data.lizard:LizardDataset",
         "packed": "napari_cosynth.data.packed:PackedDataset",
         "pannuke": "napari_cosynth.data.pannuke:PanNukeDataset",
+        "shards": "napari_cosynth.data.shards:ShardsDataset",
         "stack": "napari_cosynth.data.stack:StackDataset",
     },
     "exporter": {

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from napari_cosynth.cli import main
+from napari_cosynth.data.shards import ShardsDataset
 from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.generate.manifest import read_manifest
 from napari_cosynth.generate.plan import Plan, Quality
@@ -70,6 +71,23 @@ def test_shards_and_a_manifest(plan, data, tmp_path):
         assert recipe["checkpoint_sha256"] == content["checkpoint"]["sha256"]
         assert record.tissue == "colon"
         assert len(record.layout) == entry["points"] == sum(entry["nuclei"].values())
+
+
+def test_shards_are_read_as_one_data_set(plan, data, tmp_path):
+    generate(plan, tmp_path / "out", data, quiet=True)
+    shards = ShardsDataset(tmp_path / "out")
+    assert shards.names[:4] == ("shard-00000/0", "shard-00000/1", "shard-00000/2", "shard-00001/0")
+    assert shards.tissues == ("colon",)
+    for record, entry in zip(shards, read_manifest(tmp_path / "out").samples, strict=True):
+        stack = StackDataset(tmp_path / "out" / entry["shard"])
+        assert np.array_equal(record.image, stack[entry["index"]].image)
+    assert len(ShardsDataset(tmp_path / "out", only=["shard-00002/0"])) == 1
+    description = tmp_path / "out" / "shard-00001" / "cosynth.json"
+    description.write_text(description.read_text().replace('"mpp": 0.5', '"mpp": 0.25'))
+    with pytest.raises(ValueError, match="shard-00001: its classes or µm/px are not those of"):
+        ShardsDataset(tmp_path / "out")
+    with pytest.raises(ValueError, match="no shard-"):
+        ShardsDataset(data)
 
 
 def test_samples_of_a_layout_differ_only_by_seed(plan, data, tmp_path):
