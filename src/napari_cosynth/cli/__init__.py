@@ -20,13 +20,13 @@ diffusion model. Start with: cosynth demo
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; 0 when it worked, 2 with one line on stderr when its input was bad.
 
-    A command may say 1 itself: it ran, and the answer is no.
+    ``check`` gives 1 when it found something.
     """
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="cosynth: %(message)s")
     quiet()
     try:
-        code = options.run(options)
+        code: int | None = options.run(options)
     except (ValueError, OSError) as error:
         print(f"cosynth {options.command}: {_one_line(error)}", file=sys.stderr)
         return 2
