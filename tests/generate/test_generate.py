@@ -76,12 +76,12 @@ def test_shards_and_a_manifest(plan, data, tmp_path):
 def test_shards_are_read_as_one_data_set(plan, data, tmp_path):
     generate(plan, tmp_path / "out", data, quiet=True)
     shards = ShardsDataset(tmp_path / "out")
-    assert shards.names[:4] == ("shard-00000/0", "shard-00000/1", "shard-00000/2", "shard-00001/0")
+    assert shards.names[:4] == ("shard-00000-0", "shard-00000-1", "shard-00000-2", "shard-00001-0")
     assert shards.tissues == ("colon",)
     for record, entry in zip(shards, read_manifest(tmp_path / "out").samples, strict=True):
         stack = StackDataset(tmp_path / "out" / entry["shard"])
         assert np.array_equal(record.image, stack[entry["index"]].image)
-    assert len(ShardsDataset(tmp_path / "out", only=["shard-00002/0"])) == 1
+    assert len(ShardsDataset(tmp_path / "out", only=["shard-00002-0"])) == 1
     description = tmp_path / "out" / "shard-00001" / "cosynth.json"
     description.write_text(description.read_text().replace('"mpp": 0.5', '"mpp": 0.25'))
     with pytest.raises(ValueError, match="shard-00001: its classes or µm/px are not those of"):

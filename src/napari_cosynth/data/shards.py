@@ -17,7 +17,7 @@ PATTERN = "shard-*"
 class ShardsDataset(NamedRecords):
     """``shard-00000/`` and so on, as ``cosynth generate`` writes them; one of them is open at a time.
 
-    A record's name is its shard's and its number in it: ``shard-00002/17``. Raises ValueError naming
+    A record's name is its shard's and its number in it: ``shard-00002-17``. Raises ValueError naming
     the folder where there is no shard or one differs from the first in classes or µm/px.
     """
 
@@ -37,7 +37,7 @@ class ShardsDataset(NamedRecords):
             if kind != first:
                 raise ValueError(f"{shard}: its classes or µm/px are not those of {shards[0].name}")
             for number, sample in enumerate(description["samples"]):
-                self._tissues[f"{shard.name}/{number}"] = str(sample.get("tissue", ""))
+                self._tissues[f"{shard.name}-{number}"] = str(sample.get("tissue", ""))
         self._open = StackDataset(shards[0])
         self.classes, self.mpp = self._open.classes, self._open.mpp
         self.names = tuple(select(self._tissues, only, without, self.root))
@@ -50,7 +50,11 @@ class ShardsDataset(NamedRecords):
         return self._tissues[name]
 
     def read(self, name: str) -> Record:
-        shard, number = name.split("/")
+        stack, number = self._stack(name)
+        return stack.read(number)
+
+    def _stack(self, name: str) -> tuple[StackDataset, str]:
+        shard, _, number = name.rpartition("-")
         if self._open.root.name != shard:
             self._open = StackDataset(self.root / shard)
-        return self._open.read(number)
+        return self._open, number
