@@ -1,6 +1,7 @@
 # make demo   the main job, from nothing to a training stack and a picture
 # make test   set up and run every test
 # make check  style, types, import contracts, manifest
+# make docs   the documentation's site, in docs/_build
 # make run    napari with the dock and a sample layout
 # make screenshots  the pictures in docs/images, from the real program
 SHELL := /bin/bash
@@ -8,7 +9,7 @@ PY := .venv/bin/python
 # A virtual screen where there is none.
 SCREEN := $(if $(DISPLAY),,$(shell command -v xvfb-run >/dev/null && echo 'xvfb-run -a -s "-screen 0 1600x1200x24"'))
 
-.PHONY: demo test check run screenshots setup-demo setup-test
+.PHONY: demo test check docs run screenshots setup-demo setup-test
 
 demo: setup-demo
 	.venv/bin/cosynth demo --out demo --overwrite
@@ -22,6 +23,9 @@ check: setup-test
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/npe2 validate napari_cosynth
+
+docs: setup-test
+	.venv/bin/sphinx-build -q -W --keep-going -b html docs docs/_build
 
 run: setup-test
 	$(PY) tools/run_napari.py

@@ -20,6 +20,7 @@ ENTRIES: dict[str, dict[str, str]] = {
         "omezarr": "napari_cosynth.data.omezarr:OmeZarrDataset",
         "packed": "napari_cosynth.data.packed:PackedDataset",
         "pannuke": "napari_cosynth.data.pannuke:PanNukeDataset",
+        "shards": "napari_cosynth.data.shards:ShardsDataset",
         "stack": "napari_cosynth.data.stack:StackDataset",
     },
     "exporter": {

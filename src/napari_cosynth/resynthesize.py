@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -87,6 +88,7 @@ def _samples(
     provenance = {
         **before.provenance,
         "resampled": [*before.provenance.get("resampled", ()), [box.y0, box.x0, box.y1, box.x1]],
+        "history": [*before.provenance.get("history", ()), _edit(before, layout)],
     }
     yield replace(
         before,
@@ -98,3 +100,19 @@ def _samples(
         seconds=time.perf_counter() - begun,
         provenance=provenance,
     )
+
+
+def _edit(before: Synthesis, layout: Layout) -> dict[str, Any]:
+    """What leads back to the sample before: the points that differ and its recipe's own values."""
+
+    def points(of: Layout) -> set[tuple[float, float, str]]:
+        rows = zip(of.centroids, of.class_ids, strict=True)
+        return {(float(y), float(x), of.classes.names[c]) for (y, x), c in rows}
+
+    old, new = points(before.record.layout), points(layout)
+    names = ("seed", "prompt", "sampler", "steps", "guidance")
+    return {
+        "removed": sorted(old - new),
+        "added": sorted(new - old),
+        "recipe": {name: before.recipe[name] for name in names},
+    }

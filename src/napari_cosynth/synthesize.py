@@ -156,7 +156,6 @@ def provenance_of(
     checkpoint: Checkpoint, request: Request, device: torch.device, half: bool
 ) -> dict[str, Any]:
     """What a recipe says beside the request: weights, device, precision, versions."""
-    packages = ("torch", "numpy", "scikit-image", "transformers")
     return {
         "checkpoint": checkpoint.name,
         "checkpoint_sha256": checkpoint.sha256,
@@ -164,8 +163,14 @@ def provenance_of(
         "precision": "bfloat16" if half else "float32",
         "threads": torch.get_num_threads() if device.type == "cpu" else None,
         "unknown_words": checkpoint.model.text.unknown(request.prompt),
-        "versions": {
-            "napari-cosynth": napari_cosynth.__version__,
-            **{name: metadata.version(name) for name in packages},
-        },
+        "versions": package_versions(),
+    }
+
+
+def package_versions() -> dict[str, str]:
+    """The versions that a sample's pixels may depend on."""
+    packages = ("torch", "numpy", "scikit-image", "transformers")
+    return {
+        "napari-cosynth": napari_cosynth.__version__,
+        **{name: metadata.version(name) for name in packages},
     }

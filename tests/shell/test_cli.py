@@ -208,7 +208,7 @@ def test_a_full_disk_leaves_nothing(tmp_path, tiny_checkpoint):
     assert left(tmp_path) == ["layout.csv"]
 
 
-@pytest.mark.parametrize("command", ["demo", "synthesize", "train", "info"])
+@pytest.mark.parametrize("command", ["demo", "synthesize", "generate", "replay", "train", "info"])
 def test_help_has_an_example(command, capsys):
     with pytest.raises(SystemExit) as done:
         main([command, "--help"])

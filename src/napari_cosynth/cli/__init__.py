@@ -11,6 +11,7 @@ import napari_cosynth
 from napari_cosynth.cli import (
     evaluation,
     formats,
+    generation,
     layouts,
     reading,
     separation,
@@ -58,6 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     synthesis.add_synthesize(commands)
     synthesis.add_inpaint(commands)
     layouts.add_layout(commands)
+    generation.add_generate(commands)
+    generation.add_replay(commands)
     training.add_train(commands)
     training.add_train_segmenter(commands)
     training.add_export_checkpoint(commands)

@@ -1,0 +1,119 @@
+"""The same run on dask.distributed: processes of this machine, or whatever a scheduler has.
+
+Workers make samples and write nothing; this process writes all files. A sample is a function of plan
+and number, and a worker makes one at a time with the plan's number of threads, so the files are those
+of one process, bit for bit, on machines of the same kind.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+import torch
+
+from napari_cosynth.generate.draw import Job
+from napari_cosynth.generate.run import Engine
+from napari_cosynth.generate.sample import Settings, make
+
+IN_FLIGHT = 3
+"""Jobs a worker has at hand, so that it never waits for the next."""
+RETRIES = 2
+"""Times a sample whose making raised an error is tried again, on any worker."""
+ALLOWED_DEATHS = 10
+"""Workers that may die with the same sample before it counts as their killer (dask: 3). Machines
+that are taken back are no fault of the sample."""
+
+
+@contextmanager
+def local(workers: int) -> Iterator[Engine]:
+    """An engine of so many processes on this machine; with GPUs, each process sees one of them."""
+    dask = _distributed()
+    gpus = torch.cuda.device_count()
+    nannies = {
+        number: {
+            "cls": dask.Nanny,
+            "options": {
+                "nthreads": 1,
+                # A sample is made whole in memory; dask's own limit would stop a worker early.
+                "memory_limit": 0,
+                "dashboard": False,
+                "env": {"CUDA_VISIBLE_DEVICES": str(number % gpus)} if gpus else {},
+            },
+        }
+        for number in range(workers)
+    }
+    scheduler = {
+        "cls": dask.Scheduler,
+        "options": {"protocol": "tcp://", "host": "127.0.0.1", "dashboard": False},
+    }
+    with dask.SpecCluster(nannies, scheduler) as cluster, dask.Client(cluster) as client:
+        yield on_client(client, workers)
+
+
+@contextmanager
+def running(address: str) -> Iterator[Engine]:
+    """An engine on the scheduler at ``HOST:PORT``. Raises ValueError where none answers."""
+    dask = _distributed()
+    try:
+        client = dask.Client(address, timeout=20)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"--scheduler: {address}: no dask scheduler answers ({error})") from None
+    with client:
+        yield on_client(client)
+
+
+def on_client(client: Any, workers: int | None = None) -> Engine:
+    """An engine on a ``dask.distributed`` client; without ``workers`` on those that there are."""
+    dask = _distributed()
+
+    def engine(jobs: Iterable[Job], settings: Settings) -> Iterator[tuple[int, bytes]]:
+        waiting = iter(jobs)
+
+        def submit(count: int) -> list[Any]:
+            return [
+                client.submit(
+                    make, job, settings, key=f"sample-{job.index}", pure=False, retries=RETRIES
+                )
+                for job in islice(waiting, max(0, count))
+            ]
+
+        def room() -> int:
+            """Workers come and go while a run lasts."""
+            found = workers or len(client.scheduler_info(n_workers=-1)["workers"])
+            return IN_FLIGHT * max(1, found)
+
+        first = submit(room())
+        finishing, alive = dask.as_completed(first), len(first)
+        for future in finishing:
+            following = submit(room() - alive + 1)
+            finishing.update(following)
+            alive += len(following) - 1
+            try:
+                data = bytes(future.result())
+            except dask.KilledWorker:
+                raise ValueError(
+                    f"{future.key}: {ALLOWED_DEATHS + 1} workers died while they made it "
+                    "(out of memory?)"
+                ) from None
+            future.release()
+            yield int(future.key.removeprefix("sample-")), data
+
+    return engine
+
+
+def _distributed() -> Any:
+    try:
+        import dask
+        from dask import distributed
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f'several workers need {error.name}: pip install "napari-cosynth[cluster]"'
+        ) from None
+    for name in ("distributed", "distributed.nanny", "distributed.worker", "distributed.scheduler"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    dask.config.set({"distributed.scheduler.allowed-failures": ALLOWED_DEATHS})
+    return distributed

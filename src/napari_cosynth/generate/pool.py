@@ -1,0 +1,219 @@
+"""A plan's sources -> the layouts there are, on the checkpoint's grid and in its classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cosynth import registry
+from napari_cosynth.atomic import replaced_file
+from napari_cosynth.data.base import Dataset, crop, remap, resample
+from napari_cosynth.generate.plan import DatasetLayouts, FolderLayouts, ModelLayouts, Plan
+from napari_cosynth.geometry.raster import pixels
+from napari_cosynth.layouts.points_csv import read_layout
+from napari_cosynth.types import ClassTable, Layout, Record
+
+PILOT = 8
+"""Layouts drawn of a model, for each organ, to learn how many nuclei of each class it places."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One layout that there is."""
+
+    layout: Layout
+    tissue: str
+    """Empty where it may be any."""
+    origin: str
+    """Where it comes from, for the manifest."""
+    source: int
+    """Which of the plan's sources."""
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """What a layout model places in one organ."""
+
+    source: int
+    tissue: str
+    counts: npt.NDArray[np.int64]
+    """int64 (PILOT, K), nuclei of each class in each of the pilot's layouts; a row of zeros where no
+    target asks for them."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Every layout and model that a plan draws from."""
+
+    entries: tuple[Entry, ...]
+    pilots: tuple[Pilot, ...]
+
+
+def build_pool(plan: Plan, data_root: Path, classes: ClassTable, mpp: float) -> Pool:
+    """Reads every source. Raises ValueError naming file and tile where one does not fit."""
+    entries: list[Entry] = []
+    pilots: list[Pilot] = []
+    for number, source in enumerate(plan.layouts):
+        if isinstance(source, ModelLayouts):
+            pilots += _pilots(plan, number, model_path(source, data_root), classes, mpp)
+            continue
+        if isinstance(source, DatasetLayouts):
+            found = _of_dataset(plan, source, data_root, classes, mpp)
+        else:
+            found = _of_folder(plan, source, data_root, classes, mpp)
+        for layout, tissue, origin in found:
+            try:
+                pixels(layout)
+            except ValueError as error:
+                raise ValueError(f"{origin}: {error}") from None
+            entries.append(Entry(layout, tissue, origin, number))
+    return Pool(tuple(entries), tuple(pilots))
+
+
+def model_path(source: ModelLayouts, data_root: Path) -> str:
+    """A bundled model's name as it is, else the file."""
+    path = data_root / source.path
+    return str(path.resolve()) if path.exists() else source.path
+
+
+def open_model(path: str) -> Any:
+    """A layout model by its file or a bundled one's name."""
+    return import_module("napari_cosynth.layouts.process").load_layout_model(path)
+
+
+def _pilots(plan: Plan, number: int, path: str, classes: ClassTable, mpp: float) -> Iterator[Pilot]:
+    model = open_model(path)
+    known = [tissue.name for tissue in model.tissues]
+    for organ in plan.organs or known[:1]:
+        if organ in known:
+            count = PILOT if plan.balance is not None else 0
+            drawn = (model.sample(plan.shape, i, mpp, organ) for i in range(count))
+            counts = [class_counts(in_classes(layout, classes)) for layout in drawn]
+            yield Pilot(number, organ, np.array(counts or [[0] * len(classes)], np.int64))
+
+
+def in_classes(layout: Layout, classes: ClassTable) -> Layout:
+    """A layout in another class table, by name."""
+    ids = np.zeros(len(layout.classes), np.uint8)
+    for used in np.unique(layout.class_ids):
+        ids[used] = classes.index(layout.classes.names[used])
+    return replace(layout, class_ids=ids[layout.class_ids], classes=classes)
+
+
+def class_counts(layout: Layout) -> npt.NDArray[np.int64]:
+    """int64 (K,): nuclei of each class."""
+    return np.bincount(layout.class_ids, minlength=len(layout.classes)).astype(np.int64)
+
+
+def _of_dataset(
+    plan: Plan, source: DatasetLayouts, data_root: Path, classes: ClassTable, mpp: float
+) -> Iterator[tuple[Layout, str, str]]:
+    reader = registry.resolve("dataset", source.kind)
+    try:
+        dataset: Dataset = reader(
+            data_root / source.root, **source.options, only=source.only, without=source.without
+        )
+    except TypeError as error:
+        raise ValueError(f"layouts: {source.root!r}: options: {error}") from None
+    for name, read in zip(dataset.names, dataset, strict=True):
+        tile = remap(resample(read, mpp), classes, source.classes)
+        for record, where in _cut(tile, plan, source):
+            yield record.layout, record.tissue, f"{source.root} {name}{where}"
+
+
+def _cut(tile: Record, plan: Plan, source: DatasetLayouts) -> Iterator[tuple[Record, str]]:
+    (height, width), (h, w) = tile.labels.shape, plan.shape
+    if source.cut == "whole":
+        if (height, width) != (h, w):
+            raise ValueError(
+                f"{tile.source}: {height} x {width} pixels at {tile.mpp:g} µm/px, and the plan's "
+                f"shape is {h} x {w}: take crops, or that shape"
+            )
+        yield tile, ""
+        return
+    if height < h or width < w:
+        raise ValueError(
+            f"{tile.source}: {height} x {width} pixels at {tile.mpp:g} µm/px are smaller than the "
+            f"plan's shape of {h} x {w}"
+        )
+    for y in corners(height, h, source.stride or h):
+        for x in corners(width, w, source.stride or w):
+            yield crop(tile, y, x, h, w), f" at ({y}, {x})"
+
+
+def corners(whole: int, part: int, stride: int) -> list[int]:
+    """Starts of the windows of ``part`` that cover ``whole``, evenly, at most ``stride`` apart."""
+    if stride < 1:
+        raise ValueError(f"stride: expected at least 1, got {stride}")
+    starts = np.linspace(0, whole - part, -(-(whole - part) // stride) + 1)
+    return [int(n) for n in starts.round()]
+
+
+def _of_folder(
+    plan: Plan, source: FolderLayouts, data_root: Path, classes: ClassTable, mpp: float
+) -> Iterator[tuple[Layout, str, str]]:
+    folder = data_root / source.root
+    files = sorted(folder.glob("*.csv"))
+    if not files:
+        raise ValueError(f"{folder}: no layouts (*.csv) there")
+    for path in files:
+        yield (
+            read_layout(path, plan.shape, mpp, classes),
+            source.tissue,
+            f"{source.root} {path.name}",
+        )
+
+
+def save_pool(pool: Pool, path: Path) -> None:
+    """Keeps a pool beside its data set, so that a resumed run draws from the same layouts."""
+    entries, pilots = pool.entries, pool.pilots
+    no_points, no_ids = np.zeros((0, 2), np.float32), np.zeros(0, np.uint8)
+    arrays: dict[str, Any] = {
+        "lengths": np.array([len(e.layout) for e in entries], np.int64),
+        "centroids": np.concatenate([no_points, *(e.layout.centroids for e in entries)]),
+        "class_ids": np.concatenate([no_ids, *(e.layout.class_ids for e in entries)]),
+        "tissues": np.array([e.tissue for e in entries], "U"),
+        "origins": np.array([e.origin for e in entries], "U"),
+        "sources": np.array([e.source for e in entries], np.int64),
+        "pilot_sources": np.array([p.source for p in pilots], np.int64),
+        "pilot_tissues": np.array([p.tissue for p in pilots], "U"),
+        "pilot_counts": np.array([p.counts for p in pilots], np.int64),
+    }
+    with replaced_file(path) as fresh, fresh.open("wb") as handle:
+        np.savez_compressed(handle, **arrays)
+
+
+def load_pool(path: Path, plan: Plan, classes: ClassTable, mpp: float) -> Pool:
+    """The pool of an earlier run. Raises ValueError naming the file where it is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            a = {name: stored[name] for name in stored.files}
+        cuts = [0, *np.cumsum(a["lengths"])]
+        entries = tuple(
+            Entry(
+                Layout(
+                    a["centroids"][cuts[i] : cuts[i + 1]],
+                    a["class_ids"][cuts[i] : cuts[i + 1]],
+                    plan.shape,
+                    mpp,
+                    classes,
+                ),
+                str(a["tissues"][i]),
+                str(a["origins"][i]),
+                int(a["sources"][i]),
+            )
+            for i in range(len(a["lengths"]))
+        )
+        pilots = tuple(
+            Pilot(int(a["pilot_sources"][i]), str(a["pilot_tissues"][i]), a["pilot_counts"][i])
+            for i in range(len(a["pilot_sources"]))
+        )
+    except Exception as error:  # numpy and zipfile raise what they like on damaged files
+        raise ValueError(f"{path}: cannot be read as the run's layouts ({error})") from None
+    return Pool(entries, pilots)

@@ -1,0 +1,255 @@
+"""A sample of an export, made again by its recipe, beside what the export holds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.generate.manifest import MANIFEST, read_manifest
+from napari_cosynth.geometry.edits import Box
+from napari_cosynth.model.checkpoint import BUNDLED, WEIGHTS, available, locate, own
+from napari_cosynth.model.precision import choose_device, faster_in_bf16
+from napari_cosynth.resynthesize import REACH, resynthesize
+from napari_cosynth.stack_format import DESCRIPTION
+from napari_cosynth.synthesize import package_versions, synthesize
+from napari_cosynth.types import Layout, Record, Request, Synthesis
+
+_NEEDED = ("seed", "prompt", "sampler", "steps", "guidance", "checkpoint_sha256")
+_ARRAYS = ("image", "labels", "instances", "distance")
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A sample made again."""
+
+    record: Record
+    recipe: dict[str, Any]
+    same: bool
+    compared: tuple[str, ...]
+    """The arrays that the export holds."""
+    differences: tuple[str, ...]
+    """Lines: what is not as the recipe says, and then which pixels are not the same."""
+
+
+def replay(
+    export: Path, number: int, checkpoint: str | None = None, device: str = "auto"
+) -> Replay:
+    """Makes sample ``number`` of an export again with its seed, layout, checkpoint and threads.
+
+    ``checkpoint`` is a name or folder; without it the known one whose weights have the recipe's
+    sha256. A sample that was resampled around edits goes through the same edits. Raises ValueError
+    where the sample is not synthetic, its recipe is incomplete or its checkpoint is not here.
+    """
+    path, index = _in_shard(export, number)
+    layout, recipe = read_sample(path, index)
+    where = f"{export}: sample {number}"
+    if not recipe.get("synthetic"):
+        raise ValueError(f"{where}: is not synthetic: it has no recipe to make it by")
+    for name in _NEEDED:
+        if name not in recipe:
+            raise ValueError(f"{where}: {name}: missing in its recipe")
+    name, notes = _checkpoint(recipe, checkpoint, where)
+    device = _device(recipe, device)
+    notes += _surroundings(recipe, device)
+    sample = _make(layout, recipe, name, device, where)
+    held = _held(path, index)
+    pixels = [line for n in held if (line := _difference(n, held[n], getattr(sample.record, n)))]
+    if pixels and recipe.get("edited"):
+        notes.append("its labels or instances were edited by hand after it was made")
+    return Replay(sample.record, sample.recipe, not pixels, tuple(held), (*notes, *pixels))
+
+
+def read_sample(path: Path, index: int) -> tuple[Layout, dict[str, Any]]:
+    """The layout of a sample of an export, and its recipe."""
+    dataset = _stack(path, index)
+    return dataset[index].layout, dataset.samples[index]
+
+
+def _stack(path: Path, index: int) -> StackDataset:
+    if not (path / DESCRIPTION).is_file():
+        raise ValueError(f"{path}: no training stack there (no {DESCRIPTION})")
+    dataset = StackDataset(path)
+    if not 0 <= index < len(dataset):
+        raise ValueError(f"{path}: sample: expected 0..{len(dataset) - 1}, got {index}")
+    return dataset
+
+
+def _held(path: Path, index: int) -> dict[str, npt.NDArray[Any]]:
+    """The arrays that the export has of a sample."""
+    record = _stack(path, index)[index]
+    return {name: getattr(record, name) for name in _ARRAYS}
+
+
+def _in_shard(export: Path, number: int) -> tuple[Path, int]:
+    """The stack and the place in it of a sample of a generated data set; else both as they are."""
+    if not (export / MANIFEST).is_file():
+        return export, number
+    samples = read_manifest(export).samples
+    if not 0 <= number < len(samples):
+        raise ValueError(f"{export}: sample: expected 0..{len(samples) - 1}, got {number}")
+    entry = samples[number]
+    if not entry["kept"]:
+        raise ValueError(f"{export}: sample {number}: was rejected, so there is nothing to compare")
+    return export / entry["shard"], int(entry["index"])
+
+
+def _checkpoint(recipe: dict[str, Any], named: str | None, where: str) -> tuple[str, list[str]]:
+    """Its name or folder, and a line where its weights are not the recipe's."""
+    wanted = str(recipe["checkpoint_sha256"])
+    if named is None:
+        known = {**{n: BUNDLED / n for n in available()}, **own()}
+        for name, folder in known.items():
+            if _digest(folder) == wanted:
+                return name, []
+        named = str(recipe.get("checkpoint", ""))
+        if named not in known:
+            raise ValueError(
+                f"{where}: its checkpoint {named!r} (sha256 {wanted[:12]}...) is not among those "
+                "known here: name its folder with --checkpoint"
+            )
+    found = _digest(locate(named))
+    if found == wanted:
+        return named, []
+    return named, [
+        f"checkpoint: {named}: its weights are sha256 {found[:12]}..., the recipe's {wanted[:12]}..."
+    ]
+
+
+def _digest(folder: Path) -> str:
+    file = folder / WEIGHTS
+    if not file.is_file():
+        raise ValueError(f"{file}: no such file")
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _device(recipe: dict[str, Any], asked: str) -> str:
+    """The device asked for; without that the recipe's kind where this machine has it."""
+    if asked != "auto":
+        return asked
+    kind = str(recipe.get("device", "auto")).split(":")[0]
+    try:
+        return str(choose_device(kind))
+    except ValueError:
+        return "auto"
+
+
+def _surroundings(recipe: dict[str, Any], device: str) -> list[str]:
+    """Lines on what is not as it was: any of it may change the last bits of a sample."""
+    here = choose_device(device)
+    now: dict[str, Any] = {
+        "device": here.type,
+        "precision": "bfloat16" if faster_in_bf16(here) else "float32",
+        **package_versions(),
+    }
+    versions = recipe.get("versions")
+    then = {
+        "device": str(recipe.get("device", "")).split(":")[0],
+        "precision": recipe.get("precision"),
+        **(versions if isinstance(versions, dict) else {}),
+    }
+    return [
+        f"{name}: {now.get(name, 'none')} here, {value} in the recipe"
+        for name, value in then.items()
+        if now.get(name) != value
+    ]
+
+
+@contextmanager
+def _threads(count: Any) -> Iterator[None]:
+    before = torch.get_num_threads()
+    if isinstance(count, int) and count >= 1:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _make(
+    layout: Layout, recipe: dict[str, Any], checkpoint: str, device: str, where: str
+) -> Synthesis:
+    history = recipe.get("history", [])
+    boxes = recipe.get("resampled", [])
+    if len(history) != len(boxes):
+        raise ValueError(
+            f"{where}: was resampled around edits by a version that did not keep the layouts before "
+            "them: it cannot be made again"
+        )
+    try:
+        stages: list[tuple[Layout, dict[str, Any], Box | None]] = [(layout, recipe, None)]
+        for edit, box in zip(reversed(history), reversed(boxes), strict=True):
+            layout = _undone(layout, edit)
+            changed = Box(*(int(v) for v in box)).grown(-REACH)
+            stages[-1] = (stages[-1][0], stages[-1][1], changed)
+            stages.append((layout, {**recipe, **edit["recipe"]}, None))
+        with _threads(recipe.get("threads")):
+            (sample,) = _samples(synthesize(_request(*stages[-1][:2], checkpoint, device)))
+            for stage, values, box in reversed(stages[:-1]):
+                request = _request(stage, values, checkpoint, device)
+                assert box is not None
+                (sample,) = _samples(resynthesize(request, sample, box))
+    except (KeyError, TypeError, IndexError) as error:
+        raise ValueError(f"{where}: its recipe is damaged ({error!r})") from None
+    return sample
+
+
+def _samples(events: Iterator[Any]) -> list[Synthesis]:
+    return [e for e in events if isinstance(e, Synthesis)]
+
+
+def _request(layout: Layout, recipe: dict[str, Any], checkpoint: str, device: str) -> Request:
+    return Request(
+        layout=layout,
+        prompt=recipe["prompt"],
+        checkpoint=checkpoint,
+        sampler=recipe["sampler"],
+        steps=recipe["steps"],
+        guidance=recipe["guidance"],
+        seeds=(recipe["seed"],),
+        tissue=recipe.get("tissue", ""),
+        stain=recipe.get("stain", "H&E"),
+        device=device,
+    )
+
+
+def _undone(layout: Layout, edit: dict[str, Any]) -> Layout:
+    """The layout before an edit; the order of its points is no matter to the pixels after."""
+    added = {(float(y), float(x), str(name)) for y, x, name in edit["added"]}
+    names = layout.classes.names
+    kept = [
+        row
+        for row, ((y, x), c) in enumerate(zip(layout.centroids, layout.class_ids, strict=True))
+        if (float(y), float(x), names[c]) not in added
+    ]
+    removed: Sequence[tuple[float, float, str]] = edit["removed"]
+    points = np.array([[y, x] for y, x, _ in removed], np.float32).reshape(-1, 2)
+    ids = np.array([layout.classes.index(name) for _, _, name in removed], np.uint8)
+    return replace(
+        layout,
+        centroids=np.concatenate([layout.centroids[kept], points]),
+        class_ids=np.concatenate([layout.class_ids[kept], ids]),
+    )
+
+
+def _difference(name: str, held: npt.NDArray[Any], made: npt.NDArray[Any]) -> str:
+    """A line on the pixels that differ; empty where none does."""
+    if held.shape != made.shape:
+        return f"{name}: {made.shape} made, {held.shape} in the export"
+    apart = held != made
+    if not apart.any():
+        return ""
+    pixels = apart.any(-1) if apart.ndim == 3 else apart
+    line = f"{name}: {int(pixels.sum())} of {pixels.size} pixels differ"
+    if name in ("image", "distance"):
+        largest = np.abs(held.astype(np.float64) - made.astype(np.float64)).max()
+        line += f", by at most {largest:.3g}" + (" grey levels" if name == "image" else "")
+    return line

@@ -1,0 +1,160 @@
+"""Job -> outcome: samples until one is good enough, and packs it for the way home."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load as unpacked
+from safetensors.numpy import save as packed
+
+from napari_cosynth.generate.draw import Job
+from napari_cosynth.generate.plan import MEASURES, Quality
+from napari_cosynth.geometry.prompt import prompt_for
+from napari_cosynth.synthesize import synthesize
+from napari_cosynth.types import ClassTable, Layout, Record, Report, Request, Synthesis
+
+_ARRAYS = ("image", "labels", "instances", "distance")
+_ONE_AT_A_TIME = threading.Lock()
+"""A worker with several threads still makes one sample at a time, as a process alone does."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all samples of a run have in common."""
+
+    plan: str
+    """Its name."""
+    checkpoint: str
+    sampler: str
+    steps: int
+    guidance: float
+    stain: str
+    device: str
+    threads: int
+    quality: Quality
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one sample."""
+
+    index: int
+    origin: str
+    """Where its layout comes from."""
+    points: int
+    attempts: tuple[dict[str, Any], ...]
+    """``seed``, ``report`` and ``kept`` of each sample that was drawn."""
+    record: Record | None
+    """None where all were rejected."""
+    recipe: dict[str, Any]
+    """Of the last one."""
+
+
+def make(job: Job, settings: Settings) -> bytes:
+    """Makes a sample, anew with the next seed while it is rejected; a packed :class:`Outcome`."""
+    with _ONE_AT_A_TIME:
+        before = torch.get_num_threads()
+        torch.set_num_threads(settings.threads)
+        try:
+            return _make(job, settings)
+        except ValueError as error:
+            raise ValueError(f"sample {job.index} ({job.origin}): {error}") from None
+        finally:
+            torch.set_num_threads(before)
+
+
+def _make(job: Job, settings: Settings) -> bytes:
+    layout = job.final_layout()
+    attempts: list[dict[str, Any]] = []
+    for seed in job.seeds:
+        request = Request(
+            layout=layout,
+            prompt=prompt_for(layout, job.tissue, settings.stain),
+            checkpoint=settings.checkpoint,
+            sampler=settings.sampler,
+            steps=settings.steps,
+            guidance=settings.guidance,
+            seeds=(seed,),
+            tissue=job.tissue,
+            stain=settings.stain,
+            device=settings.device,
+        )
+        (sample,) = (e for e in synthesize(request) if isinstance(e, Synthesis))
+        kept = not too_many(sample.report, len(layout), settings.quality)
+        attempts.append({"seed": seed, "report": sample.report.to_json(), "kept": kept})
+        if kept:
+            break
+    recipe = {**sample.recipe, "plan": settings.plan, "id": job.index, "layout": job.origin}
+    return pack(
+        Outcome(
+            job.index, job.origin, len(layout), tuple(attempts), sample.record if kept else None, recipe
+        )
+    )  # fmt: skip
+
+
+def too_many(report: Report, points: int, quality: Quality) -> tuple[str, ...]:
+    """The measures of a report that are above the limits."""
+    return tuple(
+        name
+        for name in MEASURES
+        if (limit := getattr(quality, name)) is not None
+        and len(getattr(report, name)) > limit * max(1, points)
+    )
+
+
+def pack(outcome: Outcome) -> bytes:
+    """Safetensors: the arrays, and the rest as JSON in the header; nothing in it can be executed."""
+    record = outcome.record
+    arrays: dict[str, Any] = {}
+    content: dict[str, Any] = {
+        "index": outcome.index,
+        "origin": outcome.origin,
+        "points": outcome.points,
+        "attempts": outcome.attempts,
+        "recipe": outcome.recipe,
+    }
+    if record is not None:
+        arrays = {name: np.ascontiguousarray(getattr(record, name)) for name in _ARRAYS}
+        arrays["centroids"] = np.ascontiguousarray(record.layout.centroids)
+        arrays["class_ids"] = np.ascontiguousarray(record.layout.class_ids)
+        content["mpp"], content["source"] = record.mpp, record.source
+    return bytes(packed(arrays, metadata={"outcome": json.dumps(content, allow_nan=False)}))
+
+
+def unpack(data: bytes, classes: ClassTable, where: str) -> Outcome:
+    """Raises ValueError naming ``where`` where the bytes are damaged."""
+    try:
+        size = int.from_bytes(data[:8], "little")
+        header: Mapping[str, Any] = json.loads(data[8 : 8 + size])
+        content = json.loads(header["__metadata__"]["outcome"])
+        a = unpacked(data)
+        record = None
+        if "image" in a:
+            recipe, shape = content["recipe"], a["labels"].shape
+            record = Record(
+                **{name: a[name] for name in _ARRAYS},
+                layout=Layout(
+                    a["centroids"], a["class_ids"], (shape[0], shape[1]), content["mpp"], classes
+                ),
+                mpp=content["mpp"],
+                tissue=recipe["tissue"],
+                source=content["source"],
+                stain=recipe["stain"],
+            )
+        return Outcome(
+            content["index"],
+            content["origin"],
+            content["points"],
+            tuple(content["attempts"]),
+            record,
+            content["recipe"],
+        )
+    except (SafetensorError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise ValueError(f"{where}: not a finished sample ({error})") from None

@@ -1,0 +1,84 @@
+"""``cosynth generate`` and ``cosynth replay``."""
+
+from __future__ import annotations
+
+import os
+from contextlib import nullcontext
+from pathlib import Path
+
+from napari_cosynth.export.stack import Described, write_stack
+from napari_cosynth.generate.manifest import MANIFEST, Manifest
+from napari_cosynth.generate.plan import load_plan
+from napari_cosynth.generate.replay import replay
+from napari_cosynth.generate.run import generate, in_this_process
+
+
+def generate_dataset(
+    plan_path: Path,
+    out: Path,
+    data_root: Path | None,
+    resume: bool,
+    workers: int,
+    scheduler: str | None,
+) -> None:
+    """Makes or goes on with a data set and says what came of it."""
+    plan = load_plan(plan_path)
+    root = Path(data_root).expanduser() if data_root is not None else plan_path.absolute().parent
+    if scheduler is None and workers == 1:
+        opened = nullcontext(in_this_process)
+    else:
+        from napari_cosynth.generate.cluster import local, running
+
+        # dask's processes need a main module that can be imported again, and this one's name.
+        opened = local(workers) if scheduler is None else running(scheduler)  # type: ignore[assignment]
+    if out.exists() and not resume:
+        raise ValueError(f"--out: {out}: exists already; --resume goes on with it")
+    try:
+        with opened as engine:
+            manifest = generate(plan, out, root, resume, engine)
+    except OSError as error:
+        if out.exists() and error.errno is not None:
+            raise OSError(
+                error.errno, f"{os.strerror(error.errno)}; what is finished is kept, --resume goes on",
+                error.filename,
+            ) from None  # fmt: skip
+        raise
+    _say(out, manifest)
+
+
+def _say(out: Path, manifest: Manifest) -> None:
+    counts, plan = manifest.counts, manifest.plan
+    shards = len({e["shard"] for e in manifest.samples if e["kept"]})
+    print(
+        f"{out}: {counts['kept']} of {counts['asked']} samples in {shards} shards, "
+        f"{counts['rejected']} rejected, {counts['drawn again']} drawn again"
+    )
+    for name, share in manifest.shares().items():
+        aim = manifest.balance.get(name)
+        note = f" (before {aim['before']:.1%}, target {aim['target']:.1%})" if aim else ""
+        print(f"  {name}: {share:.1%} of the nuclei{note}")
+    print(f"every sample's seed, layout and report: {out / MANIFEST} (plan {plan.name})")
+
+
+def replay_sample(
+    export: Path,
+    number: int,
+    out: Path | None,
+    checkpoint: str | None,
+    device: str,
+    overwrite: bool,
+) -> bool:
+    """Prints what is the same and what is not; True where every pixel is."""
+    if out is not None and out.exists() and not overwrite:
+        raise ValueError(f"--out: {out}: exists already; --overwrite replaces it")
+    result = replay(export, number, checkpoint, device)
+    for line in result.differences:
+        print(line)
+    if out is not None:
+        write_stack([Described(result.record, result.recipe)], out, overwrite)
+        print(f"the sample, made again: {out}")
+    if result.same:
+        print(f"{export}: sample {number}: the same pixels again ({', '.join(result.compared)})")
+    else:
+        print(f"{export}: sample {number}: not the same pixels")
+    return result.same

@@ -1,0 +1,137 @@
+"""A sample made again by its recipe: the same pixels, or what is not as it was."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_cosynth.cli import main
+from napari_cosynth.export.stack import write_stack
+from napari_cosynth.generate.replay import replay
+from napari_cosynth.generate.run import generate
+from napari_cosynth.geometry.edits import changed_box
+from napari_cosynth.resynthesize import resynthesize
+from napari_cosynth.synthesize import synthesize
+from napari_cosynth.types import Layout, Request, Synthesis
+
+
+@pytest.fixture
+def request_(layout, tiny_checkpoint) -> Request:
+    return Request(
+        layout, "colon tissue", str(tiny_checkpoint), steps=2, seeds=(7, 8), guidance=1.5,
+        sampler="ancestral", tissue="colon",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def stack(request_, tmp_path):
+    samples = [e for e in synthesize(request_) if isinstance(e, Synthesis)]
+    return write_stack(samples, tmp_path / "stack")
+
+
+@pytest.fixture(autouse=True)
+def known(tiny_checkpoint, monkeypatch):
+    monkeypatch.setenv("COSYNTH_CHECKPOINTS", str(tiny_checkpoint.parent))
+
+
+def test_the_same_pixels_again(stack, tmp_path, capsys):
+    assert main(["replay", str(stack), "--sample", "1", "--out", str(tmp_path / "again")]) == 0
+    said = capsys.readouterr().out
+    assert "sample 1: the same pixels again (image, labels, instances, distance)" in said
+    for name in ("images", "labels", "instances", "distances"):
+        held = tifffile.imread(stack / f"{name}.tif")[1]
+        assert np.array_equal(tifffile.imread(tmp_path / "again" / f"{name}.tif").squeeze(), held)
+
+
+def test_a_sample_of_a_generated_data_set(plan, data, tmp_path, capsys):
+    generate(plan, tmp_path / "set", data, quiet=True)
+    assert main(["replay", str(tmp_path / "set"), "--sample", "5"]) == 0
+    assert "sample 5: the same pixels again" in capsys.readouterr().out
+    assert main(["replay", str(tmp_path / "set"), "--sample", "7"]) == 2
+    assert "sample: expected 0..6, got 7" in capsys.readouterr().err
+
+
+def test_what_was_edited_by_hand_is_found(stack, capsys):
+    labels = tifffile.imread(stack / "labels.tif")
+    labels[0, :3, :5] = 1 + labels[0, :3, :5] % 3
+    instances = tifffile.imread(stack / "instances.tif")
+    instances[0, :3, :5] = 99
+    tifffile.imwrite(stack / "labels.tif", labels)
+    tifffile.imwrite(stack / "instances.tif", instances)
+    description = json.loads((stack / "cosynth.json").read_text())
+    description["samples"][0]["edited"] = True
+    (stack / "cosynth.json").write_text(json.dumps(description))
+    assert main(["replay", str(stack)]) == 1
+    said = capsys.readouterr().out
+    assert "edited by hand" in said
+    assert "labels: 15 of 4096 pixels differ" in said
+    assert "instances: 15 of 4096 pixels differ" in said
+    assert "image" not in said
+
+
+def test_what_is_not_as_in_the_recipe_is_said(stack, tiny_checkpoint, capsys, monkeypatch):
+    description = json.loads((stack / "cosynth.json").read_text())
+    sample = description["samples"][0]
+    sample |= {"checkpoint_sha256": "0" * 64, "device": "cuda:0", "precision": "other"}
+    sample["versions"]["torch"] = "1.0"
+    sample["seed"] = 9
+    (stack / "cosynth.json").write_text(json.dumps(description))
+    assert main(["replay", str(stack)]) == 1
+    said = capsys.readouterr().out
+    assert "checkpoint: tiny: its weights are sha256" in said
+    assert "device: cpu here, cuda in the recipe" in said
+    assert "here, other in the recipe" in said
+    assert "torch: 2" in said
+    assert "grey levels" in said
+    monkeypatch.delenv("COSYNTH_CHECKPOINTS")
+    assert main(["replay", str(stack)]) == 2
+    assert "name its folder with --checkpoint" in capsys.readouterr().err
+
+
+def test_a_sample_resampled_around_two_edits(request_, tmp_path, tiny_checkpoint):
+    """A point moved and one re-tagged, with another prompt, then one taken away."""
+    one = dataclasses.replace(request_, seeds=(7,), sampler="fast")
+    (sample,) = (e for e in synthesize(one) if isinstance(e, Synthesis))
+    layout = sample.record.layout
+    ids = layout.class_ids.copy()
+    ids[1] = 1
+    moved = layout.centroids.copy()
+    moved[0] += 5
+    edits = [
+        Layout(moved, ids, layout.shape, 0.5, layout.classes),
+        Layout(moved[[3, 0, 1]], ids[[3, 0, 1]], layout.shape, 0.5, layout.classes),
+    ]
+    for edited, prompt in zip(edits, ("tissue", "colon image"), strict=True):
+        box = changed_box(sample.record.layout, edited)
+        assert box is not None
+        after = dataclasses.replace(one, layout=edited, prompt=prompt)
+        (sample,) = (e for e in resynthesize(after, sample, box) if isinstance(e, Synthesis))
+    write_stack([sample], tmp_path / "edited")
+    assert replay(tmp_path / "edited", 0).same
+    path = tmp_path / "edited" / "cosynth.json"
+    content = json.loads(path.read_text())
+    assert [len(e["removed"]) for e in content["samples"][0]["history"]] == [2, 1]
+    del content["samples"][0]["history"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="did not keep the layouts before"):
+        replay(tmp_path / "edited", 0)
+
+
+def test_no_recipe_no_replay(stack, tmp_path, capsys):
+    path = stack / "cosynth.json"
+    content = json.loads(path.read_text())
+    del content["samples"][0]["sampler"]
+    content["samples"][1] = {"synthetic": False, "source": "tile"}
+    path.write_text(json.dumps(content))
+    for arguments, message in (
+        ([str(stack)], "sampler: missing in its recipe"),
+        ([str(stack), "--sample", "1"], "is not synthetic"),
+        ([str(stack), "--sample", "2"], "sample: expected 0..1, got 2"),
+        ([str(tmp_path)], "no training stack there"),
+    ):
+        assert main(["replay", *arguments]) == 2
+        assert message in capsys.readouterr().err
