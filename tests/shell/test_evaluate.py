@@ -153,7 +153,7 @@ def two_classes(labels: np.ndarray) -> np.ndarray:
     "array, change, message",
     [
         ("labels", two_classes, r"stack: sample 1: labels: instance \d+ is both '[ab]' and '[ab]'"),
-        ("labels", lambda v: v[:, :50], r"images.tif: expected \(2, 50, 96, 3\), got"),
+        ("labels", lambda v: v[:, :50], r"images.tif: expected \(2, 50, 96\) as the labels, got"),
         ("labels", lambda v: v * 0, r"stack: sample 0: labels and instances disagree"),
         ("instances", lambda v: v * 10**6, r"stack: sample 0: instances: expected ids up to"),
         ("distances", lambda v: v * 2, r"stack: sample 0: distances: expected values in \[0, 1\]"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from napari_cosynth.data.base import NamedRecords
+from napari_cosynth.data.base import NamedRecords, Parts
 from napari_cosynth.data.files import select
 from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.stack_format import DESCRIPTION, read_description
@@ -48,6 +48,10 @@ class ShardsDataset(NamedRecords):
 
     def tissue_of(self, name: str) -> str:
         return self._tissues[name]
+
+    def parts(self, name: str) -> Parts:
+        stack, number = self._stack(name)
+        return stack.parts(number)
 
     def read(self, name: str) -> Record:
         stack, number = self._stack(name)

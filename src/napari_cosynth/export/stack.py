@@ -20,6 +20,7 @@ from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any
+from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
 import numpy.typing as npt
@@ -208,6 +209,8 @@ def _write_tiff(
         metadata={
             "axes": "TYXS" if rgb else "TYX",
             "Name": path.stem,
+            # A random one would make the bytes of a stack made again differ.
+            "UUID": str(uuid5(NAMESPACE_OID, f"{path.stem} {shape}")),
             "PhysicalSizeX": mpp,
             "PhysicalSizeXUnit": "µm",
             "PhysicalSizeY": mpp,

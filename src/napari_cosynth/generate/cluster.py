@@ -50,7 +50,10 @@ def local(workers: int) -> Iterator[Engine]:
         "cls": dask.Scheduler,
         "options": {"protocol": "tcp://", "host": "127.0.0.1", "dashboard": False},
     }
-    with dask.SpecCluster(nannies, scheduler) as cluster, dask.Client(cluster) as client:
+    with (
+        dask.SpecCluster(nannies, scheduler) as cluster,
+        dask.Client(cluster, set_as_default=False) as client,
+    ):
         yield on_client(client, workers)
 
 
@@ -59,7 +62,7 @@ def running(address: str) -> Iterator[Engine]:
     """An engine on the scheduler at ``HOST:PORT``. Raises ValueError where none answers."""
     dask = _distributed()
     try:
-        client = dask.Client(address, timeout=20)
+        client = dask.Client(address, timeout=20, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ValueError(f"--scheduler: {address}: no dask scheduler answers ({error})") from None
     with client:

@@ -94,8 +94,9 @@ def _pilots(plan: Plan, number: int, path: str, classes: ClassTable, mpp: float)
         if organ in known:
             count = PILOT if plan.balance is not None else 0
             drawn = (model.sample(plan.shape, i, mpp, organ) for i in range(count))
-            counts = [class_counts(in_classes(layout, classes)) for layout in drawn]
-            yield Pilot(number, organ, np.array(counts or [[0] * len(classes)], np.int64))
+            rows = [class_counts(in_classes(layout, classes)) for layout in drawn]
+            counts = np.stack(rows) if rows else np.zeros((1, len(classes)), np.int64)
+            yield Pilot(number, organ, counts)
 
 
 def in_classes(layout: Layout, classes: ClassTable) -> Layout:

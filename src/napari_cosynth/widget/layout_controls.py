@@ -10,7 +10,7 @@ from napari.components import ViewerModel
 from napari.layers import Layer, Points
 from napari.utils.notifications import show_info, show_warning
 from psygnal import Signal
-from qtpy.QtWidgets import QInputDialog, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QInputDialog, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_cosynth.types import ClassTable, Layout
 from napari_cosynth.widget.brush_controls import BrushControls
@@ -72,8 +72,8 @@ class LayoutControls(QWidget):
         self.height_px = SpinBox(value=256, min=1, max=LARGEST_SIDE)
         self.width_px = SpinBox(value=256, min=1, max=LARGEST_SIDE)
         self.new = PushButton(text="New layout")
-        self.from_region = PushButton(text="From region")
-        self.from_labels = PushButton(text="From labels")
+        self.from_region = PushButton(text="Region")
+        self.from_labels = PushButton(text="Labels")
         self.nuclei = NucleiRow(
             viewer,
             self._require_facts,
@@ -92,6 +92,11 @@ class LayoutControls(QWidget):
         )
         self.from_labels.tooltip = "Points at the centroids of a Labels layer's objects"
         self.undo.tooltip, self.redo.tooltip = "Ctrl+Z", "Ctrl+Shift+Z"
+        sources = [self.from_region, self.from_labels, *self.nuclei.buttons]
+        for button in sources:  # five in a row of a narrow dock: as wide as their words
+            words = button.native.fontMetrics().horizontalAdvance(button.text)
+            button.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            button.native.setMinimumWidth(words + 12)
         self._times = Label(value="×")
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
@@ -100,8 +105,7 @@ class LayoutControls(QWidget):
             form(
                 ("Points", [self.layer, self.undo, self.redo]),
                 ("Canvas", [self.height_px, self._times, self.width_px, self.new]),
-                ("New", [self.from_region, self.from_labels]),
-                ("Nuclei", list(self.nuclei.buttons)),
+                ("From", sources),
             )
         )
         box.addWidget(self.legend)

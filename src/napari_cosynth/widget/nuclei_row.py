@@ -49,8 +49,8 @@ class NucleiRow:
         ask_class: Callable[[list[str]], str | None],
     ) -> None:
         self.viewer = viewer
-        self.find = PushButton(text="From image")
-        self.open = PushButton(text="From file…")
+        self.find = PushButton(text="Image")
+        self.open = PushButton(text="File…")
         self.tile = PushButton(text="Data set…")
         self.buttons = (self.find, self.open, self.tile)
         self.find.tooltip = (
