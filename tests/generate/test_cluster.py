@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 
 import psutil
 import pytest
+import torch
 from test_generate import files, toml
 
 from napari_cosynth.cli import main
@@ -14,6 +16,16 @@ from napari_cosynth.generate.cluster import local
 from napari_cosynth.generate.run import generate
 
 distributed = pytest.importorskip("distributed")
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    """dask sets threads and environment of the process that runs a worker in it: this one."""
+    threads, environment = torch.get_num_threads(), dict(os.environ)
+    yield
+    torch.set_num_threads(threads)
+    os.environ.clear()
+    os.environ.update(environment)
 
 
 def workers() -> list[psutil.Process]:

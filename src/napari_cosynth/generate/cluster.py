@@ -90,7 +90,7 @@ def on_client(client: Any, workers: int | None = None) -> Engine:
             return IN_FLIGHT * max(1, found)
 
         first = submit(room())
-        finishing, alive = dask.as_completed(first), len(first)
+        finishing, alive = dask.as_completed(first, loop=client.loop), len(first)
         for future in finishing:
             following = submit(room() - alive + 1)
             finishing.update(following)
