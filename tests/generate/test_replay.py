@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_cosynth import registry
 from napari_cosynth.cli import main
 from napari_cosynth.export.stack import write_stack
 from napari_cosynth.generate.replay import replay
@@ -45,6 +46,32 @@ def test_the_same_pixels_again(stack, tmp_path, capsys):
     for name in ("images", "labels", "instances", "distances"):
         held = tifffile.imread(stack / f"{name}.tif")[1]
         assert np.array_equal(tifffile.imread(tmp_path / "again" / f"{name}.tif").squeeze(), held)
+
+
+@pytest.mark.parametrize("kind", [k for k in registry.names("exporter") if k != "stack"])
+def test_the_same_pixels_from_every_format(kind, request_, tmp_path):
+    """As far as the format keeps them; one with classes of its own keeps the image."""
+    request = dataclasses.replace(request_, layout=dataclasses.replace(request_.layout, mpp=0.5))
+    samples = [e for e in synthesize(request) if isinstance(e, Synthesis)]
+    out = registry.resolve("exporter", kind)(samples, tmp_path / kind)
+    again = replay(out, 1)
+    assert again.same, again.differences
+    assert "image" in again.compared
+
+
+def test_what_a_recipe_alone_does_not_make(request_, tmp_path):
+    (sample,) = [
+        e for e in synthesize(dataclasses.replace(request_, seeds=(7,))) if isinstance(e, Synthesis)
+    ]
+    inpainted = dataclasses.replace(sample, provenance={**sample.provenance, "inpainted": {}})
+    write_stack([inpainted], tmp_path / "inpainted")
+    with pytest.raises(ValueError, match="sample 0: was sampled into a real image"):
+        replay(tmp_path / "inpainted", 0)
+    matched = dataclasses.replace(sample, provenance={**sample.provenance, "stain_match": {}})
+    write_stack([matched], tmp_path / "matched")
+    again = replay(tmp_path / "matched", 0)
+    assert again.same and "image" not in again.compared
+    assert "no image is compared" in again.differences[0]
 
 
 def test_a_sample_of_a_generated_data_set(plan, data, tmp_path, capsys):
@@ -131,7 +158,7 @@ def test_no_recipe_no_replay(stack, tmp_path, capsys):
         ([str(stack)], "sampler: missing in its recipe"),
         ([str(stack), "--sample", "1"], "is not synthetic"),
         ([str(stack), "--sample", "2"], "sample: expected 0..1, got 2"),
-        ([str(tmp_path)], "no training stack there"),
+        ([str(tmp_path)], "no cosynth.json, so no recipe"),
     ):
         assert main(["replay", *arguments]) == 2
         assert message in capsys.readouterr().err

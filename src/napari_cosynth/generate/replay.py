@@ -13,17 +13,22 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.data.detect import open_records
+from napari_cosynth.export.recipes import read_sample
 from napari_cosynth.generate.manifest import MANIFEST, read_manifest
 from napari_cosynth.geometry.edits import Box
 from napari_cosynth.model.checkpoint import BUNDLED, WEIGHTS, available, locate, own
 from napari_cosynth.model.precision import choose_device, faster_in_bf16
 from napari_cosynth.resynthesize import REACH, resynthesize
-from napari_cosynth.stack_format import DESCRIPTION
 from napari_cosynth.synthesize import package_versions, synthesize
 from napari_cosynth.types import Layout, Record, Request, Synthesis
 
 _NEEDED = ("seed", "prompt", "sampler", "steps", "guidance", "checkpoint_sha256")
+_ELSEWHERE = {
+    "inpainted": "was sampled into a real image",
+    "labels_of": "was painted over the labels of another record",
+}
+"""What a recipe says of samples that need more than it and a layout."""
 _ARRAYS = ("image", "labels", "instances", "distance")
 
 
@@ -54,6 +59,9 @@ def replay(
     where = f"{export}: sample {number}"
     if not recipe.get("synthetic"):
         raise ValueError(f"{where}: is not synthetic: it has no recipe to make it by")
+    for name, what in _ELSEWHERE.items():
+        if name in recipe:
+            raise ValueError(f"{where}: {what}: its recipe alone does not make it again")
     for name in _NEEDED:
         if name not in recipe:
             raise ValueError(f"{where}: {name}: missing in its recipe")
@@ -61,32 +69,28 @@ def replay(
     device = _device(recipe, device)
     notes += _surroundings(recipe, device)
     sample = _make(layout, recipe, name, device, where)
-    held = _held(path, index)
+    held = _held(path, index, layout)
+    if "stain_match" in recipe:
+        del held["image"]
+        notes.append("its stain was matched to a reference after it was made: no image is compared")
     pixels = [line for n in held if (line := _difference(n, held[n], getattr(sample.record, n)))]
     if pixels and recipe.get("edited"):
         notes.append("its labels or instances were edited by hand after it was made")
     return Replay(sample.record, sample.recipe, not pixels, tuple(held), (*notes, *pixels))
 
 
-def read_sample(path: Path, index: int) -> tuple[Layout, dict[str, Any]]:
-    """The layout of a sample of an export, and its recipe."""
-    dataset = _stack(path, index)
-    return dataset[index].layout, dataset.samples[index]
+def _held(path: Path, index: int, layout: Layout) -> dict[str, npt.NDArray[Any]]:
+    """The arrays that the export has of a sample as it was made.
 
-
-def _stack(path: Path, index: int) -> StackDataset:
-    if not (path / DESCRIPTION).is_file():
-        raise ValueError(f"{path}: no training stack there (no {DESCRIPTION})")
-    dataset = StackDataset(path)
-    if not 0 <= index < len(dataset):
-        raise ValueError(f"{path}: sample: expected 0..{len(dataset) - 1}, got {index}")
-    return dataset
-
-
-def _held(path: Path, index: int) -> dict[str, npt.NDArray[Any]]:
-    """The arrays that the export has of a sample."""
-    record = _stack(path, index)[index]
-    return {name: getattr(record, name) for name in _ARRAYS}
+    Our own stack holds all four. Other formats number instances anew and have no distance map, and
+    some merge classes: of those only what is the same in them is compared.
+    """
+    kind, records = open_records(path)
+    record = records[index]
+    names: tuple[str, ...] = _ARRAYS if kind == "stack" else ("image", "labels")
+    if record.classes != layout.classes:
+        names = ("image",)
+    return {name: getattr(record, name) for name in names}
 
 
 def _in_shard(export: Path, number: int) -> tuple[Path, int]:
