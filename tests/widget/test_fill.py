@@ -44,6 +44,7 @@ def test_a_shape_is_filled_as_the_model_draws_it(dock: LayoutDock, qtbot: Any) -
     at = np.floor(before.centroids + 0.5).astype(int)
     stayed = before.centroids[~region[tuple(at.T)]]
     np.testing.assert_array_equal(drawn.centroids[: len(stayed)], stayed)
+    assert len(drawn) > len(stayed)
     wanted = load_layout_model("default").sample(
         before.shape, 4, before.mpp, region=region, existing=before
     )
