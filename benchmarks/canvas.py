@@ -86,7 +86,7 @@ def speed(sides: list[int], steps: int, repeats: int) -> Iterator[dict[str, obje
         runs = []
         for _ in range(repeats):
             command = [sys.executable, __file__, "one", "--side", str(side), "--steps", str(steps)]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             runs.append(json.loads(done.stdout.splitlines()[-1]))
         megapixels = side**2 / 1e6
         step = statistics.median(r["step"] for r in runs)

@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 
 from napari_cosynth.geometry.raster import point_map
-from napari_cosynth.layouts.patterns import CLASSES, PATTERNS, SPACING, bundled_layouts, gland_ring
+from napari_cosynth.layouts.patterns import (
+    CLASSES,
+    PATTERNS,
+    SPACING,
+    Canvas,
+    bundled_layouts,
+    gland_ring,
+)
 
 
 @pytest.mark.parametrize("name", PATTERNS)
@@ -31,3 +38,9 @@ def test_nuclei_keep_their_distance(name):
 def test_seed_decides_the_layout():
     np.testing.assert_array_equal(gland_ring(3).centroids, gland_ring(3).centroids)
     assert not np.array_equal(gland_ring(3).centroids[:9], gland_ring(4).centroids[:9])
+
+
+def test_a_point_that_rounds_onto_the_rim_is_left_out():
+    canvas = Canvas(0)
+    canvas.place(np.array([[11.46, 255.497], [40.0, 255.494]]), "inflammatory")
+    np.testing.assert_allclose(canvas.layout().centroids, [[40.0, 255.49]])

@@ -22,6 +22,8 @@ from napari_cosynth.types import ClassTable, Layout
 MPP = 0.5
 """Micrometres per pixel of every pattern."""
 SHAPE = (256, 256)
+DECIMALS = 2
+"""Of a point's coordinates, so that a CSV file holds exactly what was drawn."""
 CLASSES = ClassTable.of(
     "inflammatory",
     "healthy epithelial",
@@ -72,7 +74,8 @@ class Canvas:
         ``stretch`` is (direction in radians from the x axis, factor): spindles in a bundle keep
         ``factor`` times the distance along the bundle that they keep across it.
         """
-        inside = (points > -0.5).all(1) & (points < np.array(self.shape) - 0.5).all(1)
+        end = np.array(self.shape) - 0.5
+        inside = (points > -0.5).all(1) & (points.round(DECIMALS) < end).all(1)
         for point in points[inside]:
             away = self._points - point
             if stretch:
@@ -104,8 +107,7 @@ class Canvas:
             self.place(candidates[accepted][:missing], name, stretch)
 
     def layout(self) -> Layout:
-        # Two decimals, so that a CSV file holds exactly what was drawn.
-        centroids = self._points.round(2).astype(np.float32)
+        centroids = self._points.round(DECIMALS).astype(np.float32)
         return Layout(centroids, np.array(self._ids, np.uint8), self.shape, MPP, CLASSES)
 
 
