@@ -32,7 +32,7 @@ from napari_cosynth.evaluation.texture import radial_power, spectral_distance, t
 from napari_cosynth.geometry.prompt import prompt_for
 from napari_cosynth.model.checkpoint import build
 from napari_cosynth.settings import parse, plain
-from napari_cosynth.synthesize import synthesize
+from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.training.config import DataConfig, Recipe, load_recipe
 from napari_cosynth.training.data import CosynthData
 from napari_cosynth.training.module import JointDiffusion

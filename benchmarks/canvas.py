@@ -34,7 +34,8 @@ from napari_cosynth.geometry.instances import separate
 from napari_cosynth.geometry.prompt import prompt_for
 from napari_cosynth.geometry.windows import Axis, Windows
 from napari_cosynth.layouts import patterns
-from napari_cosynth.synthesize import open_checkpoint, synthesize
+from napari_cosynth.synthesis.preparation import open_checkpoint
+from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.types import Layout, Progress, Request, Synthesis
 
 WIDE = 8
@@ -132,7 +133,7 @@ def seam(image: npt.NDArray[np.uint8], windows: Windows, steps: int) -> dict[str
 
 
 def seams(side: int, steps: int, picture: Path | None) -> Iterator[dict[str, object]]:
-    from napari_cosynth import drawing
+    from napari_cosynth.synthesis import trajectories
 
     variants: dict[str, Windows] = {
         "as they are": Windows(),
@@ -142,7 +143,7 @@ def seams(side: int, steps: int, picture: Path | None) -> Iterator[dict[str, obj
         "fixed, overlap 1 (tiles)": Fixed(overlap=1),
     }
     for name, windows in variants.items():
-        drawing.Windows = lambda grid, windows=windows: windows  # type: ignore[assignment,misc]
+        trajectories.Windows = lambda grid, windows=windows: windows  # type: ignore[assignment,misc]
         begun = time.perf_counter()
         *_, sample = synthesize(request_for(side, steps))
         assert isinstance(sample, Synthesis)

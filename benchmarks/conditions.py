@@ -41,7 +41,7 @@ from napari_cosynth.layouts.patterns import (
     spindle_stream,
 )
 from napari_cosynth.shell.overview import overview
-from napari_cosynth.synthesize import synthesize
+from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.training.config import load_recipe
 from napari_cosynth.training.data import CosynthData
 from napari_cosynth.types import Layout, Record, Request, Synthesis

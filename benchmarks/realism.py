@@ -24,7 +24,7 @@ from napari_cosynth.evaluation.shapes import class_medians, measure_nuclei
 from napari_cosynth.evaluation.texture import texture
 from napari_cosynth.geometry.prompt import prompt_for
 from napari_cosynth.shell.overview import outlined
-from napari_cosynth.synthesize import synthesize
+from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.training.config import load_recipe
 from napari_cosynth.training.data import CosynthData
 from napari_cosynth.types import Record, Request, Synthesis

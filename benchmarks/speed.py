@@ -23,7 +23,7 @@ from napari_cosynth.geometry.prompt import prompt_for
 from napari_cosynth.layouts.patterns import bundled_layouts
 from napari_cosynth.model.encoding import encode_condition, encode_points
 from napari_cosynth.model.precision import InBfloat16, choose_device, faster_in_bf16
-from napari_cosynth.synthesize import open_checkpoint
+from napari_cosynth.synthesis.preparation import open_checkpoint
 
 
 def median_time(work: Callable[[], object], repeats: int) -> float:

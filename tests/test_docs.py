@@ -22,7 +22,7 @@ from skimage.io import imsave
 
 from napari_cosynth.cli import _parser, main
 from napari_cosynth.model import checkpoint
-from napari_cosynth.synthesize import open_checkpoint
+from napari_cosynth.synthesis.preparation import open_checkpoint
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import subprocess
 import sys
@@ -59,6 +60,14 @@ def test_every_registered_name_resolves_to_its_protocol(kind, name):
         assert list(inspect.signature(found).parameters)[:3] == ["items", "path", "overwrite"]
     else:
         pytest.fail(f"no protocol is tested for {kind!r}")
+
+
+def test_the_public_names_of_sampling():
+    from napari_cosynth import synthesize
+
+    for name in synthesize.__all__:
+        module = importlib.import_module(f"napari_cosynth.synthesis.{name}")
+        assert getattr(synthesize, name) is getattr(module, name)
 
 
 def test_an_unknown_name_lists_the_known():

@@ -41,21 +41,21 @@ class Failure:
 
 
 def _synthesize(*arguments: Any) -> Iterator[Progress | Synthesis]:
-    from napari_cosynth.synthesize import synthesize
+    from napari_cosynth.synthesis.synthesize import synthesize
 
     events: Iterator[Progress | Synthesis] = synthesize(*arguments)
     return events
 
 
 def _resynthesize(*arguments: Any) -> Iterator[Progress | Synthesis]:
-    from napari_cosynth.resynthesize import resynthesize
+    from napari_cosynth.synthesis.resynthesize import resynthesize
 
     events: Iterator[Progress | Synthesis] = resynthesize(*arguments)
     return events
 
 
 def _inpaint(*arguments: Any) -> Iterator[Progress | Synthesis]:
-    from napari_cosynth.inpaint import inpaint
+    from napari_cosynth.synthesis.inpaint import inpaint
 
     events: Iterator[Progress | Synthesis] = inpaint(*arguments)
     return events
@@ -64,7 +64,7 @@ def _inpaint(*arguments: Any) -> Iterator[Progress | Synthesis]:
 def _warm_up(checkpoint: str, device: str) -> Iterator[Progress | Synthesis]:
     """Imports torch and reads the weights before they are needed; samples nothing."""
     from napari_cosynth.model.precision import choose_device
-    from napari_cosynth.synthesize import open_checkpoint
+    from napari_cosynth.synthesis.preparation import open_checkpoint
 
     open_checkpoint(checkpoint, choose_device(device))
     return iter(())

@@ -15,8 +15,8 @@ from napari_cosynth.export.stack import write_stack
 from napari_cosynth.generate.replay import replay
 from napari_cosynth.generate.run import generate
 from napari_cosynth.geometry.edits import changed_box
-from napari_cosynth.resynthesize import resynthesize
-from napari_cosynth.synthesize import synthesize
+from napari_cosynth.synthesis.resynthesize import resynthesize
+from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.types import Layout, Request, Synthesis
 
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_cosynth import drawing
 from napari_cosynth.cli import main
 from napari_cosynth.data.slide import open_slide
 from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.diffusion.scratch import RUN
 from napari_cosynth.geometry import windows
+from napari_cosynth.synthesis import trajectories
 
 POINTS = "index,axis-0,axis-1,class\n0,150,160,epithelial\n1,170.5,180,1\n2,5,300,spindle-shaped\n"
 
@@ -70,7 +70,7 @@ def test_what_is_wrong_is_one_line(inpaint, region, extra, message) -> None:
 def test_a_scratch_folder_is_gone_once_the_stack_is_there(
     tmp_path: Path, tiny_checkpoint: Path, capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drawing, "LARGEST_WHOLE", 64)
+    monkeypatch.setattr(trajectories, "LARGEST_WHOLE", 64)
     monkeypatch.setattr(windows.Windows, "__init__", _small_windows)
     layout, out, scratch = tmp_path / "layout.csv", tmp_path / "out", tmp_path / "scratch"
     layout.write_text("index,axis-0,axis-1,class\n0,10,12,epithelial\n")
@@ -81,7 +81,7 @@ def test_a_scratch_folder_is_gone_once_the_stack_is_there(
     class Killed(Exception):
         pass
 
-    class Dies(drawing.Canvas):
+    class Dies(trajectories.Canvas):
         def run(self):
             for step in super().run():
                 yield step
@@ -89,7 +89,7 @@ def test_a_scratch_folder_is_gone_once_the_stack_is_there(
                     raise Killed
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(drawing, "Canvas", Dies)
+        patched.setattr(trajectories, "Canvas", Dies)
         main([*command, "--out", str(out), "--scratch", str(scratch)])
     assert not out.exists() and (scratch / "seed-7" / RUN).is_file()
     assert main([*command, "--steps", "3", "--out", str(out), "--scratch", str(scratch)]) == 2

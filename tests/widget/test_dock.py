@@ -13,7 +13,7 @@ from napari.layers import Points
 from qtpy.QtCore import QPoint
 from qtpy.QtWidgets import QAbstractButton, QScrollArea, QWidget
 
-from napari_cosynth.synthesize import synthesize
+from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.types import Layout, Request, Synthesis
 from napari_cosynth.widget.panel import CoSynthPanel
 from napari_cosynth.widget.speed import Speeds, duration, work

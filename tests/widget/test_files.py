@@ -15,7 +15,7 @@ from napari_cosynth.data.base import make_record
 from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.export.stack import Described, append_stack, write_stack
 from napari_cosynth.layouts.patterns import SAMPLES, layout_path
-from napari_cosynth.synthesize import synthesize
+from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.types import ClassTable, Request, Synthesis
 from napari_cosynth.widget.layers import is_layout, layout_from, layout_layer
 from napari_cosynth.widget.placement import free_placement

@@ -10,7 +10,7 @@ import pytest
 from napari.layers import Points
 
 from napari_cosynth.geometry.edits import changed_box
-from napari_cosynth.resynthesize import REACH
+from napari_cosynth.synthesis.resynthesize import REACH
 from napari_cosynth.types import Layout, Synthesis
 from napari_cosynth.widget import live, results
 from napari_cosynth.widget.panel import CoSynthPanel

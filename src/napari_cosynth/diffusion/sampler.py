@@ -52,12 +52,18 @@ class SeededNoise:
         return torch.stack(drawn).to(self.device)
 
 
+def initial_noise(noise: NoiseSource, height: int, width: int) -> joint.Noise:
+    """What a sample begins with."""
+    return joint.Noise(
+        noise.normal(3, height, width), noise.normal(1, height, width), noise.uniform(height, width)
+    )
+
+
 def initial_state(noise: NoiseSource, height: int, width: int, classes: int) -> JointState:
     """u_1: normal image and distance, uniform labels."""
-    image = noise.normal(3, height, width)
-    distance = noise.normal(1, height, width)
-    labels = (noise.uniform(height, width) * classes).long().clamp_max(classes - 1)
-    return JointState(image, distance, labels)
+    drawn = initial_noise(noise, height, width)
+    labels = (drawn.labels * classes).long().clamp_max(classes - 1)
+    return JointState(drawn.image, drawn.distance, labels)
 
 
 Memory: TypeAlias = tuple[Clean, Tensor] | None

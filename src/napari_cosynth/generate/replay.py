@@ -19,8 +19,9 @@ from napari_cosynth.generate.manifest import MANIFEST, read_manifest
 from napari_cosynth.geometry.edits import Box
 from napari_cosynth.model.checkpoint import BUNDLED, WEIGHTS, available, locate, own
 from napari_cosynth.model.precision import choose_device, faster_in_bf16
-from napari_cosynth.resynthesize import REACH, resynthesize
-from napari_cosynth.synthesize import package_versions, synthesize
+from napari_cosynth.synthesis.provenance import package_versions
+from napari_cosynth.synthesis.resynthesize import REACH, resynthesize
+from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.types import Layout, Record, Request, Synthesis
 
 _NEEDED = ("seed", "prompt", "sampler", "steps", "guidance", "checkpoint_sha256")

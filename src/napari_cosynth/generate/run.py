@@ -26,7 +26,7 @@ from napari_cosynth.model.checkpoint import (
     locate,
     read_config,
 )
-from napari_cosynth.synthesize import package_versions
+from napari_cosynth.synthesis.provenance import package_versions
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from safetensors.numpy import save as packed
 from napari_cosynth.generate.draw import Job
 from napari_cosynth.generate.plan import MEASURES, Quality
 from napari_cosynth.geometry.prompt import prompt_for
-from napari_cosynth.synthesize import synthesize
+from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.types import ClassTable, Layout, Record, Report, Request, Synthesis
 
 _ARRAYS = ("image", "labels", "instances", "distance")

@@ -17,14 +17,26 @@ from napari_cosynth.types import Layout, Record
 
 def encode_records(records: Sequence[Record]) -> JointState:
     """Records of one shape -> a clean state: image and distance in [-1, 1]."""
-    image = np.stack([r.image for r in records]).astype(np.float32).transpose(0, 3, 1, 2)
-    distance = np.stack([r.distance for r in records])[:, None]
-    labels = np.stack([r.labels for r in records]).astype(np.int64)
     return JointState(
-        torch.from_numpy(image / 127.5 - 1),
-        torch.from_numpy(2 * distance - 1),
-        torch.from_numpy(labels),
+        encode_images(np.stack([r.image for r in records])),
+        encode_distances(np.stack([r.distance for r in records])),
+        encode_labels(np.stack([r.labels for r in records])),
     )
+
+
+def encode_images(images: npt.NDArray[np.uint8]) -> Tensor:
+    """uint8 (B, H, W, 3) -> float32 (B, 3, H, W) in [-1, 1]."""
+    return torch.from_numpy(images.astype(np.float32).transpose(0, 3, 1, 2) / 127.5 - 1)
+
+
+def encode_distances(distances: npt.NDArray[np.float32]) -> Tensor:
+    """float32 (B, H, W) in [0, 1] -> (B, 1, H, W) in [-1, 1]."""
+    return torch.from_numpy(2 * distances[:, None] - 1)
+
+
+def encode_labels(labels: npt.NDArray[np.uint8]) -> Tensor:
+    """uint8 (B, H, W) -> int64."""
+    return torch.from_numpy(labels.astype(np.int64))
 
 
 def decode_image(image: Tensor) -> npt.NDArray[np.uint8]:

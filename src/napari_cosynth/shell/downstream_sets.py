@@ -15,9 +15,9 @@ from napari_cosynth.export.stack import Described, write_stack
 from napari_cosynth.geometry.instances import separate_baseline
 from napari_cosynth.geometry.prompt import prompt_for
 from napari_cosynth.model.checkpoint import locate, read_config
-from napari_cosynth.repaint import repaint
 from napari_cosynth.stack_format import DESCRIPTION
-from napari_cosynth.synthesize import synthesize
+from napari_cosynth.synthesis.repaint import repaint
+from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.training.config import load_recipe
 from napari_cosynth.training.downstream import DownstreamRecipe, Source
 from napari_cosynth.training.export import RECIPE

@@ -19,10 +19,10 @@ from napari_cosynth.export.stack import write_stack
 from napari_cosynth.geometry.edits import Box, cut
 from napari_cosynth.geometry.place import Place, part_to_read
 from napari_cosynth.geometry.prompt import prompt_for
-from napari_cosynth.inpaint import inpaint
 from napari_cosynth.layouts.points_csv import read_layout
 from napari_cosynth.model.checkpoint import read_config
 from napari_cosynth.shell.sampling import check_known, check_target, report_line, request_from
+from napari_cosynth.synthesis.inpaint import inpaint
 from napari_cosynth.types import Synthesis
 
 TILE = 256

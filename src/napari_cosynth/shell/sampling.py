@@ -23,7 +23,7 @@ from napari_cosynth.layouts.points_csv import read_layout
 from napari_cosynth.model.checkpoint import read_config
 from napari_cosynth.model.precision import choose_device, faster_in_bf16
 from napari_cosynth.shell.overview import overview
-from napari_cosynth.synthesize import synthesize
+from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.types import Layout, Request, Synthesis
 
 logger = logging.getLogger(__name__)

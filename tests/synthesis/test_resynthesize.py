@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from napari_cosynth.geometry.edits import Box, changed_box
-from napari_cosynth.resynthesize import REACH, resynthesize
-from napari_cosynth.synthesize import synthesize
+from napari_cosynth.synthesis.resynthesize import REACH, resynthesize
+from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.types import ClassTable, Layout, Request, Synthesis
 
 

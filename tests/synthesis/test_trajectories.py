@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_cosynth import drawing
 from napari_cosynth.geometry.windows import Windows
-from napari_cosynth.synthesize import synthesize
+from napari_cosynth.synthesis import trajectories
+from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.types import ClassTable, Layout, Progress, Request, Synthesis
 
 SHAPE = (90, 130)
@@ -19,8 +19,8 @@ SHAPE = (90, 130)
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drawing, "LARGEST_WHOLE", 64)
-    monkeypatch.setattr(drawing, "Windows", lambda grid: Windows(48, 16, grid))
+    monkeypatch.setattr(trajectories, "LARGEST_WHOLE", 64)
+    monkeypatch.setattr(trajectories, "Windows", lambda grid: Windows(48, 16, grid))
 
 
 @pytest.fixture

@@ -16,9 +16,11 @@ from napari_cosynth.geometry.place import CONTEXT, SMALLEST_WINDOW, Place, on_gr
 from napari_cosynth.geometry.raster import point_map
 from napari_cosynth.model.checkpoint import Checkpoint
 from napari_cosynth.model.encoding import decode_distance, decode_image, decode_labels
-from napari_cosynth.model.precision import choose_device, faster_in_bf16
-from napari_cosynth.surroundings import Surroundings, Window, sampled
-from napari_cosynth.synthesize import fit_layout, open_checkpoint, provenance_of, separated
+from napari_cosynth.model.precision import choose_device
+from napari_cosynth.synthesis.preparation import fit_layout, open_checkpoint
+from napari_cosynth.synthesis.provenance import provenance_of
+from napari_cosynth.synthesis.separation import separated
+from napari_cosynth.synthesis.window import Surroundings, Window, sample_window
 from napari_cosynth.types import Layout, Progress, Request, Synthesis
 
 SMALLEST_REGION = 16
@@ -66,7 +68,7 @@ def _samples(
 ) -> Iterator[Progress | Synthesis]:
     begun, seed = time.perf_counter(), request.seeds[0]
     image = resized(place.image, layout.shape)
-    for step in sampled(request, checkpoint, device, points, window, Surroundings(image)):
+    for step in sample_window(request, checkpoint, device, points, window, Surroundings(image)):
         state = step.state
         progress = Progress(seed, 0, 1, step.index, request.steps)
         if request.preview_every and step.index % request.preview_every == 0:
@@ -85,7 +87,7 @@ def _samples(
     patch = np.ascontiguousarray(resized(whole, place.image.shape[:2])[place.region.slices])
     box = place.region.moved(*place.origin)
     provenance = {
-        **provenance_of(checkpoint, request, device, faster_in_bf16(device)),
+        **provenance_of(checkpoint, request, device),
         "inpainted": {
             "image": place.source,
             "region": [box.y0, box.x0, box.y1, box.x1],

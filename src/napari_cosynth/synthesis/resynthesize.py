@@ -16,8 +16,9 @@ from napari_cosynth.geometry.raster import point_map
 from napari_cosynth.model.checkpoint import Checkpoint
 from napari_cosynth.model.encoding import decode_distance, decode_image, decode_labels
 from napari_cosynth.model.precision import choose_device
-from napari_cosynth.surroundings import Surroundings, Window, sampled
-from napari_cosynth.synthesize import fit_layout, open_checkpoint, separated
+from napari_cosynth.synthesis.preparation import fit_layout, open_checkpoint
+from napari_cosynth.synthesis.separation import separated
+from napari_cosynth.synthesis.window import Surroundings, Window, sample_window
 from napari_cosynth.types import Layout, Progress, Request, Synthesis
 
 REACH = 24
@@ -68,7 +69,7 @@ def _samples(
     begun = time.perf_counter()
     seed, record = request.seeds[0], before.record
     around = Surroundings(record.image, before.raw_labels, record.distance)
-    for step in sampled(request, checkpoint, device, points, window, around):
+    for step in sample_window(request, checkpoint, device, points, window, around):
         state = step.state
         progress = Progress(seed, 0, 1, step.index, request.steps)
         if request.preview_every and step.index % request.preview_every == 0:

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from napari_cosynth.data.base import make_record
-from napari_cosynth.synthesize import fit_layout, open_checkpoint, synthesize
+from napari_cosynth.synthesis.preparation import fit_layout, open_checkpoint
+from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.types import ClassTable, Layout, Progress, Request, Synthesis
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from napari_cosynth.data.base import make_record
 from napari_cosynth.data.perturb import perturbed
-from napari_cosynth.repaint import repaint
+from napari_cosynth.synthesis.repaint import repaint
 from napari_cosynth.types import ClassTable, Record, Request, Synthesis
 
 

@@ -1,4 +1,4 @@
-"""One seed's pixels, step by step: a small canvas at once, a larger one by windows."""
+"""Each seed's states from noise to pixels: a small canvas at once, a larger one by windows."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class Pixels:
     distance: npt.NDArray[np.float32]
 
 
-class Drawing(Protocol):
-    """A sample that is under way."""
+class CanvasState(Protocol):
+    """A canvas after some of its steps."""
 
     @property
     def step(self) -> int:
@@ -63,8 +63,8 @@ class Drawing(Protocol):
         ...
 
 
-class Drawer:
-    """Draws a request's seeds on one canvas.
+class Trajectories:
+    """The states of a request's seeds on one canvas.
 
     ``points`` is the point map on the padded canvas, uint8; results are cropped to ``shape``. What does
     not depend on the seed is computed once.
@@ -92,7 +92,7 @@ class Drawer:
         self.schedule = JointSchedule()
         self.device = text[0].device
 
-    def draw(self) -> Iterator[Iterator[Drawing]]:
+    def of_seeds(self) -> Iterator[Iterator[CanvasState]]:
         """For each seed its states, from the first step to the last."""
         padded = (self.points.shape[0], self.points.shape[1])
         if max(padded) <= LARGEST_WHOLE:
@@ -117,7 +117,7 @@ class Drawer:
         finally:
             features.close()
 
-    def _by_windows(self, seed: int, features: PointFeatures) -> Iterator[Drawing]:
+    def _by_windows(self, seed: int, features: PointFeatures) -> Iterator[CanvasState]:
         folder = Path(self.request.scratch) / f"seed-{seed}" if self.request.scratch else None
         scratch = Scratch(folder, self._identity(seed))
         canvas = Canvas(

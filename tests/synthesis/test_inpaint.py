@@ -12,7 +12,7 @@ import pytest
 from napari_cosynth.data.slide import open_slide
 from napari_cosynth.geometry.edits import Box, cut
 from napari_cosynth.geometry.place import Place, part_to_read
-from napari_cosynth.inpaint import inpaint
+from napari_cosynth.synthesis.inpaint import inpaint
 from napari_cosynth.types import ClassTable, Layout, Progress, Request, Synthesis
 
 REGION = Box(40, 56, 104, 136)

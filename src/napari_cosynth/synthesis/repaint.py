@@ -12,16 +12,19 @@ import torch
 
 from napari_cosynth import registry
 from napari_cosynth.diffusion.clamp import ClampedSampler, Known
-from napari_cosynth.diffusion.guidance import guided
-from napari_cosynth.diffusion.joint import Noise
-from napari_cosynth.diffusion.sampler import SeededNoise, sample
+from napari_cosynth.diffusion.sampler import SeededNoise, initial_noise, sample
 from napari_cosynth.diffusion.schedule import JointSchedule
-from napari_cosynth.diffusion.tensors import Denoiser
 from napari_cosynth.geometry.raster import point_map
 from napari_cosynth.model.checkpoint import Checkpoint
 from napari_cosynth.model.encoding import decode_image, encode_condition, encode_records
-from napari_cosynth.model.precision import InBfloat16, choose_device, faster_in_bf16
-from napari_cosynth.synthesize import canvas_side, fit_layout, open_checkpoint, provenance_of
+from napari_cosynth.model.precision import choose_device
+from napari_cosynth.synthesis.preparation import (
+    denoiser_of,
+    fit_layout,
+    open_checkpoint,
+    padded_shape,
+)
+from napari_cosynth.synthesis.provenance import provenance_of
 from napari_cosynth.types import Progress, Record, Report, Request, Synthesis
 
 
@@ -56,30 +59,24 @@ def _samples(
     device: torch.device,
 ) -> Iterator[Progress | Synthesis]:
     """``fitted`` is the record in the checkpoint's classes."""
-    half = faster_in_bf16(device)
     provenance = {
-        **provenance_of(checkpoint, request, device, half),
+        **provenance_of(checkpoint, request, device),
         "labels_of": Path(record.source).name,
     }
-    denoiser: Denoiser = guided(checkpoint.model.network, request.guidance)
-    if half:
-        denoiser = InBfloat16(denoiser, device)
+    denoiser = denoiser_of(checkpoint, request.guidance, device)
     schedule = JointSchedule()
     height, width = record.labels.shape
     multiple = checkpoint.model.network.config.multiple
-    padding = [(0, canvas_side(n, multiple) - n) for n in (height, width)]
+    shape = padded_shape((height, width), multiple)
+    padding = [(0, shape[0] - height), (0, shape[1] - width)]
     padded = replace(
         fitted,
         image=np.pad(fitted.image, [*padding, (0, 0)]),
         instances=np.pad(fitted.instances, padding),
         labels=np.pad(fitted.labels, padding),
         distance=np.pad(fitted.distance, padding),
-        layout=replace(
-            fitted.layout,
-            shape=tuple(n + p for n, (_, p) in zip((height, width), padding, strict=True)),
-        ),
+        layout=replace(fitted.layout, shape=shape),
     )
-    shape = padded.labels.shape
     with torch.inference_mode():
         points = torch.from_numpy(point_map(padded.layout).astype(np.int64))[None].to(device)
         context = denoiser.prepare(
@@ -91,8 +88,7 @@ def _samples(
     for index, seed in enumerate(request.seeds):
         begun = time.perf_counter()
         # The noise that the sample will begin with, as a clamped pixel's path asks for.
-        first = SeededNoise([seed], device)
-        noise = Noise(first.normal(3, *shape), first.normal(1, *shape), first.uniform(*shape))
+        noise = initial_noise(SeededNoise([seed], device), *shape)
         sampler = ClampedSampler(
             registry.resolve("sampler", request.sampler)(schedule),
             Known(clean, torch.zeros_like(mask), mask, noise),
@@ -105,7 +101,7 @@ def _samples(
             sampler,
             schedule,
             SeededNoise([seed], device),
-            (shape[0], shape[1]),
+            shape,
             request.steps,
         )
         for step in steps:

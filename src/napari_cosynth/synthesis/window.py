@@ -14,17 +14,19 @@ from napari_cosynth import registry
 from napari_cosynth.diffusion.blend import blended
 from napari_cosynth.diffusion.canvas_noise import CanvasNoise
 from napari_cosynth.diffusion.clamp import ClampedSampler, Known, WindowNoise
-from napari_cosynth.diffusion.guidance import guided
-from napari_cosynth.diffusion.joint import Noise
-from napari_cosynth.diffusion.sampler import NoiseSource, Step, sample
+from napari_cosynth.diffusion.sampler import NoiseSource, Step, initial_noise, sample
 from napari_cosynth.diffusion.schedule import JointSchedule
-from napari_cosynth.diffusion.tensors import Denoiser, JointState
-from napari_cosynth.drawing import LARGEST_WHOLE
+from napari_cosynth.diffusion.tensors import JointState
 from napari_cosynth.geometry.edits import Box
 from napari_cosynth.model.checkpoint import Checkpoint
-from napari_cosynth.model.encoding import encode_condition
-from napari_cosynth.model.precision import InBfloat16, faster_in_bf16
-from napari_cosynth.synthesize import SMALLEST_CANVAS
+from napari_cosynth.model.encoding import (
+    encode_condition,
+    encode_distances,
+    encode_images,
+    encode_labels,
+)
+from napari_cosynth.synthesis.preparation import denoiser_of, padded_shape
+from napari_cosynth.synthesis.trajectories import LARGEST_WHOLE
 from napari_cosynth.types import Request
 
 LARGEST_WINDOW = 1024
@@ -57,16 +59,16 @@ class Window:
 
         Raises ValueError where that is more than can be sampled at once.
         """
-        padded = tuple(-(-max(n, SMALLEST_CANVAS) // multiple) * multiple for n in shape)
+        padded = padded_shape(shape, multiple)
         free = free.clipped(shape)
         shown = free.grown(context).at_least(smallest).aligned(multiple)
-        shown = shown.moved_into((padded[0], padded[1]))
+        shown = shown.moved_into(padded)
         if max(shown.shape) > LARGEST_WINDOW:
             raise ValueError(
                 f"region: expected at most {LARGEST_WINDOW} pixels a side with its surroundings, "
                 f"got {shown.shape[0]} x {shown.shape[1]}"
             )
-        return cls(shown, free, (padded[0], padded[1]))
+        return cls(shown, free, padded)
 
     @property
     def mask(self) -> npt.NDArray[np.bool_]:
@@ -92,7 +94,7 @@ class Window:
         return patch[self.free.moved(-self.shown.y0, -self.shown.x0).slices]
 
 
-def sampled(
+def sample_window(
     request: Request,
     checkpoint: Checkpoint,
     device: torch.device,
@@ -107,22 +109,14 @@ def sampled(
     the canvas: the same pixels get the same noise as in a sample of the whole.
     """
     schedule, seed = JointSchedule(), request.seeds[0]
-    denoiser: Denoiser = guided(checkpoint.model.network, request.guidance)
-    if faster_in_bf16(device):
-        denoiser = InBfloat16(denoiser, device)
-    height, width = window.shown.shape
+    denoiser = denoiser_of(checkpoint, request.guidance, device)
     with torch.inference_mode():
         inside = np.zeros(window.padded, np.uint8)
         inside[: points.shape[0], : points.shape[1]] = points
         seen = torch.from_numpy(inside[window.shown.slices].astype(np.int64))[None].to(device)
         condition = encode_condition(seen, [request.prompt], checkpoint.model.text)
         context = denoiser.prepare(condition)
-        first = _noise(seed, window, device).at(0)
-        noise = Noise(
-            first.normal(3, height, width),
-            first.normal(1, height, width),
-            first.uniform(height, width),
-        )
+        noise = initial_noise(_noise(seed, window, device).at(0), *window.shown.shape)
         mask = torch.from_numpy(window.mask)[None].to(device)
         annotated = around.labels is not None and around.distance is not None
         labelled = mask if annotated else torch.zeros_like(mask)
@@ -144,17 +138,10 @@ def _noise(seed: int, window: Window, device: torch.device) -> NoiseSource:
 
 def _encode(window: Window, around: Surroundings) -> JointState:
     """The window's part as a clean state of one; zeros where nothing is known."""
-    image = window.crop(around.image).astype(np.float32).transpose(2, 0, 1) / 127.5 - 1
-    distance, labels = (
-        np.zeros(window.shown.shape, np.float32),
-        np.zeros(window.shown.shape, np.int64),
-    )
+    distance = torch.zeros((1, 1, *window.shown.shape))
+    labels = torch.zeros((1, *window.shown.shape), dtype=torch.int64)
     if around.distance is not None:
-        distance = 2 * window.crop(around.distance).astype(np.float32) - 1
+        distance = encode_distances(window.crop(around.distance)[None])
     if around.labels is not None:
-        labels = window.crop(around.labels).astype(np.int64)
-    return JointState(
-        torch.from_numpy(image)[None],
-        torch.from_numpy(distance)[None, None],
-        torch.from_numpy(labels)[None],
-    )
+        labels = encode_labels(window.crop(around.labels)[None])
+    return JointState(encode_images(window.crop(around.image)[None]), distance, labels)

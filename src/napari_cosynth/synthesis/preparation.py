@@ -1,0 +1,54 @@
+"""What every sample needs before its first step: weights, a denoiser, the layout on their grid."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from napari_cosynth.diffusion.guidance import guided
+from napari_cosynth.diffusion.tensors import Denoiser
+from napari_cosynth.model.checkpoint import Checkpoint, load
+from napari_cosynth.model.precision import InBfloat16, faster_in_bf16
+from napari_cosynth.types import Layout
+
+SMALLEST_CANVAS = 64
+"""Pixels; the network was never trained on less, so smaller canvases are padded to it."""
+
+
+@lru_cache(maxsize=2)
+def open_checkpoint(name: str, device: torch.device) -> Checkpoint:
+    """A checkpoint on a device, kept for the next request."""
+    checkpoint = load(name)
+    checkpoint.model.to(device)
+    return checkpoint
+
+
+def denoiser_of(checkpoint: Checkpoint, guidance: float, device: torch.device) -> Denoiser:
+    """The checkpoint's network, guided by w of Eq. 6, in bfloat16 where ``device`` is faster in it."""
+    denoiser = guided(checkpoint.model.network, guidance)
+    return InBfloat16(denoiser, device) if faster_in_bf16(device) else denoiser
+
+
+def fit_layout(layout: Layout, checkpoint: Checkpoint) -> Layout:
+    """The layout in the checkpoint's classes (by name) and on its grid (by µm/px).
+
+    Raises ValueError on a class that has points and that the checkpoint does not know.
+    """
+    table = np.zeros(len(layout.classes), np.uint8)
+    for used in np.unique(layout.class_ids):
+        table[used] = checkpoint.classes.index(layout.classes.names[used])
+    return Layout(
+        layout.centroids,
+        table[layout.class_ids],
+        layout.shape,
+        layout.mpp,
+        checkpoint.classes,
+    ).scaled_to(checkpoint.config.mpp)
+
+
+def padded_shape(shape: tuple[int, int], multiple: int) -> tuple[int, int]:
+    """(H, W) in pixels, padded at the bottom and right to what the network takes."""
+    height, width = (-(-max(n, SMALLEST_CANVAS) // multiple) * multiple for n in shape)
+    return height, width

@@ -1,0 +1,35 @@
+"""What a recipe says beside the request: weights, device, precision, versions."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import Any
+
+import torch
+
+import napari_cosynth
+from napari_cosynth.model.checkpoint import Checkpoint
+from napari_cosynth.model.precision import faster_in_bf16
+from napari_cosynth.types import Request
+
+
+def provenance_of(checkpoint: Checkpoint, request: Request, device: torch.device) -> dict[str, Any]:
+    """JSON-ready; ``unknown_words`` are those of the prompt that the text encoder does not know."""
+    return {
+        "checkpoint": checkpoint.name,
+        "checkpoint_sha256": checkpoint.sha256,
+        "device": str(device),
+        "precision": "bfloat16" if faster_in_bf16(device) else "float32",
+        "threads": torch.get_num_threads() if device.type == "cpu" else None,
+        "unknown_words": checkpoint.model.text.unknown(request.prompt),
+        "versions": package_versions(),
+    }
+
+
+def package_versions() -> dict[str, str]:
+    """The versions that a sample's pixels may depend on."""
+    packages = ("torch", "numpy", "scikit-image", "transformers")
+    return {
+        "napari-cosynth": napari_cosynth.__version__,
+        **{name: metadata.version(name) for name in packages},
+    }

@@ -1,0 +1,89 @@
+"""A request -> progress and samples of a whole canvas, one per seed."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from napari_cosynth import registry
+from napari_cosynth.geometry.raster import point_map
+from napari_cosynth.model.checkpoint import Checkpoint
+from napari_cosynth.model.precision import choose_device
+from napari_cosynth.synthesis.preparation import (
+    denoiser_of,
+    fit_layout,
+    open_checkpoint,
+    padded_shape,
+)
+from napari_cosynth.synthesis.provenance import provenance_of
+from napari_cosynth.synthesis.separation import separated
+from napari_cosynth.synthesis.trajectories import Trajectories
+from napari_cosynth.types import Layout, Progress, Request, Synthesis
+
+logger = logging.getLogger(__name__)
+
+
+def synthesize(request: Request) -> Iterator[Progress | Synthesis]:
+    """Yields a :class:`Progress` after each step, and after a sample's last its :class:`Synthesis`.
+
+    An iterator that can be closed to cancel. Samples are made one at a time, so that a seed gives
+    the same pixels alone and among others. The layout is scaled to the checkpoint's µm/px, where the
+    results stay; its canvas is padded at the bottom and right to the network's multiple, and the
+    result cropped. A canvas with a side above ``trajectories.LARGEST_WHOLE`` pixels is sampled by
+    windows, and yields a :class:`Progress` after each of them. Raises ValueError, before the first
+    step, on a class the checkpoint does not know, two points on one pixel, and a checkpoint, sampler
+    or device that cannot be used.
+    """
+    device = choose_device(request.device)
+    checkpoint = open_checkpoint(request.checkpoint, device)
+    layout = fit_layout(request.layout, checkpoint)
+    grid = checkpoint.model.network.config.multiple
+    points = np.zeros(padded_shape(layout.shape, grid), np.uint8)
+    points[: layout.shape[0], : layout.shape[1]] = point_map(layout)
+    sampler = registry.resolve("sampler", request.sampler)
+    provenance = provenance_of(checkpoint, request, device)
+    if unknown := provenance["unknown_words"]:
+        logger.warning("the checkpoint's text encoder does not know: %s", ", ".join(unknown))
+    denoiser = denoiser_of(checkpoint, request.guidance, device)
+    with torch.inference_mode():
+        text = checkpoint.model.text([request.prompt])
+    trajectories = Trajectories(
+        request, denoiser, sampler, points, layout.shape, text, grid, checkpoint.sha256
+    )
+    return _samples(request, checkpoint, layout, trajectories, provenance)
+
+
+def _samples(
+    request: Request,
+    checkpoint: Checkpoint,
+    layout: Layout,
+    trajectories: Trajectories,
+    provenance: dict[str, Any],
+) -> Iterator[Progress | Synthesis]:
+    seeds = zip(request.seeds, trajectories.of_seeds(), strict=True)
+    for index, (seed, states) in enumerate(seeds):
+        begun = time.perf_counter()
+        for state in states:
+            progress = Progress(
+                seed, index, len(request.seeds), state.step, request.steps, part=state.part
+            )
+            last = state.step == request.steps
+            wanted = request.preview_every and (last or state.step % request.preview_every == 0)
+            if wanted and state.step and not state.part:
+                image, labels = state.estimate()
+                progress = replace(progress, image=image, labels=labels)
+            if last:
+                pixels = state.result()
+            yield progress
+        source = f"{checkpoint.name} seed {seed}"
+        record, report = separated(
+            pixels.image, pixels.labels, pixels.distance, layout, request, source
+        )
+        seconds = time.perf_counter() - begun
+        yield Synthesis(record, request, seed, report, pixels.labels, seconds, provenance)
