@@ -274,7 +274,10 @@ def test_annotations_are_nuclei_where_there_is_nothing_else(tmp_path):
         ({"type": "Topology"}, "features: expected a FeatureCollection"),
         ([feature(None)], "feature 0: geometry"),
         ([feature({"type": "Polygon", "coordinates": [[[1, 2], [3, 4]]]})], "three or more"),
-        ([feature({"type": "Polygon", "coordinates": [["a"]]})], "feature 0: coordinates"),
+        (
+            [feature({"type": "Polygon", "coordinates": [["a"]]})],
+            "feature 0: geometry: expected pairs of numbers",
+        ),
         (
             [feature({"type": "Polygon", "coordinates": [square(0, 0, 2)]}, classification={})],
             "feature 0: classification: expected a name",

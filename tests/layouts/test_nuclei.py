@@ -243,7 +243,7 @@ def test_cellvit_json_names_its_types_and_its_mpp(tmp_path):
         ({"nuc": {"3": None}}, "nucleus 3: expected an object"),
         ({"nuc": {"3": {}}}, "nucleus 3: expected a centroid, a contour or a bbox"),
         ({"nuc": {"3": {"centroid": [1]}}}, "nucleus 3: centroid: expected pairs"),
-        ({"nuc": {"3": {"centroid": [1, float("nan")]}}}, "nucleus 3: centroid: expected pairs"),
+        ({"nuc": {"3": {"centroid": [1, float("nan")]}}}, "nucleus 3: centroid: expected finite"),
         ({"cells": [{"contour": [[1, 2], [3]]}]}, "nucleus 0: contour: expected pairs"),
     ],
 )

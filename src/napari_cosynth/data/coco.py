@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cosynth.data.base import NamedRecords, Parts
-from napari_cosynth.data.files import read_json, read_rgb, select
+from napari_cosynth.data.files import read_rgb, select
 from napari_cosynth.data.sidecar import read_sidecar
+from napari_cosynth.foreign.files import read_json
 from napari_cosynth.geometry.rle import decode, fill_polygon, from_string
 from napari_cosynth.settings import parse
 from napari_cosynth.stack_format import DESCRIPTION

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from napari_cosynth.data.base import NamedRecords, Parts
-from napari_cosynth.data.files import first_below, images_in, mat_names, read_mat, read_rgb, select
+from napari_cosynth.data.files import first_below, images_in, mat_names, read_rgb, select
 from napari_cosynth.data.sidecar import read_sidecar
+from napari_cosynth.foreign.files import read_mat
 from napari_cosynth.types import ClassTable
 
 CONSEP_CLASSES = (

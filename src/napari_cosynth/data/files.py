@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.foreign import read_mat as read_mat
+from napari_cosynth.foreign.files import read_json
 
 IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
 
@@ -109,16 +108,6 @@ def first_below(root: Path, suffix: str) -> Path | None:
         return None
     below = (p for p in root.rglob(f"*{suffix}") if not p.name.startswith("."))
     return next(below, None)
-
-
-def read_json(path: Path) -> Any:
-    """What a JSON file holds. Raises ValueError naming the file."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(f"{path}: no such file") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: cannot be read as JSON ({error})") from None
 
 
 def read_tissues(path: Path, names: Iterable[str]) -> dict[str, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +14,12 @@ from napari_cosynth.data.files import (
     IMAGE_SUFFIXES,
     files_below,
     first_below,
-    read_json,
     read_rgb,
     select,
 )
 from napari_cosynth.data.sidecar import read_sidecar
 from napari_cosynth.data.slide import open_slide
+from napari_cosynth.foreign.geojson import AREAS, Feature, Polygons, read_features
 from napari_cosynth.geometry.polygons import filled
 from napari_cosynth.types import BACKGROUND, ClassTable, default_palette
 
@@ -29,7 +28,6 @@ logger = logging.getLogger(__name__)
 ASSUMED_MPP = 0.25
 UNCLASSIFIED = "unspecified"
 _SUFFIXES = (*IMAGE_SUFFIXES, ".svs")
-Rings = list[npt.NDArray[np.float64]]
 
 
 class GeoJsonDataset(NamedRecords):
@@ -84,11 +82,11 @@ class GeoJsonDataset(NamedRecords):
         shape = (image.shape[0], image.shape[1])
         instances, labels = np.zeros(shape, np.int32), np.zeros(shape, np.uint8)
         lost = 0
-        for index, (where, polygons, label, _) in enumerate(_nuclei(path), start=1):
+        for index, (nucleus, polygons) in enumerate(_nuclei(path), start=1):
             try:
-                class_id = self.classes.index(label)
+                class_id = self.classes.index(nucleus.class_name or UNCLASSIFIED)
             except ValueError as error:
-                raise ValueError(f"{where}: classification: {error}") from None
+                raise ValueError(f"{nucleus.where}: classification: {error}") from None
             mask, (y, x) = filled(polygons, shape)
             window = np.s_[y : y + mask.shape[0], x : x + mask.shape[1]]
             instances[window][mask] = index
@@ -110,8 +108,9 @@ class GeoJsonDataset(NamedRecords):
     def _classes_that_occur(self) -> ClassTable:
         colors: dict[str, tuple[int, int, int] | None] = {}
         for name in self.names:
-            for _, _, label, color in _nuclei(self._files[name]):
-                colors[label] = colors.get(label) or color
+            for nucleus, _ in _nuclei(self._files[name]):
+                label = nucleus.class_name or UNCLASSIFIED
+                colors[label] = colors.get(label) or nucleus.color
         names = (BACKGROUND, *sorted(colors)) if colors else (BACKGROUND, UNCLASSIFIED)
         table = default_palette(len(names))
         for index, name in enumerate(names):
@@ -134,69 +133,24 @@ def _image(path: Path) -> tuple[npt.NDArray[np.uint8], float | None]:
     return np.ascontiguousarray(image), slide.mpp
 
 
-_Nucleus = tuple[str, list[Rings], str, tuple[int, int, int] | None]
-"""Where it stands, polygons, class, colour."""
-
-
-def _nuclei(path: Path) -> Iterator[_Nucleus]:
-    """The nuclei of a file. Raises ValueError naming file and feature."""
-    content = read_json(path)
-    features = content.get("features") if isinstance(content, dict) else content
-    if not isinstance(features, list) or not all(isinstance(f, dict) for f in features):
-        raise ValueError(f"{path}: features: expected a FeatureCollection or a list of features")
-    kinds = [_properties(f).get("objectType") for f in features]
-    nuclear = any(kind in ("detection", "cell") for kind in kinds)
+def _nuclei(path: Path) -> Iterator[tuple[Feature, Polygons]]:
+    """The nuclei of a file that have an area, and that. Raises ValueError naming file and feature."""
+    features = read_features(path)
+    detected = any(feature.is_nucleus for feature in features)
     shapeless = 0
-    for number, (feature, kind) in enumerate(zip(features, kinds, strict=True)):
-        if nuclear and kind not in ("detection", "cell"):
+    for feature in features:
+        if detected and not feature.is_nucleus:
             continue
-        where = f"{path}: feature {number}"
-        geometry = feature.get("nucleusGeometry") or feature.get("geometry")
-        if not isinstance(geometry, dict):
-            raise ValueError(f"{where}: geometry: expected an object, got {geometry!r}")
-        if geometry.get("type") not in ("Polygon", "MultiPolygon"):
+        if not feature.kind:
+            raise ValueError(f"{feature.where}: geometry: expected an object, got none")
+        if feature.kind in AREAS:
+            polygons = feature.polygons
+            if any(len(ring) < 3 for rings in polygons for ring in rings):
+                raise ValueError(
+                    f"{feature.where}: geometry: expected rings of three or more points"
+                )
+            yield feature, polygons
+        else:
             shapeless += 1
-            continue
-        yield (where, _polygons(geometry, where), *_class(feature, where))
     if shapeless:
         logger.warning("%s: %d points and lines are no nuclei and are left out", path, shapeless)
-
-
-def _properties(feature: dict[str, Any]) -> dict[str, Any]:
-    properties = feature.get("properties")
-    return properties if isinstance(properties, dict) else {}
-
-
-def _polygons(geometry: dict[str, Any], where: str) -> list[Rings]:
-    listed = geometry.get("coordinates")
-    if geometry["type"] == "Polygon":
-        listed = [listed]
-    try:
-        polygons = [
-            [np.array([p[:2] for p in ring], np.float64).reshape(-1, 2) for ring in rings]
-            for rings in listed  # type: ignore[union-attr]
-        ]
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{where}: coordinates: expected rings of (x, y) ({error})") from None
-    rings = [ring for rings in polygons for ring in rings]
-    if not rings or any(len(r) < 3 or not np.isfinite(r).all() for r in rings):
-        raise ValueError(f"{where}: coordinates: expected rings of three or more finite points")
-    return polygons
-
-
-def _class(feature: dict[str, Any], where: str) -> tuple[str, tuple[int, int, int] | None]:
-    """The class and its colour; ``color`` as [r, g, b], or ``colorRGB`` as older QuPath packs it."""
-    found = _properties(feature).get("classification")
-    if found is None:
-        return UNCLASSIFIED, None
-    if isinstance(found, dict) and isinstance(names := found.get("names"), list):
-        found = {"name": ": ".join(map(str, names)), **found}
-    if not isinstance(found, dict) or not isinstance(found.get("name"), str):
-        raise ValueError(f"{where}: classification: expected a name, got {found!r}")
-    color: Any = found.get("color")
-    if color is None and isinstance(packed := found.get("colorRGB"), int):
-        color = [(packed >> 16) & 255, (packed >> 8) & 255, packed & 255]
-    valid = isinstance(color, list) and len(color) == 3
-    if not valid or not all(isinstance(v, int) and 0 <= v <= 255 for v in color):
-        return found["name"], None
-    return found["name"], (color[0], color[1], color[2])

@@ -15,10 +15,10 @@ from napari_cosynth.data.files import (
     files_below,
     first_below,
     mat_names,
-    read_mat,
     read_rgb,
     select,
 )
+from napari_cosynth.foreign.files import read_mat
 from napari_cosynth.types import ClassTable
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from napari_cosynth.data.pyramid import plausible_mpp
-from napari_cosynth.foreign import read_json
+from napari_cosynth.foreign.files import read_json
 from napari_cosynth.settings import parse
 
 VERSIONS = ("0.4", "0.5")

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.foreign import read_json, read_mat
+from napari_cosynth.foreign.files import read_json, read_mat
+from napari_cosynth.foreign.positions import read_positions
 from napari_cosynth.geometry.outlines import Outline, outline_centroids
 from napari_cosynth.layouts.labels import label_centroids
-from napari_cosynth.layouts.nuclei import FARTHEST, Nuclei
+from napari_cosynth.layouts.nuclei import Nuclei
 
 
 def read_hovernet_json(path: str | Path) -> Nuclei:
@@ -80,13 +81,7 @@ def _centroid(cell: dict[str, Any], where: str) -> npt.NDArray[np.float64]:
 
 def _positions(values: Any, where: str) -> npt.NDArray[np.float64]:
     """(x, y) pairs as (y, x)."""
-    try:
-        array = np.array(values, np.float64)
-    except (TypeError, ValueError, OverflowError):
-        array = np.zeros(0)
-    if array.ndim != 2 or array.shape[1] != 2 or not (np.abs(array) <= FARTHEST).all():
-        raise ValueError(f"{where}: expected pairs of finite numbers, got {str(values)[:60]}")
-    return np.asarray(array[:, ::-1])
+    return read_positions(values, where)[:, ::-1]
 
 
 def _mpp(table: dict[str, Any]) -> float | None:

@@ -11,9 +11,6 @@ import numpy.typing as npt
 from napari_cosynth.geometry.outlines import Outline, outline_instances
 from napari_cosynth.types import ClassTable, Layout
 
-FARTHEST = 1e9
-"""Pixels from the origin; a coordinate beyond it is no place on a slide."""
-
 
 @dataclass(frozen=True)
 class Nuclei:

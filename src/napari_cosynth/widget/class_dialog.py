@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_cosynth.atomic import replaced_file
-from napari_cosynth.foreign import read_json
+from napari_cosynth.foreign.files import read_json
 from napari_cosynth.layouts.class_names import NO_CLASS, suggest
 from napari_cosynth.types import ClassTable
 

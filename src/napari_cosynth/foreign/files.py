@@ -1,4 +1,4 @@
-"""Files of other programs: read without running anything in them; every failure names the file."""
+"""JSON and MATLAB files: read without running anything in them; every failure names the file."""
 
 from __future__ import annotations
 
