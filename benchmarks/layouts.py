@@ -16,9 +16,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from napari_cosynth.layouts.envelopes import FAMILIES, Score, score, summaries, usual_classes
-from napari_cosynth.layouts.fit import Tile
 from napari_cosynth.layouts.process import LayoutModel, load_layout_model
 from napari_cosynth.layouts.statistics import close_pairs
+from napari_cosynth.layouts.tiles import Tile
 from napari_cosynth.shell.layouts import Tiles, open_tiles
 from napari_cosynth.types import Layout
 

@@ -7,20 +7,22 @@ import pytest
 
 from napari_cosynth.layouts.calibrate import fit_layout_model, limited, total_pairs
 from napari_cosynth.layouts.fields import draw_fields, log_intensity
-from napari_cosynth.layouts.fit import (
+from napari_cosynth.layouts.fit_fields import (
     EDGES,
-    KNOTS,
     NODES,
-    Tile,
+    fit_responses,
+    within_tile_correlation,
+)
+from napari_cosynth.layouts.fit_interaction import (
+    KNOTS,
     fit_hard_core,
     fit_potentials,
-    fit_responses,
     hats,
     pair_sums,
-    within_tile_correlation,
     without_fragments,
 )
 from napari_cosynth.layouts.gibbs import GibbsSampler, Interaction, Window
+from napari_cosynth.layouts.tiles import Tile
 from napari_cosynth.types import ClassTable, Layout
 
 CORE = np.array([[3.0, 2.5], [2.5, 3.5]])

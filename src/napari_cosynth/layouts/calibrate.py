@@ -17,20 +17,22 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.layouts.fit import (
+from napari_cosynth.layouts.fit_fields import (
     EDGES,
-    KNOTS,
     NODES,
     SCALES,
-    Tile,
+    fit_responses,
+    within_tile_correlation,
+)
+from napari_cosynth.layouts.fit_interaction import (
+    KNOTS,
     fit_hard_core,
     fit_potentials,
-    fit_responses,
     pair_sums,
-    within_tile_correlation,
     without_fragments,
 )
 from napari_cosynth.layouts.process import LayoutModel, Matrix, TissueModel
+from napari_cosynth.layouts.tiles import Tile
 from napari_cosynth.types import ClassTable, Layout
 
 Floats = npt.NDArray[np.float64]

@@ -1,72 +1,22 @@
-"""Fitting a layout model to annotated tiles: hard cores, fields, pair potentials."""
+"""Annotated tiles -> how nuclei keep away from and draw each other: hard cores, pair potentials."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import least_squares
 from scipy.special import expit
 
-from napari_cosynth.layouts.statistics import (
-    close_pairs,
-    micrometres,
-    nearest_distances,
-    product_density,
-)
-from napari_cosynth.types import Layout
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from napari_cosynth.layouts.statistics import close_pairs, nearest_distances
+from napari_cosynth.layouts.tiles import Floats, Ints, Tile
 
 KNOTS = (2.0, 3.0, 4.0, 5.0, 6.0, 7.5, 9.0, 11.5, 14.0)
 """Distances in µm at which pair potentials are fitted; the last is where they end."""
-NODES = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)
-"""Values of a field at which the responses to it are fitted."""
-SCALES = (12.0, 25.0, 50.0)
-"""Of the fields, in µm: a tile of 250 µm tells nothing of larger ones."""
-EDGES = np.array([8.0, 10, 12, 14, 17, 20, 24, 28, 33, 39, 46, 54, 64, 76, 90, 106, 124])
-"""Bins of distance in µm by which the fields are fitted."""
-BORDER = 4.0
-"""µm cut from each side of a tile: there, nuclei that the border cuts have no true centroid."""
 RING = 40.0
 """Outer radius in µm of the surroundings by which the potentials' fit knows the intensity."""
 DUMMIES = 4
 """Dummy points per nucleus."""
-
-
-@dataclass(frozen=True)
-class Tile:
-    """A point pattern in a rectangle; lengths in µm, classes 0-based."""
-
-    points: Floats
-    """(N, 2)."""
-    classes: Ints
-    """(N,)."""
-    extent: Floats
-    """(2,)."""
-
-    @classmethod
-    def of(cls, layout: Layout, border: float = BORDER) -> Tile:
-        """A layout's nuclei at least ``border`` µm from its edge."""
-        points, extent = micrometres(layout)
-        keep = ((points >= border) & (points < extent - border)).all(1)
-        if (extent <= 2 * border).any():
-            raise ValueError(f"a canvas of {extent[0]:g} x {extent[1]:g} µm is too small to fit to")
-        classes = layout.class_ids.astype(np.int64)[keep] - 1
-        return cls(points[keep] - border, classes, extent - 2 * border)
-
-    @property
-    def area(self) -> float:
-        return float(self.extent.prod())
-
-    def counts(self, number: int) -> Ints:
-        return np.bincount(self.classes, minlength=number)
-
-    def of_class(self, number: int) -> Floats:
-        return np.asarray(self.points[self.classes == number])
 
 
 def fit_hard_core(tiles: Sequence[Tile], count: int, share: float = 0.01) -> Floats:
@@ -103,99 +53,6 @@ def without_fragments(tile: Tile, core: Floats) -> Tile:
         if keep[row]:
             keep[column] = False
     return Tile(tile.points[keep], tile.classes[keep], tile.extent)
-
-
-def within_tile_correlation(
-    tiles: Sequence[Tile], count: int, edges: Floats
-) -> tuple[Floats, Floats]:
-    """Pair correlations within tiles, (K, K, B), and the pairs they rest on, (K, K, B).
-
-    Each tile's own numbers of nuclei are what a pair is likelier than: levels do not count.
-    """
-    pairs = np.zeros((count, count, len(edges) - 1))
-    usual = np.zeros((count, count, 1))
-    for tile in tiles:
-        own = tile.counts(count).astype(float)
-        usual[..., 0] += (np.outer(own, own) - np.diag(own)) / tile.area
-        for i in range(count):
-            for j in range(i, count):
-                density = product_density(
-                    tile.of_class(i), tile.of_class(j), tile.extent, edges, i == j
-                )
-                pairs[i, j] += tile.area * density
-                pairs[j, i] = pairs[i, j]
-    area = np.pi * np.diff(edges**2)
-    return (pairs * area + 1) / (usual * area + 1), usual * area
-
-
-def _pair_distances(extent: Floats, number: int = 4000) -> Floats:
-    rng = np.random.default_rng(0)
-    away = rng.uniform(0, 1, (number, 2)) - rng.uniform(0, 1, (number, 2))
-    return np.asarray(np.hypot(*(away * extent).T))
-
-
-def _joint(correlation: Floats, places: Floats) -> Floats:
-    """Joint masses of two standard normal values on a grid of places, (R, Q, Q)."""
-    weight = np.exp(-(places**2) / 2)
-    weight /= weight.sum()
-    spread = np.maximum(1 - correlation**2, 1e-3)[:, None, None]
-    away = places[None, None, :] - correlation[:, None, None] * places[None, :, None]
-    given = np.exp(-(away**2) / (2 * spread))
-    return np.asarray(weight[:, None] * given / given.sum(-1, keepdims=True))
-
-
-def fit_responses(
-    correlation: Floats,
-    pairs: Floats,
-    edges: Floats,
-    extent: Floats,
-    scales: Sequence[float],
-    starts: int = 3,
-) -> Floats:
-    """Responses of the classes to the fields, (K, S, N), by least squares on log g(r).
-
-    g_ij(r) is the product over the fields of E[e_i(G(0)) e_j(G(r))], e = exp(f) over its mean; within a
-    tile of known numbers it is that over its mean in the tile. ``correlation`` and ``pairs`` (K, K, B)
-    are those of ``within_tile_correlation``.
-    """
-    count, nodes, places = len(correlation), np.array(NODES), np.linspace(-3.2, 3.2, 49)
-    upper = np.triu_indices(count)
-    middle = (edges[1:] + edges[:-1]) / 2
-    usual = np.quantile(_pair_distances(extent), np.linspace(0.01, 0.99, 40))
-    radii = np.concatenate([middle, usual])
-    joint = np.stack([_joint(np.exp(-(radii**2) / (2 * s * s)), places) for s in scales])
-    hat = np.stack([np.interp(places, nodes, row) for row in np.eye(len(nodes))])
-    weight = np.sqrt(pairs / (pairs + 100))[upper]
-    wanted = np.clip(np.log(correlation), -4, 4)[upper]
-    bend = np.diff(np.eye(len(nodes)), 2, axis=0)
-    normal = np.exp(-(places**2) / 2)
-    normal /= normal.sum()
-
-    def centred(values: Floats) -> Floats:
-        response = values.reshape(count, len(scales), len(nodes))
-        mean = np.log(np.exp(response @ hat) @ normal)
-        return np.asarray(response - mean[..., None])
-
-    def residuals(values: Floats) -> Floats:
-        response = centred(values)
-        excess = np.exp(response @ hat).transpose(1, 0, 2)[:, None]
-        found = np.log(excess @ joint @ excess.transpose(0, 1, 3, 2)).sum(0)
-        found = found[:, upper[0], upper[1]].T
-        mean = np.log(np.exp(found[:, len(middle) :]).mean(1))
-        difference = found[:, : len(middle)] - mean[:, None] - wanted
-        rough = response @ bend.T
-        return np.concatenate(
-            [(weight * difference).ravel(), 0.15 * rough.ravel(), 0.03 * response.ravel()]
-        )
-
-    rng = np.random.default_rng(0)
-    size = count * len(scales) * len(nodes)
-    results = [
-        least_squares(residuals, 0.5 * rng.standard_normal(size), max_nfev=60)
-        for _ in range(starts)
-    ]
-    best = min(results, key=lambda result: float(result.cost))
-    return centred(best.x)
 
 
 def hats(distance: Floats, knots: Floats) -> Floats:
