@@ -25,7 +25,7 @@ from napari_cosynth.shell.downstream_sets import (
     checkpoint_path,
     synthetic_set,
 )
-from napari_cosynth.shell.evaluate import patches
+from napari_cosynth.shell.reference import patches
 from napari_cosynth.training.config import DataConfig
 from napari_cosynth.training.downstream import Arm, DownstreamRecipe, load_downstream
 from napari_cosynth.training.export import RECIPE

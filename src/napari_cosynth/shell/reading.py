@@ -24,7 +24,7 @@ from napari_cosynth.evaluation.reading import (
 )
 from napari_cosynth.evaluation.reading_page import reading_page
 from napari_cosynth.evaluation.report import number
-from napari_cosynth.shell.evaluate import open_reference, patches
+from napari_cosynth.shell.reference import open_reference, patches
 
 PAGE, KEY = "reading.html", "key.json"
 _QUESTIONS = {"labels": "outlines agree", "classes": "classes are right"}

@@ -1,0 +1,94 @@
+"""The real tiles that something is compared with, named on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from napari_cosynth import registry
+from napari_cosynth.data.base import Dataset, crop, remap, resample
+from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.stack_format import DESCRIPTION
+from napari_cosynth.training.config import bundled_recipes, load_recipe
+from napari_cosynth.training.records import open_split
+from napari_cosynth.types import ClassTable, Record
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Real tiles on the stack's grid and in its classes."""
+
+    unseen: list[Record]
+    training: list[Record]
+    """Those the model was trained on, where a recipe says so."""
+    name: str
+
+
+def named_dataset(name: str) -> Dataset | None:
+    """The data set of a stack folder or of KIND:FOLDER; None for any other name."""
+    kind, _, folder = name.partition(":")
+    if (Path(name) / DESCRIPTION).is_file():
+        return StackDataset(name)
+    if folder and kind in registry.names("dataset"):
+        found: Dataset = registry.resolve("dataset", kind)(Path(folder).expanduser())
+        return found
+    return None
+
+
+def open_reference(
+    against: str, data_root: Path | None, sets: Sequence[str], classes: ClassTable, mpp: float
+) -> Reference:
+    """What ``--against`` names: a stack folder, KIND:FOLDER, or a recipe with its held-out tiles."""
+
+    def ready(records: Iterable[Record]) -> list[Record]:
+        return [remap(resample(r, mpp), classes, {}) for r in records]
+
+    if (dataset := named_dataset(against)) is not None:
+        return Reference(ready(dataset), [], Path(against.partition(":")[2] or against).name)
+    if against not in bundled_recipes() and not Path(against).is_file():
+        raise ValueError(
+            f"--against: {against}: expected a stack folder, a recipe, or KIND:FOLDER with a kind of "
+            f"{', '.join(registry.names('dataset'))}"
+        )
+    recipe = load_recipe(against)
+    if data_root is None:
+        raise ValueError("--data: name the folder of the recipe's data sets, or set COSYNTH_DATA")
+    roots = [config.root.split("/")[0] for config in recipe.data]
+    for name in sets:
+        if name not in roots:
+            raise ValueError(f"--sets: {name}: expected one of {', '.join(roots)}")
+    unseen: list[Record] = []
+    training: list[Record] = []
+    for config, root in zip(recipe.data, roots, strict=True):
+        if not sets or root in sets:
+            seen, held, _ = open_split(config, data_root, recipe, ClassTable.of(*recipe.classes))
+            training += ready(seen)
+            unseen += ready(held)
+    if not unseen:
+        raise ValueError(f"--against: {against}: the recipe holds no tiles back to compare with")
+    return Reference(unseen, training, recipe.name)
+
+
+def patches(tiles: Sequence[Record], shape: tuple[int, int]) -> list[Record]:
+    """Patches of ``shape`` that cover each tile, evenly placed: as few as will, so they may overlap.
+
+    A tile smaller than that in one direction gives none.
+    """
+    found = []
+    for tile in tiles:
+        rows, columns = (
+            np.linspace(0, whole - part, -(-whole // part)).round().astype(int).tolist()
+            if whole >= part
+            else []
+            for whole, part in zip(tile.labels.shape, shape, strict=True)
+        )
+        found += [crop(tile, y, x, *shape) for y in rows for x in columns]
+    if tiles and not found:
+        raise ValueError(
+            f"{tiles[0].source}: its tiles are smaller than the stack's samples of "
+            f"{shape[0]} x {shape[1]} pixels"
+        )
+    return found
