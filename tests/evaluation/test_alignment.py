@@ -9,7 +9,7 @@ import pytest
 
 from napari_cosynth.data.base import make_record
 from napari_cosynth.evaluation.alignment import alignment_figures, check_segmenter
-from napari_cosynth.evaluation.figures import Figure
+from napari_cosynth.evaluation.figure import Figure
 from napari_cosynth.evaluation.samples import Samples
 from napari_cosynth.segmenter.checkpoint import Segmenter, load_segmenter, pixels_digest
 from napari_cosynth.training.segmenter import SegmenterSettings, train_segmenter

@@ -19,6 +19,7 @@ from napari_cosynth.cli import (
     training,
 )
 from napari_cosynth.cli.options import Help, quiet
+from napari_cosynth.errors import one_line
 
 DESCRIPTION = """\
 From class-tagged points to a histopathology image, its semantic labels and its nuclei, by one joint
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int | None = options.run(options)
     except (ValueError, OSError) as error:
-        print(f"cosynth {options.command}: {_one_line(error)}", file=sys.stderr)
+        print(f"cosynth {options.command}: {_message(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"cosynth {options.command}: stopped", file=sys.stderr)
@@ -45,10 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code or 0
 
 
-def _one_line(error: Exception) -> str:
+def _message(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return " ".join(str(error).split())
+    return one_line(error)
 
 
 def _parser() -> argparse.ArgumentParser:

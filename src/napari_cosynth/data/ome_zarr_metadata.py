@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from napari_cosynth.data.pyramid import plausible_mpp
+from napari_cosynth.errors import one_line
 from napari_cosynth.foreign.files import read_json
 from napari_cosynth.settings import parse
 
@@ -157,8 +158,7 @@ def open_array(path: Path) -> Any:
     try:
         array = zarr.open_array(str(path), mode="r")
     except Exception as error:  # zarr raises what it likes on damaged metadata
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"{file}: cannot be opened ({reason})") from None
+        raise ValueError(f"{file}: cannot be opened ({one_line(error)})") from None
     if array.dtype.kind not in "uif":
         raise ValueError(f"{file}: expected numbers, got {array.dtype}")
     return array

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cosynth.data.pyramid import LazyLevel, Slide, plausible_mpp, with_overview
+from napari_cosynth.errors import one_line
 
 _TILE = 512
 """Pixels; OpenSlide does not tell the tiles of every vendor, and caches what it decoded."""
@@ -36,8 +37,7 @@ def open_with_openslide(path: Path) -> Slide:
         sizes, factors = opened.level_dimensions, opened.level_downsamples
         properties = dict(opened.properties)
     except Exception as error:  # openslide raises errors of PIL, ctypes and its own
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"{path}: cannot be read by OpenSlide ({reason})") from None
+        raise ValueError(f"{path}: cannot be read by OpenSlide ({one_line(error)})") from None
     colour = properties.get(openslide.PROPERTY_NAME_BACKGROUND_COLOR, "FFFFFF")
     background = np.array(list(bytes.fromhex(colour)), np.float32)
     levels = [

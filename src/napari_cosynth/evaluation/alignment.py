@@ -14,7 +14,7 @@ import torch
 
 from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.evaluation.bootstrap import bootstrap_weights, estimates, weighted_sum
-from napari_cosynth.evaluation.figures import ALL, Figure
+from napari_cosynth.evaluation.figure import ALL, Figure
 from napari_cosynth.evaluation.quotients import quotient
 from napari_cosynth.evaluation.samples import Samples
 from napari_cosynth.evaluation.scores import Scores, measures, score

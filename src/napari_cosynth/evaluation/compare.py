@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cosynth.evaluation.bootstrap import interval
+from napari_cosynth.evaluation.figure import INCEPTION, JUDGES, SEGMENTER
 from napari_cosynth.evaluation.report import FORMAT
 
 Floats = npt.NDArray[np.float64]
@@ -95,7 +96,7 @@ def compare(a: dict[str, Any], b: dict[str, Any]) -> tuple[list[Difference], lis
     ]
     skipped = {
         kind: (ours.get(kind), theirs.get(kind))
-        for kind in ("tile encoder", "Inception", "segmenter")
+        for kind in JUDGES
         if ours.get(kind) != theirs.get(kind)
     }
     notes += [f"the reports' {kind} differs: its figures are left out" for kind in skipped]
@@ -119,8 +120,8 @@ def compare(a: dict[str, Any], b: dict[str, Any]) -> tuple[list[Difference], lis
 
 def _depends(key: tuple[str, str, str], kind: str) -> bool:
     section, name, _ = key
-    if kind == "Inception":
+    if kind == INCEPTION:
         return name in ("FID", "KID", "IS")
-    if kind == "segmenter":
+    if kind == SEGMENTER:
         return kind in section
     return kind in name or section == "Memorisation"

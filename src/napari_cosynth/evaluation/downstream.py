@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from napari_cosynth.evaluation.bootstrap import bootstrap_weights, estimates, weighted_sum
-from napari_cosynth.evaluation.figures import ALL, Figure
+from napari_cosynth.evaluation.figure import ALL, Figure
 from napari_cosynth.evaluation.report import Plot
 from napari_cosynth.evaluation.scores import Floats, Scores, measures
 

@@ -23,10 +23,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_cosynth.atomic import replaced_file
+from napari_cosynth.errors import one_line
 from napari_cosynth.evaluation.damages import DAMAGES, damaged
+from napari_cosynth.evaluation.figure import TILE_ENCODER
 from napari_cosynth.types import ClassTable, Record
 
-NAME = "tile encoder"
 SEEDS = (0, 1, 2)
 WIDTHS = (16, 24, 40, 64)
 COLOURS = 6
@@ -166,7 +167,9 @@ def _crop_side(records: Sequence[Record]) -> int:
     smallest = int(min(min(r.labels.shape) for r in records))
     side = min(_CROP, smallest - smallest % CELL)
     if side < CELL:
-        raise ValueError(f"the {NAME} needs tiles of at least {CELL} pixels, got {smallest}")
+        raise ValueError(
+            f"the {TILE_ENCODER} needs tiles of at least {CELL} pixels, got {smallest}"
+        )
     return side
 
 
@@ -219,18 +222,18 @@ def _serialised(models: Sequence[TileEncoder], classes: ClassTable, mpp: float) 
         for name, tensor in model.state_dict().items()
     }
     about = {"classes": list(classes.names), "mpp": mpp, "networks": len(models)}
-    return bytes(save(tensors, {NAME: json.dumps(about)}))
+    return bytes(save(tensors, {TILE_ENCODER: json.dumps(about)}))
 
 
 def load_encoders(path: Path, mpp: float) -> list[TileEncoder]:
     """The networks of a file, for images of ``mpp`` µm/px. Raises ValueError naming file and field."""
     try:
         with safe_open(path, "pt") as file:
-            about = json.loads((file.metadata() or {})[NAME])
+            about = json.loads((file.metadata() or {})[TILE_ENCODER])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         count, classes, found = int(about["networks"]), len(about["classes"]), float(about["mpp"])
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: cannot be read as a {NAME} ({error!r})") from None
+        raise ValueError(f"{path}: cannot be read as a {TILE_ENCODER} ({error!r})") from None
     if abs(found - mpp) > 1e-6:
         raise ValueError(f"{path}: mpp: trained at {found:g} µm/px, the images have {mpp:g}")
     models = []
@@ -240,7 +243,7 @@ def load_encoders(path: Path, mpp: float) -> list[TileEncoder]:
         try:
             model.load_state_dict(own)
         except RuntimeError as error:
-            raise ValueError(f"{path}: network {i}: {' '.join(str(error).split())}") from None
+            raise ValueError(f"{path}: network {i}: {one_line(error)}") from None
         models.append(model.eval().requires_grad_(False))
     if not models:
         raise ValueError(f"{path}: networks: expected at least one")

@@ -12,6 +12,8 @@ from napari_cosynth.evaluation.quotients import mean_defined
 from napari_cosynth.evaluation.samples import Rows, Samples
 
 ALL = "all"
+TILE_ENCODER, INCEPTION, SEGMENTER = JUDGES = ("tile encoder", "Inception", "segmenter")
+"""Networks that figures depend on, as figures and a report's identity name them."""
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,7 @@ from napari_cosynth.evaluation.distances import (
     inception_score,
     kernel_distance,
 )
-from napari_cosynth.evaluation.encoder import NAME
-from napari_cosynth.evaluation.figure import ALL as ALL
-from napari_cosynth.evaluation.figure import Figure as Figure
-from napari_cosynth.evaluation.figure import halved
+from napari_cosynth.evaluation.figure import ALL, INCEPTION, TILE_ENCODER, Figure, halved
 from napari_cosynth.evaluation.labels import amounts, class_percentages, segmentation_distance
 from napari_cosynth.evaluation.layout import follow
 from napari_cosynth.evaluation.samples import Floats, Rows, Samples, layout_key, spread
@@ -62,13 +59,13 @@ def image_figures(made: Samples, real: Samples) -> Iterable[Figure]:
     groups = made.groups, real.groups
     kinds: list[tuple[str, list[Floats], list[Floats]]] = []
     if made.features:
-        kinds.append((NAME, made.features, real.features))
+        kinds.append((TILE_ENCODER, made.features, real.features))
     if made.inception and real.inception:
-        kinds.append(("Inception", [made.inception[0]], [real.inception[0]]))
+        kinds.append((INCEPTION, [made.inception[0]], [real.inception[0]]))
     for kind, ours, theirs in kinds:
         for label, distance in (("Fréchet", frechet_distance), ("kernel", kernel_distance)):
             name = f"{label} distance ({kind})"
-            if kind == "Inception":
+            if kind == INCEPTION:
                 name = {"Fréchet": "FID", "kernel": "KID"}[label]
 
             def mean(
@@ -173,7 +170,7 @@ def diversity_figures(made: Samples, real: Samples) -> Iterable[Figure]:
     if made.features:
         ours, theirs = (np.concatenate(s.features, 1) for s in (made, real))
         away = [diversity.pairwise_distance(ours[rows]) for rows in repeated]
-        name = f"{NAME} distance of samples of one layout"
+        name = f"{TILE_ENCODER} distance of samples of one layout"
         reference = diversity.pairwise_distance(theirs[some])
         yield Figure("Diversity", name, ALL, weighted_mean(away, weights), reference)
 

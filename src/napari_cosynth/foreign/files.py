@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from napari_cosynth.errors import one_line
+
 LARGEST_JSON = 2**31
 """Bytes; a slide of 500,000 outlined nuclei takes half of it."""
 LARGEST_VARIABLE = 2**31
@@ -42,6 +44,5 @@ def read_mat(path: Path) -> dict[str, Any]:
                 raise ValueError(f"{name}: absurd shape {shape}")
         content = loadmat(path)
     except Exception as error:  # scipy raises what it likes on damaged files
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"{path}: cannot be read as a MATLAB file ({reason})") from None
+        raise ValueError(f"{path}: cannot be read as a MATLAB file ({one_line(error)})") from None
     return {k: v for k, v in content.items() if not k.startswith("__")}

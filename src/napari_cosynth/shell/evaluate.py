@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +14,11 @@ import torch
 from scipy.spatial.distance import cdist
 
 import napari_cosynth
-from napari_cosynth import registry
 from napari_cosynth.atomic import replaced_file
-from napari_cosynth.data.base import Dataset, crop, remap, resample
 from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.evaluation import alignment
 from napari_cosynth.evaluation.checks import check_sample
 from napari_cosynth.evaluation.encoder import (
-    NAME,
     SEEDS,
     TileEncoder,
     digest,
@@ -31,6 +27,7 @@ from napari_cosynth.evaluation.encoder import (
     save_encoders,
     train_encoder,
 )
+from napari_cosynth.evaluation.figure import INCEPTION, SEGMENTER, TILE_ENCODER
 from napari_cosynth.evaluation.figures import evaluate
 from napari_cosynth.evaluation.inception import inception_features, load_inception
 from napari_cosynth.evaluation.layout import follow
@@ -40,92 +37,12 @@ from napari_cosynth.evaluation.shapes import class_medians
 from napari_cosynth.evaluation.texture import radial_power
 from napari_cosynth.model.precision import choose_device
 from napari_cosynth.shell.overview import outlined
-from napari_cosynth.stack_format import DESCRIPTION
-from napari_cosynth.training.config import bundled_recipes, load_recipe
-from napari_cosynth.training.records import open_split
-from napari_cosynth.types import ClassTable, Record
+from napari_cosynth.shell.reference import Reference, open_reference, patches
 
 logger = logging.getLogger(__name__)
 
 WORST = 12
 """Samples pictured."""
-
-
-@dataclass(frozen=True)
-class Reference:
-    """Real tiles on the stack's grid and in its classes."""
-
-    unseen: list[Record]
-    training: list[Record]
-    """Those the model was trained on, where a recipe says so."""
-    name: str
-
-
-def named_dataset(name: str) -> Dataset | None:
-    """The data set of a stack folder or of KIND:FOLDER; None for any other name."""
-    kind, _, folder = name.partition(":")
-    if (Path(name) / DESCRIPTION).is_file():
-        return StackDataset(name)
-    if folder and kind in registry.names("dataset"):
-        found: Dataset = registry.resolve("dataset", kind)(Path(folder).expanduser())
-        return found
-    return None
-
-
-def open_reference(
-    against: str, data_root: Path | None, sets: Sequence[str], classes: ClassTable, mpp: float
-) -> Reference:
-    """What ``--against`` names: a stack folder, KIND:FOLDER, or a recipe with its held-out tiles."""
-
-    def ready(records: Iterable[Record]) -> list[Record]:
-        return [remap(resample(r, mpp), classes, {}) for r in records]
-
-    if (dataset := named_dataset(against)) is not None:
-        return Reference(ready(dataset), [], Path(against.partition(":")[2] or against).name)
-    if against not in bundled_recipes() and not Path(against).is_file():
-        raise ValueError(
-            f"--against: {against}: expected a stack folder, a recipe, or KIND:FOLDER with a kind of "
-            f"{', '.join(registry.names('dataset'))}"
-        )
-    recipe = load_recipe(against)
-    if data_root is None:
-        raise ValueError("--data: name the folder of the recipe's data sets, or set COSYNTH_DATA")
-    roots = [config.root.split("/")[0] for config in recipe.data]
-    for name in sets:
-        if name not in roots:
-            raise ValueError(f"--sets: {name}: expected one of {', '.join(roots)}")
-    unseen: list[Record] = []
-    training: list[Record] = []
-    for config, root in zip(recipe.data, roots, strict=True):
-        if not sets or root in sets:
-            seen, held, _ = open_split(config, data_root, recipe, ClassTable.of(*recipe.classes))
-            training += ready(seen)
-            unseen += ready(held)
-    if not unseen:
-        raise ValueError(f"--against: {against}: the recipe holds no tiles back to compare with")
-    return Reference(unseen, training, recipe.name)
-
-
-def patches(tiles: Sequence[Record], shape: tuple[int, int]) -> list[Record]:
-    """Patches of ``shape`` that cover each tile, evenly placed: as few as will, so they may overlap.
-
-    A tile smaller than that in one direction gives none.
-    """
-    found = []
-    for tile in tiles:
-        rows, columns = (
-            np.linspace(0, whole - part, -(-whole // part)).round().astype(int).tolist()
-            if whole >= part
-            else []
-            for whole, part in zip(tile.labels.shape, shape, strict=True)
-        )
-        found += [crop(tile, y, x, *shape) for y in rows for x in columns]
-    if tiles and not found:
-        raise ValueError(
-            f"{tiles[0].source}: its tiles are smaller than the stack's samples of "
-            f"{shape[0]} x {shape[1]} pixels"
-        )
-    return found
 
 
 def run(
@@ -199,9 +116,9 @@ def run(
         {
             "real": _digest(r.image for r in unseen),
             "groups": hashlib.sha256("".join(made.groups).encode()).hexdigest(),
-            NAME: digest(networks, dataset.classes, dataset.mpp),
-            **({"Inception": weights} if weights else {}),
-            **({"segmenter": judge.sha256} if judge else {}),
+            TILE_ENCODER: digest(networks, dataset.classes, dataset.mpp),
+            **({INCEPTION: weights} if weights else {}),
+            **({SEGMENTER: judge.sha256} if judge else {}),
         },
     )
     with replaced_file(content) as fresh:
@@ -218,7 +135,7 @@ def _networks(
     if path is not None and path.exists():
         return [m.to(device) for m in load_encoders(path, dataset.mpp)]
     tiles = reference.training or reference.unseen
-    logger.info("training %d networks of the %s on %d tiles", len(SEEDS), NAME, len(tiles))
+    logger.info("training %d networks of the %s on %d tiles", len(SEEDS), TILE_ENCODER, len(tiles))
     networks = [train_encoder(tiles, seed, device=device) for seed in SEEDS]
     if path is not None:
         save_encoders(networks, dataset.classes, dataset.mpp, path)
@@ -246,8 +163,8 @@ def _notes(equal: int, made: Samples, trained: bool, inception: bool) -> list[st
         notes.append(f"{equal} images are few: read the distances as an order of magnitude.")
     if not trained:
         notes.append(
-            f"No training tiles were named: the {NAME} was trained on the tiles it compares with, and "
-            "memorisation was not measured."
+            f"No training tiles were named: the {TILE_ENCODER} was trained on the tiles it compares "
+            "with, and memorisation was not measured."
         )
     if not inception:
         notes.append("No Inception weights were named (--inception): no FID, KID and IS.")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from napari_cosynth.errors import one_line
 from napari_cosynth.model.checkpoint import CheckpointConfig, Model, build, save
 from napari_cosynth.settings import parse
 from napari_cosynth.training.config import Recipe, load_recipe
@@ -65,16 +65,12 @@ def export_run(run: Path, out: Path, half: bool = True, overwrite: bool = False)
         }
         steps, hours, described = int(state["global_step"]), float(kept["hours"]), kept["config"]
     except Exception as error:  # torch raises what it likes on damaged files
-        raise ValueError(f"{state_file}: not a run's state ({_first_line(error)})") from None
+        raise ValueError(f"{state_file}: not a run's state ({one_line(error)[:200]})") from None
     config = parse(CheckpointConfig, described, str(state_file))
     training = {**config.training, "steps": steps, "hours": round(hours, 2)}
     model = build(config)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        raise ValueError(f"{state_file}: {_first_line(error)}") from None
+        raise ValueError(f"{state_file}: {one_line(error)[:200]}") from None
     return export_model(model, dataclasses.replace(config, training=training), recipe, out, half)
-
-
-def _first_line(error: Any) -> str:
-    return " ".join(str(error).split())[:200]

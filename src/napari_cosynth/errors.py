@@ -1,0 +1,8 @@
+"""What an error says, in a line."""
+
+from __future__ import annotations
+
+
+def one_line(error: BaseException) -> str:
+    """The message with its line breaks as blanks; the error's class where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
