@@ -1,0 +1,126 @@
+"""A synthesis: what is asked for, how far it is, what came of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cosynth.types.annotation import Layout, Record
+from napari_cosynth.types.checked import require
+
+
+@dataclass(frozen=True)
+class Report:
+    """What instance separation found; rows and instance ids are ``row of the layout + 1``."""
+
+    missed: tuple[int, ...] = ()
+    """Ids of points with no foreground under them."""
+    spurious: tuple[int, ...] = ()
+    """Ids (above N) of foreground components that no point reaches."""
+    merged: tuple[int, ...] = ()
+    """Ids of instances with more than one peak in the distance map."""
+    flagged: tuple[int, ...] = ()
+    """Ids of instances whose majority class is not their point's."""
+
+    def to_json(self) -> dict[str, list[int]]:
+        return {f.name: list(getattr(self, f.name)) for f in dataclasses.fields(self)}
+
+    @classmethod
+    def from_json(cls, value: dict[str, list[int]]) -> Report:
+        return cls(**{f.name: tuple(value.get(f.name, ())) for f in dataclasses.fields(cls)})
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything that decides a synthesis; together with the checkpoint's bytes, its recipe."""
+
+    layout: Layout
+    prompt: str
+    checkpoint: str = "default"
+    """Name of a bundled checkpoint, or the path of a checkpoint folder."""
+    sampler: str = "fast"
+    steps: int = 20
+    guidance: float = 1.0
+    """w of Eq. 6: 0 ignores the text, 1 uses it as trained, above 1 exaggerates it."""
+    seeds: tuple[int, ...] = (0,)
+    tissue: str = ""
+    stain: str = "H&E"
+    device: str = "auto"
+    preview_every: int = 0
+    """Show the clean estimate every so many steps; 0 never."""
+    scratch: str = ""
+    """Folder that keeps the state of a canvas sampled by windows, so that a killed run goes on from its
+    last step; empty: nothing is kept."""
+
+    def __post_init__(self) -> None:
+        require(self.steps >= 1, f"steps: expected at least 1, got {self.steps}")
+        require(
+            bool(np.isfinite(self.guidance)) and 0 <= self.guidance <= 20,
+            f"guidance: expected a number in 0..20, got {self.guidance}",
+        )
+        require(len(self.seeds) >= 1, "seeds: expected at least one")
+        for seed in self.seeds:
+            require(0 <= seed < 2**63, f"seed: expected 0..2^63-1, got {seed}")
+        require(
+            self.preview_every >= 0, f"preview_every: expected 0 or more, got {self.preview_every}"
+        )
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One state of a running synthesis."""
+
+    seed: int
+    index: int
+    """Which of the request's seeds, from 0."""
+    count: int
+    step: int
+    """Steps of this sample done so far, 1..steps; 0 while the first is under way."""
+    steps: int
+    image: npt.NDArray[np.uint8] | None = None
+    """Preview of the clean image, uint8 (H, W, 3), on preview steps."""
+    labels: npt.NDArray[np.uint8] | None = None
+    """Preview of the semantic labels, uint8 (H, W), on preview steps."""
+    part: float = 0.0
+    """The share of the next step that is done, 0..1, where a large canvas takes long for one."""
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """One finished sample."""
+
+    record: Record
+    request: Request
+    seed: int
+    report: Report
+    raw_labels: npt.NDArray[np.uint8]
+    """Semantic labels as sampled, uint8 (H, W); ``record.labels`` has one class per instance."""
+    seconds: float = 0.0
+    """Wall time of this sample."""
+    provenance: dict[str, Any] = field(default_factory=dict)
+    """Checkpoint name and sha256, device, precision, package versions."""
+    patch: npt.NDArray[np.uint8] | None = None
+    """Of a region of a real image: what takes its place there, uint8 (h, w, 3) on that image's own grid;
+    ``record`` is the region on the checkpoint's."""
+
+    @cached_property
+    def recipe(self) -> dict[str, Any]:
+        """What reproduces this sample, JSON-ready; the layout is stored beside it."""
+        request = self.request
+        return {
+            "synthetic": True,
+            "seed": self.seed,
+            "prompt": request.prompt,
+            "tissue": request.tissue,
+            "stain": request.stain,
+            "sampler": request.sampler,
+            "steps": request.steps,
+            "guidance": request.guidance,
+            **self.provenance,
+            "report": self.report.to_json(),
+        }
