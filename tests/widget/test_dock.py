@@ -75,7 +75,7 @@ def a_sample(layout: Layout, checkpoint: Path, **changes: Any) -> Synthesis:
 
 
 def test_times_are_kept_and_scale_with_the_work(
-    layout: Layout, tiny_checkpoint: Path, tmp_path: Path
+    layout: Layout, tiny_checkpoint: Path, tmp_path: Path, qtbot: Any
 ) -> None:
     file, name = tmp_path / "speed.json", str(tiny_checkpoint)
     made = dataclasses.replace(a_sample(layout, tiny_checkpoint), seconds=10.0)
@@ -83,6 +83,7 @@ def test_times_are_kept_and_scale_with_the_work(
     unknown = "time: known after the first run"
     assert speeds.expected(name, "auto", 2, 1.0, (64, 64)) == unknown
     speeds.learn(made)
+    qtbot.waitUntil(lambda: not speeds.busy)
     again = Speeds(file)  # another session
     assert again.expected(name, "auto", 2, 1.0, (64, 64)).startswith("about 10 s on c")
     assert again.expected(name, "auto", 4, 2.0, (64, 128)).startswith("about 80 s on ")
@@ -112,6 +113,7 @@ def test_the_dock_tells_the_time_it_measured(
     qtbot.waitUntil(lambda: not panel.runner.busy, timeout=60_000)
     assert left[0] == "" and all(text.endswith(" left") for text in left[1:])
     assert " on cpu, " in panel.bar.time.value or " on cuda" in panel.bar.time.value
+    qtbot.waitUntil(lambda: not panel.speeds.busy)
     assert Speeds().of(panel.model.facts.name, "auto") is not None
 
 

@@ -234,7 +234,7 @@ def test_the_request_is_what_the_form_says(panel: CoSynthPanel, points: Points) 
     panel.sampling.count.value = 2
     panel.sampling.preview.value = 0
     panel.model.device.value = "cpu"
-    request = panel.request(panel.sampling.draw_seeds())
+    request = panel.form.request(panel.sampling.draw_seeds())
     assert dataclasses.replace(request, layout=None) == dataclasses.replace(  # type: ignore[arg-type]
         request,
         layout=None,  # type: ignore[arg-type]

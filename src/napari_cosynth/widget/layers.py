@@ -241,3 +241,16 @@ def show_marks(layer: Points) -> None:
     layer.border_color = colors
     layer.border_width = widths
     layer.symbol = symbols
+
+
+def style_new_points(layer: Points) -> None:
+    """New points look like those that are there: coloured by class, of the same size.
+
+    A layer that was opened as data, or recoloured by hand, has fixed colours and napari's own size.
+    """
+    if layer.face_color_mode != "cycle":
+        layer.face_color_cycle = class_cycle(class_table_of(layer))
+        layer.face_color = "class"
+    size = float(np.median(layer.size)) if len(layer.data) else POINT_SIZE
+    if not layer.selected_data:  # it would resize the selected ones
+        layer.current_size = size

@@ -4,50 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 from magicgui.widgets import ComboBox, Label, PushButton, SpinBox
 from napari.components import ViewerModel
 from napari.layers import Layer, Points
 from napari.utils.notifications import show_info, show_warning
 from psygnal import Signal
-from qtpy.QtWidgets import QInputDialog, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from napari_cosynth.types import ClassTable, Layout
 from napari_cosynth.widget.brush_controls import BrushControls
 from napari_cosynth.widget.controls import form
 from napari_cosynth.widget.facts import CheckpointFacts
 from napari_cosynth.widget.layers import (
-    POINT_SIZE,
-    class_cycle,
-    class_table_of,
     is_layout,
     layout_from,
     layout_layer,
     placement_from,
+    style_new_points,
 )
 from napari_cosynth.widget.legend import Legend
 from napari_cosynth.widget.nuclei_row import NucleiRow
 from napari_cosynth.widget.placement import LARGEST_SIDE, Placement, free_placement
 from napari_cosynth.widget.points import LayoutEditor, adopt
+from napari_cosynth.widget.questions import ask_class, ask_mpp
 from napari_cosynth.widget.region import chosen_labels, layout_of_labels, region_placement
 
 NONE = "none yet"
-
-
-def ask_class(names: list[str]) -> str | None:
-    """Which class the points of a layer without a ``class`` column are; None if the user cancels."""
-    name, accepted = QInputDialog.getItem(
-        None, "CoSynth", "This layer's points have no class. They are all:", names, 0, False
-    )
-    return name if accepted else None
-
-
-def ask_mpp(name: str) -> float | None:
-    """The µm/px of a layer that does not tell; None if the user cancels."""
-    value, accepted = QInputDialog.getDouble(
-        None, "CoSynth", f"{name}: micrometres per pixel?", 0.5, 0.01, 100.0, 4
-    )
-    return float(value) if accepted else None
 
 
 class LayoutControls(QWidget):
@@ -209,7 +191,7 @@ class LayoutControls(QWidget):
                 f"{canvas.shape[1]} pixels at {canvas.mpp:.4g} µm/px"
             )
         self._detach()
-        _style_new_points(layer)
+        style_new_points(layer)
         self.editor = LayoutEditor(layer)
         self.editor.edited.connect(self._on_edited)
         self.editor.picked.connect(self.legend.show_current)
@@ -310,16 +292,3 @@ class LayoutControls(QWidget):
     def _summarise(self, text: str) -> None:
         self.summary = text
         self.summarised.emit(text)
-
-
-def _style_new_points(layer: Points) -> None:
-    """New points look like those that are there: coloured by class, of the same size.
-
-    A layer that was opened as data, or recoloured by hand, has fixed colours and napari's own size.
-    """
-    if layer.face_color_mode != "cycle":
-        layer.face_color_cycle = class_cycle(class_table_of(layer))
-        layer.face_color = "class"
-    size = float(np.median(layer.size)) if len(layer.data) else POINT_SIZE
-    if not layer.selected_data:  # it would resize the selected ones
-        layer.current_size = size

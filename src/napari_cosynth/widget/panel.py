@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 
 from napari.components import ViewerModel
@@ -23,12 +22,14 @@ from napari_cosynth.widget.column import Column, Section
 from napari_cosynth.widget.controls import ModelControls, SamplingControls
 from napari_cosynth.widget.gallery import Gallery
 from napari_cosynth.widget.into_image import into_image
-from napari_cosynth.widget.layers import placement_from, set_notes
-from napari_cosynth.widget.layout_controls import LayoutControls, ask_mpp
+from napari_cosynth.widget.layers import set_notes
+from napari_cosynth.widget.layout_controls import LayoutControls
 from napari_cosynth.widget.live import Live
 from napari_cosynth.widget.preferences import read_preferences
+from napari_cosynth.widget.questions import ask_mpp
 from napari_cosynth.widget.recovery import RecoveryBar
 from napari_cosynth.widget.refine import RefinePanel
+from napari_cosynth.widget.request_form import RequestForm
 from napari_cosynth.widget.result_picker import ResultPicker
 from napari_cosynth.widget.result_view import LiveView, RunView, summary
 from napari_cosynth.widget.run_bar import RunBar
@@ -52,6 +53,7 @@ class CoSynthPanel(QWidget):
         self.model = ModelControls(preferences.checkpoints, preferences.device)
         self.sampling = SamplingControls(preferences.steps)
         self.layout_controls = LayoutControls(napari_viewer)
+        self.form = RequestForm(self.model, self.sampling, self.layout_controls)
         self.results = ResultPicker(napari_viewer)
         self.refine = RefinePanel(napari_viewer, self.results.result)
         self.bar = RunBar(self.sampling.live)
@@ -117,41 +119,22 @@ class CoSynthPanel(QWidget):
         self.gallery.displayed.connect(self._on_displayed)
         disconnect = [partial(event.disconnect, refresh) for event in self._layer_events()]
         # Qt may destroy the dock with its window; by then only Python's side can still be reached.
-        self.destroyed.connect(
-            partial(
-                _let_go,
-                self.runner,
-                self.live,
-                self.gallery,
-                self.layout_controls,
-                self.refine,
-                disconnect,
-            )
-        )
+        closing: list[Callable[[], object]] = [
+            self.live.stop,
+            self.runner.close,
+            self.speeds.close,
+            self.gallery.close,
+            self.layout_controls.close_editor,
+            self.refine.let_go,
+            *disconnect,
+        ]
+        self.destroyed.connect(partial(_let_go, closing))
 
     def _layer_events(self) -> tuple[EventEmitter, ...]:
         events = self.viewer.layers.events
         return events.inserted, events.removed
 
     # -- a run
-
-    def request(self, seeds: tuple[int, ...]) -> Request:
-        """What the form says now. Raises ValueError where it does not make a request."""
-        if self.model.facts is None:
-            raise ValueError("no checkpoint: choose one first")
-        return Request(
-            layout=self.layout_controls.layout_now(),
-            prompt=str(self.model.prompt.value),
-            checkpoint=self.model.facts.name,
-            sampler=str(self.sampling.sampler.value),
-            steps=int(self.sampling.steps.value),
-            guidance=float(self.sampling.guidance.value),
-            seeds=seeds,
-            tissue=self.model.tissue_name,
-            stain=str(self.model.stain.value),
-            device=str(self.model.device.value),
-            preview_every=int(self.sampling.preview.value),
-        )
 
     def start(self) -> None:
         """Synthesises; while a run goes on, a second click does nothing."""
@@ -169,15 +152,13 @@ class CoSynthPanel(QWidget):
         if self.runner.busy:
             return
         try:
-            request = self.request(draw_seeds())
+            request = self.form.request(draw_seeds())
         except ValueError as error:
             show_warning(str(error))
             return
         points = self.layout_controls.points
         assert points is not None  # the request has a layout
-        mpp = self._grid_mpp()
-        grid = placement_from(points).at_mpp(mpp, request.layout.scaled_to(mpp).shape)
-        self._run = RunView(request.layout, grid, points.name)
+        self._run = RunView(request.layout, self.form.placement_of(request), points.name)
         self._run.fleeting = fleeting
         self.bar.begin(request)
         self.runner.call("synthesize", request)
@@ -189,9 +170,9 @@ class CoSynthPanel(QWidget):
             return
         points = self.layout_controls.points
         try:
-            request = self.request(self.sampling.draw_seeds())
+            request = self.form.request(self.sampling.draw_seeds())
             assert points is not None  # the request has a layout
-            into = into_image(self.viewer, points, request, self._grid_mpp(), ask_mpp)
+            into = into_image(self.viewer, points, request, self.form.mpp, ask_mpp)
         except ValueError as error:
             show_warning(str(error))
             return
@@ -249,10 +230,6 @@ class CoSynthPanel(QWidget):
         self._summarise()
         self.sampled.emit(sample)
 
-    def _grid_mpp(self) -> float:
-        assert self.model.facts is not None  # a request needs a checkpoint
-        return self.model.facts.mpp
-
     def _on_end(self, outcome: str) -> None:
         run, self._run = self._run, None
         if run is not None and run.view is not None:
@@ -267,12 +244,9 @@ class CoSynthPanel(QWidget):
     # -- live
 
     def _live_request(self) -> Request | None:
-        """The form's request on the model's own grid; None while there is no valid layout."""
+        """None while there is no valid layout."""
         try:
-            request = self.request((int(self.sampling.seed.value),))
-            return replace(
-                request, layout=request.layout.scaled_to(self._grid_mpp()), preview_every=0
-            )
+            return self.form.live_request()
         except ValueError as error:
             self.bar.status.value = str(error)
             return None
@@ -280,13 +254,13 @@ class CoSynthPanel(QWidget):
     def _preview_live(self, progress: Progress) -> None:
         points = self.layout_controls.points
         if points is not None:
-            self._live_view.preview(progress, points, self._grid_mpp())
+            self._live_view.preview(progress, points, self.form.mpp)
 
     def _show_live(self, sample: Synthesis) -> None:
         points = self.layout_controls.points
         if points is None:
             return
-        self._live_view.show(sample, points, self._grid_mpp())
+        self._live_view.show(sample, points, self.form.mpp)
         self._show_results()
         if len(points.data) == len(sample.record.layout):
             set_notes(points, sample.report)
@@ -334,41 +308,14 @@ class CoSynthPanel(QWidget):
         """The folded sections in a line each, and how long the next run will take."""
         self.sections["Model"].summarise(self.model.summary)
         self.sections["Sampling"].summarise(self.sampling.summary)
-        points, facts = self.layout_controls.points, self.model.facts
-        if self._run is not None:
-            return  # the time that is left stands there
-        if points is None or facts is None:
-            self.bar.time.value = ""
-            return
-        placement = placement_from(points)
-        factor = placement.mpp / facts.mpp
-        self.bar.time.value = self.speeds.expected(
-            facts.name,
-            str(self.model.device.value),
-            int(self.sampling.steps.value),
-            float(self.sampling.guidance.value),
-            (placement.shape[0] * factor, placement.shape[1] * factor),
-            int(self.sampling.count.value),
-        )
+        if self._run is None:  # else the time that is left stands there
+            self.bar.time.value = self.form.expected_time(self.speeds)
 
 
 def _call(action: Callable[[], None], event: object) -> None:
     action()
 
 
-def _let_go(
-    runner: Runner,
-    live: Live,
-    gallery: Gallery,
-    controls: LayoutControls,
-    refine: RefinePanel,
-    disconnect: Sequence[Callable[[], None]],
-    _: object,
-) -> None:
-    live.stop()
-    runner.close()
-    gallery.close()
-    controls.close_editor()
-    refine.let_go()
-    for let_go in disconnect:
-        let_go()
+def _let_go(closing: Sequence[Callable[[], object]], _: object) -> None:
+    for close in closing:
+        close()

@@ -15,12 +15,12 @@ from napari.utils.notifications import show_info, show_warning
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_cosynth.export.stack import Described, append_stack
-from napari_cosynth.stack_format import DESCRIPTION
 from napari_cosynth.types import Record
 from napari_cosynth.widget import results
+from napari_cosynth.widget.camera import bring_into_view
 from napari_cosynth.widget.controls import side_by_side
 from napari_cosynth.widget.dropping import Drops
+from napari_cosynth.widget.kept import save_kept
 from napari_cosynth.widget.listening import Hearing
 from napari_cosynth.widget.nuclei import NucleusTable, nucleus_table
 from napari_cosynth.widget.nuclei_view import (
@@ -32,17 +32,12 @@ from napari_cosynth.widget.nuclei_view import (
 )
 from napari_cosynth.widget.refine import told
 from napari_cosynth.widget.sample_list import Key, SampleList, samples_in
-from napari_cosynth.widget.saving import Group, described_sample
 from napari_cosynth.widget.shown import ShownResult
 from napari_cosynth.widget.tags import read_tag
 from napari_cosynth.widget.worker import Failure
 
 SETTLED_MS = 150
 """A stroke of the brush says so many times a second that labels changed."""
-LEAST_ON_SCREEN, ENOUGH_ON_SCREEN = 12, 24
-"""Screen pixels: a nucleus smaller than the first is brought to the second."""
-LEAST_EXTENT = 8.0
-"""Pixels: of what is smaller, or missed, the surroundings must be seen too."""
 
 
 class QualityPanel(QWidget):
@@ -252,12 +247,7 @@ class QualityPanel(QWidget):
         if not layer.visible:
             results.show_only(self.viewer, key[0])
         lead = () if layer.ndim == 2 else (key[1],)
-        world = layer.data_to_world((*lead, *table.centroids[row]))
-        camera = self.viewer.scene.camera
-        camera.center = (0.0, *world[-2:])
-        size = float(np.fmax(table.extent[row], LEAST_EXTENT) * layer.scale[-1])
-        if size * camera.zoom < LEAST_ON_SCREEN:
-            camera.zoom = ENOUGH_ON_SCREEN / size
+        bring_into_view(self.viewer, layer, (*lead, *table.centroids[row]), table.extent[row])
         self.viewer.layers.selection.active = layer
         if not np.isnan(table.area[row]):
             layer.selected_label = id_
@@ -303,17 +293,9 @@ class QualityPanel(QWidget):
 
     def save_to(self, path: Path) -> None:
         """Saves what has a tick as one training stack, or appends it to one, off the GUI thread."""
-        kept, groups = self.samples.kept, {}
-        for name, _ in kept:
-            if name not in groups:
-                shown = ShownResult(self.viewer, name)
-                groups[name] = shown.group(shown.own_layout)
-        folder = path.parent if path.name == DESCRIPTION else path
         self._saving = True
         self._show_buttons()
-        worker = create_worker(_write, groups, kept, folder, _start_thread=False)
-        worker.returned.connect(partial(_saved, self))
-        worker.start()
+        save_kept(self.viewer, self.samples.kept, path, partial(_saved, self))
 
 
 def _table_or_error(record: Record) -> NucleusTable | Failure:
@@ -326,14 +308,6 @@ def _table_or_error(record: Record) -> NucleusTable | Failure:
 def _answer(panel: QualityPanel, number: int, key: Key, found: NucleusTable | Failure) -> None:
     if not panel._viewer_events.over:
         panel._show(number, key, found)
-
-
-def _write(groups: dict[str, Group], kept: list[Key], folder: Path) -> Path | Failure:
-    try:
-        items: list[Described] = [described_sample(groups[name], i) for name, i in kept]
-        return append_stack(items, folder)
-    except (ValueError, OSError) as error:
-        return Failure(error)
 
 
 def _saved(panel: QualityPanel, found: Path | Failure) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from qtpy.QtCore import QStandardPaths
 
 from napari_cosynth.atomic import replaced_file
 from napari_cosynth.types import Synthesis
+from napari_cosynth.widget.background import Background
 
 FILE = "napari-cosynth/speed.json"
 """Inside the user's cache folder."""
@@ -42,6 +45,16 @@ class Speeds:
         )
         self.file = file or Path(cache) / FILE
         self._known = _read(self.file)
+        self._work = Background("speed")
+
+    @property
+    def busy(self) -> bool:
+        """Whether a measurement is on its way to the file."""
+        return self._work.busy
+
+    def close(self) -> None:
+        """The dock is going; a file under way is finished."""
+        self._work.close()
 
     def of(self, checkpoint: str, device: str) -> Speed | None:
         """What is known of a checkpoint on a device or ``auto``; None before the first run."""
@@ -76,15 +89,8 @@ class Speeds:
         key = _key(request.checkpoint, request.device)
         before, self._known[key] = self._known.get(key), speed
         if before is None or abs(speed.seconds / before.seconds - 1) > WORTH_KEEPING:
-            self._write()
-
-    def _write(self) -> None:
-        table = {key: asdict(speed) for key, speed in self._known.items()}
-        try:
-            with replaced_file(self.file) as fresh:
-                fresh.write_text(json.dumps(table, indent=1), encoding="utf-8")
-        except OSError:  # a cache that cannot be written is no reason to disturb anybody
-            return
+            # The disk is waited for, which may take long, before a file is called written.
+            self._work.do(partial(_write, self.file, dict(self._known)))
 
 
 def work(steps: int, guidance: float, shape: tuple[float, ...]) -> float:
@@ -106,6 +112,13 @@ def duration(seconds: float) -> str:
 
 def _key(checkpoint: str, device: str) -> str:
     return f"{checkpoint}|{device}"
+
+
+def _write(file: Path, known: dict[str, Speed]) -> None:
+    table = {key: asdict(speed) for key, speed in known.items()}
+    # A cache that cannot be written is no reason to disturb anybody.
+    with suppress(OSError), replaced_file(file) as fresh:
+        fresh.write_text(json.dumps(table, indent=1), encoding="utf-8")
 
 
 def _read(file: Path) -> dict[str, Speed]:
