@@ -21,7 +21,7 @@ from napari_cosynth.widget.layers import is_layout, layout_from, layout_layer
 from napari_cosynth.widget.placement import free_placement
 from napari_cosynth.widget.preferences import Preferences, read_preferences
 from napari_cosynth.widget.readers import points_reader, record_layers, stack_layers, stack_reader
-from napari_cosynth.widget.results import result_layers
+from napari_cosynth.widget.results import blank_layers, fill
 from napari_cosynth.widget.saving import described_samples
 from napari_cosynth.widget.writers import write_training_stack
 
@@ -323,7 +323,9 @@ def test_two_seeds_of_the_real_sampler_are_saved_with_their_recipes(
     viewer = ViewerModel()
     placement = free_placement(layout.shape, layout.mpp, [])
     for sample in samples:
-        layers = result_layers(sample, placement, f"drawn · seed {sample.seed}")
+        group = f"drawn · seed {sample.seed}"
+        layers = blank_layers(placement, sample.record.classes, group)
+        fill(layers, sample, group)
         for layer in layers.values():
             viewer.add_layer(layer)
     viewer.add_layer(layout_layer(layout, placement, "drawn"))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.layers import Points
-from qtpy.QtCore import QPoint
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QAbstractButton, QDockWidget, QScrollArea, QWidget
 from scipy.spatial.distance import pdist
 
@@ -56,6 +56,11 @@ def shown(dock: LayoutDock, name: str) -> list[str]:
     return [dock.composition.item(row, column).text() for column in (1, 3)]
 
 
+def aim(dock: LayoutDock, row: int, percent: int) -> None:
+    """What the delegate does when a target was double-clicked and typed."""
+    dock.composition.item(row, 3).setData(Qt.ItemDataRole.UserRole, percent)
+
+
 def undo(dock: LayoutDock, points: Points, before: np.ndarray) -> None:
     """One press takes the last gesture back, and there is no other."""
     dock.undo.native.click()
@@ -65,14 +70,14 @@ def undo(dock: LayoutDock, points: Points, before: np.ndarray) -> None:
 
 def test_the_palette_counts_live_against_its_targets(dock: LayoutDock, points: Points) -> None:
     assert shown(dock, "epithelial") == ["2", "–"]
-    dock.composition.set_target("epithelial", 75)
+    aim(dock, 1, 75)
     assert shown(dock, "epithelial") == ["2", "75 %"]
     tip = dock.composition.item(1, 2).toolTip()
     assert tip == "2 of 4 points, 50.0 %; for 75 %: 4 more"  # 6 of 8
     assert dock.sum.value == "targets: 75 % in all"
     points.add([[5, 5], [6, 9]])
     assert shown(dock, "inflammatory") == ["3", "–"]
-    dock.composition.set_target("inflammatory", 40)
+    aim(dock, 0, 40)
     assert dock.sum.value.endswith("above 100 %")
     assert points.metadata["cosynth"]["targets"] == {"epithelial": 0.75, "inflammatory": 0.4}
     dock.composition.cellClicked.emit(2, 0)

@@ -145,12 +145,6 @@ class Composition(QTableWidget):
         self._show()
         self.targeted.emit(self.targets)
 
-    def set_target(self, name: str, percent: float | None) -> None:
-        """What double-clicking a target and typing does."""
-        assert self._classes is not None
-        item = self.item(self._classes.names.index(name) - 1, _TARGET)
-        item.setData(Qt.ItemDataRole.UserRole, -1 if percent is None else percent)
-
 
 def _color(classes: ClassTable, row: int) -> QColor:
     return QColor(*(int(c) for c in classes.colors[row + 1]))

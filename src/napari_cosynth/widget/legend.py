@@ -67,10 +67,6 @@ class Legend(QTableWidget):
         if name in self._names:
             self.selectRow(self._names.index(name))
 
-    def count_text(self, name: str) -> str:
-        """What stands in a class' count column."""
-        return str(self.item(self._names.index(name), _COUNT).text())
-
 
 def swatch(color: QColor) -> QIcon:
     """A disc of a class' colour, the same in a chosen row."""

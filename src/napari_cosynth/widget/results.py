@@ -133,14 +133,6 @@ def show_estimate(layers: dict[str, Layer], image: npt.NDArray[np.uint8]) -> Non
     layer.data = image
 
 
-def result_layers(sample: Synthesis, placement: Placement, group: str) -> dict[str, Layer]:
-    """Role -> layer of a finished sample, bottom first; not yet in any viewer."""
-    layers = blank_layers(placement, sample.record.classes, group)
-    fill(layers, sample, group)
-    layers["image"].visible = layers["instances"].visible = True
-    return layers
-
-
 def _metadata(sample: Synthesis, group: str, role: str) -> dict[str, Any]:
     record = sample.record
     tag = Tag(
