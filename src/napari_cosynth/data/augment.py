@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.data.base import crop, make_record, resample
+from napari_cosynth.data.base import crop, remade, resample
 from napari_cosynth.data.stain import jitter_stain
 from napari_cosynth.types import Record
+
+Pixel = TypeVar("Pixel", bound=np.generic)
 
 
 def random_crop(
@@ -48,19 +51,16 @@ def random_crop(
 def turn(record: Record, quarter_turns: int, flip: bool) -> Record:
     """The record turned counter-clockwise and then mirrored left to right."""
 
-    def move(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    def move(array: npt.NDArray[Pixel]) -> npt.NDArray[Pixel]:
         turned = np.rot90(array, quarter_turns)
         return np.ascontiguousarray(turned[:, ::-1] if flip else turned)
 
-    return make_record(
-        move(record.image),  # type: ignore[arg-type]
-        move(record.instances),  # type: ignore[arg-type]
-        move(record.labels),  # type: ignore[arg-type]
-        record.classes,
-        record.mpp,
-        record.tissue,
-        record.source,
-        record.stain,
+    return remade(
+        record,
+        move(record.image),
+        move(record.instances),
+        move(record.labels),
+        smallest=1,
     )
 
 

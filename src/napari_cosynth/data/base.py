@@ -16,7 +16,12 @@ from skimage.transform import resize, resize_local_mean
 
 from napari_cosynth.data.sidecar import Sidecar
 from napari_cosynth.geometry.distance import distance_map
-from napari_cosynth.geometry.measure import layout_of, majority_classes, relabel
+from napari_cosynth.geometry.measure import (
+    SMALLEST_FRAGMENT,
+    layout_of,
+    majority_classes,
+    relabel,
+)
 from napari_cosynth.types import ClassTable, Record
 
 
@@ -175,24 +180,37 @@ def make_record(
     )
 
 
-def crop(record: Record, y: int, x: int, height: int, width: int, smallest: int = 6) -> Record:
-    """The part of a record at (y, x); cut nuclei become the nuclei their visible parts make.
-
-    Centroid, point and distance are recomputed from the visible part, and fragments under
-    ``smallest`` pixels become background (method, section 1).
-    """
-    window = np.s_[y : y + height, x : x + width]
+def remade(
+    record: Record,
+    image: npt.NDArray[np.uint8],
+    instances: npt.NDArray[np.integer],
+    labels: npt.NDArray[np.uint8],
+    mpp: float | None = None,
+    source: str | None = None,
+    smallest: int = SMALLEST_FRAGMENT,
+) -> Record:
+    """A record of other arrays, whose parts agree again as :func:`make_record` says."""
     return make_record(
-        record.image[window],
-        record.instances[window],
-        record.labels[window],
+        image,
+        instances,
+        labels,
         record.classes,
-        record.mpp,
+        record.mpp if mpp is None else mpp,
         record.tissue,
-        record.source,
+        record.source if source is None else source,
         record.stain,
         smallest,
     )
+
+
+def crop(record: Record, y: int, x: int, height: int, width: int) -> Record:
+    """The part of a record at (y, x); cut nuclei become the nuclei their visible parts make.
+
+    Centroid, point and distance are recomputed from the visible part, and fragments under
+    :data:`SMALLEST_FRAGMENT` pixels become background (method, section 1).
+    """
+    window = np.s_[y : y + height, x : x + width]
+    return remade(record, record.image[window], record.instances[window], record.labels[window])
 
 
 def resample(record: Record, mpp: float) -> Record:
@@ -214,16 +232,12 @@ def resample(record: Record, mpp: float) -> Record:
         )
         return ids[np.ix_(rows, columns)]
 
-    return make_record(
+    return remade(
+        record,
         resized(record.image, shape),
         nearest(record.instances),
         nearest(record.labels).astype(np.uint8),
-        record.classes,
-        mpp,
-        record.tissue,
-        record.source,
-        record.stain,
-        smallest=6,
+        mpp=mpp,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage as ndi
 
-from napari_cosynth.data.base import make_record
+from napari_cosynth.data.base import remade
 from napari_cosynth.types import Record
 
 SHIFT = 1.5
@@ -43,14 +43,4 @@ def perturbed(record: Record, rng: np.random.Generator) -> Record:
                 break
         instances[y[free], x[free]] = index + 1
         labels[y[free], x[free]] = class_id
-    return make_record(
-        record.image,
-        instances,
-        labels,
-        record.classes,
-        record.mpp,
-        record.tissue,
-        f"{record.source}, perturbed",
-        record.stain,
-        smallest=6,
-    )
+    return remade(record, record.image, instances, labels, source=f"{record.source}, perturbed")

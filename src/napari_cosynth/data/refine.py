@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from napari_cosynth.data.base import make_record
+from napari_cosynth.data.base import remade
 from napari_cosynth.geometry.instances import agreeing_labels, separate
 from napari_cosynth.geometry.measure import majority_classes
 from napari_cosynth.types import Layout, Record, Report
@@ -49,16 +49,8 @@ def updated_from_instances(record: Record, new_class: int | None = None) -> Reco
         ids[new - 1] = new_class
     # One class per instance first, so that a part of it beyond the old labels has that class too.
     table = np.concatenate([np.zeros(1, np.uint8), ids])
-    return make_record(
-        image=record.image,
-        instances=record.instances,
-        labels=table[record.instances],
-        classes=record.classes,
-        mpp=record.mpp,
-        tissue=record.tissue,
-        source=record.source,
-        stain=record.stain,
-    )
+    labels = table[record.instances]
+    return remade(record, record.image, record.instances, labels, smallest=1)
 
 
 def without_nuclei(record: Record, ids: Collection[int]) -> Record:

@@ -90,9 +90,11 @@ class WindowNoise(SeededNoise):
         self.window = window
 
     def normal(self, *shape: int) -> Tensor:
+        """The window's part of the canvas' draw, float32 (1, *shape)."""
         whole = torch.randn((*shape[:-2], *self.canvas), generator=self.generators[0])
         return whole[(..., *self.window)][None].to(self.device)
 
     def uniform(self, *shape: int) -> Tensor:
+        """The same of uniform draws in [0, 1)."""
         whole = torch.rand((*shape[:-2], *self.canvas), generator=self.generators[0])
         return whole[(..., *self.window)][None].to(self.device)

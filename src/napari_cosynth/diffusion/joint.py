@@ -36,6 +36,7 @@ class Noise:
 
     @staticmethod
     def cat(parts: Sequence[Noise]) -> Noise:
+        """One batch of several."""
         return Noise(
             torch.cat([p.image for p in parts]),
             torch.cat([p.distance for p in parts]),
@@ -43,6 +44,7 @@ class Noise:
         )
 
     def to(self, device: torch.device) -> Noise:
+        """The same on a device."""
         return Noise(self.image.to(device), self.distance.to(device), self.labels.to(device))
 
 
@@ -70,6 +72,7 @@ class Losses:
     labels: Tensor
 
     def total(self, weights: LossWeights) -> Tensor:
+        """The weighted sum of Eq. 5, a scalar."""
         return (
             weights.image * self.image
             + weights.distance * self.distance

@@ -24,9 +24,11 @@ class CosineSchedule:
         return (angle.cos() ** 2 / math.cos((math.pi / 2) * self.s / (1 + self.s)) ** 2).clamp(0, 1)
 
     def alpha(self, t: Tensor) -> Tensor:
+        """The signal's share of the amplitude, in t's shape and float64."""
         return self.alpha_bar(t).sqrt()
 
     def sigma(self, t: Tensor) -> Tensor:
+        """The noise's, alpha^2 + sigma^2 = 1."""
         return (1 - self.alpha_bar(t)).sqrt()
 
     def log_snr_half(self, t: Tensor) -> Tensor:

@@ -33,6 +33,7 @@ class JointState:
             )
 
     def to(self, *args: Any, **kwargs: Any) -> JointState:
+        """As ``Tensor.to``, of all three; for a device, since a dtype would change the labels too."""
         return JointState(
             self.image.to(*args, **kwargs),
             self.distance.to(*args, **kwargs),
@@ -57,6 +58,7 @@ class Condition:
 
     @staticmethod
     def cat(first: Condition, second: Condition) -> Condition:
+        """One batch of two."""
         return Condition(
             torch.cat([first.points, second.points]),
             torch.cat([first.text, second.text]),

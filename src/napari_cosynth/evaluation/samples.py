@@ -42,6 +42,7 @@ class Samples:
 
     @property
     def images(self) -> npt.NDArray[np.uint8]:
+        """uint8 (N, H, W, 3)."""
         return np.stack([r.image for r in self.records])
 
     def take(self, rows: Rows) -> Samples:

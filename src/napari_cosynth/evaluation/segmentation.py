@@ -37,10 +37,12 @@ class Overlaps:
 
     @property
     def unions(self) -> Ints:
+        """(P,), pixels in either of a pair."""
         return self.true_areas[self.true_ids] + self.found_areas[self.found_ids] - self.pixels
 
     @property
     def iou(self) -> Floats:
+        """(P,), intersection over union, in (0, 1]."""
         return np.asarray(self.pixels / self.unions, np.float64)
 
 
@@ -115,6 +117,7 @@ class Panoptic:
 
     @property
     def pq(self) -> Floats:
+        """Panoptic quality, in [0, 1]; NaN as ``dq``."""
         return self.dq * self.sq
 
     @property

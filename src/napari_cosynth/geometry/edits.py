@@ -20,10 +20,12 @@ class Box:
 
     @property
     def shape(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
         return self.y1 - self.y0, self.x1 - self.x0
 
     @property
     def slices(self) -> tuple[slice, slice]:
+        """Rows and columns, to index an array (H, W, ...) with."""
         return slice(self.y0, self.y1), slice(self.x0, self.x1)
 
     def grown(self, pixels: int) -> Box:

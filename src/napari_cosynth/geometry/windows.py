@@ -29,6 +29,7 @@ class Axis:
 
     @property
     def side(self) -> int:
+        """Pixels of a window."""
         return self.shares.shape[1]
 
     def finished(self, window: int) -> int:

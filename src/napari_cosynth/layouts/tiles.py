@@ -40,10 +40,13 @@ class Tile:
 
     @property
     def area(self) -> float:
+        """µm²."""
         return float(self.extent.prod())
 
     def counts(self, number: int) -> Ints:
+        """Nuclei of each of ``number`` classes, int64 (number,)."""
         return np.bincount(self.classes, minlength=number)
 
     def of_class(self, number: int) -> Floats:
+        """The points of one class, (N, 2)."""
         return np.asarray(self.points[self.classes == number])

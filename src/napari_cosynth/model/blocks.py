@@ -32,6 +32,7 @@ class TimeEmbedding(nn.Module):
         )
 
     def forward(self, t: Tensor) -> Tensor:
+        """(B,) -> (B, width)."""
         angles = 1000 * t.float().to(self.frequencies.device)[:, None] * self.frequencies
         embedded: Tensor = self.layers(torch.cat([angles.sin(), angles.cos()], 1))
         return embedded
@@ -50,6 +51,7 @@ class ResidualBlock(nn.Module):
         self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        """(B, inputs, H, W) and the embedded time (B, time_width) -> (B, outputs, H, W)."""
         h = self.conv1(F.silu(self.norm1(x)))
         scale, shift = self.time(time)[:, :, None, None].chunk(2, 1)
         h = self.conv2(F.silu(self.norm2(h) * (1 + scale) + shift))
@@ -68,6 +70,7 @@ class SelfAttention(nn.Module):
         self.out = zeroed(nn.Conv2d(channels, channels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> the same shape."""
         b, c, h, w = x.shape
         q, k, v = (
             part.reshape(b, self.heads, c // self.heads, h * w).transpose(2, 3)
@@ -94,6 +97,7 @@ class CrossAttention(nn.Module):
         self.out = zeroed(nn.Conv2d(channels, channels, 1))
 
     def forward(self, x: Tensor, text: Tensor, mask: Tensor) -> Tensor:
+        """(B, C, H, W), text (B, L, D) and its mask (B, L), True at tokens -> (B, C, H, W)."""
         b, c, h, w = x.shape
         tokens = torch.cat([self.null.expand(b, -1, -1), text], 1)
         visible = F.pad(mask, (1, 0), value=True)[:, None, None, :]
@@ -121,5 +125,6 @@ class Upsample(nn.Module):
         self.conv = nn.Conv2d(inputs, outputs, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) -> (B, outputs, 2 H, 2 W)."""
         grown: Tensor = self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
         return grown

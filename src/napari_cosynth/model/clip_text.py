@@ -53,6 +53,7 @@ class ClipTextEncoder(nn.Module):
         return []
 
     def forward(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Embeddings float (B, L, D) and mask bool (B, L); all of the empty prompt is masked."""
         # The empty prompt is the null text: nothing to attend to.
         device = next(self.model.parameters()).device
         batch = self.tokenizer(

@@ -20,6 +20,7 @@ class DenseBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> the same shape."""
         features = [x]
         for conv in self.convs[:-1]:
             features.append(F.leaky_relu(conv(torch.cat(features, 1)), 0.2))
@@ -33,6 +34,7 @@ class RRDB(nn.Sequential):
         super().__init__(*(DenseBlock(channels, growth) for _ in range(3)))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> the same shape."""
         inner = x
         for block in self:
             inner = block(inner)
@@ -72,6 +74,7 @@ class PointEncoder(nn.Module):
         self.register_buffer("gaussian", torch.outer(bell, bell)[None, None], persistent=False)
 
     def forward(self, points: Tensor) -> Tensor:
+        """int64 (B, H, W) -> (B, channels, H/patch, W/patch)."""
         indicator = (points > 0).to(self.stem.weight.dtype).unsqueeze(1)
         classes = self.classes(points).movedim(-1, 1)
         drawn = torch.cat([indicator, indicator * classes], 1)

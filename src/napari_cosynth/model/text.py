@@ -70,9 +70,11 @@ class CompactTextEncoder(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def unknown(self, prompt: str) -> list[str]:
+        """The words that are not in the vocabulary, each once."""
         return [w for w in dict.fromkeys(words(prompt)) if w not in self._ids]
 
     def forward(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Embeddings float (B, L, D) and mask bool (B, L), L of the longest prompt."""
         ids = [[self._ids.get(w, self.UNKNOWN) for w in words(p)][: self.length] for p in prompts]
         longest = max(1, *(len(row) for row in ids))
         padded = torch.tensor(

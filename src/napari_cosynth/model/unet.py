@@ -121,6 +121,7 @@ class Stage(nn.Module):
         self.text = CrossAttention(outputs, config.text_width) if attend_text else None
 
     def forward(self, x: Tensor, time: Tensor, context: Context) -> Tensor:
+        """(B, inputs, H, W) and the embedded time (B, time_width) -> (B, outputs, H, W)."""
         x = self.block(x, time)
         if self.itself is not None:
             x = self.itself(x)

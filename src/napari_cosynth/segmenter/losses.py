@@ -38,6 +38,7 @@ class SegmentationLosses:
 
     @property
     def total(self) -> Tensor:
+        """Their weighted sum, which is minimised; a scalar."""
         terms = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         terms["gradients"] = GRADIENT_WEIGHT * terms["gradients"]
         return torch.stack(list(terms.values())).sum()

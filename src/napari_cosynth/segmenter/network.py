@@ -132,6 +132,7 @@ class ResidualUnit(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) -> (B, outputs, H/stride, W/stride)."""
         active = self.first(x)
         path: Tensor = self.path(active)
         return path + (x if self.shortcut is None else self.shortcut(active))
@@ -172,6 +173,7 @@ class DenseUnits(nn.Module):
         self.outputs = inputs
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) -> (B, ``outputs``, H, W)."""
         for unit in self.units:
             x = torch.cat([x, unit(x)], 1)
         found: Tensor = self.last(x)
@@ -204,6 +206,7 @@ class Decoder(nn.Module):
         )
 
     def forward(self, levels: list[Tensor]) -> Tensor:
+        """The encoder's levels, (B, widths[i], h / 2^i, w / 2^i) -> (B, outputs, H, W) of the image."""
         finest, fine, coarse, deepest = levels
         x = self.coarse(_doubled(deepest) + coarse)
         x = self.fine(_doubled(x) + fine)

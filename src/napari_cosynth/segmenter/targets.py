@@ -32,6 +32,7 @@ class Targets:
         return self.types > 0
 
     def to(self, device: torch.device) -> Targets:
+        """The same on a device."""
         return Targets(self.offsets.to(device), self.types.to(device))
 
 

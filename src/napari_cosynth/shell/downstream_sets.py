@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from napari_cosynth.data.base import make_record, remap
+from napari_cosynth.data.base import remade, remap
 from napari_cosynth.data.perturb import perturbed
 from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.export.stack import Described, write_stack
@@ -143,14 +143,4 @@ def without_points(sample: Synthesis) -> Record:
     record = sample.record
     instances = separate_baseline(sample.raw_labels, record.distance, "distance maxima")
     labels = np.where(instances > 0, sample.raw_labels, 0).astype(np.uint8)
-    return make_record(
-        record.image,
-        instances,
-        labels,
-        record.classes,
-        record.mpp,
-        record.tissue,
-        record.source,
-        record.stain,
-        smallest=6,
-    )
+    return remade(record, record.image, instances, labels)

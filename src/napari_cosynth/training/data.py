@@ -43,6 +43,7 @@ class Batch:
     """Where each row comes from, for messages."""
 
     def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
         # t stays on the CPU: the schedules are computed there in double precision.
         return dataclasses.replace(
             self,
@@ -108,6 +109,7 @@ class TrainingStream(IterableDataset[Batch]):
         self.balances = [ClassBalance(list(records)) for records in balanced]
 
     def batch_at(self, step: int) -> Batch:
+        """This process' part of a step's batch, the same whenever it is asked for."""
         stage, recipe = self.recipe.stage_at(step), self.recipe
         generator = torch.Generator().manual_seed(_seed(recipe.seed, step))
         t = stratified_times(stage.batch, generator)

@@ -82,6 +82,7 @@ class Patches:
     targets: Targets
 
     def to(self, device: torch.device) -> Patches:
+        """The same on a device."""
         return Patches(self.images.to(device), self.targets.to(device))
 
 
@@ -108,6 +109,7 @@ class PatchStream(IterableDataset[Patches]):
         self.start = 0
 
     def batch_at(self, step: int) -> Patches:
+        """The batch of a step, the same whenever it is asked for."""
         patches = []
         for row in range(self.settings.batch):
             rng = np.random.default_rng([self.seed, step, row])

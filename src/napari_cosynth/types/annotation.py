@@ -130,4 +130,5 @@ class Record:
 
     @property
     def classes(self) -> ClassTable:
+        """The layout's class table."""
         return self.layout.classes

@@ -28,10 +28,12 @@ class Report:
     """Ids of instances whose majority class is not their point's."""
 
     def to_json(self) -> dict[str, list[int]]:
+        """Field -> ids, JSON-ready."""
         return {f.name: list(getattr(self, f.name)) for f in dataclasses.fields(self)}
 
     @classmethod
     def from_json(cls, value: dict[str, list[int]]) -> Report:
+        """What :meth:`to_json` made; a field that is missing is empty."""
         return cls(**{f.name: tuple(value.get(f.name, ())) for f in dataclasses.fields(cls)})
 
 
