@@ -35,6 +35,7 @@ def command(
     what: str,
     example: str,
 ) -> argparse.ArgumentParser:
+    """A command that does ``what``, shown in the list of commands and in its own help."""
     return commands.add_parser(
         name,
         help=what,
@@ -45,6 +46,7 @@ def command(
 
 
 def add_sampling(parser: argparse.ArgumentParser) -> None:
+    """What a request takes beside layout and prompt."""
     parser.add_argument("--steps", type=int, default=20, help="steps of the sampler")
     parser.add_argument(
         "--sampler",
@@ -63,6 +65,7 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
+    """``--data``, checked by :func:`check_data`."""
     parser.add_argument(
         "--data",
         type=Path,
@@ -72,6 +75,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 
 
 def check_data(options: argparse.Namespace) -> None:
+    """Raises ValueError where ``--data`` is not a folder."""
     if options.data is None:
         raise ValueError("--data: name the folder of the data sets, or set COSYNTH_DATA")
     options.data = Path(options.data)
@@ -80,6 +84,7 @@ def check_data(options: argparse.Namespace) -> None:
 
 
 def missing(error: ModuleNotFoundError) -> ValueError:
+    """The error of a command whose libraries are an extra that is not installed."""
     return ValueError(f'training needs {error.name}: pip install "napari-cosynth[train]"')
 
 

@@ -8,11 +8,10 @@ from pathlib import Path
 from napari_cosynth import registry
 from napari_cosynth.atomic import replaced_folder
 from napari_cosynth.data.base import Dataset
-from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.layouts.calibrate import fit_layout_model
 from napari_cosynth.layouts.points_csv import write_layout
 from napari_cosynth.layouts.process import load_layout_model, save_layout_model
-from napari_cosynth.stack_format import DESCRIPTION
+from napari_cosynth.shell.datasets import named_dataset
 from napari_cosynth.types import ClassTable, Layout
 
 Tiles = list[tuple[str, str, Layout]]
@@ -27,12 +26,8 @@ def open_tiles(
     A stack folder, KIND:FOLDER, or a recipe, whose validation tiles are the ones held out. Raises
     ValueError where it is none of them.
     """
-    if (Path(name) / DESCRIPTION).is_file():
-        return _plain(StackDataset(name), without)
-    kind, _, folder = name.partition(":")
-    if folder and kind in registry.names("dataset"):
-        root = Path(folder).expanduser()
-        return _plain(registry.resolve("dataset", kind)(root), without)
+    if (dataset := named_dataset(name)) is not None:
+        return _plain(dataset, without)
     from napari_cosynth.training.config import bundled_recipes, load_recipe
     from napari_cosynth.training.records import prepare, split_dataset
 
@@ -48,8 +43,8 @@ def open_tiles(
     seen: Tiles = []
     held: Tiles = []
     for config in recipe.data:
-        for dataset, tiles in zip(split_dataset(config, data_root), (seen, held), strict=True):
-            for tile, record in zip(dataset.names, dataset, strict=True) if dataset else ():
+        for part, tiles in zip(split_dataset(config, data_root), (seen, held), strict=True):
+            for tile, record in zip(part.names, part, strict=True) if part else ():
                 ready = prepare(record, config, recipe, classes)
                 tiles.append((tile, ready.tissue, ready.layout))
     return classes, _left(seen, without), held, recipe.licence

@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from napari_cosynth import registry
-from napari_cosynth.data.base import Dataset, crop, remap, resample
-from napari_cosynth.data.stack import StackDataset
-from napari_cosynth.stack_format import DESCRIPTION
+from napari_cosynth.data.base import crop, remap, resample
+from napari_cosynth.shell.datasets import chosen_sets, named_dataset
 from napari_cosynth.training.config import bundled_recipes, load_recipe
 from napari_cosynth.training.records import open_split
 from napari_cosynth.types import ClassTable, Record
@@ -25,17 +24,6 @@ class Reference:
     training: list[Record]
     """Those the model was trained on, where a recipe says so."""
     name: str
-
-
-def named_dataset(name: str) -> Dataset | None:
-    """The data set of a stack folder or of KIND:FOLDER; None for any other name."""
-    kind, _, folder = name.partition(":")
-    if (Path(name) / DESCRIPTION).is_file():
-        return StackDataset(name)
-    if folder and kind in registry.names("dataset"):
-        found: Dataset = registry.resolve("dataset", kind)(Path(folder).expanduser())
-        return found
-    return None
 
 
 def open_reference(
@@ -56,17 +44,12 @@ def open_reference(
     recipe = load_recipe(against)
     if data_root is None:
         raise ValueError("--data: name the folder of the recipe's data sets, or set COSYNTH_DATA")
-    roots = [config.root.split("/")[0] for config in recipe.data]
-    for name in sets:
-        if name not in roots:
-            raise ValueError(f"--sets: {name}: expected one of {', '.join(roots)}")
     unseen: list[Record] = []
     training: list[Record] = []
-    for config, root in zip(recipe.data, roots, strict=True):
-        if not sets or root in sets:
-            seen, held, _ = open_split(config, data_root, recipe, ClassTable.of(*recipe.classes))
-            training += ready(seen)
-            unseen += ready(held)
+    for config in chosen_sets(recipe, sets):
+        seen, held, _ = open_split(config, data_root, recipe, ClassTable.of(*recipe.classes))
+        training += ready(seen)
+        unseen += ready(held)
     if not unseen:
         raise ValueError(f"--against: {against}: the recipe holds no tiles back to compare with")
     return Reference(unseen, training, recipe.name)

@@ -60,7 +60,7 @@ def demo(options: argparse.Namespace) -> None:
     """The bundled layouts -> ``OUT/stack`` and ``OUT/overview.png``."""
     check_target(options.out, options.overwrite)
     requests = [
-        _demorequest_from(options, bundled, options.seed + i)
+        _demo_request(options, bundled, options.seed + i)
         for i, bundled in enumerate(bundled_layouts().values())
     ]
     samples = list(_run(requests))
@@ -71,7 +71,7 @@ def demo(options: argparse.Namespace) -> None:
     print(f"overview: {options.out / 'overview.png'}")
 
 
-def _demorequest_from(options: argparse.Namespace, bundled: BundledLayout, seed: int) -> Request:
+def _demo_request(options: argparse.Namespace, bundled: BundledLayout, seed: int) -> Request:
     prompt = prompt_for(bundled.layout, bundled.tissue)
     return request_from(options, bundled.layout, prompt, (seed,), bundled.tissue)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_cosynth.segmenter.checkpoint import pixels_digest
+from napari_cosynth.shell.datasets import chosen_sets
 from napari_cosynth.training.config import load_recipe
 from napari_cosynth.training.records import open_split
 from napari_cosynth.training.segmenter import SegmenterSettings, train_segmenter
@@ -31,14 +32,9 @@ def train_on_recipe(
     recipe = load_recipe(recipe_name)
     settings = SegmenterSettings(network=dict(network or {}), steps=steps)
     classes = ClassTable.of(*recipe.classes)
-    roots = [config.root.split("/")[0] for config in recipe.data]
-    for name in sets:
-        if name not in roots:
-            raise ValueError(f"--sets: {name}: expected one of {', '.join(roots)}")
     tiles: list[Record] = []
-    for config, root in zip(recipe.data, roots, strict=True):
-        if not sets or root in sets:
-            tiles += open_split(config, data_root, recipe, classes)[0]
+    for config in chosen_sets(recipe, sets):
+        tiles += open_split(config, data_root, recipe, classes)[0]
     return train_segmenter(
         [(tiles, 1.0)],
         settings,

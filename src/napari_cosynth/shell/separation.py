@@ -21,7 +21,7 @@ from napari_cosynth.evaluation.figure import ALL, Figure
 from napari_cosynth.evaluation.report import Picture, Report, number, to_html, to_json
 from napari_cosynth.evaluation.separation import METHODS, dice_per_nucleus, separated, touching
 from napari_cosynth.geometry.instances import Method
-from napari_cosynth.shell.reference import named_dataset
+from napari_cosynth.shell.datasets import named_dataset
 from napari_cosynth.types import Record
 
 Floats = npt.NDArray[np.float64]
