@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import tomllib
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -11,6 +14,18 @@ T = TypeVar("T")
 
 FORBID_UNKNOWN = ConfigDict(extra="forbid")
 """Set as ``__pydantic_config__`` on every dataclass that is read from a file."""
+
+
+def read_table(path: Path) -> Any:
+    """What a TOML file holds, or a JSON file by its ending. Raises ValueError naming the file."""
+    if not path.exists():
+        raise ValueError(f"{path}: no such file")
+    form = "JSON" if path.suffix == ".json" else "TOML"
+    try:
+        text = path.read_text(encoding="utf-8")
+        return json.loads(text) if form == "JSON" else tomllib.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: cannot be read as {form} ({error})") from None
 
 
 def parse(kind: type[T], table: Any, where: str) -> T:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from napari_cosynth.evaluation.bootstrap import interval
 from napari_cosynth.evaluation.figure import INCEPTION, JUDGES, SEGMENTER
 from napari_cosynth.evaluation.report import FORMAT
+from napari_cosynth.foreign.files import read_json
 
 Floats = npt.NDArray[np.float64]
 
@@ -53,10 +53,7 @@ class Difference:
 
 def read_report(path: Path) -> dict[str, Any]:
     """A report's JSON. Raises ValueError naming file and field."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: cannot be read as JSON ({error})") from None
+    content = read_json(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f"{path}: format: expected a report of format {FORMAT}")
     for name, kind in (("figures", list), ("identity", dict)):

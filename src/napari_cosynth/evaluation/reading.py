@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from napari_cosynth.evaluation.bootstrap import (
     weighted_mean,
 )
 from napari_cosynth.evaluation.quotients import quotient
+from napari_cosynth.foreign.files import read_json
 from napari_cosynth.types import Record
 
 Floats = npt.NDArray[np.float64]
@@ -102,10 +102,7 @@ class Key:
 
 def read_key(path: Path) -> Key:
     """A key file. Raises ValueError naming file and field."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: cannot be read as JSON ({error})") from None
+    content = read_json(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f"{path}: format: expected the key of a reading, format {FORMAT}")
     if not isinstance(content.get("reading"), str):

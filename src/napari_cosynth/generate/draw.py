@@ -20,7 +20,8 @@ from napari_cosynth.generate.balance import (
     tilted,
 )
 from napari_cosynth.generate.plan import ModelLayouts, Plan
-from napari_cosynth.generate.pool import Pool, class_counts, in_classes, model_path, open_model
+from napari_cosynth.generate.pool import Pool, class_counts, model_path
+from napari_cosynth.layouts.process import load_layout_model
 from napari_cosynth.types import ClassTable, Layout
 
 logger = logging.getLogger(__name__)
@@ -49,13 +50,13 @@ class Drawn:
 
 @lru_cache(maxsize=2)
 def _drawn(what: Drawn) -> Layout:
-    model = open_model(what.model)
+    model = load_layout_model(what.model)
     counts, known = None, model.tissue(what.tissue).classes
     if what.counts is not None:
         # A class that is not named would be drawn; one the model does not know must not be named.
         counts = {name: n for name, n in what.counts if n or name in known}
     layout = model.sample(what.shape, what.seed, what.mpp, what.tissue, counts)
-    return in_classes(layout, what.classes)
+    return layout.in_classes(what.classes)
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
-from napari_cosynth.settings import FORBID_UNKNOWN, parse
+from napari_cosynth.settings import FORBID_UNKNOWN, parse, read_table
 
 MEASURES = ("missed", "spurious", "merged", "flagged")
 """What :class:`napari_cosynth.types.Report` counts."""
@@ -213,14 +211,7 @@ class Plan:
 def load_plan(path: str | Path) -> Plan:
     """A plan from TOML, or from the JSON that a run keeps. ValueError names file and field."""
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-        table = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except FileNotFoundError:
-        raise ValueError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: cannot be read as TOML ({error})") from None
-    return parse(Plan, table, str(path))
+    return parse(Plan, read_table(path), str(path))
 
 
 def differing(one: Plan, other: Plan) -> list[str]:

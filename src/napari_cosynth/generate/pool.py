@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from importlib import import_module
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from napari_cosynth.data.base import Dataset, crop, remap, resample
 from napari_cosynth.generate.plan import DatasetLayouts, FolderLayouts, ModelLayouts, Plan
 from napari_cosynth.geometry.raster import pixels
 from napari_cosynth.layouts.points_csv import read_layout
+from napari_cosynth.layouts.process import load_layout_model
 from napari_cosynth.types import ClassTable, Layout, Record
 
 PILOT = 8
@@ -82,29 +82,16 @@ def model_path(source: ModelLayouts, data_root: Path) -> str:
     return str(path.resolve()) if path.exists() else source.path
 
 
-def open_model(path: str) -> Any:
-    """A layout model by its file or a bundled one's name."""
-    return import_module("napari_cosynth.layouts.process").load_layout_model(path)
-
-
 def _pilots(plan: Plan, number: int, path: str, classes: ClassTable, mpp: float) -> Iterator[Pilot]:
-    model = open_model(path)
+    model = load_layout_model(path)
     known = [tissue.name for tissue in model.tissues]
     for organ in plan.organs or known[:1]:
         if organ in known:
             count = PILOT if plan.balance is not None else 0
             drawn = (model.sample(plan.shape, i, mpp, organ) for i in range(count))
-            rows = [class_counts(in_classes(layout, classes)) for layout in drawn]
+            rows = [class_counts(layout.in_classes(classes)) for layout in drawn]
             counts = np.stack(rows) if rows else np.zeros((1, len(classes)), np.int64)
             yield Pilot(number, organ, counts)
-
-
-def in_classes(layout: Layout, classes: ClassTable) -> Layout:
-    """A layout in another class table, by name."""
-    ids = np.zeros(len(layout.classes), np.uint8)
-    for used in np.unique(layout.class_ids):
-        ids[used] = classes.index(layout.classes.names[used])
-    return replace(layout, class_ids=ids[layout.class_ids], classes=classes)
 
 
 def class_counts(layout: Layout) -> npt.NDArray[np.int64]:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cosynth.atomic import replaced_file
+from napari_cosynth.foreign.files import read_json
 from napari_cosynth.layouts.gibbs import Interaction
 from napari_cosynth.settings import FORBID_UNKNOWN, parse, plain
 from napari_cosynth.types import ClassTable, Layout
@@ -197,14 +198,10 @@ def load_layout_model(path: str | Path) -> LayoutModel:
     Raises ValueError naming file and field.
     """
     file = bundled_models().get(str(path), Path(path))
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not file.exists():
         known = ", ".join(bundled_models())
-        raise ValueError(f"{path}: no such layout model (bundled: {known})") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{file}: cannot be read as JSON ({error})") from None
-    return parse(LayoutModel, value, str(file))
+        raise ValueError(f"{path}: no such layout model (bundled: {known})")
+    return parse(LayoutModel, read_json(file), str(file))
 
 
 def save_layout_model(model: LayoutModel, path: str | Path) -> Path:

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialised
 
 from napari_cosynth.atomic import replaced_folder
+from napari_cosynth.foreign.files import read_json
 from napari_cosynth.segmenter.network import HoverNet, SegmenterConfig
 from napari_cosynth.settings import FORBID_UNKNOWN, parse, plain
 
@@ -86,11 +87,7 @@ def load_segmenter(path: Path, device: torch.device | str = "cpu") -> Segmenter:
     Configuration and tensors are compared before any weight is allocated.
     """
     file = path / CONFIG
-    try:
-        table = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{file}: cannot be read as JSON ({error})") from None
-    description = parse(SegmenterDescription, table, str(file))
+    description = parse(SegmenterDescription, read_json(file), str(file))
     with torch.device("meta"):
         expected = {
             key: tuple(value.shape)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import numpy as np
 import torch
 
 from napari_cosynth.diffusion.guidance import guided
@@ -36,16 +35,7 @@ def fit_layout(layout: Layout, checkpoint: Checkpoint) -> Layout:
 
     Raises ValueError on a class that has points and that the checkpoint does not know.
     """
-    table = np.zeros(len(layout.classes), np.uint8)
-    for used in np.unique(layout.class_ids):
-        table[used] = checkpoint.classes.index(layout.classes.names[used])
-    return Layout(
-        layout.centroids,
-        table[layout.class_ids],
-        layout.shape,
-        layout.mpp,
-        checkpoint.classes,
-    ).scaled_to(checkpoint.config.mpp)
+    return layout.in_classes(checkpoint.classes).scaled_to(checkpoint.config.mpp)
 
 
 def padded_shape(shape: tuple[int, int], multiple: int) -> tuple[int, int]:

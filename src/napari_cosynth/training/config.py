@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -11,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from napari_cosynth.diffusion.joint import LossWeights
-from napari_cosynth.settings import FORBID_UNKNOWN, parse
+from napari_cosynth.settings import FORBID_UNKNOWN, parse, read_table
 
 R = TypeVar("R")
 
@@ -199,12 +197,6 @@ def load_recipe(name: str | Path) -> Recipe:
 def read_recipe(kind: type[R], name: str | Path, bundled: Mapping[str, Path]) -> R:
     """A recipe of some kind by bundled name or path. Raises ValueError naming file and field."""
     path = bundled.get(str(name), Path(name))
-    try:
-        text = path.read_text(encoding="utf-8")
-        table = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except FileNotFoundError:
-        known = ", ".join(bundled)
-        raise ValueError(f"{name}: no such recipe (bundled: {known})") from None
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: cannot be read as {path.suffix[1:].upper()} ({error})") from None
-    return parse(kind, table, str(path))
+    if not path.exists():
+        raise ValueError(f"{name}: no such recipe (bundled: {', '.join(bundled)})")
+    return parse(kind, read_table(path), str(path))

@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from napari_cosynth.atomic import replaced_file
 from napari_cosynth.data.augment import random_crop, turn
 from napari_cosynth.data.distort import distorted
+from napari_cosynth.foreign.files import read_json
 from napari_cosynth.model.precision import choose_device, faster_in_bf16
 from napari_cosynth.segmenter.checkpoint import Segmenter, SegmenterDescription, save_segmenter
 from napari_cosynth.segmenter.losses import segmentation_losses
@@ -178,13 +179,8 @@ class SegmenterModule(LightningModule):
 def _check_run(out: Path, settings: dict[str, Any]) -> None:
     """Raises ValueError where the folder holds a run of other settings."""
     path = out / SETTINGS
-    if path.is_file():
-        try:
-            before = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ValueError(f"{path}: cannot be read as JSON ({error})") from None
-        if before != json.loads(json.dumps(settings)):
-            raise ValueError(f"{out}: holds a run of other settings; choose another folder")
+    if path.is_file() and read_json(path) != json.loads(json.dumps(settings)):
+        raise ValueError(f"{out}: holds a run of other settings; choose another folder")
 
 
 def train_segmenter(

@@ -69,6 +69,16 @@ class Layout:
     def __len__(self) -> int:
         return len(self.centroids)
 
+    def in_classes(self, classes: ClassTable) -> Layout:
+        """This layout in another table, by the names of its classes.
+
+        Raises ValueError on a class that has points and is not in the table.
+        """
+        ids = np.zeros(len(self.classes), np.uint8)
+        for used in np.unique(self.class_ids):
+            ids[used] = classes.index(self.classes.names[used])
+        return dataclasses.replace(self, class_ids=ids[self.class_ids], classes=classes)
+
     def scaled_to(self, mpp: float) -> Layout:
         """This layout on a grid of another pixel size; the canvas keeps its extent in micrometres.
 

@@ -28,6 +28,7 @@ from qtpy.QtCore import QLockFile, QStandardPaths
 from napari_cosynth.atomic import replaced_file, replaced_folder
 from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.export.stack import Described, write_stack
+from napari_cosynth.foreign.files import read_json
 from napari_cosynth.settings import FORBID_UNKNOWN, parse, plain
 from napari_cosynth.types import Synthesis
 from napari_cosynth.widget.placement import Placement
@@ -212,11 +213,7 @@ def _write_entry(folder: Path, entry: Entry) -> None:
 
 def _read_entry(folder: Path) -> Entry:
     path = folder / ENTRY
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: cannot be read as JSON ({error})") from None
-    return parse(Entry, table, str(path))
+    return parse(Entry, read_json(path), str(path))
 
 
 def _estimate(sample: Synthesis) -> int:
