@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -225,7 +224,7 @@ def load_inception(path: str | Path) -> InceptionV3:
             tensors = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror or error}") from None
-    except (SafetensorError, Exception) as error:  # unpicklers raise what they like
+    except Exception as error:  # unpicklers raise what they like
         raise ValueError(f"{path}: cannot be read as weights ({error})") from None
     if not isinstance(tensors, dict):
         raise ValueError(f"{path}: expected a state dict, got {type(tensors).__name__}")

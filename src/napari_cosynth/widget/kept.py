@@ -9,9 +9,8 @@ from napari.components import ViewerModel
 from napari.qt.threading import create_worker
 
 from napari_cosynth.export.stack import Described, append_stack
-from napari_cosynth.stack_format import DESCRIPTION
 from napari_cosynth.widget.sample_list import Key
-from napari_cosynth.widget.saving import Group, described_sample
+from napari_cosynth.widget.saving import Group, described_sample, stack_folder
 from napari_cosynth.widget.shown import ShownResult
 from napari_cosynth.widget.worker import Failure
 
@@ -29,15 +28,14 @@ def save_kept(
         if name not in groups:
             shown = ShownResult(viewer, name)
             groups[name] = shown.group(shown.own_layout)
-    folder = path.parent if path.name == DESCRIPTION else path
-    worker = create_worker(_write, groups, kept, folder, _start_thread=False)
+    worker = create_worker(_write, groups, kept, path, _start_thread=False)
     worker.returned.connect(saved)
     worker.start()
 
 
-def _write(groups: dict[str, Group], kept: list[Key], folder: Path) -> Path | Failure:
+def _write(groups: dict[str, Group], kept: list[Key], path: Path) -> Path | Failure:
     try:
         items: list[Described] = [described_sample(groups[name], i) for name, i in kept]
-        return append_stack(items, folder)
+        return append_stack(items, stack_folder(path))
     except (ValueError, OSError) as error:
         return Failure(error)
