@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_cosynth.evaluation.figure import ALL
 from napari_cosynth.evaluation.quotients import quotient
 from napari_cosynth.evaluation.segmentation import (
     Detection,
@@ -23,7 +24,6 @@ from napari_cosynth.evaluation.segmentation import (
 from napari_cosynth.geometry.measure import majority_classes, snapped_centroids
 from napari_cosynth.types import Record
 
-ALL = "all"
 Floats = npt.NDArray[np.float64]
 
 
