@@ -16,8 +16,8 @@ def print_info(name: str) -> None:
         "checkpoint": f"{checkpoint.name} ({checkpoint.path})",
         "sha256": checkpoint.sha256,
         "parameters": f"{parameters:.1f} million",
-        "grid": f"{config.mpp:g} µm/px; canvases in multiples of {config.network.multiple} pixels, "
-        "others are padded and cropped",
+        "grid": f"{config.mpp:g} µm/px; canvases of any size, sampled in multiples of "
+        f"{config.network.multiple} pixels and cropped",
         "classes": ", ".join(f"{i} {n}" for i, n in enumerate(config.class_names)),
         "tissues": ", ".join(config.tissues) or "none named",
         "stains": ", ".join(config.stains),

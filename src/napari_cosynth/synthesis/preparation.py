@@ -12,9 +12,6 @@ from napari_cosynth.model.checkpoint import Checkpoint, load
 from napari_cosynth.model.precision import InBfloat16, faster_in_bf16
 from napari_cosynth.types import Layout
 
-SMALLEST_CANVAS = 64
-"""Pixels; the network was never trained on less, so smaller canvases are padded to it."""
-
 
 @lru_cache(maxsize=2)
 def open_checkpoint(name: str, device: torch.device) -> Checkpoint:
@@ -36,9 +33,3 @@ def fit_layout(layout: Layout, checkpoint: Checkpoint) -> Layout:
     Raises ValueError on a class that has points and that the checkpoint does not know.
     """
     return layout.in_classes(checkpoint.classes).scaled_to(checkpoint.config.mpp)
-
-
-def padded_shape(shape: tuple[int, int], multiple: int) -> tuple[int, int]:
-    """(H, W) in pixels, padded at the bottom and right to what the network takes."""
-    height, width = (-(-max(n, SMALLEST_CANVAS) // multiple) * multiple for n in shape)
-    return height, width

@@ -14,16 +14,12 @@ from napari_cosynth import registry
 from napari_cosynth.diffusion.clamp import ClampedSampler, Known
 from napari_cosynth.diffusion.sampler import SeededNoise, initial_noise, sample
 from napari_cosynth.diffusion.schedule import JointSchedule
+from napari_cosynth.geometry.frame import Frame
 from napari_cosynth.geometry.raster import point_map
 from napari_cosynth.model.checkpoint import Checkpoint
 from napari_cosynth.model.encoding import decode_image, encode_condition, encode_records
 from napari_cosynth.model.precision import choose_device
-from napari_cosynth.synthesis.preparation import (
-    denoiser_of,
-    fit_layout,
-    open_checkpoint,
-    padded_shape,
-)
+from napari_cosynth.synthesis.preparation import denoiser_of, fit_layout, open_checkpoint
 from napari_cosynth.synthesis.provenance import provenance_of
 from napari_cosynth.types import Progress, Record, Report, Request, Synthesis
 
@@ -65,17 +61,19 @@ def _samples(
     }
     denoiser = denoiser_of(checkpoint, request.guidance, device)
     schedule = JointSchedule()
-    height, width = record.labels.shape
-    multiple = checkpoint.model.network.config.multiple
-    shape = padded_shape((height, width), multiple)
-    padding = [(0, shape[0] - height), (0, shape[1] - width)]
+    frame = Frame(fitted.layout.shape, checkpoint.model.network.config.multiple)
+    shape, (y, x) = frame.padded, (frame.box.y0, frame.box.x0)
     padded = replace(
         fitted,
-        image=np.pad(fitted.image, [*padding, (0, 0)]),
-        instances=np.pad(fitted.instances, padding),
-        labels=np.pad(fitted.labels, padding),
-        distance=np.pad(fitted.distance, padding),
-        layout=replace(fitted.layout, shape=shape),
+        image=frame.pad(fitted.image),
+        instances=frame.pad(fitted.instances),
+        labels=frame.pad(fitted.labels),
+        distance=frame.pad(fitted.distance),
+        layout=replace(
+            fitted.layout,
+            centroids=fitted.layout.centroids + np.array([y, x], np.float32),
+            shape=shape,
+        ),
     )
     with torch.inference_mode():
         points = torch.from_numpy(point_map(padded.layout).astype(np.int64))[None].to(device)
@@ -84,7 +82,7 @@ def _samples(
         )
         clean = encode_records([padded]).to(device)
         mask = torch.zeros((1, *shape), dtype=torch.bool, device=device)
-        mask[:, :height, :width] = True
+        mask[0][frame.box.slices] = True
     for index, seed in enumerate(request.seeds):
         begun = time.perf_counter()
         # The noise that the sample will begin with, as a clamped pixel's path asks for.
@@ -107,7 +105,7 @@ def _samples(
         for step in steps:
             state = step.state
             yield Progress(seed, index, len(request.seeds), step.index, request.steps)
-        image = np.ascontiguousarray(decode_image(state.image)[0, :height, :width])
+        image = frame.cut(decode_image(state.image)[0])
         source = f"{checkpoint.name} seed {seed} on the labels of {record.source}"
         painted = replace(record, image=image, source=source)
         seconds = time.perf_counter() - begun

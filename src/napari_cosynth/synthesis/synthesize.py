@@ -8,19 +8,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 
 from napari_cosynth import registry
+from napari_cosynth.geometry.frame import Frame
 from napari_cosynth.geometry.raster import point_map
 from napari_cosynth.model.checkpoint import Checkpoint
 from napari_cosynth.model.precision import choose_device
-from napari_cosynth.synthesis.preparation import (
-    denoiser_of,
-    fit_layout,
-    open_checkpoint,
-    padded_shape,
-)
+from napari_cosynth.synthesis.preparation import denoiser_of, fit_layout, open_checkpoint
 from napari_cosynth.synthesis.provenance import provenance_of
 from napari_cosynth.synthesis.separation import separated
 from napari_cosynth.synthesis.trajectories import Trajectories
@@ -34,8 +29,8 @@ def synthesize(request: Request) -> Iterator[Progress | Synthesis]:
 
     An iterator that can be closed to cancel. Samples are made one at a time, so that a seed gives
     the same pixels alone and among others. The layout is scaled to the checkpoint's µm/px, where the
-    results stay; its canvas is padded at the bottom and right to the network's multiple, and the
-    result cropped. A canvas with a side above ``trajectories.LARGEST_WHOLE`` pixels is sampled by
+    results stay; its canvas is sampled with a margin around it that is thrown away
+    (``geometry.frame``). One with a side above ``trajectories.LARGEST_WHOLE`` pixels is sampled by
     windows, and yields a :class:`Progress` after each of them. Raises ValueError, before the first
     step, on a class the checkpoint does not know, two points on one pixel, and a checkpoint, sampler
     or device that cannot be used.
@@ -43,9 +38,8 @@ def synthesize(request: Request) -> Iterator[Progress | Synthesis]:
     device = choose_device(request.device)
     checkpoint = open_checkpoint(request.checkpoint, device)
     layout = fit_layout(request.layout, checkpoint)
-    grid = checkpoint.model.network.config.multiple
-    points = np.zeros(padded_shape(layout.shape, grid), np.uint8)
-    points[: layout.shape[0], : layout.shape[1]] = point_map(layout)
+    frame = Frame(layout.shape, checkpoint.model.network.config.multiple)
+    points = point_map(layout)
     sampler = registry.resolve("sampler", request.sampler)
     provenance = provenance_of(checkpoint, request, device)
     if unknown := provenance["unknown_words"]:
@@ -53,9 +47,7 @@ def synthesize(request: Request) -> Iterator[Progress | Synthesis]:
     denoiser = denoiser_of(checkpoint, request.guidance, device)
     with torch.inference_mode():
         text = checkpoint.model.text([request.prompt])
-    trajectories = Trajectories(
-        request, denoiser, sampler, points, layout.shape, text, grid, checkpoint.sha256
-    )
+    trajectories = Trajectories(request, denoiser, sampler, points, frame, text, checkpoint.sha256)
     return _samples(request, checkpoint, layout, trajectories, provenance)
 
 

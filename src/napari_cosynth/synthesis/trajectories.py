@@ -21,6 +21,7 @@ from napari_cosynth.diffusion.schedule import JointSchedule
 from napari_cosynth.diffusion.scratch import Scratch
 from napari_cosynth.diffusion.tensors import Condition, Denoiser
 from napari_cosynth.geometry.edits import Box
+from napari_cosynth.geometry.frame import Frame
 from napari_cosynth.geometry.windows import Windows
 from napari_cosynth.model.encoding import decode_distance, decode_image, decode_labels
 from napari_cosynth.types import Request
@@ -66,8 +67,8 @@ class CanvasState(Protocol):
 class Trajectories:
     """The states of a request's seeds on one canvas.
 
-    ``points`` is the point map on the padded canvas, uint8; results are cropped to ``shape``. What does
-    not depend on the seed is computed once.
+    ``points`` is the point map on the canvas, uint8 (H, W); ``frame`` says where that lies in what the
+    network sees. What does not depend on the seed is computed once.
     """
 
     def __init__(
@@ -76,26 +77,25 @@ class Trajectories:
         denoiser: Denoiser,
         sampler: Callable[[JointSchedule], Sampler],
         points: npt.NDArray[np.uint8],
-        shape: tuple[int, int],
+        frame: Frame,
         text: tuple[torch.Tensor, torch.Tensor],
-        grid: int,
         weights: str,
     ) -> None:
         self.request = request
         self.denoiser = denoiser
         self.sampler = sampler
-        self.points = points
-        self.shape = shape
+        self.points = frame.pad(points)
+        self.frame = frame
         self.text = text
-        self.windows = Windows(grid=grid)
+        self.windows = Windows(grid=frame.multiple)
         self.weights = weights
         self.schedule = JointSchedule()
         self.device = text[0].device
 
     def of_seeds(self) -> Iterator[Iterator[CanvasState]]:
         """For each seed its states, from the first step to the last."""
-        padded = (self.points.shape[0], self.points.shape[1])
-        if max(padded) <= LARGEST_WHOLE:
+        padded = self.frame.padded
+        if max(self.frame.shape) <= LARGEST_WHOLE:
             with torch.inference_mode():
                 context = self.denoiser.prepare(self._condition(Box(0, 0, *padded)))
             for seed in self.request.seeds:
@@ -108,7 +108,7 @@ class Trajectories:
                     padded,
                     self.request.steps,
                 )
-                yield (_Whole(step, self.shape) for step in steps)
+                yield (_Whole(step, self.frame) for step in steps)
             return
         features = PointFeatures(self.denoiser, self._condition, padded)
         try:
@@ -134,7 +134,7 @@ class Trajectories:
         )
         try:
             for step in canvas.run():
-                yield _Windowed(step, self.shape)
+                yield _Windowed(step, self.frame)
         finally:
             scratch.close()
 
@@ -169,7 +169,7 @@ class _Whole:
     """A canvas that was sampled at once."""
 
     of: Step
-    shape: tuple[int, int]
+    frame: Frame
 
     @property
     def step(self) -> int:
@@ -182,18 +182,15 @@ class _Whole:
     def estimate(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
         clean = self.of.clean
         labels = decode_labels(clean.probabilities.argmax(1))[0]
-        return self._cut(decode_image(clean.image)[0]), self._cut(labels)
+        return self.frame.cut(decode_image(clean.image)[0]), self.frame.cut(labels)
 
     def result(self) -> Pixels:
         state = self.of.state
         return Pixels(
-            self._cut(decode_image(state.image)[0]),
-            self._cut(decode_labels(state.labels)[0]),
-            self._cut(decode_distance(state.distance)[0]),
+            self.frame.cut(decode_image(state.image)[0]),
+            self.frame.cut(decode_labels(state.labels)[0]),
+            self.frame.cut(decode_distance(state.distance)[0]),
         )
-
-    def _cut(self, array: npt.NDArray) -> npt.NDArray:  # type: ignore[type-arg]
-        return np.ascontiguousarray(array[: self.shape[0], : self.shape[1]])
 
 
 @dataclass(frozen=True)
@@ -201,7 +198,7 @@ class _Windowed:
     """A canvas that is sampled by windows: its arrays are read from the disk, some rows at a time."""
 
     of: CanvasStep
-    shape: tuple[int, int]
+    frame: Frame
 
     @property
     def step(self) -> int:
@@ -212,29 +209,34 @@ class _Windowed:
         return self.of.part
 
     def estimate(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-        height, width = self.shape
+        height, width = self.frame.shape
         image = np.empty((height, width, 3), np.uint8)
         labels = np.empty((height, width), np.uint8)
-        for y0, y1 in self._bands():
-            clean, likeliest = self.of.canvas.estimate(y0, y1)
-            image[y0:y1] = decode_image(clean)[0, :, :width]
-            labels[y0:y1] = decode_labels(likeliest)[0, :, :width]
+        columns = self.frame.box.slices[1]
+        for rows, there in self._bands():
+            clean, likeliest = self.of.canvas.estimate(*there)
+            image[rows] = decode_image(clean)[0][:, columns]
+            labels[rows] = decode_labels(likeliest)[0][:, columns]
         return image, labels
 
     def result(self) -> Pixels:
-        height, width = self.shape
+        height, width = self.frame.shape
         made = Pixels(
             np.empty((height, width, 3), np.uint8),
             np.empty((height, width), np.uint8),
             np.empty((height, width), np.float32),
         )
-        for y0, y1 in self._bands():
-            state = self.of.canvas.state(y0, y1)
-            made.image[y0:y1] = decode_image(state.image)[0, :, :width]
-            made.labels[y0:y1] = decode_labels(state.labels)[0, :, :width]
-            made.distance[y0:y1] = decode_distance(state.distance)[0, :, :width]
+        columns = self.frame.box.slices[1]
+        for rows, there in self._bands():
+            state = self.of.canvas.state(*there)
+            made.image[rows] = decode_image(state.image)[0][:, columns]
+            made.labels[rows] = decode_labels(state.labels)[0][:, columns]
+            made.distance[rows] = decode_distance(state.distance)[0][:, columns]
         return made
 
-    def _bands(self) -> Iterator[tuple[int, int]]:
-        height = self.shape[0]
-        return ((y, min(height, y + ROWS)) for y in range(0, height, ROWS))
+    def _bands(self) -> Iterator[tuple[slice, tuple[int, int]]]:
+        """Rows of the canvas, and the first and last of them on the padded one."""
+        height, top = self.frame.shape[0], self.frame.box.y0
+        for y in range(0, height, ROWS):
+            end = min(height, y + ROWS)
+            yield slice(y, end), (top + y, top + end)

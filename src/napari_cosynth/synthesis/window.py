@@ -18,6 +18,7 @@ from napari_cosynth.diffusion.sampler import NoiseSource, Step, initial_noise, s
 from napari_cosynth.diffusion.schedule import JointSchedule
 from napari_cosynth.diffusion.tensors import JointState
 from napari_cosynth.geometry.edits import Box
+from napari_cosynth.geometry.frame import Frame
 from napari_cosynth.model.checkpoint import Checkpoint
 from napari_cosynth.model.encoding import (
     encode_condition,
@@ -25,7 +26,7 @@ from napari_cosynth.model.encoding import (
     encode_images,
     encode_labels,
 )
-from napari_cosynth.synthesis.preparation import denoiser_of, padded_shape
+from napari_cosynth.synthesis.preparation import denoiser_of
 from napari_cosynth.synthesis.trajectories import LARGEST_WHOLE
 from napari_cosynth.types import Request
 
@@ -48,8 +49,8 @@ class Window:
 
     shown: Box
     free: Box
-    """Clipped to the canvas."""
-    padded: tuple[int, int]
+    """In pixels of the canvas, and clipped to it."""
+    frame: Frame
 
     @classmethod
     def around(
@@ -59,29 +60,33 @@ class Window:
 
         Raises ValueError where that is more than can be sampled at once.
         """
-        padded = padded_shape(shape, multiple)
+        frame = Frame(shape, multiple)
         free = free.clipped(shape)
-        shown = free.grown(context).at_least(smallest).aligned(multiple)
-        shown = shown.moved_into(padded)
+        shown = free.moved(frame.box.y0, frame.box.x0).grown(context).at_least(smallest)
+        shown = shown.aligned(multiple).moved_into(frame.padded)
         if max(shown.shape) > LARGEST_WINDOW:
             raise ValueError(
                 f"region: expected at most {LARGEST_WINDOW} pixels a side with its surroundings, "
                 f"got {shown.shape[0]} x {shown.shape[1]}"
             )
-        return cls(shown, free, padded)
+        return cls(shown, free, frame)
 
     @property
     def mask(self) -> npt.NDArray[np.bool_]:
-        """True where the window's pixels are known, bool (h, w)."""
-        known = np.ones(self.shown.shape, bool)
-        known[self.free.moved(-self.shown.y0, -self.shown.x0).slices] = False
+        """True where the window's pixels are known, bool (h, w): nowhere in the canvas' margin."""
+        known = self.crop(np.ones(self.frame.shape, bool))
+        known[self._inside.slices] = False
         return known
 
+    @property
+    def _inside(self) -> Box:
+        """The free part, in pixels of the window."""
+        canvas = self.frame.box
+        return self.free.moved(canvas.y0 - self.shown.y0, canvas.x0 - self.shown.x0)
+
     def crop(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """The window's part of a canvas (H, W, ...), padded with its last row and column."""
-        rows = np.minimum(np.arange(self.shown.y0, self.shown.y1), array.shape[0] - 1)
-        columns = np.minimum(np.arange(self.shown.x0, self.shown.x1), array.shape[1] - 1)
-        return array[np.ix_(rows, columns)]
+        """The window's part of a canvas (H, W, ...), zeros in its margin."""
+        return self.frame.pad(array)[self.shown.slices]
 
     def paste(self, patch: npt.NDArray[Any], canvas: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """A copy of ``canvas`` with the free part of ``patch`` in its place."""
@@ -91,7 +96,7 @@ class Window:
 
     def freed(self, patch: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The free part of a patch (h, w, ...) of the window."""
-        return patch[self.free.moved(-self.shown.y0, -self.shown.x0).slices]
+        return patch[self._inside.slices]
 
 
 def sample_window(
@@ -111,9 +116,7 @@ def sample_window(
     schedule, seed = JointSchedule(), request.seeds[0]
     denoiser = denoiser_of(checkpoint, request.guidance, device)
     with torch.inference_mode():
-        inside = np.zeros(window.padded, np.uint8)
-        inside[: points.shape[0], : points.shape[1]] = points
-        seen = torch.from_numpy(inside[window.shown.slices].astype(np.int64))[None].to(device)
+        seen = torch.from_numpy(window.crop(points).astype(np.int64))[None].to(device)
         condition = encode_condition(seen, [request.prompt], checkpoint.model.text)
         context = denoiser.prepare(condition)
         noise = initial_noise(_noise(seed, window, device).at(0), *window.shown.shape)
@@ -131,9 +134,9 @@ def sample_window(
 
 def _noise(seed: int, window: Window, device: torch.device) -> NoiseSource:
     """What a sample of the whole canvas draws there."""
-    if max(window.padded) > LARGEST_WHOLE:
+    if max(window.frame.shape) > LARGEST_WHOLE:
         return CanvasNoise(seed, window.shown, device)
-    return WindowNoise(seed, window.padded, window.shown.slices, device)
+    return WindowNoise(seed, window.frame.padded, window.shown.slices, device)
 
 
 def _encode(window: Window, around: Surroundings) -> JointState:
