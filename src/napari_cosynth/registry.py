@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from napari_cosynth.nearest import one_of
+
 ENTRIES: dict[str, dict[str, str]] = {
     "dataset": {
         "coco": "napari_cosynth.data.coco:CocoDataset",
@@ -68,8 +70,6 @@ def resolve(kind: str, name: str) -> Any:
     try:
         target = ENTRIES[kind][name]
     except KeyError:
-        raise ValueError(
-            f"{kind}: expected one of {', '.join(names(kind))}, got {name!r}"
-        ) from None
+        raise ValueError(f"{kind}: {one_of(name, names(kind))}") from None
     module, attribute = target.split(":")
     return getattr(import_module(module), attribute)

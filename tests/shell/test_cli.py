@@ -141,8 +141,10 @@ def test_a_bad_layout(run, tmp_path, name):
         (("--sampler", "magic"), "sampler: expected one of"),
         (("--device", "cuda:9"), "device"),
         (("--checkpoint", "/nowhere"), "no checkpoint folder"),
-        (("--mpp", "-1"), "mpp: expected"),
-        (("--shape", "0", "64"), "shape: expected"),
+        (("--mpp", "-1"), "--mpp: expected"),
+        (("--shape", "0", "64"), "--shape: expected H and W above 0, got 0 64"),
+        (("--sampler", "fasst"), "got 'fasst' (did you mean 'fast'?)"),
+        (("--checkpoint", "defalt"), "did you mean 'default'?"),
     ],
 )
 def test_bad_options(run, tmp_path, extra, message):
@@ -232,6 +234,60 @@ def test_training_asks_for_its_data(monkeypatch, tmp_path, capsys):
     assert main(["train", "default", "--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 2
     assert "no such folder" in capsys.readouterr().err
     assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("synthesise", "x.csv"), "cosynth: COMMAND: expected one of demo, synthesize,"),
+        (("synthesise", "x.csv"), "(did you mean 'synthesize'?)"),
+        (("synthesize", "x.csv", "--format", "stak"), "--format: expected one of coco,"),
+        (("synthesize", "x.csv", "--format", "stak"), "(did you mean 'stack'?)"),
+        (
+            ("info", "default", "--formt", "coco"),
+            "cosynth info: unknown argument '--formt' (did you mean '--from'?)",
+        ),
+        (("layout", "smaple"), "cosynth layout: COMMAND: expected one of detect,"),
+        (
+            ("convert", "a", "b", "--to", "coco", "--patch", "x"),
+            "cosynth convert: --patch: invalid",
+        ),
+    ],
+)
+def test_a_slip_on_the_command_line_is_one_line(arguments, message, capsys):
+    with pytest.raises(SystemExit) as done:
+        main(arguments)
+    assert done.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_without_a_command_it_says_what_there_is(capsys):
+    assert main([]) == 2
+    assert "synthesize" in capsys.readouterr().err
+
+
+def test_an_error_names_the_command_of_a_group(tmp_path, capsys):
+    out = str(tmp_path / "o.csv")
+    assert main(["layout", "sample", "defalt", "--shape", "9", "9", "--out", out]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("cosynth layout sample: defalt: no such layout model (did you mean")
+
+
+def test_an_output_below_a_file_and_a_folder_as_layout(run, tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    code, error, _ = run(GOOD, "--out", str(tmp_path / "file" / "out"))
+    assert code == 2
+    assert f"cannot write in {tmp_path / 'file'}: Not a directory" in error
+    arguments = ["--shape", "64", "64", "--out", str(tmp_path / "o")]
+    assert main(["synthesize", str(tmp_path), *arguments]) == 2
+    assert "expected a CSV file, got a folder" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    arguments += ["--checkpoint", str(tmp_path / "empty")]
+    assert main(["synthesize", str(tmp_path / "layout.csv"), *arguments]) == 2
+    assert "empty: no checkpoint: expected a folder with config.json" in capsys.readouterr().err
+    assert left(tmp_path) == ["empty", "file", "layout.csv"]
 
 
 def test_a_text_the_checkpoint_does_not_know_is_said(run, caplog):

@@ -50,6 +50,13 @@ def test_all_but_the_region_is_bit_for_bit_the_image(inpaint, tmp_path: Path) ->
     assert open_slide(out / "image.tif").mpp == pytest.approx(0.5)
 
 
+def test_a_region_without_points_is_said_before_it_is_sampled(inpaint, caplog) -> None:
+    """A layout in the region's own pixels, which is easily taken for the image's, is such a one."""
+    code, _, out = inpaint("200 20 64 90", "--mpp", "0.5")
+    assert code == 0 and out.is_dir()
+    assert "layout.csv: none of its 3 points lies in --region" in caplog.text
+
+
 @pytest.mark.parametrize(
     "region,extra,message",
     [

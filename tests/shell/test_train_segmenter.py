@@ -48,7 +48,7 @@ def test_a_segmenter_is_trained_on_the_training_tiles_alone(tmp_path, capsys):
         (["--steps", "2"], "holds a run of other settings"),
         (["--steps", "0"], "expected steps, batch and crop above 0"),
         (["--preset", "tiny"], "network.preset: expected one of"),
-        (["--sets", "other"], "--sets: other: expected one of toy"),
+        (["--sets", "other"], "--sets: expected one of toy, got 'other'"),
     ):
         out = ["--out", str(tmp_path / ("out" if extra[1] == "2" else "new"))]
         assert main([*command, *out, *extra]) == 2

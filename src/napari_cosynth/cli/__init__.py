@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sys
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from napari_cosynth.cli import (
     synthesis,
     training,
 )
-from napari_cosynth.cli.options import Help, quiet
+from napari_cosynth.cli.options import Help, Parser, quiet
 from napari_cosynth.errors import one_line
 
 DESCRIPTION = """\
@@ -30,18 +29,23 @@ diffusion model. Start with: cosynth demo
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; 0 when it worked, 2 with one line on stderr when its input was bad.
 
-    ``check`` gives 1 when it found something.
+    ``check`` gives 1 when it found something. Without a command it says what there is.
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help(sys.stderr)
+        return 2
+    name = " ".join(filter(None, (options.command, getattr(options, "layout_command", None))))
     logging.basicConfig(level=logging.WARNING, format="cosynth: %(message)s")
     quiet()
     try:
         code: int | None = options.run(options)
     except (ValueError, OSError) as error:
-        print(f"cosynth {options.command}: {_message(error)}", file=sys.stderr)
+        print(f"cosynth {name}: {_message(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"cosynth {options.command}: stopped", file=sys.stderr)
+        print(f"cosynth {name}: stopped", file=sys.stderr)
         return 130
     return code or 0
 
@@ -52,10 +56,12 @@ def _message(error: Exception) -> str:
     return one_line(error)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="cosynth", description=DESCRIPTION, formatter_class=Help)
-    parser.add_argument("--version", action="version", version=napari_cosynth.__version__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+def _parser() -> Parser:
+    parser = Parser(prog="cosynth", description=DESCRIPTION, formatter_class=Help)
+    parser.add_argument(
+        "--version", action="version", version=f"cosynth {napari_cosynth.__version__}"
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     synthesis.add_demo(commands)
     synthesis.add_synthesize(commands)
     synthesis.add_inpaint(commands)

@@ -7,7 +7,9 @@ import logging
 import os
 import warnings
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, NoReturn, TypeAlias
+
+from napari_cosynth.nearest import nearest, one_of
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -27,6 +29,26 @@ class Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFo
         if action.default in (None, "", False):
             return action.help
         return super()._get_help_string(action)
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as the commands themselves do, and which name was near."""
+
+    def error(self, message: str) -> NoReturn:
+        line = " ".join(message.removeprefix("argument ").split())
+        self.exit(2, f"{self.prog}: {line}; see {self.prog} --help\n")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            raise argparse.ArgumentError(action, one_of(value, map(str, action.choices)))
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """No argument is left over: a command's own parser knows the names that were near."""
+        options, extra = super().parse_known_args(args, namespace)
+        if extra:
+            hint = nearest(extra[0].partition("=")[0], self._option_string_actions)
+            self.error(f"unknown argument {extra[0]!r}{hint}")
+        return options, extra
 
 
 def command(

@@ -63,7 +63,9 @@ def read_image(path: Path) -> npt.NDArray[np.generic]:
 
         return np.asarray(imread(path))
     except Exception as error:  # decoders raise what they like on damaged files
-        raise ValueError(f"{path}: cannot be read as an image ({error})") from error
+        # imageio's first sentence says it; the rest advises other packages.
+        reason = " ".join(str(error).split()).split(" Based on the extension")[0]
+        raise ValueError(f"{path}: cannot be read as an image ({reason})") from error
 
 
 def read_rgb(path: Path) -> npt.NDArray[np.uint8]:

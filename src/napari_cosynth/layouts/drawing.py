@@ -18,6 +18,7 @@ from napari_cosynth.layouts.intensity import (
 )
 from napari_cosynth.layouts.process import LayoutModel, TissueModel
 from napari_cosynth.layouts.steering import BEYOND, INSIDE, expected, run
+from napari_cosynth.nearest import one_of
 from napari_cosynth.types import ClassTable, Layout
 
 Floats = npt.NDArray[np.float64]
@@ -130,8 +131,7 @@ def _checked(
         raise ValueError(f"seed: expected 0..2^63-1, got {seed}")
     for name, count in counts.items():
         if name not in tissue.classes:
-            known = ", ".join(tissue.classes)
-            raise ValueError(f"counts: expected classes of {known}, got {name!r}")
+            raise ValueError(f"counts: {one_of(name, tissue.classes)}")
         if count < 0:
             raise ValueError(f"counts: {name}: expected 0 or more, got {count}")
     if region is not None and (region.dtype != np.bool_ or region.shape != shape):

@@ -57,7 +57,11 @@ def _rows(path: Path) -> Iterator[tuple[str, tuple[float, float], str | None]]:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except IsADirectoryError:
+        raise ValueError(f"{path}: expected a CSV file, got a folder") from None
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not a text file ({error})") from None
     if "\0" in text:
         raise ValueError(f"{path}: not a text file (it holds zero bytes)")

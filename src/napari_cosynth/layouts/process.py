@@ -19,6 +19,7 @@ import numpy.typing as npt
 from napari_cosynth.atomic import replaced_file
 from napari_cosynth.foreign.files import read_json
 from napari_cosynth.layouts.gibbs import Interaction
+from napari_cosynth.nearest import nearest, one_of
 from napari_cosynth.settings import FORBID_UNKNOWN, parse, plain
 from napari_cosynth.types import ClassTable, Layout
 
@@ -153,8 +154,7 @@ class LayoutModel:
         for tissue in self.tissues:
             if name in ("", tissue.name):
                 return tissue
-        known = ", ".join(tissue.name for tissue in self.tissues)
-        raise ValueError(f"tissue: expected one of {known}, got {name!r}")
+        raise ValueError(f"tissue: {one_of(name, (tissue.name for tissue in self.tissues))}")
 
     def sample(
         self,
@@ -199,8 +199,10 @@ def load_layout_model(path: str | Path) -> LayoutModel:
     """
     file = bundled_models().get(str(path), Path(path))
     if not file.exists():
-        known = ", ".join(bundled_models())
-        raise ValueError(f"{path}: no such layout model (bundled: {known})")
+        known = bundled_models()
+        raise ValueError(
+            f"{path}: no such layout model{nearest(str(path), known)}; bundled: {', '.join(known)}"
+        )
     return parse(LayoutModel, read_json(file), str(file))
 
 

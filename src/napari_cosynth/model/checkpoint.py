@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from napari_cosynth import registry
 from napari_cosynth.model.text import TextEncoder
 from napari_cosynth.model.unet import JointUNet, NetworkConfig
+from napari_cosynth.nearest import nearest
 from napari_cosynth.settings import FORBID_UNKNOWN, parse, plain
 from napari_cosynth.types import ClassTable
 
@@ -120,8 +121,11 @@ def locate(name: str | Path) -> Path:
     named = {key: BUNDLED / key for key in available()}
     path = ({**own(), **named}).get(str(name), Path(name).expanduser())
     if not path.is_dir():
-        known = ", ".join((*named, *own())) or "none"
-        raise ValueError(f"{name}: no checkpoint folder there (known by name: {known})")
+        known = (*named, *own())
+        raise ValueError(
+            f"{name}: no checkpoint folder there{nearest(str(name), known)}; "
+            f"known by name: {', '.join(known) or 'none'}"
+        )
     return path
 
 
@@ -141,6 +145,8 @@ def available() -> list[str]:
 def read_config(path: str | Path) -> CheckpointConfig:
     """The configuration of a checkpoint folder or name, without its weights."""
     file = locate(path) / CONFIG
+    if not file.is_file():
+        raise ValueError(f"{path}: no checkpoint: expected a folder with {CONFIG} and {WEIGHTS}")
     try:
         table = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -28,6 +28,7 @@ from napari_cosynth.model.blocks import (
     zeroed,
 )
 from napari_cosynth.model.points import PointEncoder
+from napari_cosynth.nearest import one_of
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def preset(name: str, **changes: Any) -> NetworkConfig:
         },
     }
     if name not in presets:
-        raise ValueError(f"network.preset: expected one of {sorted(presets)}, got {name!r}")
+        raise ValueError(f"network.preset: {one_of(name, sorted(presets))}")
     known = {f.name for f in dataclasses.fields(NetworkConfig)}
     unknown = set(changes) - known
     if unknown:

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from napari_cosynth.nearest import one_of
 from napari_cosynth.settings import FORBID_UNKNOWN, parse
 
 
@@ -91,7 +92,7 @@ def preset(name: str, **changes: Any) -> SegmenterConfig:
         },
     }
     if name not in presets:
-        raise ValueError(f"network.preset: expected one of {sorted(presets)}, got {name!r}")
+        raise ValueError(f"network.preset: {one_of(name, sorted(presets))}")
     return parse(SegmenterConfig, {**presets[name], **changes}, "network")
 
 

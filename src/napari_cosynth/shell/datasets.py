@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from napari_cosynth import registry
 from napari_cosynth.data.base import Dataset
 from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.nearest import one_of
 from napari_cosynth.stack_format import DESCRIPTION
 
 if TYPE_CHECKING:  # they import torch, which only recipes are worth waiting for
@@ -34,5 +35,5 @@ def chosen_sets(recipe: Recipe, sets: Sequence[str]) -> list[DataConfig]:
     roots = [config.root.split("/")[0] for config in recipe.data]
     for name in sets:
         if name not in roots:
-            raise ValueError(f"--sets: {name}: expected one of {', '.join(roots)}")
+            raise ValueError(f"--sets: {one_of(name, roots)}")
     return [c for c, root in zip(recipe.data, roots, strict=True) if not sets or root in sets]

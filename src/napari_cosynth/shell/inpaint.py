@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from napari_cosynth.model.checkpoint import read_config
 from napari_cosynth.shell.sampling import check_known, check_target, report_line, request_from
 from napari_cosynth.synthesis.inpaint import inpaint
 from napari_cosynth.types import Synthesis
+
+logger = logging.getLogger(__name__)
 
 TILE = 256
 """Pixels a side of the written image's tiles."""
@@ -48,6 +51,13 @@ def inpaint_image(options: argparse.Namespace) -> None:
             f"{y} {x} {height} {width}"
         )
     layout = read_layout(options.layout, shape, mpp, config.classes)
+    if not len(cut(layout, region)):
+        logger.warning(
+            "%s: none of its %d points lies in --region: it gets no nuclei (points are in the image's "
+            "pixels)",
+            options.layout,
+            len(layout),
+        )
     part = part_to_read(region, shape, mpp, config.mpp)
     image = np.ascontiguousarray(level[part.slices])
     prompt = options.prompt or prompt_for(cut(layout, region), options.tissue)

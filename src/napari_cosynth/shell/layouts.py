@@ -11,6 +11,7 @@ from napari_cosynth.data.base import Dataset
 from napari_cosynth.layouts.calibrate import fit_layout_model
 from napari_cosynth.layouts.points_csv import write_layout
 from napari_cosynth.layouts.process import load_layout_model, save_layout_model
+from napari_cosynth.nearest import nearest
 from napari_cosynth.shell.datasets import named_dataset
 from napari_cosynth.types import ClassTable, Layout
 
@@ -35,6 +36,7 @@ def open_tiles(
         raise ValueError(
             f"{name}: expected a stack folder, a recipe, or KIND:FOLDER with a kind of "
             f"{', '.join(registry.names('dataset'))}"
+            + nearest(name.partition(":")[0], [*registry.names("dataset"), *bundled_recipes()])
         )
     if data_root is None:
         raise ValueError("--data: name the folder of the recipe's data sets, or set COSYNTH_DATA")
@@ -47,10 +49,12 @@ def open_tiles(
             for tile, record in zip(part.names, part, strict=True) if part else ():
                 ready = prepare(record, config, recipe, classes)
                 tiles.append((tile, ready.tissue, ready.layout))
+    _check_without(without, [name for name, _, _ in seen])
     return classes, _left(seen, without), held, recipe.licence
 
 
 def _plain(dataset: Dataset, without: Sequence[str]) -> tuple[ClassTable, Tiles, Tiles, str]:
+    _check_without(without, dataset.names)
     tiles = [
         (name, record.tissue, record.layout)
         for name, record in zip(dataset.names, dataset, strict=True)
@@ -58,11 +62,13 @@ def _plain(dataset: Dataset, without: Sequence[str]) -> tuple[ClassTable, Tiles,
     return dataset.classes, _left(tiles, without), [], ""
 
 
-def _left(tiles: Tiles, without: Sequence[str]) -> Tiles:
-    names = {name for name, _, _ in tiles}
+def _check_without(without: Sequence[str], names: Sequence[str]) -> None:
     for name in without:
         if name not in names:
-            raise ValueError(f"--without: no tile named {name!r}")
+            raise ValueError(f"--without: no tile named {name!r}{nearest(name, names)}")
+
+
+def _left(tiles: Tiles, without: Sequence[str]) -> Tiles:
     return [tile for tile in tiles if tile[0] not in without]
 
 

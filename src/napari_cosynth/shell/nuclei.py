@@ -20,8 +20,10 @@ from napari_cosynth.layouts.nuclei import Nuclei, layout_on
 from napari_cosynth.layouts.points_csv import write_layout
 from napari_cosynth.layouts.read import read_nuclei
 from napari_cosynth.model.checkpoint import read_config
+from napari_cosynth.nearest import nearest
 from napari_cosynth.types import ClassTable, Layout
 
+KINDS = registry.names("dataset")
 LARGEST_SIDE = 20_000
 """Pixels of the canvas on which nuclei are looked for at once."""
 
@@ -52,12 +54,14 @@ def convert(options: argparse.Namespace) -> None:
     classes = read_config(options.checkpoint).classes
     mapping = _mapping(options.map, classes)
     kind, _, folder = options.source.partition(":")
-    if folder and kind in registry.names("dataset"):
+    if folder and kind in KINDS:
         if options.region or options.instances or options.format or options.mpp:
             raise ValueError("--region, --instances, --format and --mpp are for files")
         dataset = registry.resolve("dataset", kind)(Path(folder).expanduser())
         _convert_dataset(dataset, classes, mapping, options)
         return
+    if folder and not Path(options.source).exists() and (hint := nearest(kind, KINDS)):
+        raise ValueError(f"{options.source}: no data sets of a kind {kind!r}{hint}")
     nuclei = read_nuclei(options.source, options.format)
     mpp = _known_mpp(Path(options.source), options.mpp, nuclei.mpp)
     grid = mpp if options.to_mpp is None else _positive(options.to_mpp, "--to-mpp")

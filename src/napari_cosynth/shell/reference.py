@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_cosynth import registry
 from napari_cosynth.data.base import crop, remap, resample
+from napari_cosynth.nearest import nearest
 from napari_cosynth.shell.datasets import chosen_sets, named_dataset
 from napari_cosynth.training.config import bundled_recipes, load_recipe
 from napari_cosynth.training.records import open_split
@@ -40,6 +41,7 @@ def open_reference(
         raise ValueError(
             f"--against: {against}: expected a stack folder, a recipe, or KIND:FOLDER with a kind of "
             f"{', '.join(registry.names('dataset'))}"
+            + nearest(against.partition(":")[0], [*registry.names("dataset"), *bundled_recipes()])
         )
     recipe = load_recipe(against)
     if data_root is None:

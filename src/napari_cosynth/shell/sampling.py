@@ -22,6 +22,7 @@ from napari_cosynth.layouts.patterns import BundledLayout, bundled_layouts
 from napari_cosynth.layouts.points_csv import read_layout
 from napari_cosynth.model.checkpoint import read_config
 from napari_cosynth.model.precision import choose_device, faster_in_bf16
+from napari_cosynth.nearest import nearest
 from napari_cosynth.shell.overview import overview
 from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.types import Layout, Request, Synthesis
@@ -38,7 +39,13 @@ def synthesize_layout(options: argparse.Namespace) -> None:
     config = read_config(options.checkpoint)
     if options.count < 1:
         raise ValueError(f"--count: expected at least 1, got {options.count}")
+    if min(options.shape) < 1:
+        raise ValueError(
+            f"--shape: expected H and W above 0, got {' '.join(map(str, options.shape))}"
+        )
     mpp = config.mpp if options.mpp is None else options.mpp
+    if not 0 < mpp < float("inf"):
+        raise ValueError(f"--mpp: expected micrometres per pixel above 0, got {mpp:g}")
     layout = read_layout(options.layout, tuple(options.shape), mpp, config.classes)
     check_known("tissue", options.tissue, config.tissues)
     check_known("stain", options.stain, config.stains)
@@ -85,8 +92,11 @@ def check_target(out: Path, overwrite: bool) -> None:
     parent = out.absolute().parent
     while not parent.exists():
         parent = parent.parent
-    with tempfile.TemporaryFile(dir=parent):
-        pass
+    try:
+        with tempfile.TemporaryFile(dir=parent):
+            pass
+    except OSError as error:
+        raise ValueError(f"--out: {out}: cannot write in {parent}: {error.strerror}") from None
 
 
 def _check_scratch(folder: Path) -> None:
@@ -102,9 +112,10 @@ def check_known(field: str, value: str, known: Sequence[str]) -> None:
     """Says so where the checkpoint does not know a word."""
     if value and value not in known:
         logger.warning(
-            "%s %r: the checkpoint knows %s; the result will not follow it",
+            "%s %r%s: the checkpoint knows %s; the result will not follow it",
             field,
             value,
+            nearest(value, known),
             ", ".join(known) or "none",
         )
 

@@ -21,6 +21,7 @@ from napari_cosynth.evaluation.figure import ALL, Figure
 from napari_cosynth.evaluation.report import Picture, Report, number, to_html, to_json
 from napari_cosynth.evaluation.separation import METHODS, dice_per_nucleus, separated, touching
 from napari_cosynth.geometry.instances import Method
+from napari_cosynth.nearest import nearest
 from napari_cosynth.shell.datasets import named_dataset
 from napari_cosynth.types import Record
 
@@ -153,6 +154,7 @@ def _open(spec: str) -> Dataset:
         raise ValueError(
             f"{spec}: expected a stack folder, or KIND:FOLDER with a kind of "
             f"{', '.join(registry.names('dataset'))}"
+            + nearest(spec.partition(":")[0], registry.names("dataset"))
         )
     return dataset
 

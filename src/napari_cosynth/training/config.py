@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from napari_cosynth.diffusion.joint import LossWeights
+from napari_cosynth.nearest import nearest
 from napari_cosynth.settings import FORBID_UNKNOWN, parse, read_table
 
 R = TypeVar("R")
@@ -198,5 +199,7 @@ def read_recipe(kind: type[R], name: str | Path, bundled: Mapping[str, Path]) ->
     """A recipe of some kind by bundled name or path. Raises ValueError naming file and field."""
     path = bundled.get(str(name), Path(name))
     if not path.exists():
-        raise ValueError(f"{name}: no such recipe (bundled: {', '.join(bundled)})")
+        raise ValueError(
+            f"{name}: no such recipe{nearest(str(name), bundled)}; bundled: {', '.join(bundled)}"
+        )
     return parse(kind, read_table(path), str(path))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from napari_cosynth.nearest import one_of
 from napari_cosynth.settings import FORBID_UNKNOWN
 from napari_cosynth.training.config import DOWNSTREAM, packaged_recipes, read_recipe
 from napari_cosynth.training.segmenter import SegmenterSettings
@@ -130,7 +131,7 @@ class DownstreamRecipe:
         if len(set(names)) != len(names):
             raise ValueError(f"arms: names repeat in {names}")
         if self.baseline not in names:
-            raise ValueError(f"baseline: expected one of {', '.join(names)}, got {self.baseline!r}")
+            raise ValueError(f"baseline: {one_of(self.baseline, names)}")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
             raise ValueError(f"seeds: expected different ones from 0, got {list(self.seeds)}")
         if any(arm.source for arm in self.arms) and not self.sampling.checkpoint:
@@ -143,7 +144,7 @@ class DownstreamRecipe:
         for arm in self.arms:
             if arm.name == name:
                 return arm
-        raise ValueError(f"{name}: no such arm; known are {', '.join(a.name for a in self.arms)}")
+        raise ValueError(f"arm: {one_of(name, (arm.name for arm in self.arms))}")
 
 
 def bundled_downstream() -> dict[str, Path]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from napari_cosynth.nearest import nearest
 from napari_cosynth.types.checked import frozen, require
 
 BACKGROUND = "background"
@@ -58,7 +59,8 @@ class ClassTable:
             return self.names.index(name)
         except ValueError:
             known = ", ".join(self.names[1:])
-            raise ValueError(f"unknown class {name!r}; known are: {known}") from None
+            hint = nearest(name, self.names[1:])
+            raise ValueError(f"unknown class {name!r}{hint}; known are: {known}") from None
 
 
 def default_palette(count: int) -> npt.NDArray[np.uint8]:
