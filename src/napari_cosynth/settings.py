@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from napari_cosynth.nearest import nearest
 
 T = TypeVar("T")
 
@@ -35,9 +38,22 @@ def parse(kind: type[T], table: Any, where: str) -> T:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        reason = "unknown key" if first["type"] == "unexpected_keyword_argument" else first["msg"]
-        reason = reason.removeprefix("Value error, ")
+        reason = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "unexpected_keyword_argument":
+            *way, key = first["loc"]
+            reason = f"unknown key{nearest(str(key), _keys(kind, way))}"
         raise ValueError(f"{where}: {field + ': ' if field else ''}{reason}") from None
+
+
+def _keys(kind: Any, way: Sequence[str | int]) -> list[str]:
+    """The keys of the dataclass that a way through a table leads to; none where it is no dataclass."""
+    for part in way:
+        if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+            kind = get_type_hints(kind).get(str(part))
+        else:  # of a tuple or list the element, of a dictionary the value
+            parts = get_args(kind) or (None,)
+            kind = parts[-1 if get_origin(kind) is dict else 0]
+    return [f.name for f in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
 
 
 def plain(value: Any) -> Any:

@@ -233,6 +233,15 @@ def test_training_asks_for_its_data(monkeypatch, tmp_path, capsys):
     assert "no such recipe" in capsys.readouterr().err
     assert main(["train", "default", "--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 2
     assert "no such folder" in capsys.readouterr().err
+    # What can be seen without reading a tile comes first.
+    arguments = ["train", "default", "--data", str(tmp_path), "--out", str(tmp_path / "run")]
+    for extra, message in (
+        (("--init", "defalt"), "defalt: no checkpoint folder there (did you mean 'default'?)"),
+        (("--hours", "-1"), "--hours: expected above 0, got -1"),
+        (("--nodes", "0"), "--nodes: expected at least 1, got 0"),
+    ):
+        assert main([*arguments, *extra]) == 2
+        assert message in capsys.readouterr().err
     assert left(tmp_path) == []
 
 

@@ -52,6 +52,12 @@ def _train(options: argparse.Namespace) -> None:
     check_data(options)
     if options.devices != "auto" and not options.devices.isdecimal():
         raise ValueError(f"--devices: expected a number or auto, got {options.devices!r}")
+    if options.hours is not None and not options.hours > 0:
+        raise ValueError(f"--hours: expected above 0, got {options.hours:g}")
+    if not options.save_minutes >= 0:
+        raise ValueError(f"--save-minutes: expected 0 or more, got {options.save_minutes:g}")
+    if options.nodes < 1:
+        raise ValueError(f"--nodes: expected at least 1, got {options.nodes}")
     train = _training("run").train
     quiet()  # again: Lightning sets its own levels when it is imported
     # What the run says of its data and its start.

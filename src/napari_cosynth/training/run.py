@@ -19,7 +19,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from napari_cosynth.atomic import replaced_file
-from napari_cosynth.model.checkpoint import CheckpointConfig, build
+from napari_cosynth.model.checkpoint import CheckpointConfig, build, read_config
 from napari_cosynth.model.precision import choose_device, faster_in_bf16
 from napari_cosynth.model.text import vocabulary
 from napari_cosynth.model.unet import preset
@@ -100,6 +100,8 @@ def train(
     torch.manual_seed(recipe.seed)
     if workers is None:
         workers = min(8, (os.cpu_count() or 2) - 1) if chosen.type == "cuda" else 0
+    if init is not None:
+        read_config(init)  # before minutes of reading tiles
     data = CosynthData(recipe, data_root, workers)
     config = checkpoint_config(recipe, data.tissues)
     model = build(config)
