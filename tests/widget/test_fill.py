@@ -10,6 +10,7 @@ from napari.utils.notifications import notification_manager
 
 from napari_cosynth.layouts.patterns import bundled_layouts
 from napari_cosynth.layouts.process import load_layout_model
+from napari_cosynth.types import ClassTable, Layout
 from napari_cosynth.widget.fill import SHAPE, shape_mask
 from napari_cosynth.widget.layers import layout_from
 from napari_cosynth.widget.layout_dock import LayoutDock
@@ -26,6 +27,12 @@ def dock(panel: CoSynthPanel) -> LayoutDock:
     layout = bundled_layouts()["gland"].layout
     panel.layout_controls.add_layout(free_placement(layout.shape, layout.mpp, []), layout)
     return dock
+
+
+def test_without_a_layout_there_is_nothing_to_fill(dock: LayoutDock) -> None:
+    assert dock.fill.fill.native.isEnabled()
+    dock.viewer.layers.clear()
+    assert not dock.fill.fill.native.isEnabled()
 
 
 def test_a_shape_is_filled_as_the_model_draws_it(dock: LayoutDock, qtbot: Any) -> None:
@@ -54,6 +61,28 @@ def test_a_shape_is_filled_as_the_model_draws_it(dock: LayoutDock, qtbot: Any) -
     dock.undo.native.click()
     np.testing.assert_array_equal(layout_from(layer).centroids, before.centroids)
     assert not dock.controls.editor.history.can_undo
+
+
+def test_the_whole_canvas_is_filled_in_the_layouts_own_classes(
+    panel: CoSynthPanel, qtbot: Any
+) -> None:
+    """In the place of the points that are there, whose table has the model's classes in another order."""
+    dock = LayoutDock(panel.viewer)
+    panel.viewer.window.add_dock_widget(dock, name="layout tools")
+    names = bundled_layouts()["gland"].layout.classes.names[1:]
+    layout = Layout([[5, 5], [90, 80]], [1, 2], (96, 96), 0.5, ClassTable.of(*reversed(names)))
+    layer = panel.layout_controls.add_layout(free_placement(layout.shape, 0.5, []), layout)
+    dock.fill.seed.value = 4
+    dock.fill.fill.native.click()
+    qtbot.waitUntil(lambda: not dock.fill.busy, timeout=WAIT)
+    assert "points drawn by default" in notification_manager.records[-1].message
+    drawn = layout_from(layer)
+    model = load_layout_model("default")
+    shares = np.bincount(drawn.class_ids, minlength=len(drawn.classes))
+    known = {drawn.classes.index(name) for name in model.tissue("").classes}
+    assert len(drawn) > 5 and set(np.flatnonzero(shares)) <= known
+    dock.undo.native.click()
+    np.testing.assert_array_equal(layout_from(layer).centroids, layout.centroids)
 
 
 def test_no_shape_is_one_line(dock: LayoutDock) -> None:

@@ -54,6 +54,11 @@ def test_a_region_becomes_a_canvas_in_its_place(
     wanted = [slide.data_to_world((39.5, 59.5)), slide.data_to_world((139.5, 123.5))]
     np.testing.assert_allclose(world_corners(points, shape), wanted, atol=0.26)
     np.testing.assert_allclose(world_corners(points, shape)[0], wanted[0], atol=1e-9)
+    # The window shows the canvas, not the whole slide with a stamp on it.
+    corners, camera = world_corners(points, shape), panel.viewer.scene.camera
+    np.testing.assert_allclose(camera.center[-2:], corners.mean(0))
+    shown = np.ptp(corners, axis=0) * camera.zoom / np.array(panel.viewer.canvas.size)
+    assert 0.5 < shown.max() <= 1
     points.add([[30, 30]])
     before = np.asarray(slide.data).copy()
     panel.bar.synthesise.native.click()

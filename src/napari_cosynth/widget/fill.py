@@ -71,7 +71,7 @@ class FillControls(QWidget):
         try:
             existing = self._layout.layout_now()
             assert editor is not None  # there is a layout
-            region = None
+            region = np.ones(existing.shape, bool)
             if self.region.value == SHAPE:
                 region = shape_mask(self.viewer, editor.layer)
         except ValueError as error:
@@ -144,10 +144,8 @@ def shape_mask(viewer: ViewerModel, layer: Points) -> npt.NDArray[np.bool_]:
     return mask
 
 
-def _inside(layout: Layout, region: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.bool_]:
+def _inside(layout: Layout, region: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Which points lie on the region's pixels, bool (N,)."""
-    if region is None:
-        return np.ones(len(layout), bool)
     at = np.floor(layout.centroids.astype(np.float64) + 0.5).astype(np.int64)
     at = at.clip(0, np.array(region.shape) - 1)
     return np.asarray(region[at[:, 0], at[:, 1]])

@@ -194,7 +194,7 @@ class Gallery(QAbstractListModel):
             for row, item in enumerate(self.items):
                 if item.number in numbers:
                     self._change(row, replace(item.entry, saved=True))
-            show_info(f"saved {len(rows)} results in {folder}")
+            show_info(f"saved {len(rows)} result{'s' if len(rows) > 1 else ''} in {folder}")
 
         self._work.do(work, tell)
 

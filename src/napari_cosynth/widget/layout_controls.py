@@ -79,6 +79,9 @@ class LayoutControls(QWidget):
             words = button.native.fontMetrics().horizontalAdvance(button.text)
             button.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             button.native.setMinimumWidth(words + 12)
+        for button in (self.undo, self.redo):  # beside a layer's name, which may be long
+            words = button.native.fontMetrics().horizontalAdvance(button.text)
+            button.native.setFixedWidth(words + 16)
         self._times = Label(value="×")
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
@@ -145,8 +148,17 @@ class LayoutControls(QWidget):
         layer.mode = "add"
         self.viewer.add_layer(layer)
         self.use_layer(layer)
-        self.viewer.reset_view()
+        self._look_at(placement)
         return layer
+
+    def _look_at(self, placement: Placement) -> None:
+        """The canvas in the middle of the window: over a slide it is where points are to be put."""
+        corners = placement.corners * placement.scale + np.array(placement.origin)
+        camera = self.viewer.scene.camera
+        camera.center = (0.0, *corners.mean(0))
+        camera.zoom = float(
+            0.85 * np.min(np.array(self.viewer.canvas.size) / np.ptp(corners, axis=0))
+        )
 
     def layout_from_region(self) -> None:
         """A layout over the rectangle of a Shapes layer, at the model's µm/px."""

@@ -73,6 +73,7 @@ class LayoutDock(Companion):
     def _on_switched(self) -> None:
         editor = self.controls.editor
         self.composition.setEnabled(editor is not None)
+        self.fill.setEnabled(editor is not None)
         facts = self.controls.facts
         classes = editor.classes if editor else facts.classes if facts else None
         if classes is not None:

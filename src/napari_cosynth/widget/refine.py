@@ -13,6 +13,7 @@ from napari.utils.notifications import show_info, show_warning
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_cosynth.data.refine import separated_again, updated_from_instances
+from napari_cosynth.export.recipes import read_count
 from napari_cosynth.types import Record, Report
 from napari_cosynth.widget.controls import form, side_by_side
 from napari_cosynth.widget.results import groups
@@ -169,8 +170,10 @@ class RefinePanel(QWidget):
         """Saves the chosen result with its points as a training stack, or appends it to one."""
         self._group()  # refuses in one line where the result is incomplete
         written = save_layers(path, self._shown.tuples(self._points()))
-        show_info(f"saved in {written}")
-        self.status.value = f"saved in {written.name}"
+        count = read_count(written)
+        told = "1 sample" if count == 1 else f"now {count} samples"
+        show_info(f"saved in {written}: {told}")
+        self.status.value = f"saved in {written.name}: {told}"
 
     # -- layers <-> records
 
