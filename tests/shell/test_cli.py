@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tifffile
 
+import napari_cosynth
 from napari_cosynth.cli import main
 from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.export.recipes import read_sample
@@ -270,6 +271,15 @@ def test_a_slip_on_the_command_line_is_one_line(arguments, message, capsys):
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_a_missing_file_and_a_folder_that_exists_are_plain_words(tmp_path, capsys):
+    assert main(["compare", str(tmp_path / "a.json"), str(tmp_path / "b.json")]) == 2
+    assert "a.json: cannot be read as JSON (No such file or directory)\n" in capsys.readouterr().err
+    (tmp_path / "out").mkdir()
+    pair = str(Path(napari_cosynth.__file__).parent / "samples" / "pair")
+    assert main(["convert", pair, str(tmp_path / "out"), "--to", "coco"]) == 2
+    assert "out: exists already; --overwrite replaces it\n" in capsys.readouterr().err
 
 
 def test_without_a_command_it_says_what_there_is(capsys):

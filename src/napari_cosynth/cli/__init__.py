@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Sequence
 
@@ -42,10 +43,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int | None = options.run(options)
     except (ValueError, OSError) as error:
-        print(f"cosynth {name}: {_message(error)}", file=sys.stderr)
+        line = _message(error)
+        if isinstance(error, FileExistsError) and hasattr(options, "overwrite"):
+            line = line if "--overwrite" in line else f"{line}; --overwrite replaces it"
+        print(f"cosynth {name}: {line}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"cosynth {name}: stopped", file=sys.stderr)
+        resumable = hasattr(options, "resume") and options.out.exists()
+        hint = "; the same command with --resume goes on" if resumable else ""
+        print(f"cosynth {name}: stopped{hint}", file=sys.stderr)
         return 130
     return code or 0
 
@@ -53,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _message(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return one_line(error)
+    # An error of the system within another's line: without its number and the file once more.
+    return re.sub(r"\[Errno \d+\] ([^:()]+): '[^']*'", r"\1", one_line(error))
 
 
 def _parser() -> Parser:

@@ -32,6 +32,7 @@ def train_on_recipe(
     recipe = load_recipe(recipe_name)
     settings = SegmenterSettings(network=dict(network or {}), steps=steps)
     classes = ClassTable.of(*recipe.classes)
+    settings.build(len(classes))  # refuses a network before minutes of reading tiles
     tiles: list[Record] = []
     for config in chosen_sets(recipe, sets):
         tiles += open_split(config, data_root, recipe, classes)[0]
