@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import tempfile
+
 import pytest
 
 from napari_cosynth.atomic import replaced_file, replaced_folder
@@ -28,6 +31,25 @@ def test_an_error_leaves_everything_as_it_was(tmp_path, existing):
     assert [p.name for p in tmp_path.iterdir()] == (["out"] if existing else [])
     if existing:
         assert (target / "old").read_text() == "kept"
+
+
+@pytest.mark.parametrize("write", [replaced_file, replaced_folder])
+def test_an_error_names_what_was_to_be_written(tmp_path, monkeypatch, write):
+    (tmp_path / "file").write_text("precious")
+    with (
+        pytest.raises(NotADirectoryError, match=r"x\.csv: .*file is a file"),
+        write(tmp_path / "file" / "x.csv"),
+    ):
+        pass
+
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / ".x.csv.abc"))
+
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)
+    with pytest.raises(PermissionError) as refused, write(tmp_path / "x.csv"):
+        pass
+    assert refused.value.filename == str(tmp_path / "x.csv")
 
 
 def test_folders_are_replaced_only_when_told(tmp_path):

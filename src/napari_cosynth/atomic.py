@@ -22,8 +22,8 @@ def replaced_folder(target: Path, overwrite: bool = False) -> Iterator[Path]:
         raise FileExistsError(f"{target}: exists already")
     if target.exists() and not target.is_dir():
         raise NotADirectoryError(f"{target}: is a file, expected a folder")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    with _beside(target):
+        fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     fresh.chmod(0o755)
     old: Path | None = None
     try:
@@ -48,10 +48,10 @@ def replaced_file(target: Path) -> Iterator[Path]:
     What was written is on the disk before the name is: a loss of power leaves one of the two.
     """
     target = target.absolute()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(
-        prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent
-    )
+    with _beside(target):
+        handle, name = tempfile.mkstemp(
+            prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent
+        )
     os.close(handle)
     fresh = Path(name)
     try:
@@ -62,4 +62,18 @@ def replaced_file(target: Path) -> Iterator[Path]:
         fresh.replace(target)
     except BaseException:
         fresh.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _beside(target: Path) -> Iterator[None]:
+    """Makes the folder to write in; an error names what was to be written, not a temporary name."""
+    place = next(parent for parent in target.parents if parent.exists())
+    if not place.is_dir():
+        raise NotADirectoryError(f"{target}: {place} is a file, expected a folder")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        error.filename = os.fspath(target)
         raise
