@@ -15,6 +15,7 @@ import torch
 
 from napari_cosynth.cli import main
 from napari_cosynth.settings import plain
+from napari_cosynth.training.callbacks import MovingAverage
 from napari_cosynth.training.run import train
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits of POSIX")
@@ -115,6 +116,32 @@ def test_stopped_between_validations_and_resumed(recipe, data, tmp_path, losses)
     train(recipe, data, whole, device="cpu", progress=False)
     train(recipe, data, run, device="cpu", progress=False, max_hours=1e-9)
     assert state_of(run)["global_step"] == 1
+    train(recipe, data, run, resume=True, device="cpu", progress=False)
+    assert_same_run(whole, run, losses)
+
+
+def test_ctrl_c_keeps_the_state_of_its_step_and_is_resumed(
+    recipe, data, tmp_path, losses, monkeypatch, capsys
+):
+    whole, run, file = (tmp_path / name for name in ("whole", "run", "recipe.json"))
+    file.write_text(json.dumps(plain(recipe)))
+    train(recipe, data, whole, device="cpu", progress=False)
+    average = MovingAverage.on_train_batch_end
+
+    def pressed(self, trainer, module, *arguments):
+        average(self, trainer, module, *arguments)
+        if trainer.global_step == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
+    with monkeypatch.context() as patched:
+        patched.setattr(MovingAverage, "on_train_batch_end", pressed)
+        arguments = ["train", str(file), "--data", str(data), "--out", str(run), "--device", "cpu"]
+        assert main(arguments) == 130
+    line = "cosynth train: stopped; the same command with --resume goes on\n"
+    assert capsys.readouterr().err.endswith(line)
+    assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
+    assert state_of(run)["global_step"] == 2
     train(recipe, data, run, resume=True, device="cpu", progress=False)
     assert_same_run(whole, run, losses)
 

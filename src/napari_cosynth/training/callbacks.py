@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
+import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -116,8 +118,9 @@ class AtomicStates(TorchCheckpointIO):
 class StateSaver(Callback):
     """Writes the state to resume from every so many minutes and after every validation.
 
-    After ``hours`` the run stops with its state as it then is, between validations or not: resumed,
-    it validates where it always would have. All processes decide alike.
+    After ``hours``, or after the step in which Ctrl-C was pressed, the run stops with its state as it
+    then is, between validations or not: resumed, it validates where it always would have. A second
+    Ctrl-C ends it at once. All processes decide alike.
     """
 
     def __init__(self, path: Path, minutes: float, hours: float | None) -> None:
@@ -125,15 +128,36 @@ class StateSaver(Callback):
         self.every = 60 * minutes
         self.limit = float("inf") if hours is None else 3600 * hours
         self.stopped = False
+        self.interrupted = False
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         self.begun = self.saved = time.monotonic()
+        # Not where Ctrl-C is ignored (nohup) or another thread trains.
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler and _in_main_thread():
+            signal.signal(signal.SIGINT, self._interrupt)
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        self._let_go()
+
+    def on_exception(
+        self, trainer: Trainer, module: LightningModule, exception: BaseException
+    ) -> None:
+        self._let_go()
+
+    def _interrupt(self, number: int, frame: object) -> None:
+        if self.interrupted:
+            raise KeyboardInterrupt
+        self.interrupted = True
+
+    def _let_go(self) -> None:
+        if _in_main_thread() and signal.getsignal(signal.SIGINT) == self._interrupt:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
         if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
             return  # after the validation that follows
         now = time.monotonic()
-        ending = now - self.begun >= self.limit
+        ending = self.interrupted or now - self.begun >= self.limit
         if _any(trainer, ending or now - self.saved >= self.every):
             self.save(trainer)
             if _any(trainer, ending):
@@ -142,12 +166,18 @@ class StateSaver(Callback):
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         if not self.stopped:
             self.save(trainer)
+            if _any(trainer, self.interrupted):
+                self.stopped = trainer.should_stop = True
 
     def save(self, trainer: Trainer) -> None:
         for logger in trainer.loggers:
             logger.save()
         trainer.save_checkpoint(self.path)
         self.saved = time.monotonic()
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def _any(trainer: Trainer, decision: bool) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,6 +153,10 @@ def _seed(*key: int) -> int:
     return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]) >> 1
 
 
+def _ignore_interrupts(worker: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 class CosynthData(LightningDataModule):
     """All data sets of a recipe, at its µm/px, split by whole tile."""
 
@@ -206,7 +211,13 @@ class CosynthData(LightningDataModule):
         assert trainer is not None
         self.stream.start = trainer.global_step
         self.share(trainer.global_rank, trainer.world_size)
-        return DataLoader(self.stream, batch_size=None, num_workers=self.workers)
+        # A Ctrl-C reaches the whole group: the workers leave it to this process to end them.
+        return DataLoader(
+            self.stream,
+            batch_size=None,
+            num_workers=self.workers,
+            worker_init_fn=_ignore_interrupts,
+        )
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Whole in every process: they are few, and the figures stay those of one process."""

@@ -88,8 +88,9 @@ def train(
     ``devices`` processes on each of ``nodes`` machines share every batch, one per GPU (``"auto"``:
     every GPU), by Lightning's ``strategy`` ("auto" is "ddp" for more than one); ``workers`` more make
     the batches of each, by default a few beside a GPU and none beside a CPU. Raises ValueError on
-    bad input before anything is written, NotFiniteError where a loss is NaN, and OSError where the
-    disk is full; the last state is whole in each case.
+    bad input before anything is written, NotFiniteError where a loss is NaN, OSError where the disk is
+    full, and KeyboardInterrupt after the step in which Ctrl-C was pressed; the last state is whole in
+    each case.
     """
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     data_root, out = Path(data_root).expanduser(), Path(out).absolute()
@@ -119,11 +120,8 @@ def train(
             fresh.write_text(json.dumps(plain(recipe), indent=1) + "\n")
     state = out / STATE
     half = recipe.precision == "bf16" or (recipe.precision == "auto" and faster_in_bf16(chosen))
-    callbacks: list[Callback] = [
-        MovingAverage(),
-        Housekeeping(data, config, out),
-        StateSaver(state, save_minutes, max_hours),
-    ]
+    saver = StateSaver(state, save_minutes, max_hours)
+    callbacks: list[Callback] = [MovingAverage(), Housekeeping(data, config, out), saver]
     if progress:
         callbacks.append(TQDMProgressBar(refresh_rate=1))
     trainer = Trainer(
@@ -154,6 +152,10 @@ def train(
         trainer.fit(module, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
     except OSError as error:
         raise disk_error(error, out) from error
+    except SystemExit:  # Lightning's answer to a Ctrl-C that ends it at once
+        raise KeyboardInterrupt from None
+    if saver.interrupted:
+        raise KeyboardInterrupt
     return out / MODEL
 
 
