@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 from magicgui.widgets import ComboBox, Label, PushButton, SpinBox
 from napari.components import ViewerModel
 from napari.layers import Layer, Points
