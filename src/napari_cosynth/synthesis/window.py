@@ -74,19 +74,27 @@ class Window:
     @property
     def mask(self) -> npt.NDArray[np.bool_]:
         """True where the window's pixels are known, bool (h, w): nowhere in the canvas' margin."""
-        known = self.crop(np.ones(self.frame.shape, bool))
-        known[self._inside.slices] = False
+        known = np.zeros(self.shown.shape, bool)
+        known[self._inside(self._part).slices] = True
+        known[self._inside(self.free).slices] = False
         return known
 
     @property
-    def _inside(self) -> Box:
-        """The free part, in pixels of the window."""
+    def _part(self) -> Box:
+        """What the window shows of the canvas, in pixels of the canvas."""
         canvas = self.frame.box
-        return self.free.moved(canvas.y0 - self.shown.y0, canvas.x0 - self.shown.x0)
+        return self.shown.moved(-canvas.y0, -canvas.x0).clipped(self.frame.shape)
+
+    def _inside(self, box: Box) -> Box:
+        """A box of the canvas in pixels of the window."""
+        canvas = self.frame.box
+        return box.moved(canvas.y0 - self.shown.y0, canvas.x0 - self.shown.x0)
 
     def crop(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The window's part of a canvas (H, W, ...), zeros in its margin."""
-        return self.frame.pad(array)[self.shown.slices]
+        out = np.zeros((*self.shown.shape, *array.shape[2:]), array.dtype)
+        out[self._inside(self._part).slices] = array[self._part.slices]
+        return out
 
     def paste(self, patch: npt.NDArray[Any], canvas: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """A copy of ``canvas`` with the free part of ``patch`` in its place."""
@@ -96,7 +104,7 @@ class Window:
 
     def freed(self, patch: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The free part of a patch (h, w, ...) of the window."""
-        return patch[self._inside.slices]
+        return patch[self._inside(self.free).slices]
 
 
 def sample_window(
