@@ -194,11 +194,13 @@ def test_killed_and_resumed(plan, data, tmp_path):
     assert files(out) == files(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("moment", ["stack", "manifest", "unlink"])
+@pytest.mark.parametrize("moment", ["stack", "manifest", "list", "unlink", "end"])
 def test_killed_while_a_shard_is_written(plan, data, tmp_path, moment, monkeypatch):
     """At each step between the samples of a shard and their removal from where they wait."""
-    from napari_cosynth.generate import folder
-    from napari_cosynth.generate.manifest import Manifest
+    from napari_cosynth.generate import folder, manifest
+    from napari_cosynth.generate.manifest import Listing, Manifest
+
+    write = Manifest.write
 
     class Killed(BaseException):
         pass
@@ -211,10 +213,15 @@ def test_killed_while_a_shard_is_written(plan, data, tmp_path, moment, monkeypat
         if moment == "stack":
             patch.setattr(folder, "write_stack", kill)
         elif moment == "manifest":
-            write = Manifest.write
+            patch.setattr(Listing, "add", kill)
+        elif moment == "list":  # half of a shard's second line is on the disk
+            line = manifest._line
             patch.setattr(
-                Manifest, "write", lambda self, p: kill() if self.samples else write(self, p)
+                manifest, "_line", lambda e: line(e) if e["id"] % 3 == 0 else line(e)[:20]
             )
+            patch.setattr(manifest.Tally, "add", kill)
+        elif moment == "end":
+            patch.setattr(Manifest, "write", lambda *a: kill() if len(a) > 2 else write(*a))
         else:
             unlink = Path.unlink
             patch.setattr(
@@ -270,6 +277,34 @@ def test_what_cannot_be_resumed(plan, data, tmp_path, capsys):
     assert "plan: steps: not as in the plan to resume by" in capsys.readouterr().err
     assert main(["generate", str(plan_file), "--out", str(tmp_path), "--resume"]) == 2
     assert "no generated data set there" in capsys.readouterr().err
+
+
+def test_an_unfinished_run_lists_whole_shards(plan, data, tmp_path):
+    """And says which line of the list is damaged, when it reads or resumes."""
+
+    def some(jobs, settings):
+        for n, item in enumerate(in_this_process(jobs, settings)):
+            if n == 5:
+                raise KeyboardInterrupt
+            yield item
+
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        generate(plan, out, data, engine=some, quiet=True)
+    assert json.loads((out / "manifest.json").read_text())["samples"] == []
+    manifest = read_manifest(out)
+    assert [e["id"] for e in manifest.samples] == [0, 1, 2]
+    assert manifest.counts["kept"] == 3
+    listed = out / "listed.jsonl"
+    lines = listed.read_text().splitlines()
+    for line, message in (("{}", "line 2: no sample"), (lines[2], "expected sample 1, got 2")):
+        listed.write_text("\n".join([lines[0], line, lines[2], ""]))
+        with pytest.raises(ValueError, match=rf"listed\.jsonl: .*{message}"):
+            generate(plan, out, data, resume=True, quiet=True)
+    listed.write_text("\n".join([*lines, ""]))
+    generate(plan, out, data, resume=True, quiet=True)
+    generate(plan, tmp_path / "whole", data, quiet=True)
+    assert files(out) == files(tmp_path / "whole")
 
 
 def test_two_runs_of_one_folder(plan, data, tmp_path):
