@@ -15,7 +15,9 @@ import pytest
 
 from napari_cosynth.cli import main
 from napari_cosynth.data.shards import ShardsDataset
+from napari_cosynth.data.splits import groups_of
 from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.export.recipes import read_sample
 from napari_cosynth.generate.manifest import read_manifest
 from napari_cosynth.generate.plan import Plan, Quality
 from napari_cosynth.generate.run import generate, in_this_process
@@ -332,3 +334,22 @@ def test_a_damaged_pending_sample_is_named(plan, data, tmp_path):
     generate(plan, tmp_path / "out", data, resume=True, quiet=True)
     generate(plan, tmp_path / "whole", data, quiet=True)
     assert files(tmp_path / "out") == files(tmp_path / "whole")
+
+
+def test_shards_keep_their_recipes_in_other_formats(plan, data, tmp_path):
+    """And their layouts, by which splits go: the two samples of one stay together."""
+    out = tmp_path / "out"
+    generate(plan, out, data, quiet=True)
+    for kind in ("coco", "stack"):
+        assert main(["convert", str(out), str(tmp_path / kind), "--to", kind]) == 0
+        for entry in read_manifest(out).samples:
+            layout, recipe = read_sample(out / entry["shard"], entry["index"])
+            again, kept = read_sample(tmp_path / kind, entry["id"])
+            assert kept == recipe
+            assert (kept["synthetic"], kept["seed"]) == (True, entry["seed"])
+            assert np.array_equal(again.centroids, layout.centroids)
+    for stored, record in zip(StackDataset(tmp_path / "stack"), ShardsDataset(out), strict=True):
+        assert np.array_equal(stored.instances, record.instances)
+    slides = list(groups_of(ShardsDataset(out)).values())
+    assert slides[0:6:2] == slides[1:6:2]
+    assert len(set(slides)) == 4

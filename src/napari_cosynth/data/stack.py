@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from napari_cosynth.data.base import NamedRecords, Parts
 from napari_cosynth.data.files import eight_bits, select
-from napari_cosynth.data.sidecar import read_sidecar
+from napari_cosynth.data.sidecar import Sidecar, read_sidecar
 from napari_cosynth.stack_format import DESCRIPTION, LAYOUTS, Pages, points_of
 from napari_cosynth.types import Layout, Record
 
@@ -49,7 +49,7 @@ class StackDataset(NamedRecords):
         if own is None:
             raise ValueError(f"{self.root}: is no training stack ({DESCRIPTION} does not say so)")
         # Samples are selected by their numbers, whatever names they carry.
-        self.own = dataclasses.replace(own, names=tuple(map(str, range(len(own.samples)))))
+        self.own: Sidecar = dataclasses.replace(own, names=tuple(map(str, range(len(own.samples)))))
         self.classes, self.mpp, self.samples = own.classes, own.mpp, list(own.samples)
         self._arrays = {
             name: Pages(self.root / f"{name}.tif", len(self.samples), *kind, wide=name == "images")
