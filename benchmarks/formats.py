@@ -1,11 +1,17 @@
-"""Peak memory and time of converting many patches: python benchmarks/formats.py [PATCHES ...]
+"""Peak memory and time of converting and reading many patches.
 
-Patches of CoNIC's shape with 40 nuclei each are converted by ``cosynth convert`` in a process of its own,
-whose peak (VmHWM of /proc, so Linux only) is printed in MiB beside what the patches would fill.
+    python benchmarks/formats.py 100 1000              # patches of CoNIC's shape with 40 nuclei each
+    python benchmarks/formats.py --source DATASET      # what there is, to every format
+    python benchmarks/formats.py --read 10             # gigabytes of PanNuke's arrays, every patch
+
+``cosynth convert`` runs in a process of its own, whose peak (VmHWM of /proc, so Linux only) is printed in
+MiB beside what the patches would fill. PanNuke's arrays are sparse files: holes read as zeros and take no
+room on the disk.
 """
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -14,14 +20,27 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_cosynth import registry
+
 SCRIPT = """
-import sys
+import sys, time
 from pathlib import Path
 from napari_cosynth.cli import main
 code = main(sys.argv[1:])
-print("peak", Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+peak = Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]
+print("peak", peak, time.process_time())
 sys.exit(code)
 """
+
+READ = """
+import sys
+from pathlib import Path
+from napari_cosynth.data.detect import open_records
+_, dataset = open_records(Path(sys.argv[1]))
+read = sum(record.image.nbytes > 0 for record in dataset)
+print(read, "peak", Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+"""
+PANNUKE_PATCH = 256 * 256 * (3 + 6) * 8
 
 
 def make(folder: Path, count: int) -> None:
@@ -39,27 +58,70 @@ def make(folder: Path, count: int) -> None:
 
 
 def main() -> None:
-    for count in map(int, sys.argv[1:] or ("100", "1000")):
-        for kind in ("stack", "hovernet", "coco"):
-            with tempfile.TemporaryDirectory() as name:
-                folder = Path(name)
-                (folder / "conic").mkdir()
-                make(folder / "conic", count)
-                command = ["convert", str(folder / "conic"), str(folder / "out"), "--to", kind]
-                begun = time.perf_counter()
-                done = subprocess.run(
-                    [sys.executable, "-c", SCRIPT, *command],
-                    capture_output=True,
-                    text=True,
-                    check=True,
-                )
-                peak = int(done.stdout.split("peak")[1]) / 1024
-                seconds = time.perf_counter() - begun
-                filled = count * 256 * 256 * (3 + 1 + 4 + 4) / 2**20
-                print(
-                    f"{count} patches ({filled:.0f} MiB) to {kind}: peak {peak:.0f} MiB, "
-                    f"{seconds / count * 1e3:.0f} ms a patch"
-                )
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("patches", type=int, nargs="*", help="to convert")
+    parser.add_argument("--source", type=Path, help="a data set to convert instead")
+    parser.add_argument("--to", nargs="+", default=[], choices=registry.names("exporter"))
+    parser.add_argument("--read", type=float, default=0, help="GB of PanNuke's arrays to read")
+    options = parser.parse_args()
+    if options.read:
+        read(options.read)
+    elif options.source:
+        for kind in options.to or registry.names("exporter"):
+            print(f"{options.source} to {converted(options.source, kind)}", flush=True)
+    else:
+        for count in options.patches or (100, 1000):
+            for kind in options.to or ("stack", "hovernet", "coco"):
+                with tempfile.TemporaryDirectory() as name:
+                    make(Path(name), count)
+                    filled = count * 256 * 256 * (3 + 1 + 4 + 4) / 2**20
+                    print(
+                        f"{count} patches ({filled:.0f} MiB) to {converted(Path(name), kind)}",
+                        flush=True,
+                    )
+
+
+def converted(source: Path, kind: str) -> str:
+    """Converts in a process of its own: format, peak, time, and what it wrote."""
+    with tempfile.TemporaryDirectory() as name:
+        out = Path(name) / "out"
+        begun = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT, "convert", str(source), str(out), "--to", kind],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        seconds = time.perf_counter() - begun
+        peak, cpu = done.stdout.split("peak")[1].split()
+        written = sum(p.stat().st_size for p in out.rglob("*") if p.is_file()) / 2**20
+        return (
+            f"{kind}: peak {int(peak) / 1024:.0f} MiB, {seconds:.0f} s ({float(cpu):.0f} s of CPU), "
+            f"{written:.0f} MiB written"
+        )
+
+
+def read(gigabytes: float) -> None:
+    """Every patch of so many GB of PanNuke's arrays, through its reader."""
+    count = round(gigabytes * 1e9 / PANNUKE_PATCH)
+    with tempfile.TemporaryDirectory() as name:
+        for array, channels in (("images", 3), ("masks", 6)):
+            with (Path(name) / f"{array}.npy").open("wb") as handle:
+                shape = (count, 256, 256, channels)
+                header = {"descr": "<f8", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(handle, header)
+                handle.truncate(handle.tell() + 8 * int(np.prod(shape)))
+        np.save(Path(name) / "types.npy", np.full(count, "Breast"))
+        size = sum(p.stat().st_size for p in Path(name).iterdir())
+        begun = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", READ, name], capture_output=True, text=True, check=True
+        )
+        found, _, peak = done.stdout.split()
+        print(
+            f"{found} of {count} patches, {size / 1e9:.1f} GB of arrays: peak {int(peak) / 1024:.0f} "
+            f"MiB, {time.perf_counter() - begun:.0f} s"
+        )
 
 
 if __name__ == "__main__":

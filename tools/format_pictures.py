@@ -10,16 +10,20 @@ from __future__ import annotations
 
 import json
 import tempfile
+import zipfile
 from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
+import tifffile
 from skimage.draw import line
 from skimage.segmentation import find_boundaries
 
 from napari_cosynth import registry
 from napari_cosynth.data.base import crop
 from napari_cosynth.data.detect import open_records
+from napari_cosynth.data.packed import write_packed
+from napari_cosynth.export.stack import ARRAYS, write_stack
 from napari_cosynth.geometry.rle import decode, from_string
 from napari_cosynth.types import Record
 
@@ -28,9 +32,9 @@ OUT = ROOT / "docs" / "formats" / "images"
 SIDE, SCALE, GAP = 96, 2, 6
 
 
-def sample() -> Record:
+def sample(row: int = 0) -> Record:
     (record,) = open_records(ROOT / "src" / "napari_cosynth" / "samples" / "pair")[1]
-    return crop(record, 0, 96, SIDE, SIDE)
+    return crop(record, row, 96, SIDE, SIDE)
 
 
 def ids(instances: np.ndarray) -> np.ndarray:
@@ -131,6 +135,25 @@ def main() -> None:
 
         grey = np.stack([(record.distance * 255).astype(np.uint8)] * 3, -1)
         row("stack", record.image, classes[record.labels], ids(record.instances), grey)
+
+        shard = write_stack([record, sample(row=96)], Path(folder) / "shard-00000")
+        pages = {n: tifffile.imread(shard / f"{n}.tif") for n in ARRAYS}
+        drawn = {
+            "images": pages["images"],
+            "labels": classes[pages["labels"]],
+            "instances": ids(pages["instances"]),
+            "distances": np.stack([(pages["distances"] * 255).astype(np.uint8)] * 3, -1),
+        }
+        row("shards", *(panels[i] for i in range(2) for panels in drawn.values()))
+
+        (packed,) = write_packed(
+            Path(folder), [("part", "a", record)], record.classes, record.mpp, None
+        )
+        with zipfile.ZipFile(packed) as archive:
+            layers = [
+                iio.imread(archive.read(f"0/{n}.png")) for n in ("image", "instances", "labels")
+            ]
+        row("packed", layers[0], ids(layers[1]), classes[layers[2]])
 
     row("monuseg", record.image, outlined(record, (60, 255, 60)))
     row("nuinsseg", record.image, ids(record.instances))

@@ -84,7 +84,10 @@ def points_of(path: Path, count: int, classes: Sequence[str]) -> Iterator[tuple[
 class Pages:
     """One array of a stack, read a sample at a time: ``pages[i]`` is (H, W) or (H, W, 3)."""
 
-    def __init__(self, path: Path, count: int, dtype: type[np.generic], dimensions: int) -> None:
+    def __init__(
+        self, path: Path, count: int, dtype: type[np.generic], dimensions: int, wide: bool = False
+    ) -> None:
+        """``wide``: uint16 will do where uint8 is expected."""
         self.path = path
         self._open: Any = None
         self._whole: Any = None
@@ -97,6 +100,8 @@ class Pages:
             raise ValueError(f"{path}: cannot be read as a TIFF ({error})") from None
         if len(shape) == dimensions - 1 and count == 1:
             shape = (1, *shape)  # tifffile drops a single sample's axis
+        if wide and found == np.uint16:
+            dtype = np.uint16
         if found != dtype or len(shape) != dimensions or shape[0] != count:
             raise ValueError(
                 f"{path}: expected {np.dtype(dtype)} with {count} samples, got {found} {shape}"

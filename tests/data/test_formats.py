@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -110,7 +112,6 @@ def test_real_patches_there_and_back(data_root, tmp_path, kind):
 def test_pickled_patches_are_converted_outside_the_package(data_root, tmp_path):
     import subprocess
     import sys
-    from pathlib import Path
 
     script = Path(__file__).parents[2] / "tools" / "convert_nucls.py"
     source, out = data_root / "nucls_sample" / "train", tmp_path / "out"
@@ -120,3 +121,13 @@ def test_pickled_patches_are_converted_outside_the_package(data_root, tmp_path):
     assert sum(len(r.layout) for r in dataset) == 458
     with pytest.raises(ValueError, match="name the classes of its ids"):
         open_records(out)
+
+
+@pytest.mark.parametrize("kind", sorted({*registry.names("dataset"), *registry.names("exporter")}))
+def test_every_format_has_a_page_with_a_picture(kind):
+    pages = Path(__file__).parents[2] / "docs" / "formats"
+    (page,) = [p for p in pages.glob("*.md") if f'kind = "{kind}"' in p.read_text("utf-8")]
+    assert f"]({page.name})" in (pages / "README.md").read_text("utf-8")
+    pictures = re.findall(r"!\[[^\]]+\]\((images/[^)]+)\)", page.read_text("utf-8"))
+    assert pictures
+    assert all((pages / picture).is_file() for picture in pictures)

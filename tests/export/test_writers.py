@@ -81,7 +81,7 @@ def test_one_record_is_held_at_a_time(exporter, tmp_path):
     assert len(alive) == 6
 
 
-@pytest.mark.parametrize("compression", ["zlib", "none", "lzw"])
+@pytest.mark.parametrize("compression", ["zlib", "none", "lzw", "zstd"])
 def test_the_stack_is_ome_tiff(tmp_path, compression):
     import ome_types
 
@@ -95,7 +95,10 @@ def test_the_stack_is_ome_tiff(tmp_path, compression):
             xml = tif.ome_metadata
             array = tif.asarray()
         np.testing.assert_array_equal(array, [getattr(i.record, field) for i in made])
-        pixels = ome_types.from_xml(xml, validate=True).images[0].pixels
+        ome_types.validate_xml(xml)  # against OME-2016-06's XSD
+        with pytest.raises(Exception, match="SizeQ"):
+            ome_types.validate_xml(xml.replace("SizeT=", "SizeQ="))
+        pixels = ome_types.from_xml(xml).images[0].pixels
         assert (pixels.physical_size_x, pixels.physical_size_y_unit.value) == (0.5, "µm")
         assert (pixels.size_t, pixels.size_y, pixels.size_x) == (3, 40, 56)
     with pytest.raises(ValueError, match="compression: expected one of zlib"):

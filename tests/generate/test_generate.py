@@ -15,7 +15,9 @@ import pytest
 
 from napari_cosynth.cli import main
 from napari_cosynth.data.shards import ShardsDataset
+from napari_cosynth.data.splits import groups_of
 from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.export.recipes import read_sample
 from napari_cosynth.generate.manifest import read_manifest
 from napari_cosynth.generate.plan import Plan, Quality
 from napari_cosynth.generate.run import generate, in_this_process
@@ -194,11 +196,13 @@ def test_killed_and_resumed(plan, data, tmp_path):
     assert files(out) == files(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("moment", ["stack", "manifest", "unlink"])
+@pytest.mark.parametrize("moment", ["stack", "manifest", "list", "unlink", "end"])
 def test_killed_while_a_shard_is_written(plan, data, tmp_path, moment, monkeypatch):
     """At each step between the samples of a shard and their removal from where they wait."""
-    from napari_cosynth.generate import folder
-    from napari_cosynth.generate.manifest import Manifest
+    from napari_cosynth.generate import folder, manifest
+    from napari_cosynth.generate.manifest import Listing, Manifest
+
+    write = Manifest.write
 
     class Killed(BaseException):
         pass
@@ -211,10 +215,15 @@ def test_killed_while_a_shard_is_written(plan, data, tmp_path, moment, monkeypat
         if moment == "stack":
             patch.setattr(folder, "write_stack", kill)
         elif moment == "manifest":
-            write = Manifest.write
+            patch.setattr(Listing, "add", kill)
+        elif moment == "list":  # half of a shard's second line is on the disk
+            line = manifest._line
             patch.setattr(
-                Manifest, "write", lambda self, p: kill() if self.samples else write(self, p)
+                manifest, "_line", lambda e: line(e) if e["id"] % 3 == 0 else line(e)[:20]
             )
+            patch.setattr(manifest.Tally, "add", kill)
+        elif moment == "end":
+            patch.setattr(Manifest, "write", lambda *a: kill() if len(a) > 2 else write(*a))
         else:
             unlink = Path.unlink
             patch.setattr(
@@ -272,6 +281,34 @@ def test_what_cannot_be_resumed(plan, data, tmp_path, capsys):
     assert "no generated data set there" in capsys.readouterr().err
 
 
+def test_an_unfinished_run_lists_whole_shards(plan, data, tmp_path):
+    """And says which line of the list is damaged, when it reads or resumes."""
+
+    def some(jobs, settings):
+        for n, item in enumerate(in_this_process(jobs, settings)):
+            if n == 5:
+                raise KeyboardInterrupt
+            yield item
+
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        generate(plan, out, data, engine=some, quiet=True)
+    assert json.loads((out / "manifest.json").read_text())["samples"] == []
+    manifest = read_manifest(out)
+    assert [e["id"] for e in manifest.samples] == [0, 1, 2]
+    assert manifest.counts["kept"] == 3
+    listed = out / "listed.jsonl"
+    lines = listed.read_text().splitlines()
+    for line, message in (("{}", "line 2: no sample"), (lines[2], "expected sample 1, got 2")):
+        listed.write_text("\n".join([lines[0], line, lines[2], ""]))
+        with pytest.raises(ValueError, match=rf"listed\.jsonl: .*{message}"):
+            generate(plan, out, data, resume=True, quiet=True)
+    listed.write_text("\n".join([*lines, ""]))
+    generate(plan, out, data, resume=True, quiet=True)
+    generate(plan, tmp_path / "whole", data, quiet=True)
+    assert files(out) == files(tmp_path / "whole")
+
+
 def test_two_runs_of_one_folder(plan, data, tmp_path):
     from napari_cosynth.generate.folder import locked
 
@@ -297,3 +334,22 @@ def test_a_damaged_pending_sample_is_named(plan, data, tmp_path):
     generate(plan, tmp_path / "out", data, resume=True, quiet=True)
     generate(plan, tmp_path / "whole", data, quiet=True)
     assert files(tmp_path / "out") == files(tmp_path / "whole")
+
+
+def test_shards_keep_their_recipes_in_other_formats(plan, data, tmp_path):
+    """And their layouts, by which splits go: the two samples of one stay together."""
+    out = tmp_path / "out"
+    generate(plan, out, data, quiet=True)
+    for kind in ("coco", "stack"):
+        assert main(["convert", str(out), str(tmp_path / kind), "--to", kind]) == 0
+        for entry in read_manifest(out).samples:
+            layout, recipe = read_sample(out / entry["shard"], entry["index"])
+            again, kept = read_sample(tmp_path / kind, entry["id"])
+            assert kept == recipe
+            assert (kept["synthetic"], kept["seed"]) == (True, entry["seed"])
+            assert np.array_equal(again.centroids, layout.centroids)
+    for stored, record in zip(StackDataset(tmp_path / "stack"), ShardsDataset(out), strict=True):
+        assert np.array_equal(stored.instances, record.instances)
+    slides = list(groups_of(ShardsDataset(out)).values())
+    assert slides[0:6:2] == slides[1:6:2]
+    assert len(set(slides)) == 4

@@ -28,7 +28,7 @@ print(json.dumps(peaks))
 def test_memory_does_not_grow_with_the_number_of_samples(plan, data, tmp_path):
     """Thirty samples of 768 KiB, 23 MiB, pass through memory in shards of ten.
 
-    10,000 of them: benchmarks/generating.py --memory 10000.
+    10,000 of them: benchmarks/many_samples.py 10000.
     """
     plan = dataclasses.replace(plan, shape=(256, 256), steps=1, shard_size=10, per_layout=1)
     (tmp_path / "plan.json").write_text(json.dumps(plain(plan)))

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,9 @@ import tifffile
 import napari_cosynth
 from napari_cosynth.cli import main
 from napari_cosynth.data.stack import StackDataset
-from napari_cosynth.export.recipes import read_sample
+from napari_cosynth.export.recipes import read_count, read_sample
+from napari_cosynth.shell import sampling
+from napari_cosynth.types import Progress, Record, Request, Synthesis
 
 GOOD = (
     "index,axis-0,axis-1,class\n0,10.0,12.0,epithelial\n1,30.5,8.0,1\n2,40.0,50.0,spindle-shaped\n"
@@ -70,6 +74,28 @@ def test_a_stack_with_every_file(run):
     record = StackDataset(out)[0]
     assert record.layout.class_ids.tolist() == [2, 1, 3]
     assert record.tissue == "colon"
+
+
+@pytest.mark.parametrize("kind", ["stack", "coco"])
+def test_samples_are_let_go_as_they_are_written(run, kind, monkeypatch):
+    """Memory does not grow with --count: of eight samples few are alive at any time."""
+    made: list[weakref.ref[Record]] = []
+    alive: list[int] = []
+    original = sampling.synthesize
+
+    def watched(request: Request) -> Iterator[Progress | Synthesis]:
+        for event in original(request):
+            if isinstance(event, Synthesis):
+                made.append(weakref.ref(event.record))
+                alive.append(sum(one() is not None for one in made))
+            yield event
+            del event
+
+    monkeypatch.setattr(sampling, "synthesize", watched)
+    code, _, out = run(GOOD, "--count", "8", "--format", kind, "--steps", "1")
+    assert code == 0
+    assert read_count(out) == len(alive) == 8
+    assert max(alive) <= 4
 
 
 def test_instance_ids_are_rows_of_the_layout(run):

@@ -102,21 +102,25 @@ class NamedRecords(ABC):
             parts.stain,
         )
 
+    def own_of(self, name: str) -> tuple[Sidecar, int] | None:
+        """What our own export carries of a record, and the record's number in it."""
+        if self.own is None or name not in self.own.index:
+            return None
+        return self.own, self.own.index[name]
+
     def own_text(self, name: str, field: str, otherwise: str = "") -> str:
         """A text of the sample's description in our own exports, such as ``tissue``."""
-        if self.own is None or name not in self.own.index:
-            return otherwise
-        return self.own.text(self.own.index[name], field, otherwise)
+        found = self.own_of(name)
+        return found[0].text(found[1], field, otherwise) if found else otherwise
 
     def slide_of(self, name: str) -> str | None:
         """The slide or patient a record comes from, by which splits are made; None if unknown.
 
         Where no file says, a tile of its own is its own slide, and TCGA's names tell the patient.
         """
-        if self.own is not None and name in self.own.index:
-            slide = self.own.slide(self.own.index[name])
-            return patient_of(slide or name)
-        return patient_of(name)
+        found = self.own_of(name)
+        slide = found[0].slide(found[1]) if found else None
+        return patient_of(slide or name)
 
     @property
     def tissues(self) -> tuple[str, ...]:

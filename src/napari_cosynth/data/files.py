@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cosynth.foreign.files import read_json
+
+logger = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
 
@@ -69,13 +73,43 @@ def read_image(path: Path) -> npt.NDArray[np.generic]:
 
 
 def read_rgb(path: Path) -> npt.NDArray[np.uint8]:
-    """uint8 (H, W, 3); grey is repeated, alpha dropped."""
+    """uint8 (H, W, 3); grey is repeated, alpha dropped, 16 bits scaled (:func:`eight_bits`)."""
     image = read_image(path)
     if image.ndim == 2:
         image = np.stack([image] * 3, -1)
-    if image.ndim != 3 or image.shape[2] not in (3, 4) or image.dtype != np.uint8:
+    if image.ndim != 3 or image.shape[2] not in (3, 4):
         raise ValueError(f"{path}: expected an 8-bit RGB image, got {image.dtype} {image.shape}")
-    return np.ascontiguousarray(image[..., :3]).astype(np.uint8, copy=False)
+    return eight_bits(np.ascontiguousarray(image[..., :3]), str(path), path.parent)
+
+
+FULL_SCALE = 4096
+"""A 16-bit image that stays below may hold 10 or 12 bits, whose white nothing tells."""
+
+
+def eight_bits(pixels: npt.NDArray[Any], where: str, dataset: Path) -> npt.NDArray[np.uint8]:
+    """uint8 as it is, uint16 from 0..65535 to 0..255, which is said once for each ``dataset``.
+
+    Raises ValueError naming ``where`` for other types, and for 16 bits that are not used.
+    """
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype != np.uint16:
+        raise ValueError(
+            f"{where}: expected 8 or 16 bits, got {pixels.dtype}; scale it to 0..255 and save as uint8"
+        )
+    if (most := int(pixels.max(initial=0))) < FULL_SCALE:
+        raise ValueError(
+            f"{where}: 16 bits, but no value above {most}: whether that is white, nothing tells; "
+            "scale it to 0..255 and save as uint8"
+        )
+    _say_scaled(dataset)
+    # Rounds value / 257, so that 65535 is 255 and what was 8 bits before comes back.
+    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+@lru_cache(maxsize=1024)
+def _say_scaled(dataset: Path) -> None:
+    logger.warning("%s: 16-bit images, read as 8 bits: values / 257", dataset)
 
 
 def load_npy(path: Path, mapped: bool = False) -> npt.NDArray[Any]:

@@ -60,7 +60,7 @@ class OmeZarr:
         if len(self.planes) > 1 or first.levels[0].dtype != np.uint8:
             raise ValueError(
                 f"{self.path}: expected an 8-bit RGB or grey image, got {len(self.planes)} "
-                f"channels of {first.levels[0].dtype}"
+                f"channels of {first.levels[0].dtype}; what is needed is red, green and blue as uint8"
             )
         return Slide(first.levels, first.mpp, self.path)
 

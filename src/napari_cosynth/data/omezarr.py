@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +10,28 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cosynth.data.base import NamedRecords, Parts
-from napari_cosynth.data.files import select
+from napari_cosynth.data.files import eight_bits, select
 from napari_cosynth.data.sidecar import read_sidecar
 from napari_cosynth.types import ClassTable
 
 ASSUMED_MPP = 0.25
 UNCLASSIFIED = "unspecified"
+MOST_PLANES = 1_000_000
+Place = Mapping[str, int]
+"""Of a plane along t and z; empty where there is one."""
 _MICROMETRES = {"micrometer": 1.0, "nanometer": 1e-3, "millimeter": 1e3}
 
 
 class OmeZarrDataset(NamedRecords):
     """An image, a series of them (``bioformats2raw.layout``) or a folder of ``.zarr``.
 
-    An image is uint8 with three channels over axes c, y, x (t and z, where they are, of length 1), its
-    first level read when it is asked for. Instances are the label image ``instances``, or the one that
-    is there. Their classes come from ``class`` in ``image-label``'s properties, else from a label
-    image ``classes`` beside them whose own properties name its values; else all have one. µm/px is the
-    scale of the first level.
+    An image has three channels of 8 bits (or 16, ``data.files.eight_bits``) over axes c, y, x, its first
+    level read when it is asked for. One with several t or z is a stack: each plane is a record, called
+    ``NAME_00000`` and so on, and its labels have as many.
+
+    Instances are the label image ``instances``, or the one that is there. Their classes come from
+    ``class`` in ``image-label``'s properties, else from a label image ``classes`` beside them whose own
+    properties name its values; else all have one. µm/px is the scale of the first level.
     """
 
     def __init__(
@@ -41,15 +46,16 @@ class OmeZarrDataset(NamedRecords):
         self.root = Path(root)
         self.own = read_sidecar(self.root, "omezarr")
         self.mpp, self.tissue, self._label = mpp, tissue, instances
-        self._groups: dict[str, Any] = {}
+        self._groups: dict[str, tuple[Any, Place]] = {}
         groups = _images(self.root)
         for number, group in enumerate(groups):
             name = self.own.names[number] if self.own else _name(group, number, len(groups))
-            if name in self._groups:
-                raise ValueError(f"{_where(group)}: another image is called {name!r} too")
-            self._groups[name] = group
+            for suffix, place in _planes(group):
+                if name + suffix in self._groups:
+                    raise ValueError(f"{_where(group)}: another image is called {name!r} too")
+                self._groups[name + suffix] = group, place
         self.names = tuple(select(self._groups, only, without, self.root))
-        first = self._groups[self.names[0]]
+        first, _ = self._groups[self.names[0]]
         self.mpp_stated = mpp is not None or _mpp(_multiscale(first)) is not None
         self.classes = self.own.classes if self.own else self._classes_that_occur()
 
@@ -61,18 +67,21 @@ class OmeZarrDataset(NamedRecords):
         return self.own_text(name, "tissue", self.tissue)
 
     def parts(self, name: str) -> Parts:
-        group = self._groups[name]
+        group, place = self._groups[name]
         multiscale = _multiscale(group)
-        planes = _level(group, multiscale)
+        planes = _level(group, place)
         where = _where(group)
         if planes.ndim == 2:
             planes = np.stack([planes] * 3)
-        if planes.dtype != np.uint8 or planes.shape[0] != 3:
-            raise ValueError(
-                f"{where}: expected uint8 with 3 channels, got {planes.dtype} {planes.shape}"
-            )
+        if planes.shape[0] != 3:
+            raise ValueError(f"{where}: expected 3 channels, got {planes.dtype} {planes.shape}")
+        image = eight_bits(np.ascontiguousarray(np.moveaxis(planes, 0, -1)), where, self.root)
         label = self._instances(group)
-        instances = _level(label, _multiscale(label))
+        if (found := _lengths(label)) != (wanted := _lengths(group)):
+            raise ValueError(
+                f"{_where(label)}: axes: expected as many planes as the image, {wanted}, got {found}"
+            )
+        instances = _level(label, place)
         if instances.shape != planes.shape[1:] or instances.dtype.kind not in "iu":
             raise ValueError(
                 f"{_where(label)}: expected integers {planes.shape[1:]}, "
@@ -81,9 +90,9 @@ class OmeZarrDataset(NamedRecords):
         if instances.max(initial=0) >= 2**31 or instances.min(initial=0) < 0:
             raise ValueError(f"{_where(label)}: expected ids of 0 or more and below 2^31")
         return Parts(
-            np.ascontiguousarray(np.moveaxis(planes, 0, -1)),
+            image,
             instances.astype(np.int32),
-            self._labels(group, label, instances),
+            self._labels(group, place, label, instances),
             self.mpp or _mpp(multiscale) or ASSUMED_MPP,
             self.tissue_of(name),
             where,
@@ -103,14 +112,18 @@ class OmeZarrDataset(NamedRecords):
         return group[f"labels/{wanted}"]
 
     def _labels(
-        self, group: Any, label: Any, instances: npt.NDArray[np.integer]
+        self,
+        group: Any,
+        place: Place,
+        label: Any,
+        instances: npt.NDArray[np.integer],
     ) -> npt.NDArray[np.uint8]:
         """Classes per pixel, uint8 (H, W)."""
         kinds = _kinds(label)
         source, values = label, instances
         if not kinds and "classes" in _label_names(group):
             source = group["labels/classes"]
-            values, kinds = _level(source, _multiscale(source)), _kinds(source)
+            values, kinds = _level(source, place), _kinds(source)
         if not kinds:
             return (instances > 0).astype(np.uint8)
         found, where = np.unique(values, return_inverse=True)
@@ -125,7 +138,7 @@ class OmeZarrDataset(NamedRecords):
     def _classes_that_occur(self) -> ClassTable:
         names: set[str] = set()
         for name in self.names:
-            group = self._groups[name]
+            group, _ = self._groups[name]
             label = self._instances(group)
             kinds = _kinds(label)
             if not kinds and "classes" in _label_names(group):
@@ -195,22 +208,44 @@ def _axes(multiscale: dict[str, Any]) -> list[str]:
     return [str(a.get("name") if isinstance(a, dict) else a) for a in multiscale["axes"]]
 
 
-def _level(group: Any, multiscale: dict[str, Any]) -> npt.NDArray[Any]:
-    """The first level as (c, y, x) or (y, x)."""
-    where = _where(group)
+def _planes(group: Any) -> Iterator[tuple[str, Place]]:
+    """(suffix of its name, place) of each plane of an image; one alone has no suffix."""
+    lengths = _lengths(group)
+    if (count := int(np.prod([*lengths.values()], dtype=object))) > MOST_PLANES:
+        raise ValueError(f"{_where(group)}: expected at most {MOST_PLANES} planes, got {count}")
+    for number, place in enumerate(np.ndindex(*lengths.values())):
+        yield f"_{number:05d}" if lengths else "", dict(zip(lengths, place, strict=True))
+
+
+def _lengths(group: Any) -> dict[str, int]:
+    """Along t and z, where there is more than one plane."""
+    return {axis: n for axis, n in _sizes(group).items() if axis in ("t", "z") and n > 1}
+
+
+def _sizes(group: Any) -> dict[str, int]:
+    """Axis -> its length in the first level; y and x are the last two."""
+    where, multiscale = _where(group), _multiscale(group)
+    axes = _axes(multiscale)
     try:
-        array = group[multiscale["datasets"][0]["path"]]
-        data, axes = np.asarray(array[...]), _axes(multiscale)
+        shape = tuple(group[multiscale["datasets"][0]["path"]].shape)
     except Exception as error:  # zarr raises what it likes on damaged files
         raise ValueError(f"{where}: cannot be read ({error})") from None
-    if data.ndim != len(axes) or axes[-2:] != ["y", "x"]:
-        raise ValueError(f"{where}: axes: expected ... y, x for {data.ndim} axes, got {axes}")
-    for name, size in zip(axes[:-2], data.shape[:-2], strict=True):
-        if size != 1 and name != "c":
-            raise ValueError(f"{where}: axes: expected one {name}, got {size}")
-    channels = data.shape[axes.index("c")] if "c" in axes else 1
-    shape = data.shape[-2:]
-    return data.reshape(shape if channels == 1 else (channels, *shape))
+    if len(shape) != len(axes) or axes[-2:] != ["y", "x"]:
+        raise ValueError(f"{where}: axes: expected ... y, x for {len(shape)} axes, got {axes}")
+    for axis, size in zip(axes[:-2], shape[:-2], strict=True):
+        if size != 1 and axis not in ("c", "t", "z"):
+            raise ValueError(f"{where}: axes: expected one {axis}, got {size}")
+    return dict(zip(axes, shape, strict=True))
+
+
+def _level(group: Any, place: Place) -> npt.NDArray[Any]:
+    """A plane of the first level as (c, y, x) or (y, x)."""
+    index = tuple(slice(None) if a in ("c", "y", "x") else place.get(a, 0) for a in _sizes(group))
+    try:
+        data = np.asarray(group[_multiscale(group)["datasets"][0]["path"]][index])
+    except Exception as error:  # zarr raises what it likes on damaged files
+        raise ValueError(f"{_where(group)}: cannot be read ({error})") from None
+    return data[0] if data.ndim == 3 and data.shape[0] == 1 else data
 
 
 def _mpp(multiscale: dict[str, Any]) -> float | None:

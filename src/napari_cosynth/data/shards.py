@@ -7,6 +7,7 @@ from pathlib import Path
 
 from napari_cosynth.data.base import NamedRecords, Parts
 from napari_cosynth.data.files import select
+from napari_cosynth.data.sidecar import Sidecar
 from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.stack_format import DESCRIPTION, read_description
 from napari_cosynth.types import Record
@@ -48,6 +49,11 @@ class ShardsDataset(NamedRecords):
 
     def tissue_of(self, name: str) -> str:
         return self._tissues[name]
+
+    def own_of(self, name: str) -> tuple[Sidecar, int]:
+        """Of the shard that the record is in."""
+        stack, number = self._stack(name)
+        return stack.own, int(number)
 
     def parts(self, name: str) -> Parts:
         stack, number = self._stack(name)

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cosynth.data.base import NamedRecords, Parts
-from napari_cosynth.data.files import select
-from napari_cosynth.data.sidecar import read_sidecar
+from napari_cosynth.data.files import eight_bits, select
+from napari_cosynth.data.sidecar import Sidecar, read_sidecar
 from napari_cosynth.stack_format import DESCRIPTION, LAYOUTS, Pages, points_of
 from napari_cosynth.types import Layout, Record
 
@@ -28,6 +28,7 @@ _ARRAYS: dict[str, tuple[type[np.generic], int]] = {
 class StackDataset(NamedRecords):
     """A stack folder, read a sample at a time; ``names`` are the sample numbers, to select by.
 
+    Images that another program has written with 16 bits are scaled to 8 (``data.files.eight_bits``).
     Raises ValueError naming file and sample where shapes, classes or ids disagree.
     """
 
@@ -48,10 +49,10 @@ class StackDataset(NamedRecords):
         if own is None:
             raise ValueError(f"{self.root}: is no training stack ({DESCRIPTION} does not say so)")
         # Samples are selected by their numbers, whatever names they carry.
-        self.own = dataclasses.replace(own, names=tuple(map(str, range(len(own.samples)))))
+        self.own: Sidecar = dataclasses.replace(own, names=tuple(map(str, range(len(own.samples)))))
         self.classes, self.mpp, self.samples = own.classes, own.mpp, list(own.samples)
         self._arrays = {
-            name: Pages(self.root / f"{name}.tif", len(self.samples), *kind)
+            name: Pages(self.root / f"{name}.tif", len(self.samples), *kind, wide=name == "images")
             for name, kind in _ARRAYS.items()
         }
         shape = self._arrays["labels"].shape
@@ -81,7 +82,9 @@ class StackDataset(NamedRecords):
         number = int(name)
         sample = self.samples[number]
         return Parts(
-            image=self._arrays["images"][number],
+            image=eight_bits(
+                self._arrays["images"][number], f"{self.root}: sample {number}", self.root
+            ),
             instances=self._arrays["instances"][number],
             labels=self._arrays["labels"][number],
             mpp=self.mpp,

@@ -45,7 +45,10 @@ def _opened(path: Path) -> Slide:
     axes, shape, dtype = series.axes, series.shape, series.dtype
     rgb = axes == "YXS" and shape[-1] in (3, 4)
     if not (rgb or axes == "YX") or dtype != np.uint8:
-        raise ValueError(f"{path}: expected an 8-bit RGB or grey image, got {dtype} {axes} {shape}")
+        raise ValueError(
+            f"{path}: expected an 8-bit RGB or grey image, got {dtype} {axes} {shape}"
+            + ("; scale it to 0..255 and save as uint8" if dtype == np.uint16 else "")
+        )
     levels = []
     for index, level in enumerate(series.levels):
         _require_whole(path, level)

@@ -26,6 +26,16 @@ RETRIES = 2
 ALLOWED_DEATHS = 10
 """Workers that may die with the same sample before it counts as their killer (dask: 3). Machines
 that are taken back are no fault of the sample."""
+CONFIG = {
+    "distributed.scheduler.allowed-failures": ALLOWED_DEATHS,
+    # dask has workers give memory back to the system after every tensor, which then costs page faults
+    # without end: half as much CPU again. A sample needs the same memory as the one before it.
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
+    # Watches meant for many short tasks; they take some 5 % of a core.
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "5s",
+}
 
 
 @contextmanager
@@ -118,5 +128,5 @@ def _distributed() -> Any:
         ) from None
     for name in ("distributed", "distributed.nanny", "distributed.worker", "distributed.scheduler"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    dask.config.set({"distributed.scheduler.allowed-failures": ALLOWED_DEATHS})
+    dask.config.set(CONFIG)
     return distributed

@@ -1,7 +1,7 @@
 """A data set's folder while it is made: finished samples wait beside the shards they will fill.
 
 ``pending/ID.safetensors`` holds a finished sample until its shard is whole. A shard's samples leave
-``pending`` only once the manifest lists them, so at every moment each finished sample is in one of
+``pending`` only once they are listed, so at every moment each finished sample is in one of
 the two, and a kill at any instant neither loses nor repeats one.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from napari_cosynth.atomic import replaced_file
 from napari_cosynth.export.stack import Described, write_stack
-from napari_cosynth.generate.manifest import Manifest, shard_name
+from napari_cosynth.generate.manifest import Listing, Manifest, shard_name
 from napari_cosynth.generate.plan import Plan
 from napari_cosynth.generate.sample import unpack
 from napari_cosynth.types import ClassTable
@@ -46,7 +46,8 @@ class DatasetFolder:
     """Pending samples and shards of one run."""
 
     def __init__(self, path: Path, plan: Plan, classes: ClassTable, manifest: Manifest) -> None:
-        self.path, self.plan, self.classes, self.manifest = path, plan, classes, manifest
+        self.path, self.plan, self.classes = path, plan, classes
+        self.listing = Listing(path, manifest)
         self.pending = path / PENDING
         self.pending.mkdir(exist_ok=True)
         self._clear()
@@ -63,14 +64,14 @@ class DatasetFolder:
                     shutil.rmtree(left)
                 else:
                     left.unlink()
-        done = len(self.manifest.samples)
+        done = len(self.listing)
         for path in self.pending.glob("[0-9]*.safetensors"):
             if int(path.stem) < done:
                 path.unlink()
 
     def missing(self) -> list[int]:
         """Samples that are neither in a shard nor pending, in order."""
-        listed = len(self.manifest.samples)
+        listed = len(self.listing)
         return [i for i in range(listed, self.plan.samples) if i not in self.finished]
 
     def put(self, index: int, data: bytes) -> None:
@@ -84,7 +85,7 @@ class DatasetFolder:
 
     def write_shards(self) -> None:
         """Writes every shard whose samples are all there, in order."""
-        while (listed := len(self.manifest.samples)) < self.plan.samples:
+        while (listed := len(self.listing)) < self.plan.samples:
             shard = listed // self.plan.shard_size
             members = self.plan.members(shard)
             if not self.finished.issuperset(members):
@@ -96,14 +97,14 @@ class DatasetFolder:
             kept = [Described(o.record, o.recipe) for o in outcomes if o.record is not None]
             if kept:
                 write_stack(kept, self.path / shard_name(shard), overwrite=True)
-            self.manifest.add(shard, outcomes)
-            self.manifest.write(self.path)
+            self.listing.add(self.listing.manifest.entries(shard, outcomes))
             for index in members:
                 self._file(index).unlink()
                 self.finished.discard(index)
 
     def close(self) -> None:
         """Removes what only an unfinished run needs."""
-        if len(self.manifest.samples) == self.plan.samples:
+        if len(self.listing) == self.plan.samples:
+            self.listing.close()
             self.pending.rmdir()
             (self.path / _LOCK).unlink()

@@ -1,10 +1,16 @@
-"""``manifest.json``: the plan of a data set, what made it, and what became of every sample."""
+"""``manifest.json``: the plan of a data set, what made it, and what became of every sample.
+
+It is written when a run begins and when it ends. Between the two its samples are in ``listed.jsonl``, to
+which each finished shard appends its own, so that neither memory nor writing grows with those before.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +20,7 @@ from napari_cosynth.generate.sample import Outcome
 from napari_cosynth.settings import FORBID_UNKNOWN, parse, plain
 
 MANIFEST = "manifest.json"
+LISTED = "listed.jsonl"
 FORMAT = 1
 
 
@@ -22,8 +29,28 @@ def shard_name(shard: int) -> str:
 
 
 @dataclass
+class Tally:
+    """What became of the samples of the finished shards, without the samples."""
+
+    finished: int = 0
+    kept: int = 0
+    shards: int = 0
+    again: int = 0
+    """Samples that were drawn again."""
+    nuclei: Counter[str] = field(default_factory=Counter)
+    """Of each class in the layouts of the kept samples."""
+
+    def add(self, entry: dict[str, Any]) -> None:
+        self.finished += 1
+        self.kept += entry["kept"]
+        self.shards += entry["index"] == 0
+        self.again += max(0, len(entry["rejected"]) - (not entry["kept"]))
+        self.nuclei.update(entry.get("nuclei", {}))
+
+
+@dataclass
 class Manifest:
-    """Written anew after every shard; holds no times, so that two runs of a plan give the same."""
+    """Holds no times, so that two runs of a plan give the same."""
 
     __pydantic_config__ = FORBID_UNKNOWN
 
@@ -37,11 +64,16 @@ class Manifest:
     layouts: dict[str, int | float]
     """How many ``there are`` to draw from, and the ``effective`` number by their weights."""
     samples: list[dict[str, Any]] = field(default_factory=list)
-    """Of the finished shards, by ``id``."""
+    """Of the finished shards, by ``id``; empty in a run, whose :class:`Listing` has them."""
 
-    def add(self, shard: int, outcomes: list[Outcome]) -> None:
-        """Lists a shard's samples, kept and rejected ones."""
-        position = 0
+    def __post_init__(self) -> None:
+        self.tally = Tally()
+        for entry in self.samples:
+            self.tally.add(entry)
+
+    def entries(self, shard: int, outcomes: Iterable[Outcome]) -> list[dict[str, Any]]:
+        """A shard's samples as they are listed, kept and rejected ones."""
+        entries, position = list[dict[str, Any]](), 0
         for outcome in outcomes:
             last, record = outcome.attempts[-1], outcome.record
             entry: dict[str, Any] = {
@@ -60,30 +92,28 @@ class Manifest:
                 position += 1
                 ids = Counter(record.layout.class_ids.tolist())
                 entry["nuclei"] = {self.classes[i]: ids[i] for i in sorted(ids)}
-            self.samples.append(entry)
+            entries.append(entry)
+        return entries
 
     @property
     def counts(self) -> dict[str, int]:
-        kept = sum(entry["kept"] for entry in self.samples)
+        tally = self.tally
         return {
             "asked": self.plan.samples,
-            "finished": len(self.samples),
-            "kept": kept,
-            "rejected": len(self.samples) - kept,
-            "drawn again": sum(
-                max(0, len(entry["rejected"]) - (not entry["kept"])) for entry in self.samples
-            ),
+            "finished": tally.finished,
+            "kept": tally.kept,
+            "rejected": tally.finished - tally.kept,
+            "drawn again": tally.again,
         }
 
     def shares(self) -> dict[str, float]:
         """Share of each class among the nuclei of the layouts of all kept samples."""
-        found: Counter[str] = Counter()
-        for entry in self.samples:
-            found.update(entry.get("nuclei", {}))
-        total = sum(found.values())
+        found = self.tally.nuclei
+        total = found.total()
         return {name: found[name] / total for name in self.classes[1:]} if total else {}
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: Path, lines: Iterable[str] = ()) -> None:
+        """Writes the manifest; ``lines`` are its samples, JSON each."""
         head = {
             "format": FORMAT,
             "plan": plain(self.plan),
@@ -95,16 +125,81 @@ class Manifest:
             "counts": self.counts,
             "shares": self.shares(),
         }
-        lines = ",\n".join(json.dumps(entry, allow_nan=False) for entry in self.samples)
-        text = (
-            json.dumps(head, indent=1, allow_nan=False)[:-2] + f',\n "samples": [\n{lines}\n]}}\n'
-        )
-        with replaced_file(folder / MANIFEST) as fresh:
-            fresh.write_text(text, encoding="utf-8")
+        with replaced_file(folder / MANIFEST) as fresh, fresh.open("w", encoding="utf-8") as handle:
+            handle.write(json.dumps(head, indent=1, allow_nan=False)[:-2] + ',\n "samples": [\n')
+            for number, line in enumerate(lines):
+                handle.write(",\n" + line if number else line)
+            handle.write("\n]}\n")
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a data set folder. Raises ValueError naming file and field."""
+class Listing:
+    """A run's finished samples: appended to ``listed.jsonl``, counted, and in the end the manifest's."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        """Goes on with what there is; what a kill left of a shard is cut off."""
+        self.folder, self.manifest, self.path = folder, manifest, folder / LISTED
+        if self.path.exists():
+            manifest.tally, size = Tally(), 0
+            for shard in _listed(self.path, manifest.plan):
+                size += sum(map(len, shard))
+                for line in shard:
+                    manifest.tally.add(json.loads(line))
+            os.truncate(self.path, size)
+        else:
+            with replaced_file(self.path) as fresh:
+                fresh.write_bytes(b"".join(map(_line, manifest.samples)))
+        manifest.samples.clear()
+
+    def __len__(self) -> int:
+        return self.manifest.tally.finished
+
+    def add(self, entries: list[dict[str, Any]]) -> None:
+        """Lists a shard's samples, which are on the disk when this returns."""
+        with self.path.open("ab") as handle:
+            handle.write(b"".join(map(_line, entries)))
+            handle.flush()
+            os.fsync(handle.fileno())
+        for entry in entries:
+            self.manifest.tally.add(entry)
+
+    def close(self) -> None:
+        """Writes the whole manifest, which replaces the list."""
+        with self.path.open(encoding="utf-8") as lines:
+            self.manifest.write(self.folder, (line[:-1] for line in lines))
+        self.path.unlink()
+
+
+def _line(entry: dict[str, Any]) -> bytes:
+    return json.dumps(entry, allow_nan=False).encode() + b"\n"
+
+
+def _listed(path: Path, plan: Plan) -> Iterator[list[bytes]]:
+    """The lines of each shard that is listed whole. Raises ValueError naming file and line."""
+    shard, number = list[bytes](), 0
+    with path.open("rb") as lines:
+        for line in lines:
+            if not line.endswith(b"\n"):
+                return
+            try:
+                found = json.loads(line)["id"]
+            except (ValueError, KeyError, TypeError) as error:
+                raise ValueError(f"{path}: line {number + 1}: no sample ({error})") from None
+            if found != number:
+                raise ValueError(
+                    f"{path}: line {number + 1}: expected sample {number}, got {found}"
+                )
+            shard.append(line)
+            number += 1
+            if number % plan.shard_size == 0 or number == plan.samples:
+                yield shard
+                shard = []
+
+
+def read_manifest(folder: Path, head: bool = False) -> Manifest:
+    """The manifest of a data set folder, with the samples that an unfinished run has listed so far.
+
+    ``head``: only what stands in the manifest itself. Raises ValueError naming file and field.
+    """
     path = folder / MANIFEST
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -119,4 +214,8 @@ def read_manifest(folder: Path) -> Manifest:
     for number, entry in enumerate(manifest.samples):
         if entry.get("id") != number:
             raise ValueError(f"{path}: samples: expected number {number}, got {entry.get('id')}")
+    if not head and (folder / LISTED).exists():
+        shards = _listed(folder / LISTED, manifest.plan)
+        samples = [json.loads(line) for shard in shards for line in shard]
+        return replace(manifest, samples=samples)
     return manifest

@@ -119,7 +119,7 @@ def generate(
 
 
 def _resumed(plan: Plan, out: Path, digest: str) -> Manifest:
-    manifest = read_manifest(out)
+    manifest = read_manifest(out, head=True)
     if fields := differing(manifest.plan, plan):
         raise ValueError(
             f"{out / MANIFEST}: plan: {', '.join(fields)}: not as in the plan to resume by"

@@ -162,8 +162,8 @@ def _items(
             record = resample(record, changes.mpp)
         if description.get("synthetic") and not (changes.none and classes == dataset.classes):
             description["edited"] = True  # the recipe no longer gives what is stored
-        own = dataset.own
-        plain = own.titles[own.index[name]] if own and name in own.index else name
+        own = dataset.own_of(name)
+        plain = own[0].titles[own[1]] if own else name
         progress()
         if changes.patch is None:
             yield Described(record, description, "" if plain.isdecimal() else plain)
@@ -184,8 +184,8 @@ def _description(
     dataset: NamedRecords, name: str, record: Record, groups: Mapping[str, str] | None
 ) -> dict[str, Any]:
     """Our own export's description, or where the record comes from."""
-    if dataset.own is not None and name in dataset.own.index:
-        return dict(dataset.own.samples[dataset.own.index[name]])
+    if own := dataset.own_of(name):
+        return dict(own[0].samples[own[1]])
     found: dict[str, Any] = {
         "synthetic": False,
         "tissue": record.tissue,
@@ -197,9 +197,12 @@ def _description(
 
 
 def _own_layouts(dataset: NamedRecords) -> Iterator[Layout | None]:
-    """What each record of an own export was made from, None for what was added to it since."""
+    """What each record of an own export was made from, None for what was added to it since.
+
+    Nothing for stacks, whose records come with it.
+    """
     own = dataset.own
-    if own is None:
+    if own is None or own.exporter == "stack":
         return
     wanted = iter([own.index.get(name) for name in dataset.names])
     samples = enumerate(read_samples(own.folder))

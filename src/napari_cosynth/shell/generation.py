@@ -48,9 +48,8 @@ def generate_dataset(
 
 def _say(out: Path, manifest: Manifest) -> None:
     counts, plan = manifest.counts, manifest.plan
-    shards = len({e["shard"] for e in manifest.samples if e["kept"]})
     print(
-        f"{out}: {counts['kept']} of {counts['asked']} samples in {shards} shards, "
+        f"{out}: {counts['kept']} of {counts['asked']} samples in {manifest.tally.shards} shards, "
         f"{counts['rejected']} rejected, {counts['drawn again']} drawn again"
     )
     for name, share in manifest.shares().items():

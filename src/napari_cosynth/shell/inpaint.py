@@ -22,7 +22,7 @@ from napari_cosynth.geometry.place import Place, part_to_read
 from napari_cosynth.geometry.prompt import prompt_for
 from napari_cosynth.layouts.points_csv import read_layout
 from napari_cosynth.model.checkpoint import read_config
-from napari_cosynth.shell.sampling import check_known, check_target, report_line, request_from
+from napari_cosynth.shell.sampling import Summary, check_known, check_target, request_from
 from napari_cosynth.synthesis.inpaint import inpaint
 from napari_cosynth.types import Synthesis
 
@@ -64,12 +64,14 @@ def inpaint_image(options: argparse.Namespace) -> None:
     request = request_from(options, cut(layout, part), prompt, (options.seed,), options.tissue)
     inside = region.moved(-part.y0, -part.x0)
     place = Place(image, inside, (part.y0, part.x0), Path(options.image).name)
+    summary = Summary()
     sample = _run(inpaint(request, place), request.steps)
+    summary.add(sample)
     assert sample.patch is not None
     with replaced_folder(options.out, options.overwrite) as folder:
         write_stack([sample], folder / "stack")
         _write_image(folder / "image.tif", level, region, sample.patch, mpp)
-    report_line(options.out / "stack", [sample])
+    summary.say(options.out / "stack")
     print(f"image: {options.out / 'image.tif'}")
 
 

@@ -7,6 +7,7 @@ import dataclasses
 import logging
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from napari_cosynth.model.precision import choose_device, faster_in_bf16
 from napari_cosynth.nearest import nearest
 from napari_cosynth.shell.overview import overview
 from napari_cosynth.synthesis.synthesize import synthesize
-from napari_cosynth.types import Layout, Request, Synthesis
+from napari_cosynth.types import Layout, Record, Request, Synthesis
 
 logger = logging.getLogger(__name__)
 
@@ -56,11 +57,13 @@ def synthesize_layout(options: argparse.Namespace) -> None:
     if options.scratch is not None:
         _check_scratch(options.scratch)
         request = dataclasses.replace(request, scratch=str(options.scratch))
-    samples = [match.matched(x) if match else x for x in _run([request])]
-    exporter(samples, options.out, options.overwrite)
+    samples, summary = _run([request]), Summary()
+    matched = (match.matched(x) if match else x for x in samples)
+    # One sample is in memory: the exporter asks for the next when it has written the last.
+    exporter(map(summary.add, matched), options.out, options.overwrite)
     if options.scratch is not None:
         shutil.rmtree(options.scratch)
-    report_line(options.out, samples)
+    summary.say(options.out)
 
 
 def demo(options: argparse.Namespace) -> None:
@@ -70,11 +73,12 @@ def demo(options: argparse.Namespace) -> None:
         _demo_request(options, bundled, options.seed + i)
         for i, bundled in enumerate(bundled_layouts().values())
     ]
-    samples = list(_run(requests))
+    summary = Summary()
+    samples = list(map(summary.add, _run(requests)))
     with replaced_folder(options.out, options.overwrite) as folder:
         write_stack(samples, folder / "stack")
         imsave(folder / "overview.png", overview(samples), check_contrast=False)
-    report_line(options.out / "stack", samples)
+    summary.say(options.out / "stack")
     print(f"overview: {options.out / 'overview.png'}")
 
 
@@ -162,16 +166,27 @@ def _run(requests: Sequence[Request]) -> Iterator[Synthesis]:
             before += request.steps * len(request.seeds)
 
 
-def report_line(path: Path, samples: Sequence[Synthesis]) -> None:
-    """Prints what a stack holds and what instance separation found."""
-    first = samples[0].record
-    height, width = first.labels.shape
-    counts = {
-        field.name: sum(len(getattr(s.report, field.name)) for s in samples)
-        for field in dataclasses.fields(samples[0].report)
-    }
-    print(
-        f"{path}: {len(samples)} samples of {height} x {width} pixels at {first.mpp:g} µm/px, "
-        f"{sum(len(s.record.layout) for s in samples)} points: "
-        + ", ".join(f"{n} {name}" for name, n in counts.items())
-    )
+class Summary:
+    """What samples hold and what instance separation found, counted as they pass."""
+
+    def __init__(self) -> None:
+        self.samples = self.points = 0
+        self.last: Record | None = None
+        self.found: Counter[str] = Counter()
+
+    def add(self, sample: Synthesis) -> Synthesis:
+        self.samples += 1
+        self.points += len(sample.record.layout)
+        self.last = sample.record
+        for field in dataclasses.fields(sample.report):
+            self.found[field.name] += len(getattr(sample.report, field.name))
+        return sample
+
+    def say(self, path: Path) -> None:
+        """Prints a line for the stack at ``path``; samples of a stack share shape and µm/px."""
+        assert self.last is not None
+        height, width = self.last.labels.shape
+        print(
+            f"{path}: {self.samples} samples of {height} x {width} pixels at {self.last.mpp:g} µm/px, "
+            f"{self.points} points: " + ", ".join(f"{n} {name}" for name, n in self.found.items())
+        )

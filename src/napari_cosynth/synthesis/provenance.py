@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from importlib import metadata
 from typing import Any
 
@@ -31,5 +32,9 @@ def package_versions() -> dict[str, str]:
     packages = ("torch", "numpy", "scikit-image", "transformers")
     return {
         "napari-cosynth": napari_cosynth.__version__,
-        **{name: metadata.version(name) for name in packages},
+        **{name: _version(name) for name in packages},
     }
+
+
+_version = lru_cache(metadata.version)
+"""Reading them takes milliseconds, and every sample states them."""
