@@ -2,6 +2,7 @@
 
     python benchmarks/generating.py                 # under 4 minutes on two idle cores
     python benchmarks/generating.py --ways alone process "1 worker"     # CPU seconds only
+    python benchmarks/generating.py --idle          # what dask with one worker takes while it waits
 
 Ways, of the same layouts and seeds on the bundled model, each after a warm-up that reads the weights:
 
@@ -66,7 +67,14 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=128, help="pixels a side")
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS))
+    parser.add_argument("--idle", action="store_true", help="a worker that waits for 10 seconds")
     options = parser.parse_args()
+    if options.idle:
+        with local(1):
+            before = cpu_seconds()
+            time.sleep(10)
+            print(f"dask, 1 worker, idle: {cpu_seconds() - before:.2f} s of CPU in 10 s")
+        return
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

@@ -28,8 +28,8 @@ ALLOWED_DEATHS = 10
 that are taken back are no fault of the sample."""
 CONFIG = {
     "distributed.scheduler.allowed-failures": ALLOWED_DEATHS,
-    # dask has workers give memory back to the system after every tensor, which then costs page faults
-    # without end: half as much CPU again. A sample needs the same memory as the one before it.
+    # dask has workers give memory back to the system after every tensor, and page faults bring it
+    # again: 60 % more CPU (docs/results/scale.md). A sample needs the memory of the one before it.
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
     # Watches meant for many short tasks; they take some 5 % of a core.
     "distributed.worker.profile.enabled": False,
