@@ -301,7 +301,7 @@ def test_a_slip_on_the_command_line_is_one_line(arguments, message, capsys):
 
 def test_a_missing_file_and_a_folder_that_exists_are_plain_words(tmp_path, capsys):
     assert main(["compare", str(tmp_path / "a.json"), str(tmp_path / "b.json")]) == 2
-    assert "a.json: cannot be read as JSON (No such file or directory)\n" in capsys.readouterr().err
+    assert capsys.readouterr().err.endswith("a.json: no such file\n")
     (tmp_path / "out").mkdir()
     pair = str(Path(napari_cosynth.__file__).parent / "samples" / "pair")
     assert main(["convert", pair, str(tmp_path / "out"), "--to", "coco"]) == 2

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from qtpy.QtWidgets import QRadioButton
 
 from napari_cosynth.widget import layout_controls, results
 from napari_cosynth.widget.panel import CoSynthPanel
@@ -69,6 +70,14 @@ def test_a_region_becomes_a_canvas_in_its_place(
         np.testing.assert_allclose(layer.scale, points.scale)
         assert layer.units == slide.units
     np.testing.assert_array_equal(np.asarray(slide.data), before)
+
+
+def test_napari_shows_that_a_click_on_a_new_canvas_adds_a_point(panel: CoSynthPanel) -> None:
+    panel.layout_controls.new.native.click()
+    points = panel.layout_controls.points
+    buttons = panel.viewer.window._qt_viewer.controls.widgets[points].findChildren(QRadioButton)
+    (shown,) = [button.toolTip() for button in buttons if button.isChecked()]
+    assert points.mode == "add" and shown.startswith("Add points")
 
 
 def test_without_metadata_the_pixel_size_is_asked_for_once(

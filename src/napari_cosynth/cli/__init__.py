@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import re
 import sys
@@ -63,8 +64,10 @@ def _message(error: Exception) -> str:
     return re.sub(r"\[Errno \d+\] ([^:()]+): '[^']*'", r"\1", one_line(error))
 
 
-def _parser() -> Parser:
-    parser = Parser(prog="cosynth", description=DESCRIPTION, formatter_class=Help)
+def _parser() -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = Parser(
+        prog="cosynth", description=DESCRIPTION, formatter_class=Help
+    )
     parser.add_argument(
         "--version", action="version", version=f"cosynth {napari_cosynth.__version__}"
     )

@@ -146,8 +146,8 @@ class LayoutControls(QWidget):
         if layout is None:
             layout = Layout([], [], placement.shape, placement.mpp, facts.classes)  # type: ignore[arg-type]
         layer = layout_layer(layout, placement)
-        layer.mode = "add"
         self.viewer.add_layer(layer)
+        layer.mode = "add"  # only now: napari's own buttons show what changes after they are made
         self.use_layer(layer)
         self._look_at(placement)
         return layer
