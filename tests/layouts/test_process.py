@@ -167,7 +167,7 @@ def test_what_surrounds_a_region_grows_in_it():
         ({"mpp": 0.0}, "mpp: expected"),
         ({"seed": -1}, "seed: expected"),
         ({"tissue": "hair"}, "tissue: expected one of skin, bone, got 'hair'"),
-        ({"counts": {"square": 3}}, "counts: expected classes of round, long, got 'square'"),
+        ({"counts": {"square": 3}}, "counts: expected one of round, long, got 'square'"),
         ({"counts": {"round": -3}}, "counts: round: expected 0 or more"),
         ({"counts": {"round": 900}}, "counts: round: 900 nuclei do not fit"),
         ({"region": np.ones((3, 3), bool)}, "region: expected bool"),

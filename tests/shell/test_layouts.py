@@ -70,7 +70,7 @@ def test_several_layouts_are_a_folder_named_by_seed(model, tmp_path):
         (["--counts", "round"], "--counts: expected CLASS=N, got 'round'"),
         (["--counts", "round=-3"], "--counts: expected CLASS=N, got 'round=-3'"),
         (["--counts", "round=1", "round=2"], "--counts: round: given twice"),
-        (["--counts", "square=1"], "counts: expected classes of round, long cell, got 'square'"),
+        (["--counts", "square=1"], "counts: expected one of round, long cell, got 'square'"),
         (["--tissue", "hair"], "tissue: expected one of skin, got 'hair'"),
         (["--count", "0"], "--count: expected at least 1, got 0"),
         (["--mpp", "0"], "mpp: expected"),
@@ -80,7 +80,7 @@ def test_several_layouts_are_a_folder_named_by_seed(model, tmp_path):
 def test_bad_options_are_one_line_and_leave_nothing(model, tmp_path, capsys, extra, line):
     assert sample(model, tmp_path / "out.csv", *extra) == 2
     error = capsys.readouterr().err
-    assert error.startswith("cosynth layout: ") and line in error and error.count("\n") == 1
+    assert error.startswith("cosynth layout sample: ") and line in error and error.count("\n") == 1
     assert [p.name for p in tmp_path.iterdir()] == ["model.json"]
 
 
