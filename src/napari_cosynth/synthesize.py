@@ -1,6 +1,6 @@
 """The public way in for programs: a request -> progress and samples.
 
-What each of these does stands in the module of ``napari_cosynth.synthesis`` that is called as it is.
+Each function stands in the module of ``napari_cosynth.synthesis`` that bears its name.
 """
 
 from napari_cosynth.synthesis.inpaint import inpaint

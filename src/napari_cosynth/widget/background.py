@@ -7,8 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from napari.utils.notifications import ErrorNotification, notification_manager, show_warning
 from qtpy.QtCore import QObject, Signal
+
+from napari_cosynth.widget.errors import tell
 
 T = TypeVar("T")
 
@@ -61,11 +62,3 @@ class Background(QObject):
             then(done.result())
         else:
             failed(error)
-
-
-def tell(error: Exception) -> None:
-    """What the user can put right is a line; anything else has its traceback behind a button."""
-    if isinstance(error, (ValueError, OSError)):
-        show_warning(str(error))
-    else:
-        notification_manager.dispatch(ErrorNotification(error))

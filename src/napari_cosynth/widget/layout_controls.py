@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from magicgui.widgets import ComboBox, Label, PushButton, SpinBox
 from napari.components import ViewerModel
@@ -15,6 +13,7 @@ from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 from napari_cosynth.types import ClassTable, Layout
 from napari_cosynth.widget.brush_controls import BrushControls
 from napari_cosynth.widget.controls import form
+from napari_cosynth.widget.errors import told
 from napari_cosynth.widget.facts import CheckpointFacts
 from napari_cosynth.widget.layers import (
     is_layout,
@@ -98,9 +97,9 @@ class LayoutControls(QWidget):
         box.addWidget(self.tools)
 
         self.layer.changed.connect(self._choose)
-        self.new.changed.connect(self._guard(self.new_layout))
-        self.from_region.changed.connect(self._guard(self.layout_from_region))
-        self.from_labels.changed.connect(self._guard(self.layout_from_labels))
+        self.new.changed.connect(told(self.new_layout))
+        self.from_region.changed.connect(told(self.layout_from_region))
+        self.from_labels.changed.connect(told(self.layout_from_labels))
         self.legend.picked.connect(self._pick)
         self.undo.changed.connect(self._undo)
         self.redo.changed.connect(self._redo)
@@ -175,18 +174,6 @@ class LayoutControls(QWidget):
         if made is not None:
             layout, placement = made
             self.add_layout(placement, layout)
-
-    @staticmethod
-    def _guard(action: Callable[[], object]) -> Callable[[], None]:
-        """What the user can put right is a line, not a traceback."""
-
-        def guarded() -> None:
-            try:
-                action()
-            except ValueError as error:
-                show_warning(str(error))
-
-        return guarded
 
     def use_layer(self, layer: Points) -> None:
         """Works with this Points layer; makes it a layout if it is none. Raises ValueError."""

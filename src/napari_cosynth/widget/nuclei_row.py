@@ -22,6 +22,7 @@ from napari_cosynth.layouts.read import read_nuclei
 from napari_cosynth.types import ClassTable, Layout, Record
 from napari_cosynth.widget.class_dialog import ask_classes
 from napari_cosynth.widget.dataset_dialog import ask_dataset, ask_tile
+from napari_cosynth.widget.errors import told
 from napari_cosynth.widget.facts import CheckpointFacts
 from napari_cosynth.widget.placement import Placement, free_placement
 from napari_cosynth.widget.region import (
@@ -65,9 +66,9 @@ class NucleiRow:
         self._ask_mpp, self._ask_class = ask_mpp, ask_class
         self._working = False
         self._closed = False
-        self.find.changed.connect(self._guarded(self.from_image))
-        self.open.changed.connect(self._guarded(self.from_chosen_file))
-        self.tile.changed.connect(self._guarded(self.from_chosen_data_set))
+        self.find.changed.connect(told(self.from_image))
+        self.open.changed.connect(told(self.from_chosen_file))
+        self.tile.changed.connect(told(self.from_chosen_data_set))
 
     @property
     def busy(self) -> bool:
@@ -211,7 +212,7 @@ class NucleiRow:
                 reason = " ".join(str(result.error).split())
                 show_warning(reason or type(result.error).__name__)
             else:
-                self._guarded(lambda: done(result))()
+                told(lambda: done(result))()
 
         self._set_working(True)
         show_info(f"{what} …")
@@ -224,13 +225,3 @@ class NucleiRow:
         if not self._closed:
             for button in self.buttons:
                 button.enabled = not working
-
-    @staticmethod
-    def _guarded(action: Callable[[], object]) -> Callable[[], None]:
-        def guarded() -> None:
-            try:
-                action()
-            except ValueError as error:
-                show_warning(str(error))
-
-        return guarded

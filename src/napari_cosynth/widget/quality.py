@@ -20,6 +20,7 @@ from napari_cosynth.widget import results
 from napari_cosynth.widget.camera import bring_into_view
 from napari_cosynth.widget.controls import side_by_side
 from napari_cosynth.widget.dropping import Drops
+from napari_cosynth.widget.errors import told
 from napari_cosynth.widget.kept import save_kept
 from napari_cosynth.widget.listening import Hearing
 from napari_cosynth.widget.nuclei import NucleusTable, nucleus_table
@@ -30,7 +31,6 @@ from napari_cosynth.widget.nuclei_view import (
     NucleusModel,
     NucleusView,
 )
-from napari_cosynth.widget.refine import told
 from napari_cosynth.widget.sample_list import Key, SampleList, samples_in
 from napari_cosynth.widget.shown import ShownResult
 from napari_cosynth.widget.tags import read_tag

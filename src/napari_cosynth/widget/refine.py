@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from magicgui.widgets import ComboBox, Label, PushButton
 from napari.components import ViewerModel
 from napari.layers import Layer
-from napari.utils.notifications import show_info, show_warning
+from napari.utils.notifications import show_info
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_cosynth.data.refine import separated_again, updated_from_instances
 from napari_cosynth.export.recipes import read_count
 from napari_cosynth.types import Record, Report
 from napari_cosynth.widget.controls import form, side_by_side
+from napari_cosynth.widget.errors import told
 from napari_cosynth.widget.results import groups
 from napari_cosynth.widget.saving import Group, drawn_record, record_of, save_layers
 from napari_cosynth.widget.shown import ShownResult, is_points
@@ -195,15 +195,3 @@ def _summary(record: Record, report: Report) -> str:
     counts = {name: len(ids) for name, ids in report.to_json().items() if ids}
     found = ", ".join(f"{count} {name}" for name, count in counts.items())
     return f"{len(record.layout)} points; {found or 'every point has its nucleus'}"
-
-
-def told(action: Callable[[], None]) -> Callable[..., None]:
-    """A button's action whose refusal becomes a one-line warning."""
-
-    def run(_: object = None) -> None:
-        try:
-            action()
-        except (ValueError, OSError) as error:
-            show_warning(str(error))
-
-    return run
