@@ -1,6 +1,6 @@
 """Data sets by a plan: throughput of 1 and 2 processes, and what the engine costs.
 
-    python benchmarks/generating.py                 # under 4 minutes on two idle cores
+    python benchmarks/generating.py                 # made to take under 4 minutes on two idle cores
     python benchmarks/generating.py --ways alone process "1 worker"     # CPU seconds only
     python benchmarks/generating.py --idle          # what dask with one worker takes while it waits
 
