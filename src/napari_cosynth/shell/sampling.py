@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import logging
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from skimage.io import imsave
@@ -57,10 +58,12 @@ def synthesize_layout(options: argparse.Namespace) -> None:
     if options.scratch is not None:
         _check_scratch(options.scratch)
         request = dataclasses.replace(request, scratch=str(options.scratch))
-    samples, summary = _run([request]), Summary()
-    matched = (match.matched(x) if match else x for x in samples)
-    # One sample is in memory: the exporter asks for the next when it has written the last.
-    exporter(map(summary.add, matched), options.out, options.overwrite)
+    summary = Summary()
+    # Closed before an error is told, so that its line stands below the progress bar's.
+    with contextlib.closing(_run([request])) as samples:
+        matched = (match.matched(x) if match else x for x in samples)
+        # One sample is in memory: the exporter asks for the next when it has written the last.
+        exporter(map(summary.add, matched), options.out, options.overwrite)
     if options.scratch is not None:
         shutil.rmtree(options.scratch)
     summary.say(options.out)
@@ -147,7 +150,7 @@ def request_from(
     )
 
 
-def _run(requests: Sequence[Request]) -> Iterator[Synthesis]:
+def _run(requests: Sequence[Request]) -> Generator[Synthesis, None, None]:
     """Every sample of every request, with one progress bar over all steps."""
     device = choose_device(requests[0].device)
     precision = "bfloat16" if faster_in_bf16(device) else "float32"
