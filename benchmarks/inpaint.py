@@ -39,7 +39,7 @@ from skimage.feature import peak_local_max
 from skimage.filters import threshold_otsu
 from skimage.io import imsave
 
-import napari_cosynth.inpaint as joining
+import napari_cosynth.synthesis.inpaint as joining
 from napari_cosynth import registry
 from napari_cosynth.data.slide import open_slide
 from napari_cosynth.data.stack import StackDataset
