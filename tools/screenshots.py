@@ -211,8 +211,10 @@ def layout_dock(scene: Scene) -> None:
     scene.window.resizeDocks([dock], [380], Qt.Orientation.Horizontal)
     scene.settle()
     targets = {"inflammatory": 35, "healthy epithelial": 40, "spindle-shaped": 25}
+    names = list(scene.panel.layout_controls.editor.classes.names)
     for name, percent in targets.items():
-        panel.composition.set_target(name, percent)
+        target = panel.composition.item(names.index(name) - 1, 3)
+        target.setData(Qt.ItemDataRole.UserRole, percent)
     panel.structures.buttons[Tool.STREAM].native.click()
     scene.settle()
     drag(scene, layer, [(70, 40), (130, 24), (190, 36)])
@@ -228,9 +230,8 @@ def gallery_dock(scene: Scene) -> None:
     scene.settle()
     panel.count.value = 5
     scene.run(panel.vary.native.click)
-    panel.gallery.keep([1, 3], True)
-    panel.view.setCurrentIndex(panel.view.model().index(3, 0))
-    panel.gallery.show(3)
+    panel.gallery.keep([1, 5], True)
+    panel.view.setCurrentIndex(panel.view.model().index(5, 0))  # the viewer shows the newest
     panel.note.value = "clear crypts"
     scene.settle()
 
