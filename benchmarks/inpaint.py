@@ -1,7 +1,7 @@
 """The seam around a region of a real image that was sampled anew, and what makes it smaller.
 
-    python benchmarks/inpaint.py [--data DATA] [--regions 4] [--side 128] [--steps 20]
-                                 [--variants "as it is" ...] [--picture OUT.png]
+    python benchmarks/inpaint.py [--data DATA] [--regions 4] [--side 96] [--steps 20] [--fresh 0]
+                                 [--sets slide tiles] [--variants "as it is" ...] [--picture OUT.png]
 
 Regions lie in the real slide (points at the peaks of haematoxylin) and in held-out CoNSeP tiles (points
 as annotated). Figures are medians over the regions; each is a ratio to the same place in the real image,
@@ -13,8 +13,10 @@ inside    gradient within the region: below 1 the sample is smoother than what i
 
 Variants: ``held only`` clamps the surroundings and no more; ``begun in colour`` begins with the
 surroundings' colours spread into the region; ``passes`` takes every step twice, with the way back in
-between (RePaint); ``as it is`` does both; ``reinhard``, ``macenko`` and ``vahadane`` bring the image to
-the model's colours before that and the region back after.
+between (RePaint); ``as it is`` does both and joins the region to the image by its gradients, as the other
+variants do; ``not joined`` leaves that out; ``reinhard``, ``macenko`` and ``vahadane`` bring the image to
+the model's colours before that and the region back after. ``--fresh`` chooses other regions: settings
+were chosen on those of 0.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ from skimage.feature import peak_local_max
 from skimage.filters import threshold_otsu
 from skimage.io import imsave
 
+import napari_cosynth.synthesis.inpaint as joining
 from napari_cosynth import registry
 from napari_cosynth.data.slide import open_slide
 from napari_cosynth.data.stack import StackDataset
@@ -67,11 +70,11 @@ class Case:
     tissue: str
 
 
-def slide_cases(path: Path, count: int, side: int) -> Iterator[Case]:
+def slide_cases(path: Path, count: int, side: int, fresh: int) -> Iterator[Case]:
     """Regions of a slide where there is tissue, a nucleus at each peak of smoothed haematoxylin."""
     level = np.asarray(open_slide(path).levels[0])
     classes = open_checkpoint("default", torch.device("cpu")).classes
-    rng, size = np.random.default_rng(3), side + 192
+    rng, size = np.random.default_rng(3 + fresh), side + 192
     while count:
         y, x = (int(rng.integers(0, n - size)) for n in level.shape[:2])
         image = np.ascontiguousarray(level[y : y + size, x : x + size])
@@ -86,9 +89,9 @@ def slide_cases(path: Path, count: int, side: int) -> Iterator[Case]:
         count -= 1
 
 
-def tile_cases(data: Path, count: int, side: int) -> Iterator[Case]:
+def tile_cases(data: Path, count: int, side: int, fresh: int) -> Iterator[Case]:
     """Regions in the middle of patches of held-out tiles, their nuclei where they are."""
-    for record in held_out("default", data, ["consep"], count, side + 192):
+    for record in held_out("default", data, ["consep"], count, side + 192, 1 + fresh):
         yield Case(record.image, Box(96, 96, 96 + side, 96 + side), record.layout, record.tissue)
 
 
@@ -129,6 +132,15 @@ def changed(begin: float, passes: int) -> Callable[[Case, int, int], Image]:
 as_it_is = changed(blend.BEGIN, blend.PASSES)
 
 
+def not_joined(case: Case, steps: int, seed: int) -> Image:
+    """What the network made, put into the image as it is."""
+    usual, joining.seamless = joining.seamless, lambda made, real, box: made[box.slices]
+    try:
+        return as_it_is(case, steps, seed)
+    finally:
+        joining.seamless = usual
+
+
 def normalised(name: str) -> Callable[[Case, int, int], Image]:
     """The surroundings in the model's own colours, and the region back in the surroundings'."""
     make = registry.resolve("normaliser", name)
@@ -148,6 +160,7 @@ def normalised(name: str) -> Callable[[Case, int, int], Image]:
 
 VARIANTS: dict[str, Callable[[Case, int, int], Image]] = {
     "as it is": as_it_is,
+    "not joined": not_joined,
     "held only": changed(T_MAX, 1),
     "begun in colour": changed(blend.BEGIN, 1),
     "passes": changed(T_MAX, 2),
@@ -201,14 +214,18 @@ def main() -> None:
     parser.add_argument("--regions", type=int, default=4)
     parser.add_argument("--side", type=int, default=96)
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--fresh", type=int, default=0, help="seed of the regions")
+    parser.add_argument("--sets", nargs="+", default=["slide", "tiles"], choices=["slide", "tiles"])
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
     parser.add_argument("--picture", type=Path, default=None)
     options = parser.parse_args()
     slide = options.data / "slides" / "CMU-1-Small-Region.svs"
-    sets = {
-        "slide": list(slide_cases(slide, options.regions, options.side)),
-        "held-out tiles": list(tile_cases(options.data, options.regions, options.side)),
-    }
+    size = options.regions, options.side, options.fresh
+    sets: dict[str, list[Case]] = {}
+    if "slide" in options.sets:
+        sets["slide"] = list(slide_cases(slide, *size))
+    if "tiles" in options.sets:
+        sets["held-out tiles"] = list(tile_cases(options.data, *size))
     for name in options.variants:
         for of, cases in sets.items():
             ratios: dict[str, list[float]] = {}

@@ -22,6 +22,8 @@ from napari_cosynth.layouts.tiles import Tile
 from napari_cosynth.shell.layouts import Tiles, open_tiles
 from napari_cosynth.types import Layout
 
+FEWEST = 5
+"""Layouts that an envelope needs (:func:`napari_cosynth.layouts.envelopes.score`)."""
 JITTER = 4.0
 """Standard deviation in µm of perturbed layouts' displacements."""
 
@@ -216,6 +218,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--picture", type=Path, default=None)
     options = parser.parse_args()
+    if 0 < options.draws < FEWEST:
+        parser.error(f"--draws: expected 0 or at least {FEWEST}, got {options.draws}")
     model = load_layout_model(options.model)
     if options.what == "speed":
         speed(model, options.repeats)

@@ -33,14 +33,14 @@ AREAS = "instances of 0.5-2x their class' median area"
 
 
 def held_out(
-    recipe_name: str, data: Path, sets: list[str], count: int, size: int = 256
+    recipe_name: str, data: Path, sets: list[str], count: int, size: int = 256, seed: int = 1
 ) -> list[Record]:
     """``count`` patches of ``size`` pixels a side from the validation tiles of the data sets named."""
     recipe = load_recipe(recipe_name)
     chosen = tuple(d for d in recipe.data if d.root.split("/")[0] in sets)
     module = CosynthData(dataclasses.replace(recipe, data=chosen), data)
     tiles = [record for records in module.validation for record in records]
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(seed)
     return [random_crop(tiles[i % len(tiles)], size, rng) for i in range(count)]
 
 

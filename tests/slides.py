@@ -218,6 +218,20 @@ def bare_tiff(path: Path, tags: dict[int, tuple[int, int, int]], chain: int | No
     return path
 
 
+def ring_of_directories(path: Path, before: int, ring: int) -> Path:
+    """A TIFF of ``before`` small directories, then ``ring`` more whose last leads back to the first of
+    those."""
+    tags = rgb_tags(16, 16)
+    entries = b"".join(struct.pack("<HHII", code, *tags[code]) for code in sorted(tags))
+    size = 2 + len(entries) + 4
+    body = b"II*\0" + struct.pack("<I", 8)
+    for number in range(before + ring):
+        following = number + 1 if number + 1 < before + ring else before
+        body += struct.pack("<H", len(tags)) + entries + struct.pack("<I", 8 + following * size)
+    path.write_bytes(body)
+    return path
+
+
 def rgb_tags(width: int, height: int, **changes: tuple[int, int, int]) -> dict[int, Any]:
     """The tags of a tiled 8-bit RGB image with one tile that is not there."""
     tags = {

@@ -1,4 +1,4 @@
-"""Damage by chance, from a seed: JSON with one node replaced."""
+"""Damage by chance, from a seed: JSON with one node replaced, files with a few bytes changed."""
 
 from __future__ import annotations
 
@@ -24,3 +24,12 @@ def spoiled(value: Any, rng: np.random.Generator) -> Any:
         copy[chosen] = spoiled(value[chosen], rng)
         return copy
     return JUNK[int(rng.integers(len(JUNK)))]
+
+
+def with_changed_bytes(data: bytes, rng: np.random.Generator) -> bytes:
+    """One to three bytes are others, half of the time among the first 600, where the tags are."""
+    spoilt = bytearray(data)
+    for _ in range(int(rng.integers(1, 4))):
+        among = len(spoilt) if rng.random() < 0.5 else min(600, len(spoilt))
+        spoilt[int(rng.integers(among))] = int(rng.integers(256))
+    return bytes(spoilt)

@@ -29,6 +29,8 @@ from qtpy.QtWidgets import QApplication
 from napari_cosynth.layouts.patterns import bundled_layouts
 from napari_cosynth.widget import speed
 from napari_cosynth.widget.brush import Tool
+from napari_cosynth.widget.gallery_dock import GalleryDock
+from napari_cosynth.widget.layout_dock import LayoutDock
 from napari_cosynth.widget.nuclei_view import AREA
 from napari_cosynth.widget.panel import CoSynthPanel
 from napari_cosynth.widget.placement import placed_on
@@ -63,10 +65,14 @@ class Scene:
 
     def synthesise(self) -> None:
         """Presses Synthesise and waits for its end."""
+        self.run(self.panel.bar.synthesise.native.click)
+
+    def run(self, press: Callable[[], object]) -> None:
+        """Presses a button that synthesises, and waits for its end."""
         loop = QEventLoop()
         self.panel.runner.ended.connect(lambda _: loop.quit())
-        QTimer.singleShot(600_000, loop.quit)
-        self.panel.bar.synthesise.native.click()
+        QTimer.singleShot(1_800_000, loop.quit)
+        press()
         if self.panel.runner.busy:
             loop.exec()
         self.settle()
@@ -197,6 +203,39 @@ def quality(scene: Scene) -> None:
     panel.view.selectRow(5)
 
 
+def layout_dock(scene: Scene) -> None:
+    """The layout dock with targets, and a stream of spindle-shaped nuclei drawn across a gland's rim."""
+    layer = scene.sample("gland")
+    dock, panel = scene.viewer.window.add_plugin_dock_widget(PLUGIN, "CoSynth layout", tabify=True)
+    assert isinstance(panel, LayoutDock)
+    scene.window.resizeDocks([dock], [380], Qt.Orientation.Horizontal)
+    scene.settle()
+    targets = {"inflammatory": 35, "healthy epithelial": 40, "spindle-shaped": 25}
+    names = list(scene.panel.layout_controls.editor.classes.names)
+    for name, percent in targets.items():
+        target = panel.composition.item(names.index(name) - 1, 3)
+        target.setData(Qt.ItemDataRole.UserRole, percent)
+    panel.structures.buttons[Tool.STREAM].native.click()
+    scene.settle()
+    drag(scene, layer, [(70, 40), (130, 24), (190, 36)])
+
+
+def gallery_dock(scene: Scene) -> None:
+    """Six variations of one layout in the gallery, two of them kept."""
+    scene.sample("gland").visible = False
+    scene.synthesise()
+    dock, panel = scene.viewer.window.add_plugin_dock_widget(PLUGIN, "CoSynth gallery", tabify=True)
+    assert isinstance(panel, GalleryDock)
+    scene.window.resizeDocks([dock], [400], Qt.Orientation.Horizontal)
+    scene.settle()
+    panel.count.value = 5
+    scene.run(panel.vary.native.click)
+    panel.gallery.keep([1, 5], True)
+    panel.view.setCurrentIndex(panel.view.model().index(5, 0))  # the viewer shows the newest
+    panel.note.value = "clear crypts"
+    scene.settle()
+
+
 SCENES: dict[str, Callable[[Scene], None]] = {
     "layout": layout,
     "brush": brush,
@@ -204,6 +243,8 @@ SCENES: dict[str, Callable[[Scene], None]] = {
     "labels": labels,
     "refine": refine,
     "quality": quality,
+    "layout-dock": layout_dock,
+    "gallery-dock": gallery_dock,
 }
 
 

@@ -17,6 +17,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_cosynth.tiff import (
+    MOST_PAGES,
+    DamagedTiffError,
+    open_tiff_file,
+    require_whole,
+    require_whole_page,
+)
+
 FORMAT = 1
 DESCRIPTION = "cosynth.json"
 LAYOUTS = "layouts.csv"
@@ -89,13 +97,18 @@ class Pages:
     ) -> None:
         """``wide``: uint16 will do where uint8 is expected."""
         self.path = path
+        self._count = count
         self._open: Any = None
         self._whole: Any = None
         try:
             series = self._series()
             shape, found = tuple(series.shape), series.dtype
             # Other programs may pack several samples into a page, which is then read whole.
-            self._whole = None if len(series.pages) == count else series.asarray().reshape(shape)
+            if len(series.pages) != count:
+                require_whole(path, series)
+                self._whole = series.asarray().reshape(shape)
+        except DamagedTiffError:
+            raise
         except Exception as error:  # decoders raise what they like on damaged files
             raise ValueError(f"{path}: cannot be read as a TIFF ({error})") from None
         if len(shape) == dimensions - 1 and count == 1:
@@ -110,9 +123,7 @@ class Pages:
 
     def _series(self) -> Any:
         if self._open is None:
-            import tifffile
-
-            self._open = tifffile.TiffFile(self.path)
+            self._open = open_tiff_file(self.path, max(MOST_PAGES, self._count))
         return self._open.series[0]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -125,11 +136,13 @@ class Pages:
         if self._whole is not None:
             return np.asarray(self._whole[index])
         try:
-            page = np.asarray(self._series().pages[index].asarray())
+            claimed = self._series().pages[index]
+            if tuple(claimed.shape) != self.shape[1:]:
+                raise ValueError(f"expected {self.shape[1:]}, got {claimed.shape}")
+            require_whole_page(self.path, claimed)
+            page = np.asarray(claimed.asarray())
+        except DamagedTiffError:
+            raise
         except Exception as error:  # decoders raise what they like on damaged files
             raise ValueError(f"{self.path}: sample {index}: cannot be read ({error})") from None
-        if page.shape != self.shape[1:]:
-            raise ValueError(
-                f"{self.path}: sample {index}: expected {self.shape[1:]}, got {page.shape}"
-            )
         return page

@@ -1,4 +1,5 @@
 import resource
+import struct
 import subprocess
 import sys
 import textwrap
@@ -10,9 +11,13 @@ import pytest
 import tifffile
 
 from napari_cosynth.data import pyramid
+from napari_cosynth.data.files import read_rgb
 from napari_cosynth.data.openslide_slide import open_with_openslide
 from napari_cosynth.data.slide import open_slide
-from slides import bare_tiff, mirax, ndpi, rgb_tags, sparse_pyramid
+from napari_cosynth.layouts.labels import read_labels
+from napari_cosynth.stack_format import Pages
+from slides import bare_tiff, mirax, ndpi, rgb_tags, ring_of_directories, sparse_pyramid
+from spoil import with_changed_bytes
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (96, 128, 3), np.uint8)
 TESTS = Path(__file__).parents[1]
@@ -166,6 +171,12 @@ HOSTILE = {
     "one level of 10 GB": (rgb_tags(60000, 60000), 0),
     "a million tile offsets": (rgb_tags(256, 256, offsets=(4, 2**30, 8), sizes=(4, 2**30, 8)), 0),
     "a tile beyond the end": (rgb_tags(256, 256, offsets=(4, 1, 2**31)), 0),
+    # 3.8 GB of tiles that are not there, each of which was looked for.
+    "rows by a changed byte": (rgb_tags(256, 256 + (75 << 16)), 0),
+    "rows by a changed byte, zlib": (
+        rgb_tags(256, 256 + (75 << 16), compression=(3, 1, 8), sizes=(4, 1, 64)),
+        0,
+    ),
     "directories in a circle": (rgb_tags(256, 256), None),
     "next directory beyond the end": (rgb_tags(256, 256), 2**31),
     "no size": (rgb_tags(0, 0), 0),
@@ -186,6 +197,76 @@ def test_a_hostile_tiff_is_one_line_and_no_memory_bomb(tmp_path, name, little_me
         assert opened.levels[0].shape == (256, 256, 3), name
         assert sum(level.nbytes for level in opened.levels) < 2**20
         assert name in ("directories in a circle", "next directory beyond the end")
+
+
+@pytest.mark.parametrize("read", [read_rgb, read_labels])
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_tiff_is_no_memory_bomb_to_those_who_read_it_whole(
+    tmp_path, name, read, little_memory
+):
+    path = bare_tiff(tmp_path / "hostile.tif", *HOSTILE[name])
+    try:
+        assert read(path).shape == (256, 256, 3)
+    except ValueError as error:
+        assert str(path) in str(error) and "\n" not in str(error)
+
+
+@pytest.mark.parametrize("ring", [1, 2, 7])
+def test_a_ring_of_directories_behind_a_long_chain_has_an_end(tmp_path, ring, little_memory):
+    """tifffile looks for rings among the first hundred directories only."""
+    path = ring_of_directories(tmp_path / "ring.tif", 150, ring)
+    for read in (open_slide, read_rgb, read_labels):
+        with pytest.raises(ValueError, match=r"ring\.tif: expected at most 10000 pages"):
+            read(path)
+
+
+def test_a_jpeg_tile_that_claims_more_than_a_tile_is_not_decoded(tmp_path, little_memory):
+    path = tmp_path / "bomb.tif"
+    tifffile.imwrite(path, IMAGE, tile=(32, 32), photometric="rgb", compression="jpeg")
+    data = bytearray(path.read_bytes())
+    frame = data.find(b"\xff\xc0")  # its size follows: length, bits, rows, columns
+    data[frame + 5 : frame + 9] = struct.pack(">HH", 65000, 65000)
+    path.write_bytes(bytes(data))
+    with pytest.raises(ValueError, match=r"^[^:]*bomb\.tif: .*a JPEG tile claims 65000 x 65000"):
+        open_slide(path)
+    with pytest.raises(ValueError, match=r"bomb\.tif: a JPEG tile claims 65000 x 65000"):
+        read_rgb(path)
+
+
+def test_a_page_of_a_stack_that_claims_more_than_the_stack_is_not_decoded(tmp_path, little_memory):
+    path = tmp_path / "labels.tif"
+    labels = np.zeros((3, 96, 128), np.uint8)
+    tifffile.imwrite(path, labels, photometric="minisblack", compression="zlib", metadata=None)
+    np.testing.assert_array_equal(Pages(path, 3, np.uint8, 3)[2], labels[2])
+    data = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as tif:
+        at = [tif.pages[page].tags["ImageLength"].valueoffset for page in range(3)]
+    for where in at:
+        data[where : where + 2] = struct.pack("<H", 60000)
+    path.write_bytes(bytes(data))
+    pages = Pages(path, 3, np.uint8, 3)
+    assert pages.shape == (3, 60000, 128)
+    with pytest.raises(ValueError, match=r"labels\.tif: truncated"):
+        pages[1]
+
+
+def test_changed_bytes_are_read_or_refused_in_a_line_that_names_the_file(tmp_path):
+    """The first case of the generator has 15 million rows: its tiles were looked for one by one."""
+    half = np.ascontiguousarray(IMAGE[::2, ::2])
+    options = {"photometric": "rgb", "tile": (32, 32)}
+    tifffile.imwrite(tmp_path / "a.tif", IMAGE, compression="zlib", **options)
+    ndpi(tmp_path / "b.ndpi", [(IMAGE, 20000, 20.0), (half, 10000, 10.0)])
+    tifffile.imwrite(tmp_path / "c.tif", IMAGE, compression="jpeg", **options)
+    rng = np.random.default_rng(1)
+    for name in ("a.tif", "b.ndpi", "c.tif"):
+        whole = (tmp_path / name).read_bytes()
+        for _ in range(40):
+            (tmp_path / name).write_bytes(with_changed_bytes(whole, rng))
+            for read in (open_slide, read_rgb) if name.endswith(".tif") else (open_slide,):
+                try:
+                    read(tmp_path / name)
+                except ValueError as error:
+                    assert name in str(error) and "\n" not in str(error)
 
 
 @pytest.mark.parametrize("keep", [0.02, 0.5, 0.95])

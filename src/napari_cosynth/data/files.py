@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_cosynth.errors import one_line
 from napari_cosynth.foreign.files import read_json
+from napari_cosynth.tiff import DamagedTiffError, read_tiff
 
 logger = logging.getLogger(__name__)
 
@@ -60,15 +62,15 @@ def read_image(path: Path) -> npt.NDArray[np.generic]:
     """An image file of any kind as an array; ValueError naming the file if it cannot be read."""
     try:
         if path.suffix.lower() in (".tif", ".tiff"):
-            import tifffile
-
-            return np.asarray(tifffile.imread(path))
+            return read_tiff(path)
         from skimage.io import imread
 
         return np.asarray(imread(path))
+    except DamagedTiffError:
+        raise
     except Exception as error:  # decoders raise what they like on damaged files
         # imageio's first sentence says it; the rest advises other packages.
-        reason = " ".join(str(error).split()).split(" Based on the extension")[0]
+        reason = one_line(error).split(" Based on the extension")[0]
         raise ValueError(f"{path}: cannot be read as an image ({reason})") from error
 
 

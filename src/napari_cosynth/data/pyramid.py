@@ -68,6 +68,7 @@ class LazyLevel:
         except Exception as error:  # decoders raise what they like on damaged tiles
             y, x = (int(part.start or 0) for part in window[:2])
             reason = " ".join(str(error).split()) or type(error).__name__
+            reason = reason.removeprefix(f"{self.path}: ")
             raise ValueError(
                 f"{self.path}: cannot be decoded near row {y}, column {x} ({reason})"
             ) from None

@@ -9,6 +9,7 @@ from napari_cosynth.data.ome_zarr_slide import is_ome_zarr, open_ome_zarr
 from napari_cosynth.data.openslide_slide import open_with_openslide, openslide_missing
 from napari_cosynth.data.pyramid import Slide
 from napari_cosynth.data.tiff_slide import open_tiff
+from napari_cosynth.tiff import DamagedTiffError
 
 ONLY_OPENSLIDE = (".mrxs", ".vms", ".vmu", ".bif")
 """Formats that tifffile cannot read, or not place the tiles of."""
@@ -33,6 +34,8 @@ def open_slide(path: str | Path) -> Slide:
         return open_with_openslide(path)
     try:
         return open_tiff(path)
+    except DamagedTiffError:
+        raise
     except ValueError as error:
         if openslide_missing():
             raise

@@ -8,7 +8,6 @@ from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
-import tifffile
 
 from napari_cosynth.data.pyramid import (
     LazyLevel,
@@ -16,10 +15,11 @@ from napari_cosynth.data.pyramid import (
     plausible_mpp,
     with_overview,
 )
+from napari_cosynth.tiff import open_tiff_file, require_whole
 
 _PER_MICROMETRE = {"µm": 1.0, "um": 1.0, "micron": 1.0, "\\u00B5m": 1.0, "mm": 1e3, "nm": 1e-3}
-MOST_PAGES = 10_000
-"""A slide has a dozen pages, a stack some thousands; a chain of millions is an attack."""
+MOST_LEVELS = 32
+"""Each half as large as the one before it, as in every slide, would be 2**32 pixels a side."""
 
 
 def open_tiff(path: Path) -> Slide:
@@ -38,9 +38,7 @@ def open_tiff(path: Path) -> Slide:
 
 
 def _opened(path: Path) -> Slide:
-    tif = tifffile.TiffFile(path)
-    if len(tif.pages) > MOST_PAGES:
-        raise ValueError(f"{path}: expected at most {MOST_PAGES} pages, got {len(tif.pages)}")
+    tif = open_tiff_file(path)
     series = max(tif.series, key=lambda s: int(np.prod(s.shape, dtype=object)))
     axes, shape, dtype = series.axes, series.shape, series.dtype
     rgb = axes == "YXS" and shape[-1] in (3, 4)
@@ -49,25 +47,14 @@ def _opened(path: Path) -> Slide:
             f"{path}: expected an 8-bit RGB or grey image, got {dtype} {axes} {shape}"
             + ("; scale it to 0..255 and save as uint8" if dtype == np.uint16 else "")
         )
+    if len(series.levels) > MOST_LEVELS:
+        raise ValueError(f"{path}: expected at most {MOST_LEVELS} levels, got {len(series.levels)}")
     levels = []
     for index, level in enumerate(series.levels):
-        _require_whole(path, level)
+        require_whole(path, level)
         array = _array(path, series, index, level)
         levels.append(array[..., :3] if rgb else array)
     return Slide(with_overview(levels, path), _mpp(tif, series.keyframe), path)
-
-
-def _require_whole(path: Path, level: Any) -> None:
-    """Raises ValueError where tiles lie beyond the end: some decoders would fill them with grey."""
-    size = path.stat().st_size
-    for page in level.pages:
-        if page is not None:
-            offsets = np.array(page.dataoffsets, np.uint64)
-            ends = offsets + np.array(page.databytecounts[: len(offsets)], np.uint64)
-            if ends.size and int(ends.max()) > size:
-                raise ValueError(
-                    f"{path}: truncated: its pixels reach to byte {ends.max()}, the file to {size}"
-                )
 
 
 def _array(path: Path, series: Any, index: int, level: Any) -> Any:
@@ -78,7 +65,7 @@ def _array(path: Path, series: Any, index: int, level: Any) -> Any:
         if page.is_memmappable and len(level.pages) == 1:
             return level.asarray(out="memmap")[window]
         whole = zip(window, level.shape, strict=True)
-        if all((part.start, part.stop) == (0, size) for part, size in whole):
+        if page.jpegheader is None and all((p.start, p.stop) == (0, size) for p, size in whole):
             return level.asarray()
         if not opened:
             import zarr

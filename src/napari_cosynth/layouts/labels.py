@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from napari_cosynth.geometry.measure import snapped_centroids
 from napari_cosynth.layouts.nuclei import Nuclei
+from napari_cosynth.tiff import DamagedTiffError, read_tiff
 
 
 def label_centroids(
@@ -38,13 +39,13 @@ def read_labels(path: str | Path) -> Nuclei:
         if path.suffix.lower() == ".npy":
             data = np.load(path, mmap_mode="r", allow_pickle=False)
         elif path.suffix.lower() in (".tif", ".tiff"):
-            import tifffile
-
-            data = tifffile.imread(path)
+            data = read_tiff(path)
         else:
             from skimage.io import imread
 
             data = np.asarray(imread(path))
+    except DamagedTiffError:
+        raise
     except Exception as error:  # decoders raise what they like on damaged files
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"{path}: cannot be read as an image ({reason})") from None

@@ -12,6 +12,7 @@ import torch
 
 from napari_cosynth.data.base import resized
 from napari_cosynth.geometry.edits import cut
+from napari_cosynth.geometry.membrane import seamless
 from napari_cosynth.geometry.place import CONTEXT, SMALLEST_WINDOW, Place, on_grid, working_mpp
 from napari_cosynth.geometry.raster import point_map
 from napari_cosynth.model.checkpoint import Checkpoint
@@ -78,12 +79,16 @@ def _samples(
                 labels=_free(window, decode_labels(step.clean.probabilities.argmax(1))),
             )
         yield progress
-    made = _free(window, decode_image(state.image))
+    # The last estimate has no step at the region's border, but around it is not quite the real image.
+    shown = window.shown.clipped(layout.shape)
+    guessed = decode_image(step.clean.image)[0][: shown.shape[0], : shown.shape[1]]
+    made = seamless(guessed, image[shown.slices], window.free.moved(-shown.y0, -shown.x0))
     raw = _free(window, decode_labels(state.labels))
     distance = _free(window, decode_distance(state.distance))
     source = f"{place.source or 'image'}, inpainted by {checkpoint.name} seed {seed}"
     record, report = separated(made, raw, distance, cut(layout, window.free), request, source)
-    whole = window.paste(decode_image(state.image)[0], image)
+    whole = image.copy()
+    whole[window.free.slices] = made
     patch = np.ascontiguousarray(resized(whole, place.image.shape[:2])[place.region.slices])
     box = place.region.moved(*place.origin)
     provenance = {

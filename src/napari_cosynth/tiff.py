@@ -1,0 +1,121 @@
+"""TIFF files from outside, by tifffile: what a damaged one claims is checked before any of it is read.
+
+A changed byte can turn 96 rows into 15 million. The tiles that such a page lacks would be asked for one
+by one, and filled with zeros; the directories of a chain may lead back to each other without end; and
+a JPEG tile has a size of its own, which its decoder reserves.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+MOST_PAGES = 10_000
+"""A slide has a dozen pages, a stack some thousands; a chain of millions is an attack."""
+LARGEST_SEGMENT = 2**28
+"""Bytes of one decoded tile or strip; more is no image of tissue but a mistake or an attack."""
+LARGEST_ARRAY = 2**32
+"""Bytes of an image that is read at once."""
+_JPEG = (6, 7, 33007, 34892)
+
+
+class DamagedTiffError(ValueError):
+    """A file that claims what it does not hold; no other program would find it there."""
+
+
+def open_tiff_file(path: Path, most_pages: int = MOST_PAGES) -> Any:
+    """``tifffile.TiffFile`` of at most ``most_pages`` pages, open.
+
+    Raises ValueError naming the file; other errors of tifffile are not translated.
+    """
+    import tifffile
+
+    tif = tifffile.TiffFile(path)
+    try:
+        tif.pages[most_pages]  # asking for their number would follow a ring without end
+    except IndexError:
+        return tif
+    except Exception:  # it is there, and no page
+        pass
+    tif.close()
+    raise DamagedTiffError(f"{path}: expected at most {most_pages} pages")
+
+
+def require_whole(path: Path, series: Any) -> None:
+    """Raises ValueError where a series, or a level of one, needs pixels that the file does not hold.
+
+    Its pages' decoders refuse JPEG tiles larger than ``LARGEST_SEGMENT`` from then on.
+    """
+    if (start := series.dataoffset) is not None:
+        _require_end(path, start + series.nbytes)
+        return
+    for page in series.pages:
+        if page is None:
+            raise DamagedTiffError(f"{path}: a page of its {series.axes} {series.shape} is missing")
+        require_whole_page(path, page)
+
+
+def require_whole_page(path: Path, page: Any) -> None:
+    """The same of one page."""
+    starts, sizes = page.dataoffsets, page.databytecounts
+    if page.is_contiguous:
+        if starts:
+            _require_end(path, starts[0] + page.nbytes)
+        return
+    wanted = math.prod(page.chunked)
+    if min(len(starts), len(sizes)) < wanted:
+        raise DamagedTiffError(
+            f"{path}: truncated: {tuple(page.shape)} pixels need {wanted} tiles or strips, "
+            f"got {min(len(starts), len(sizes))}"
+        )
+    ends = np.array(starts[:wanted], np.uint64) + np.array(sizes[:wanted], np.uint64)
+    _require_end(path, int(ends.max(initial=0)))
+    frame = page.keyframe
+    if frame.compression in _JPEG and frame.jpegheader is None and not hasattr(frame, "_checked"):
+        frame.decode, frame._checked = _small_jpegs(path, frame.decode), True
+
+
+def _require_end(path: Path, end: int) -> None:
+    size = path.stat().st_size
+    if end > size:
+        raise DamagedTiffError(
+            f"{path}: truncated: its pixels reach to byte {end}, the file to {size}"
+        )
+
+
+def _small_jpegs(path: Path, decode: Callable[..., Any]) -> Callable[..., Any]:
+    from tifffile.tifffile import jpeg_shape
+
+    def checked(data: bytes | None, *args: Any, **options: Any) -> Any:
+        if data is not None:
+            _, height, width, samples = jpeg_shape(data)
+            if height * width * samples > LARGEST_SEGMENT:
+                raise DamagedTiffError(
+                    f"{path}: a JPEG tile claims {height} x {width} pixels of {samples} samples"
+                )
+        return decode(data, *args, **options)
+
+    return checked
+
+
+def read_tiff(path: Path) -> npt.NDArray[Any]:
+    """The first series of a file, as ``tifffile.imread`` reads it.
+
+    Raises ValueError naming the file where it is damaged; other errors of tifffile are not translated.
+    """
+    with open_tiff_file(path) as tif:
+        series = tif.series[0]
+        if 0 in series.shape:
+            raise DamagedTiffError(f"{path}: expected an image, got {series.shape} pixels")
+        if (size := math.prod(series.shape) * series.dtype.itemsize) > LARGEST_ARRAY:
+            raise DamagedTiffError(
+                f"{path}: expected an image of at most {LARGEST_ARRAY // 2**30} GiB, "
+                f"got {series.shape} {series.dtype}, {size / 2**30:.1f} GiB"
+            )
+        require_whole(path, series)
+        return np.asarray(series.asarray())
