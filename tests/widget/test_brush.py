@@ -13,6 +13,7 @@ from scipy.spatial.distance import cdist, pdist
 from hand import PATH, Hand
 from napari_cosynth.types import ClassTable, Layout
 from napari_cosynth.widget.brush import Tool
+from napari_cosynth.widget.drags import Erasing
 from napari_cosynth.widget.layers import layout_from
 from napari_cosynth.widget.panel import CoSynthPanel
 from napari_cosynth.widget.placement import free_placement
@@ -74,6 +75,19 @@ def test_the_eraser_takes_what_it_touches_and_is_one_step_of_undo(
     assert len(points.data) == 4 and not panel.layout_controls.editor.history.can_undo
     hand.drag([(60.0, 60.0), (62.0, 62.0)])
     assert len(points.data) == 4 and not panel.layout_controls.editor.history.can_undo
+
+
+def test_a_point_found_under_the_mouse_but_not_yet_highlighted_does_not_stop_the_eraser(
+    points: Points,
+) -> None:
+    points._value_stored = None
+    assert (
+        points.get_value(tuple(points.data[3])) == 3
+    )  # as napari's thread for the status line asks
+    eraser = Erasing(points, radius=2.0)
+    eraser.move(tuple(points.data[0]))
+    eraser.finish()
+    assert len(points.data) == 3
 
 
 def test_keys_and_napari_s_own_modes_change_the_tool(

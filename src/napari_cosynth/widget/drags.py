@@ -129,7 +129,7 @@ class Erasing(Drag):
         rows = np.flatnonzero(self._doomed)
         if not len(rows):
             return False
-        self.layer.remove(rows.tolist())
+        _remove(self.layer, rows.tolist())
         self._doomed = np.zeros(len(self.layer.data), bool)
         return True
 
@@ -158,7 +158,7 @@ class Drawing(Drag):
         parts = self._structure.parts(np.array(self._path), self._there, self._seed)
         shown = len(self.layer.data)
         if shown > self._first:
-            self.layer.remove(list(range(self._first, shown)))
+            _remove(self.layer, list(range(self._first, shown)))
         chosen = current_class(self.layer)
         for name, points in parts:
             if len(points):
@@ -166,3 +166,10 @@ class Drawing(Drag):
                 self.layer.add(points)
         set_current_class(self.layer, chosen)
         return True
+
+
+def _remove(layer: Points, rows: list[int]) -> None:
+    """Without a hovered point: napari shifts its number and that of the highlighted one together, and
+    fails where its thread for the status line has found the first before there was the second."""
+    layer._value = None
+    layer.remove(rows)
