@@ -22,6 +22,7 @@ from napari_cosynth.layouts.gibbs import Interaction
 from napari_cosynth.nearest import nearest, one_of
 from napari_cosynth.settings import FORBID_UNKNOWN, parse, plain
 from napari_cosynth.types import ClassTable, Layout
+from napari_cosynth.types.checked import require
 
 Floats = npt.NDArray[np.float64]
 Row = tuple[float, ...]
@@ -30,17 +31,12 @@ Matrix = tuple[Row, ...]
 BUNDLED = Path(__file__).parent.parent / "layout_models"
 
 
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise ValueError(message)
-
-
 def _array(value: object, shape: tuple[int, ...], name: str) -> Floats:
     try:
         array = np.array(value, np.float64)
     except ValueError:
         array = np.zeros(0)
-    _require(
+    require(
         array.shape == shape and bool(np.isfinite(array).all()),
         f"{name}: expected {' x '.join(map(str, shape))} finite numbers",
     )
@@ -93,51 +89,49 @@ class LayoutModel:
         count = len(self.classes)
         table = self.table  # checks names and colours
         core = _array(self.hard_core, (count, count), "hard_core")
-        _require(
+        require(
             bool((core >= 0).all()) and np.array_equal(core, core.T),
             "hard_core: expected distances of 0 or more that agree for both orders of two classes",
         )
         knots = _array(self.knots, (len(self.knots),), "knots")
-        _require(
+        require(
             len(knots) >= 2 and bool((np.diff(knots) > 0).all()) and knots[0] > 0,
             "knots: expected at least two ascending distances above 0",
         )
-        _require(bool((core <= knots[-1]).all()), "hard_core: expected none above the last knot")
-        _require(knots[-1] <= 100, f"knots: expected at most 100 µm, got {knots[-1]:g}")
+        require(bool((core <= knots[-1]).all()), "hard_core: expected none above the last knot")
+        require(knots[-1] <= 100, f"knots: expected at most 100 µm, got {knots[-1]:g}")
         pairs = _array(self.potentials, (count, count, len(knots)), "potentials")
-        _require(
+        require(
             np.array_equal(pairs, pairs.transpose(1, 0, 2)),
             "potentials: expected values that agree for both orders of two classes",
         )
-        _require(bool((np.abs(pairs) <= 50).all()), "potentials: expected values in -50..50")
+        require(bool((np.abs(pairs) <= 50).all()), "potentials: expected values in -50..50")
         scales = _array(self.scales, (len(self.scales),), "scales")
-        _require(
-            bool((scales >= 5).all() and (scales <= 1000).all()), "scales: expected 5..1000 µm"
-        )
+        require(bool((scales >= 5).all() and (scales <= 1000).all()), "scales: expected 5..1000 µm")
         nodes = _array(self.nodes, (len(self.nodes),), "nodes")
-        _require(
+        require(
             len(nodes) >= 2 and bool((np.diff(nodes) > 0).all()),
             "nodes: expected at least two ascending values",
         )
-        _require(len(self.tissues) > 0, "tissues: expected at least one")
+        require(len(self.tissues) > 0, "tissues: expected at least one")
         names = [tissue.name for tissue in self.tissues]
-        _require(len(set(names)) == len(names), f"tissues: names repeat in {names}")
+        require(len(set(names)) == len(names), f"tissues: names repeat in {names}")
         for tissue in self.tissues:
             where = f"tissues: {tissue.name or 'unnamed'}"
             own = len(tissue.classes)
             for name in tissue.classes:
-                _require(name in table.names[1:], f"{where}: classes: unknown class {name!r}")
-            _require(
+                require(name in table.names[1:], f"{where}: classes: unknown class {name!r}")
+            require(
                 own > 0 and len(set(tissue.classes)) == own,
                 f"{where}: classes: expected at least one, each once",
             )
-            _require(len(tissue.levels) > 0, f"{where}: levels: expected at least one tile")
+            require(len(tissue.levels) > 0, f"{where}: levels: expected at least one tile")
             levels = _array(tissue.levels, (len(tissue.levels), own), f"{where}: levels")
-            _require(bool((levels >= 0).all()), f"{where}: levels: expected 0 or more")
+            require(bool((levels >= 0).all()), f"{where}: levels: expected 0 or more")
             responses = _array(
                 tissue.responses, (own, len(scales), len(nodes)), f"{where}: responses"
             )
-            _require(bool((np.abs(responses) <= 20).all()), f"{where}: responses: expected -20..20")
+            require(bool((np.abs(responses) <= 20).all()), f"{where}: responses: expected -20..20")
 
     @property
     def table(self) -> ClassTable:
