@@ -27,7 +27,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 from napari_cosynth.layouts.patterns import bundled_layouts
-from napari_cosynth.widget import speed
+from napari_cosynth.widget import session, speed
 from napari_cosynth.widget.brush import Tool
 from napari_cosynth.widget.gallery_dock import GalleryDock
 from napari_cosynth.widget.layout_dock import LayoutDock
@@ -272,6 +272,7 @@ def main() -> None:
     parser.add_argument("--themes", nargs="*", default=THEMES, choices=THEMES)
     chosen = parser.parse_args()
     speed.FILE = os.environ["NAPARI_CONFIG"] + ".speed"  # nor what runs took before
+    session.FOLDER = Path(tempfile.mkdtemp())  # nor samples that are there to be recovered
     scenes = dict(SCENES)
     if "COSYNTH_DATA" in os.environ:
         scenes["slide"] = slide
