@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_dilation, laplace
 
 from napari_cosynth.data.slide import open_slide
 from napari_cosynth.geometry.edits import Box, cut
@@ -54,6 +55,21 @@ def test_the_result_is_the_region_alone(request_: Request, image: np.ndarray) ->
     previews = [e for e in events if isinstance(e, Progress)]
     assert [p.step for p in previews] == [1, 2, 3]
     assert all(p.image is not None and p.image.shape == (*REGION.shape, 3) for p in previews)
+
+
+def test_the_region_is_the_last_estimate_at_its_place_moved_by_a_membrane(
+    request_: Request, image: np.ndarray
+) -> None:
+    *_, shown, sample = inpaint(request_, Place(image, REGION))
+    assert isinstance(shown, Progress) and shown.image is not None
+    assert isinstance(sample, Synthesis)
+    made = sample.record.image.astype(float)
+    bend = np.abs(laplace(made - shown.image, axes=(0, 1)))
+    clipped = binary_dilation((made == 0) | (made == 255), np.ones((3, 3, 1), bool))
+    inner = np.s_[1:-1, 1:-1]
+    assert (~clipped[inner]).sum() > 1000
+    # A membrane has no curvature; rounding gives at most half a grey level in each of eight terms.
+    assert bend[inner][~clipped[inner]].max() <= 4
 
 
 def test_a_seed_gives_the_same_region_and_the_surroundings_count(

@@ -80,9 +80,9 @@ def _samples(
             )
         yield progress
     # The last estimate has no step at the region's border, but around it is not quite the real image.
-    shown = window.shown.clipped(layout.shape)
-    guessed = decode_image(step.clean.image)[0][: shown.shape[0], : shown.shape[1]]
-    made = seamless(guessed, image[shown.slices], window.free.moved(-shown.y0, -shown.x0))
+    part = window.part
+    guessed = window.of_canvas(decode_image(step.clean.image)[0])
+    made = seamless(guessed, image[part.slices], window.free.moved(-part.y0, -part.x0))
     raw = _free(window, decode_labels(state.labels))
     distance = _free(window, decode_distance(state.distance))
     source = f"{place.source or 'image'}, inpainted by {checkpoint.name} seed {seed}"

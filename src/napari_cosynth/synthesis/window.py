@@ -75,12 +75,12 @@ class Window:
     def mask(self) -> npt.NDArray[np.bool_]:
         """True where the window's pixels are known, bool (h, w): nowhere in the canvas' margin."""
         known = np.zeros(self.shown.shape, bool)
-        known[self._inside(self._part).slices] = True
+        known[self._inside(self.part).slices] = True
         known[self._inside(self.free).slices] = False
         return known
 
     @property
-    def _part(self) -> Box:
+    def part(self) -> Box:
         """What the window shows of the canvas, in pixels of the canvas."""
         canvas = self.frame.box
         return self.shown.moved(-canvas.y0, -canvas.x0).clipped(self.frame.shape)
@@ -93,8 +93,12 @@ class Window:
     def crop(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The window's part of a canvas (H, W, ...), zeros in its margin."""
         out = np.zeros((*self.shown.shape, *array.shape[2:]), array.dtype)
-        out[self._inside(self._part).slices] = array[self._part.slices]
+        out[self._inside(self.part).slices] = array[self.part.slices]
         return out
+
+    def of_canvas(self, patch: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """A patch (h, w, ...) of the window without the canvas' margin: that of :attr:`part`."""
+        return patch[self._inside(self.part).slices]
 
     def paste(self, patch: npt.NDArray[Any], canvas: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """A copy of ``canvas`` with the free part of ``patch`` in its place."""
