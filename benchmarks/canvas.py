@@ -30,6 +30,7 @@ import torch
 from skimage.io import imsave
 
 from napari_cosynth.geometry.distance import distance_map
+from napari_cosynth.geometry.frame import Frame
 from napari_cosynth.geometry.instances import separate
 from napari_cosynth.geometry.prompt import prompt_for
 from napari_cosynth.geometry.windows import Axis, Windows
@@ -115,11 +116,13 @@ class Fixed(Windows):
 def seam(image: npt.NDArray[np.uint8], windows: Windows, steps: int) -> dict[str, float]:
     """Ratios of borders to elsewhere: of gradients from pixel to pixel, and between strips of WIDE."""
     grey = image.mean(-1)
+    frame = Frame((grey.shape[0], grey.shape[1]), windows.grid)  # the windows cover its margin too
     ratios: dict[str, list[float]] = {"pixel": [], "strip": []}
-    for axis, lines in enumerate(windows.over((grey.shape[0], grey.shape[1]), steps - 1)):
+    for axis, lines in enumerate(windows.over(frame.padded, steps - 1)):
         across = grey if axis == 0 else grey.T
-        rims = {s for start in lines.starts for s in (start, start + lines.side)}
-        borders = np.array(sorted(rims - {0, lines.length}))
+        begin = (frame.box.y0, frame.box.x0)[axis]
+        rims = {s - begin for start in lines.starts for s in (start, start + lines.side)}
+        borders = np.array(sorted(s for s in rims if WIDE <= s <= len(across) - WIDE))
         pixel = np.abs(np.diff(across, axis=0)).mean(1)  # [i]: between i and i + 1
         sums = np.cumsum(np.pad(across, ((1, 0), (0, 0))), 0)
         means = (sums[WIDE:] - sums[:-WIDE]) / WIDE
