@@ -45,7 +45,7 @@ from napari_cosynth.data.slide import open_slide
 from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.diffusion import blend
 from napari_cosynth.diffusion.schedule import T_MAX
-from napari_cosynth.geometry.edits import Box
+from napari_cosynth.geometry.box import Box
 from napari_cosynth.geometry.place import Place
 from napari_cosynth.geometry.prompt import prompt_for
 from napari_cosynth.layouts.patterns import SAMPLES

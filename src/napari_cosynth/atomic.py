@@ -16,6 +16,7 @@ def replaced_folder(target: Path, overwrite: bool = False) -> Iterator[Path]:
 
     An existing ``target`` is replaced only with ``overwrite`` and only at the end; else
     ``FileExistsError``. On any error the fresh folder is removed and ``target`` is as it was.
+    What was written is on the disk before the name is: a loss of power leaves it whole or not there.
     """
     target = target.absolute()
     if target.exists() and not overwrite:
@@ -28,6 +29,8 @@ def replaced_folder(target: Path, overwrite: bool = False) -> Iterator[Path]:
     old: Path | None = None
     try:
         yield fresh
+        for path in (*fresh.rglob("*"), fresh):
+            _to_disk(path)
         if target.exists():
             old = fresh.with_name(fresh.name + ".old")
             target.rename(old)
@@ -57,12 +60,22 @@ def replaced_file(target: Path) -> Iterator[Path]:
     try:
         yield fresh
         fresh.chmod(0o644)
-        with fresh.open("rb+") as written:
-            os.fsync(written.fileno())
+        _to_disk(fresh)
         fresh.replace(target)
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
+
+
+def _to_disk(path: Path) -> None:
+    """Waits until a file's content, or a folder's list of names, is on the disk."""
+    if path.is_dir() and os.name == "nt":  # Windows has no handle for a folder
+        return
+    handle = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextmanager

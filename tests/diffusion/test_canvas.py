@@ -19,7 +19,7 @@ from napari_cosynth.diffusion.sampler import AncestralSampler, FastSampler, Flow
 from napari_cosynth.diffusion.schedule import JointSchedule
 from napari_cosynth.diffusion.scratch import RUN, Scratch
 from napari_cosynth.diffusion.tensors import Clean, Condition, Denoiser, JointState
-from napari_cosynth.geometry.edits import Box
+from napari_cosynth.geometry.box import Box
 from napari_cosynth.geometry.windows import Windows
 from napari_cosynth.model.checkpoint import load
 from napari_cosynth.model.unet import JointUNet, preset
@@ -202,7 +202,7 @@ from napari_cosynth.diffusion.sampler import FastSampler, sample
 from napari_cosynth.diffusion.schedule import JointSchedule
 from napari_cosynth.diffusion.scratch import Scratch
 from napari_cosynth.diffusion.tensors import Condition
-from napari_cosynth.geometry.edits import Box
+from napari_cosynth.geometry.box import Box
 from napari_cosynth.geometry.windows import Windows
 from napari_cosynth.model.checkpoint import load
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from napari_cosynth.diffusion.canvas_noise import CanvasNoise
-from napari_cosynth.geometry.edits import Box
+from napari_cosynth.geometry.box import Box
 
 WHOLE = Box(0, 0, 200, 150)
 PART = Box(37, 60, 131, 149)

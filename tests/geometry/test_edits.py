@@ -6,7 +6,8 @@ import dataclasses
 
 import numpy as np
 
-from napari_cosynth.geometry.edits import Box, changed_box, same_layout
+from napari_cosynth.geometry.box import Box
+from napari_cosynth.geometry.edits import changed_box, same_layout
 from napari_cosynth.types import Layout
 
 

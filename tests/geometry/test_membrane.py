@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 from scipy.sparse.linalg import spsolve
 
-from napari_cosynth.geometry.edits import Box
+from napari_cosynth.geometry.box import Box
 from napari_cosynth.geometry.membrane import _membrane, seamless
 
 RNG = np.random.default_rng(0)

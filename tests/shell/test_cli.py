@@ -283,6 +283,10 @@ def test_training_asks_for_its_data(monkeypatch, tmp_path, capsys):
             ("info", "default", "--formt", "coco"),
             "cosynth info: unknown argument '--formt' (did you mean '--from'?)",
         ),
+        (
+            ("train", "default", "--otu", "run"),  # said before that --out is missing
+            "cosynth train: unknown argument '--otu' (did you mean '--out'?)",
+        ),
         (("layout", "smaple"), "cosynth layout: COMMAND: expected one of detect,"),
         (
             ("convert", "a", "b", "--to", "coco", "--patch", "x"),

@@ -11,7 +11,8 @@ import pytest
 from scipy.ndimage import binary_dilation, laplace
 
 from napari_cosynth.data.slide import open_slide
-from napari_cosynth.geometry.edits import Box, cut
+from napari_cosynth.geometry.box import Box
+from napari_cosynth.geometry.edits import cut
 from napari_cosynth.geometry.place import Place, part_to_read
 from napari_cosynth.synthesis.inpaint import inpaint
 from napari_cosynth.types import ClassTable, Layout, Progress, Request, Synthesis

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_cosynth.geometry.edits import Box, changed_box
+from napari_cosynth.geometry.box import Box
+from napari_cosynth.geometry.edits import changed_box
 from napari_cosynth.synthesis.resynthesize import REACH, resynthesize
 from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.types import ClassTable, Layout, Request, Synthesis

@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 import warnings
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
@@ -44,12 +45,22 @@ class Parser(argparse.ArgumentParser):
             raise argparse.ArgumentError(action, one_of(value, map(str, action.choices)))
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """No argument is left over: a command's own parser knows the names that were near."""
+        """No argument is left over: a command's own parser knows the names that were near. A
+        misspelt option is said before what is missing without it."""
+        if self._subparsers is None:
+            for argument in takewhile("--".__ne__, args or ()):
+                name = argument.partition("=")[0]
+                known = any(option.startswith(name) for option in self._option_string_actions)
+                if name.startswith("--") and " " not in argument and not known:
+                    self._unknown(argument)
         options, extra = super().parse_known_args(args, namespace)
         if extra:
-            hint = nearest(extra[0].partition("=")[0], self._option_string_actions)
-            self.error(f"unknown argument {extra[0]!r}{hint}")
+            self._unknown(extra[0])
         return options, extra
+
+    def _unknown(self, argument: str) -> NoReturn:
+        hint = nearest(argument.partition("=")[0], self._option_string_actions)
+        self.error(f"unknown argument {argument!r}{hint}")
 
 
 def command(

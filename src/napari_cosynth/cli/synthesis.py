@@ -7,6 +7,7 @@ from pathlib import Path
 
 from napari_cosynth import registry
 from napari_cosynth.cli.options import Commands, add_sampling, command
+from napari_cosynth.types import H_AND_E
 
 
 def add_demo(commands: Commands) -> None:
@@ -52,7 +53,7 @@ def add_synthesize(commands: Commands) -> None:
     parser.add_argument(
         "--tissue", default="", help="organ, as the checkpoint knows it (cosynth info)"
     )
-    parser.add_argument("--stain", default="H&E", help="stain, as the checkpoint knows it")
+    parser.add_argument("--stain", default=H_AND_E, help="stain, as the checkpoint knows it")
     parser.add_argument(
         "--prompt",
         default=None,

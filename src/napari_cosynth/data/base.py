@@ -22,7 +22,7 @@ from napari_cosynth.geometry.measure import (
     majority_classes,
     relabel,
 )
-from napari_cosynth.types import ClassTable, Record
+from napari_cosynth.types import H_AND_E, ClassTable, Record
 
 
 class Records(Protocol):
@@ -62,7 +62,7 @@ class Parts:
     """Micrometres per pixel."""
     tissue: str = ""
     source: str = ""
-    stain: str = "H&E"
+    stain: str = H_AND_E
 
 
 class NamedRecords(ABC):
@@ -151,7 +151,7 @@ def make_record(
     mpp: float,
     tissue: str = "",
     source: str = "",
-    stain: str = "H&E",
+    stain: str = H_AND_E,
     smallest: int = 1,
 ) -> Record:
     """A record whose parts agree, from an image, instance ids and per-pixel classes.

@@ -17,7 +17,7 @@ from napari_cosynth.foreign.files import read_json
 from napari_cosynth.geometry.rle import decode, fill_polygon, from_string
 from napari_cosynth.settings import parse
 from napari_cosynth.stack_format import DESCRIPTION
-from napari_cosynth.types import ClassTable
+from napari_cosynth.types import H_AND_E, ClassTable
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class CocoDataset(NamedRecords):
             self.mpp,
             self.tissue_of(name),
             str(path),
-            self.own_text(name, "stain", "H&E"),
+            self.own_text(name, "stain", H_AND_E),
         )
 
     def _find(self, file: str) -> Path:

@@ -12,7 +12,7 @@ from napari_cosynth.data.base import NamedRecords, Parts
 from napari_cosynth.data.files import load_npy, select
 from napari_cosynth.data.lizard import LIZARD_CLASSES
 from napari_cosynth.data.sidecar import read_sidecar
-from napari_cosynth.types import ClassTable
+from napari_cosynth.types import H_AND_E, ClassTable
 
 
 class ConicDataset(NamedRecords):
@@ -93,7 +93,7 @@ class ConicDataset(NamedRecords):
             self.mpp,
             self.tissue_of(name),
             f"{self._images}: patch {number}",
-            self.own_text(name, "stain", "H&E"),
+            self.own_text(name, "stain", H_AND_E),
         )
 
 

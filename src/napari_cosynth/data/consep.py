@@ -11,7 +11,7 @@ from napari_cosynth.data.base import NamedRecords, Parts
 from napari_cosynth.data.files import first_below, images_in, mat_names, read_rgb, select
 from napari_cosynth.data.sidecar import read_sidecar
 from napari_cosynth.foreign.files import read_mat
-from napari_cosynth.types import ClassTable
+from napari_cosynth.types import H_AND_E, ClassTable
 
 CONSEP_CLASSES = (
     "other",
@@ -91,5 +91,5 @@ class ConsepDataset(NamedRecords):
             self.mpp,
             self.tissue_of(name),
             str(self._images[name]),
-            self.own_text(name, "stain", "H&E"),
+            self.own_text(name, "stain", H_AND_E),
         )

@@ -10,7 +10,7 @@ import numpy as np
 from napari_cosynth.data.base import NamedRecords, Parts
 from napari_cosynth.data.files import images_in, read_image, read_rgb, read_tissues, select
 from napari_cosynth.data.sidecar import read_sidecar
-from napari_cosynth.types import ClassTable
+from napari_cosynth.types import H_AND_E, ClassTable
 
 ASSUMED_MPP = 0.25
 
@@ -91,5 +91,5 @@ class FolderDataset(NamedRecords):
             self.mpp,
             self.tissue_of(name),
             str(self._images[name]),
-            self.own_text(name, "stain", "H&E"),
+            self.own_text(name, "stain", H_AND_E),
         )

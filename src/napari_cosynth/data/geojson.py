@@ -21,7 +21,7 @@ from napari_cosynth.data.sidecar import read_sidecar
 from napari_cosynth.data.slide import open_slide
 from napari_cosynth.foreign.geojson import AREAS, Feature, Polygons, read_features
 from napari_cosynth.geometry.polygons import filled
-from napari_cosynth.types import BACKGROUND, ClassTable, default_palette
+from napari_cosynth.types import BACKGROUND, H_AND_E, ClassTable, default_palette
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class GeoJsonDataset(NamedRecords):
             self.mpp or own or stated or ASSUMED_MPP,
             self.tissue_of(name),
             str(self._images[name]),
-            self.own_text(name, "stain", "H&E"),
+            self.own_text(name, "stain", H_AND_E),
         )
 
     def _classes_that_occur(self) -> ClassTable:

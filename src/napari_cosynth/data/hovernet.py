@@ -12,7 +12,7 @@ from napari_cosynth.data.base import NamedRecords, Parts, patient_of
 from napari_cosynth.data.consep import CONSEP_CLASSES
 from napari_cosynth.data.files import load_npy, select
 from napari_cosynth.data.sidecar import read_sidecar
-from napari_cosynth.types import ClassTable
+from napari_cosynth.types import H_AND_E, ClassTable
 
 ASSUMED_MPP = 0.25
 
@@ -90,5 +90,5 @@ class HoverNetDataset(NamedRecords):
             self.mpp,
             self.tissue_of(name),
             str(path),
-            self.own_text(name, "stain", "H&E"),
+            self.own_text(name, "stain", H_AND_E),
         )

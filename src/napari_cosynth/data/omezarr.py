@@ -12,7 +12,7 @@ import numpy.typing as npt
 from napari_cosynth.data.base import NamedRecords, Parts
 from napari_cosynth.data.files import eight_bits, select
 from napari_cosynth.data.sidecar import read_sidecar
-from napari_cosynth.types import ClassTable
+from napari_cosynth.types import H_AND_E, ClassTable
 
 ASSUMED_MPP = 0.25
 UNCLASSIFIED = "unspecified"
@@ -96,7 +96,7 @@ class OmeZarrDataset(NamedRecords):
             self.mpp or _mpp(multiscale) or ASSUMED_MPP,
             self.tissue_of(name),
             where,
-            self.own_text(name, "stain", "H&E"),
+            self.own_text(name, "stain", H_AND_E),
         )
 
     def _instances(self, group: Any) -> Any:

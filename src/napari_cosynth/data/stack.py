@@ -15,7 +15,7 @@ from napari_cosynth.data.base import NamedRecords, Parts
 from napari_cosynth.data.files import eight_bits, select
 from napari_cosynth.data.sidecar import Sidecar, read_sidecar
 from napari_cosynth.stack_format import DESCRIPTION, LAYOUTS, Pages, points_of
-from napari_cosynth.types import Layout, Record
+from napari_cosynth.types import H_AND_E, Layout, Record
 
 _ARRAYS: dict[str, tuple[type[np.generic], int]] = {
     "images": (np.uint8, 4),
@@ -90,7 +90,7 @@ class StackDataset(NamedRecords):
             mpp=self.mpp,
             tissue=self.tissue_of(name),
             source=f"{self.root}: sample {number}",
-            stain=str(sample.get("stain", "H&E")),
+            stain=str(sample.get("stain", H_AND_E)),
         )
 
     def layout(self, name: str) -> Layout:

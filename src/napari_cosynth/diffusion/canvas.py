@@ -32,7 +32,7 @@ from napari_cosynth.diffusion.sampler import Sampler, initial_state
 from napari_cosynth.diffusion.schedule import JointSchedule
 from napari_cosynth.diffusion.scratch import Rows, Scratch
 from napari_cosynth.diffusion.tensors import Clean, Denoiser, JointState, LabelHead
-from napari_cosynth.geometry.edits import Box
+from napari_cosynth.geometry.box import Box
 from napari_cosynth.geometry.windows import Axis, Windows
 
 

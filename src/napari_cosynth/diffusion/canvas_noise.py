@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from napari_cosynth.geometry.edits import Box
+from napari_cosynth.geometry.box import Box
 
 BLOCK = 64
 """Pixels a side."""

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from napari_cosynth.diffusion.scratch import Rows, Scratch
 from napari_cosynth.diffusion.tensors import Condition, Context, Denoiser
-from napari_cosynth.geometry.edits import Box
+from napari_cosynth.geometry.box import Box
 
 PART = 512
 """Pixels a side that are made at once."""

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field
 
 from napari_cosynth.settings import FORBID_UNKNOWN, parse, read_table
+from napari_cosynth.types import H_AND_E
 
 MEASURES = ("missed", "spurious", "merged", "flagged")
 """What :class:`napari_cosynth.types.Report` counts."""
@@ -147,7 +148,7 @@ class Plan:
     """Organ -> weight; without it the organs of the layouts as they come."""
     balance: Balance | None = None
     quality: Quality = field(default_factory=Quality)
-    stain: str = "H&E"
+    stain: str = H_AND_E
     checkpoint: str = "default"
     """Name of a bundled checkpoint, or the path of a checkpoint folder."""
     sampler: str = "fast"

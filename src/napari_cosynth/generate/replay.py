@@ -16,13 +16,13 @@ import torch
 from napari_cosynth.data.detect import open_records
 from napari_cosynth.export.recipes import read_sample
 from napari_cosynth.generate.manifest import MANIFEST, read_manifest
-from napari_cosynth.geometry.edits import Box
+from napari_cosynth.geometry.box import Box
 from napari_cosynth.model.checkpoint import BUNDLED, WEIGHTS, available, locate, own
 from napari_cosynth.model.precision import choose_device, faster_in_bf16
 from napari_cosynth.synthesis.provenance import package_versions
 from napari_cosynth.synthesis.resynthesize import REACH, resynthesize
 from napari_cosynth.synthesis.synthesize import synthesize
-from napari_cosynth.types import Layout, Record, Request, Synthesis
+from napari_cosynth.types import H_AND_E, Layout, Record, Request, Synthesis
 
 _NEEDED = ("seed", "prompt", "sampler", "steps", "guidance", "checkpoint_sha256")
 _ELSEWHERE = {
@@ -221,7 +221,7 @@ def _request(layout: Layout, recipe: dict[str, Any], checkpoint: str, device: st
         guidance=recipe["guidance"],
         seeds=(recipe["seed"],),
         tissue=recipe.get("tissue", ""),
-        stain=recipe.get("stain", "H&E"),
+        stain=recipe.get("stain", H_AND_E),
         device=device,
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.geometry.edits import Box
+from napari_cosynth.geometry.box import Box
 
 MARGIN = 8
 """Pixels on every side. The network pads its feature maps with zeros, and so paints the outermost two

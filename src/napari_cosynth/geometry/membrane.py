@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.geometry.edits import Box
+from napari_cosynth.geometry.box import Box
 
 Floats = npt.NDArray[np.float64]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.geometry.edits import Box
+from napari_cosynth.geometry.box import Box
 
 CONTEXT = 48
 """Pixels of the real image, on the checkpoint's grid, that are shown around the region."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from napari_cosynth.types import Layout
-
-H_AND_E = "H&E"
+from napari_cosynth.types import H_AND_E, Layout
 
 
 def class_names(layout: Layout) -> list[str]:

@@ -21,7 +21,7 @@ from napari_cosynth.model.text import TextEncoder
 from napari_cosynth.model.unet import JointUNet, NetworkConfig
 from napari_cosynth.nearest import nearest
 from napari_cosynth.settings import FORBID_UNKNOWN, parse, plain
-from napari_cosynth.types import ClassTable
+from napari_cosynth.types import H_AND_E, ClassTable
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class CheckpointConfig:
     """Micrometres per pixel of the grid the model samples on."""
     tissues: tuple[str, ...] = ()
     """Tissues it was trained on."""
-    stains: tuple[str, ...] = ("H&E",)
+    stains: tuple[str, ...] = (H_AND_E,)
     training: dict[str, Any] = field(default_factory=dict)
     """Where the weights come from: recipe, steps, data, hours."""
     licence: str = ""

@@ -17,7 +17,8 @@ from napari_cosynth.atomic import replaced_folder
 from napari_cosynth.data.pyramid import Slide
 from napari_cosynth.data.slide import open_slide
 from napari_cosynth.export.stack import write_stack
-from napari_cosynth.geometry.edits import Box, cut
+from napari_cosynth.geometry.box import Box
+from napari_cosynth.geometry.edits import cut
 from napari_cosynth.geometry.place import Place, part_to_read
 from napari_cosynth.geometry.prompt import prompt_for
 from napari_cosynth.layouts.points_csv import read_layout

@@ -27,7 +27,7 @@ from napari_cosynth.model.precision import choose_device, faster_in_bf16
 from napari_cosynth.nearest import nearest
 from napari_cosynth.shell.overview import overview
 from napari_cosynth.synthesis.synthesize import synthesize
-from napari_cosynth.types import Layout, Record, Request, Synthesis
+from napari_cosynth.types import H_AND_E, Layout, Record, Request, Synthesis
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +133,7 @@ def request_from(
     prompt: str,
     seeds: tuple[int, ...],
     tissue: str,
-    stain: str = "H&E",
+    stain: str = H_AND_E,
 ) -> Request:
     """What :func:`napari_cosynth.cli.options.add_sampling`'s options ask for."""
     return Request(

@@ -21,7 +21,7 @@ from napari_cosynth.model.precision import choose_device
 from napari_cosynth.synthesis.preparation import fit_layout, open_checkpoint
 from napari_cosynth.synthesis.provenance import provenance_of
 from napari_cosynth.synthesis.separation import separated
-from napari_cosynth.synthesis.window import Surroundings, Window, sample_window
+from napari_cosynth.synthesis.window import Surroundings, Window, progress_of, sample_window
 from napari_cosynth.types import Layout, Progress, Request, Synthesis
 
 SMALLEST_REGION = 16
@@ -70,21 +70,13 @@ def _samples(
     begun, seed = time.perf_counter(), request.seeds[0]
     image = resized(place.image, layout.shape)
     for step in sample_window(request, checkpoint, device, points, window, Surroundings(image)):
-        state = step.state
-        progress = Progress(seed, 0, 1, step.index, request.steps)
-        if request.preview_every and step.index % request.preview_every == 0:
-            progress = replace(
-                progress,
-                image=_free(window, decode_image(step.clean.image)),
-                labels=_free(window, decode_labels(step.clean.probabilities.argmax(1))),
-            )
-        yield progress
+        yield progress_of(request, step, lambda *shown: tuple(map(window.freed, shown)))
     # The last estimate has no step at the region's border, but around it is not quite the real image.
     part = window.part
     guessed = window.of_canvas(decode_image(step.clean.image)[0])
     made = seamless(guessed, image[part.slices], window.free.moved(-part.y0, -part.x0))
-    raw = _free(window, decode_labels(state.labels))
-    distance = _free(window, decode_distance(state.distance))
+    raw = window.freed(decode_labels(step.state.labels)[0])
+    distance = window.freed(decode_distance(step.state.distance)[0])
     source = f"{place.source or 'image'}, inpainted by {checkpoint.name} seed {seed}"
     record, report = separated(made, raw, distance, cut(layout, window.free), request, source)
     whole = image.copy()
@@ -101,7 +93,3 @@ def _samples(
     }
     seconds = time.perf_counter() - begun
     yield Synthesis(record, request, seed, report, raw, seconds, provenance, patch)
-
-
-def _free(window: Window, batch: npt.NDArray) -> npt.NDArray:  # type: ignore[type-arg]
-    return np.ascontiguousarray(window.freed(batch[0]))

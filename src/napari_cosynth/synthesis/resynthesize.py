@@ -11,14 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from napari_cosynth.geometry.edits import Box
+from napari_cosynth.geometry.box import Box
 from napari_cosynth.geometry.raster import point_map
 from napari_cosynth.model.checkpoint import Checkpoint
 from napari_cosynth.model.encoding import decode_distance, decode_image, decode_labels
 from napari_cosynth.model.precision import choose_device
 from napari_cosynth.synthesis.preparation import fit_layout, open_checkpoint
 from napari_cosynth.synthesis.separation import separated
-from napari_cosynth.synthesis.window import Surroundings, Window, sample_window
+from napari_cosynth.synthesis.window import Surroundings, Window, progress_of, sample_window
 from napari_cosynth.types import Layout, Progress, Request, Synthesis
 
 REACH = 24
@@ -70,16 +70,15 @@ def _samples(
     seed, record = request.seeds[0], before.record
     around = Surroundings(record.image, before.raw_labels, record.distance)
     for step in sample_window(request, checkpoint, device, points, window, around):
-        state = step.state
-        progress = Progress(seed, 0, 1, step.index, request.steps)
-        if request.preview_every and step.index % request.preview_every == 0:
-            labels = decode_labels(step.clean.probabilities.argmax(1))[0]
-            progress = replace(
-                progress,
-                image=window.paste(decode_image(step.clean.image)[0], record.image),
-                labels=window.paste(labels, before.raw_labels),
-            )
-        yield progress
+        yield progress_of(
+            request,
+            step,
+            lambda image, labels: (
+                window.paste(image, record.image),
+                window.paste(labels, before.raw_labels),
+            ),
+        )
+    state = step.state
     raw = window.paste(decode_labels(state.labels)[0], before.raw_labels)
     distance = window.paste(decode_distance(state.distance)[0], record.distance)
     image = window.paste(decode_image(state.image)[0], record.image)

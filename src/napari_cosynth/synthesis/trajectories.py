@@ -13,14 +13,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from napari_cosynth.diffusion.canvas import Canvas, CanvasStep
+from napari_cosynth.diffusion.canvas import Canvas
 from napari_cosynth.diffusion.canvas_noise import CanvasNoise
 from napari_cosynth.diffusion.point_features import PointFeatures
 from napari_cosynth.diffusion.sampler import Sampler, SeededNoise, Step, sample
 from napari_cosynth.diffusion.schedule import JointSchedule
 from napari_cosynth.diffusion.scratch import Scratch
 from napari_cosynth.diffusion.tensors import Condition, Denoiser
-from napari_cosynth.geometry.edits import Box
+from napari_cosynth.geometry.box import Box
 from napari_cosynth.geometry.frame import Frame
 from napari_cosynth.geometry.windows import Windows
 from napari_cosynth.model.encoding import decode_distance, decode_image, decode_labels
@@ -108,7 +108,7 @@ class Trajectories:
                     padded,
                     self.request.steps,
                 )
-                yield (_Whole(step, self.frame) for step in steps)
+                yield (_Whole(step.index, 0.0, self.frame, step) for step in steps)
             return
         features = PointFeatures(self.denoiser, self._condition, padded)
         try:
@@ -134,7 +134,7 @@ class Trajectories:
         )
         try:
             for step in canvas.run():
-                yield _Windowed(step, self.frame)
+                yield _Windowed(step.index, step.part, self.frame, step.canvas)
         finally:
             scratch.close()
 
@@ -168,16 +168,10 @@ class Trajectories:
 class _Whole:
     """A canvas that was sampled at once."""
 
-    of: Step
+    step: int
+    part: float
     frame: Frame
-
-    @property
-    def step(self) -> int:
-        return self.of.index
-
-    @property
-    def part(self) -> float:
-        return 0.0
+    of: Step
 
     def estimate(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
         clean = self.of.clean
@@ -197,16 +191,10 @@ class _Whole:
 class _Windowed:
     """A canvas that is sampled by windows: its arrays are read from the disk, some rows at a time."""
 
-    of: CanvasStep
+    step: int
+    part: float
     frame: Frame
-
-    @property
-    def step(self) -> int:
-        return self.of.index
-
-    @property
-    def part(self) -> float:
-        return self.of.part
+    canvas: Canvas
 
     def estimate(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
         height, width = self.frame.shape
@@ -214,7 +202,7 @@ class _Windowed:
         labels = np.empty((height, width), np.uint8)
         columns = self.frame.box.slices[1]
         for rows, there in self._bands():
-            clean, likeliest = self.of.canvas.estimate(*there)
+            clean, likeliest = self.canvas.estimate(*there)
             image[rows] = decode_image(clean)[0][:, columns]
             labels[rows] = decode_labels(likeliest)[0][:, columns]
         return image, labels
@@ -228,7 +216,7 @@ class _Windowed:
         )
         columns = self.frame.box.slices[1]
         for rows, there in self._bands():
-            state = self.of.canvas.state(*there)
+            state = self.canvas.state(*there)
             made.image[rows] = decode_image(state.image)[0][:, columns]
             made.labels[rows] = decode_labels(state.labels)[0][:, columns]
             made.distance[rows] = decode_distance(state.distance)[0][:, columns]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,12 @@ from napari_cosynth.diffusion.clamp import ClampedSampler, Known, WindowNoise
 from napari_cosynth.diffusion.sampler import NoiseSource, Step, initial_noise, sample
 from napari_cosynth.diffusion.schedule import JointSchedule
 from napari_cosynth.diffusion.tensors import JointState
-from napari_cosynth.geometry.edits import Box
+from napari_cosynth.geometry.box import Box
 from napari_cosynth.geometry.frame import Frame
 from napari_cosynth.model.checkpoint import Checkpoint
 from napari_cosynth.model.encoding import (
+    decode_image,
+    decode_labels,
     encode_condition,
     encode_distances,
     encode_images,
@@ -28,7 +30,7 @@ from napari_cosynth.model.encoding import (
 )
 from napari_cosynth.synthesis.preparation import denoiser_of
 from napari_cosynth.synthesis.trajectories import LARGEST_WHOLE
-from napari_cosynth.types import Request
+from napari_cosynth.types import Progress, Request
 
 LARGEST_WINDOW = 1024
 """Pixels a side: all of a window is sampled at once, which takes about 3 GB at this size."""
@@ -107,8 +109,8 @@ class Window:
         return out
 
     def freed(self, patch: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """The free part of a patch (h, w, ...) of the window."""
-        return patch[self._inside(self.free).slices]
+        """A copy of the free part of a patch (h, w, ...) of the window."""
+        return patch[self._inside(self.free).slices].copy()
 
 
 def sample_window(
@@ -142,6 +144,21 @@ def sample_window(
     # An edit of a sample keeps the noise it began with; a real image never had any.
     draw = sample if annotated else blended
     yield from draw(denoiser, context, clamped, schedule, drawn, window.shown.shape, request.steps)
+
+
+def progress_of(
+    request: Request,
+    step: Step,
+    shown: Callable[[npt.NDArray[np.uint8], npt.NDArray[np.uint8]], tuple[Any, Any]],
+) -> Progress:
+    """A step's progress. On preview steps it has what ``shown`` makes of the window's clean image,
+    uint8 (h, w, 3), and its likeliest labels, uint8 (h, w)."""
+    progress = Progress(request.seeds[0], 0, 1, step.index, request.steps)
+    if not request.preview_every or step.index % request.preview_every:
+        return progress
+    labels = decode_labels(step.clean.probabilities.argmax(1))[0]
+    image, labels = shown(decode_image(step.clean.image)[0], labels)
+    return replace(progress, image=image, labels=labels)
 
 
 def _noise(seed: int, window: Window, device: torch.device) -> NoiseSource:

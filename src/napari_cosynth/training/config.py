@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 from napari_cosynth.diffusion.joint import LossWeights
 from napari_cosynth.nearest import nearest
 from napari_cosynth.settings import FORBID_UNKNOWN, parse, read_table
+from napari_cosynth.types import H_AND_E
 
 R = TypeVar("R")
 
@@ -127,7 +128,7 @@ class Recipe:
     class_balance: float = 0.0
     """Share of the patches drawn around a nucleus of a class drawn first, all classes alike; the data
     sets are in memory then."""
-    stains: tuple[str, ...] = ("H&E",)
+    stains: tuple[str, ...] = (H_AND_E,)
     precision: Literal["auto", "32", "bf16"] = "auto"
     validate_every: int = 250
     """Steps between validation, sample grid and checkpoint."""

@@ -37,7 +37,7 @@ from napari_cosynth.training.data import CosynthData
 from napari_cosynth.training.export import MODEL, RECIPE, STATE
 from napari_cosynth.training.initial import start_from
 from napari_cosynth.training.module import JointDiffusion
-from napari_cosynth.types import ClassTable
+from napari_cosynth.types import H_AND_E, ClassTable
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def checkpoint_config(recipe: Recipe, tissues: Sequence[str]) -> CheckpointConfi
     table = ClassTable.of(*recipe.classes)
     text = dict(recipe.text)
     if text.get("kind") == "compact":
-        stains = tuple(s for s in recipe.stains if s != "H&E")
+        stains = tuple(s for s in recipe.stains if s != H_AND_E)
         text.setdefault("vocabulary", list(vocabulary(recipe.classes, tissues, stains)))
     options = dict(recipe.network)
     name = str(options.pop("preset", "compact"))

@@ -5,12 +5,13 @@ in pixels with pixel centres at integers, as in napari, so a canvas of shape ``(
 ``[-0.5, H - 0.5) x [-0.5, W - 0.5)``.
 """
 
-from napari_cosynth.types.annotation import Layout, Record
+from napari_cosynth.types.annotation import H_AND_E, Layout, Record
 from napari_cosynth.types.classes import BACKGROUND, ClassTable, default_palette
 from napari_cosynth.types.sampling import Progress, Report, Request, Synthesis
 
 __all__ = [
     "BACKGROUND",
+    "H_AND_E",
     "ClassTable",
     "Layout",
     "Progress",

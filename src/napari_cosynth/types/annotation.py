@@ -11,6 +11,9 @@ import numpy.typing as npt
 from napari_cosynth.types.checked import frozen, require
 from napari_cosynth.types.classes import ClassTable
 
+H_AND_E = "H&E"
+"""Haematoxylin and eosin: the stain where none is named."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -112,7 +115,7 @@ class Record:
     """Organ or tissue as a prompt names it; empty if unknown."""
     source: str
     """Where the record comes from: a file or a recipe, for error messages and provenance."""
-    stain: str = "H&E"
+    stain: str = H_AND_E
 
     def __post_init__(self) -> None:
         image, shape = np.asarray(self.image), np.shape(self.instances)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.types.annotation import Layout, Record
+from napari_cosynth.types.annotation import H_AND_E, Layout, Record
 from napari_cosynth.types.checked import require
 
 
@@ -51,7 +51,7 @@ class Request:
     """w of Eq. 6: 0 ignores the text, 1 uses it as trained, above 1 exaggerates it."""
     seeds: tuple[int, ...] = (0,)
     tissue: str = ""
-    stain: str = "H&E"
+    stain: str = H_AND_E
     device: str = "auto"
     preview_every: int = 0
     """Show the clean estimate every so many steps; 0 never."""

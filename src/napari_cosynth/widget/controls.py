@@ -28,7 +28,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_cosynth import registry
-from napari_cosynth.geometry.prompt import H_AND_E, build_prompt
+from napari_cosynth.geometry.prompt import build_prompt
+from napari_cosynth.types import H_AND_E
 from napari_cosynth.widget.facts import CheckpointFacts, bundled, checkpoints_in, read_facts
 
 BROWSE = "Other folder…"

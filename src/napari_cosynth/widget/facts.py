@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_cosynth.types import ClassTable
+from napari_cosynth.types import H_AND_E, ClassTable
 
 BUNDLED = Path(__file__).parent.parent / "checkpoints"
 
@@ -52,7 +52,7 @@ def read_facts(name: str) -> CheckpointFacts:
         classes = ClassTable(tuple(str(n) for n in table["class_names"]), colors)
         mpp = float(table["mpp"])
         tissues = tuple(str(n) for n in table.get("tissues", ()))
-        stains = tuple(str(n) for n in table.get("stains", ("H&E",)))
+        stains = tuple(str(n) for n in table.get("stains", (H_AND_E,)))
     except FileNotFoundError:
         raise ValueError(f"{folder}: not a checkpoint folder (it has no config.json)") from None
     except KeyError as error:

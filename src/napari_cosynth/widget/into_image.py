@@ -10,7 +10,7 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Layer, Points
 
-from napari_cosynth.geometry.edits import Box
+from napari_cosynth.geometry.box import Box
 from napari_cosynth.geometry.place import Place, on_grid, part_to_read, working_mpp
 from napari_cosynth.types import Layout, Request
 from napari_cosynth.widget.layers import placement_from

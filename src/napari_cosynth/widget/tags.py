@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_cosynth.types import ClassTable
+from napari_cosynth.types import H_AND_E, ClassTable
 
 KEY = "cosynth"
 ROLES = ("image", "labels", "instances", "distance", "layout")
@@ -38,7 +38,7 @@ class Tag:
     classes: ClassTable
     mpp: float
     tissue: str = ""
-    stain: str = "H&E"
+    stain: str = H_AND_E
     recipes: tuple[Mapping[str, Any], ...] = ()
 
     def metadata(self) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def read_tag(metadata: Mapping[str, Any]) -> Tag | None:
             classes=ClassTable(names, np.array(content["colors"], np.uint8)),
             mpp=float(content["mpp"]),
             tissue=str(content.get("tissue", "")),
-            stain=str(content.get("stain", "H&E")),
+            stain=str(content.get("stain", H_AND_E)),
             recipes=tuple(dict(r) for r in content.get("recipes", ())),
         )
     except (KeyError, TypeError, ValueError):
