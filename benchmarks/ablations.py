@@ -11,7 +11,7 @@ from its weights: it starts from nothing and has the base's compute too.
 Judged on held-out tiles, the same patches, noise and seeds in every variant: the error of the clean
 estimate that a sampler would use, and samples for CoNSeP's layouts. ``report`` prints the
 difference to the baseline, paired by patch, with 95 % intervals by bootstrap over tiles, as
-Markdown tables. Every (variant, fold) is skipped where RUNS already holds its result and resumed
+Markdown tables; in bold is what no interval and no fold contradicts. Every (variant, fold) is skipped where RUNS already holds its result and resumed
 where it was killed, so that the set can be finished piece by piece and on several machines.
 """
 
@@ -268,11 +268,8 @@ def markdown(found: dict[str, dict[int, Table]], part: str, figures: tuple[str, 
     for variant in (v for v in VARIANTS if v in found):
         folds = sorted(found[variant].keys() & found[BASELINE].keys())
         pairs = [
-            (theirs, ours)
+            list(zip(found[BASELINE][fold][part], found[variant][fold][part], strict=True))
             for fold in folds
-            for theirs, ours in zip(
-                found[BASELINE][fold][part], found[variant][fold][part], strict=True
-            )
         ]
         cells = [difference(pairs, figure, variant == BASELINE) for figure in figures]
         steps = {found[variant][fold]["steps"] for fold in folds}
@@ -281,15 +278,22 @@ def markdown(found: dict[str, dict[int, Table]], part: str, figures: tuple[str, 
     return "\n".join(lines)
 
 
-def difference(pairs: list[tuple[Table, Table]], figure: str, baseline: bool) -> str:
-    """Ours minus theirs with its interval, in bold where that does not hold 0."""
-    pairs = [pair for pair in pairs if figure in pair[0]]
-    values = [ours[figure] - (0.0 if baseline else theirs[figure]) for theirs, ours in pairs]
-    estimate = weighted_mean(values, bootstrap_weights([ours["tile"] for _, ours in pairs]))
+def difference(folds: list[list[tuple[Table, Table]]], figure: str, baseline: bool) -> str:
+    """Ours minus theirs with its interval; in bold where that does not hold 0 and all folds agree:
+    two trainings differ by chance too, which tiles drawn anew do not show."""
+    values, tiles, means = [], [], []
+    for pairs in folds:
+        kept = [(theirs, ours) for theirs, ours in pairs if figure in theirs]
+        own = [ours[figure] - (0.0 if baseline else theirs[figure]) for theirs, ours in kept]
+        values += own
+        tiles += [ours["tile"] for _, ours in kept]
+        means.append(np.nanmean(own))
+    estimate = weighted_mean(values, bootstrap_weights(tiles))
     low, high = estimate.interval
     if baseline:
         return f"{estimate.value:.3g} ({low:.3g} to {high:.3g})"
-    mark = "**" if low > 0 or high < 0 else ""
+    agreed = len(set(np.sign(means))) == 1
+    mark = "**" if agreed and (low > 0 or high < 0) else ""
     return f"{mark}{estimate.value:+.2g}{mark} ({low:.2g} to {high:.2g})"
 
 
