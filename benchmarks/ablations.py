@@ -11,8 +11,10 @@ from its weights: it starts from nothing and has the base's compute too.
 Judged on held-out tiles, the same patches, noise and seeds in every variant: the error of the clean
 estimate that a sampler would use, and samples for CoNSeP's layouts. ``report`` prints the
 difference to the baseline, paired by patch, with 95 % intervals by bootstrap over tiles, as
-Markdown tables; in bold is what no interval and no fold contradicts. Every (variant, fold) is skipped where RUNS already holds its result and resumed
-where it was killed, so that the set can be finished piece by piece and on several machines.
+Markdown tables; in bold is what no interval and no fold contradicts.
+
+Every (variant, fold) is skipped where RUNS already holds its result and resumed where it was killed,
+so that the set can be finished piece by piece and on several machines.
 """
 
 from __future__ import annotations
