@@ -168,6 +168,17 @@ def test_any_run_of_numbers_is_spread_over_the_layouts(plan, data, classes):
 
 
 @pytest.mark.parametrize("orientation", range(8))
+def test_no_point_leaves_the_canvas_when_turned(classes, orientation):
+    """The rounding to float32 at the far side is coarser than at the near one."""
+    from napari_cosynth.generate.draw import oriented
+
+    corner = np.nextafter(np.float32(-0.5), np.float32(0))
+    layout = Layout(np.array([[corner, corner]]), np.array([1]), (4096, 4096), 0.5, classes)
+    assert len(oriented(layout, orientation)) == 1
+    assert len(oriented(oriented(layout, orientation), 4).scaled_to(0.3)) == 1
+
+
+@pytest.mark.parametrize("orientation", range(8))
 def test_orientations_move_points_as_pixels(classes, orientation):
     from napari_cosynth.generate.draw import oriented
     from napari_cosynth.geometry.raster import point_map

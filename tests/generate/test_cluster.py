@@ -12,7 +12,7 @@ import torch
 from test_generate import files, toml
 
 from napari_cosynth.cli import main
-from napari_cosynth.generate.cluster import local
+from napari_cosynth.generate.cluster import _gpus, local
 from napari_cosynth.generate.run import generate
 
 distributed = pytest.importorskip("distributed")
@@ -70,6 +70,43 @@ def test_a_running_scheduler(plan, data, tmp_path, capsys):
     assert code == 0, capsys.readouterr().err
     generate(plan, tmp_path / "near", data, quiet=True)
     assert files(tmp_path / "far") == files(tmp_path / "near")
+
+
+def test_two_runs_on_one_scheduler_keep_their_own_samples(plan, data, tmp_path):
+    """Their samples have the same numbers; the second begins while the first waits for its second."""
+    import dataclasses
+
+    from napari_cosynth.generate.cluster import running
+
+    plans = [plan, dataclasses.replace(plan, name="other", seed=plan.seed + 1)]
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address=None
+    ) as cluster:
+        address = cluster.scheduler_address
+        with running(address) as first, running(address) as second:
+
+            def between(jobs, settings):
+                for number, item in enumerate(first(jobs, settings)):
+                    if number == 0:
+                        generate(plans[1], tmp_path / "b", data, engine=second, quiet=True)
+                    yield item
+
+            generate(plans[0], tmp_path / "a", data, engine=between, quiet=True)
+    for name, own in zip("ab", plans, strict=True):
+        generate(own, tmp_path / f"{name} alone", data, quiet=True)
+        assert files(tmp_path / name) == files(tmp_path / f"{name} alone")
+
+
+@pytest.mark.parametrize(
+    "visible, count, wanted",
+    [(None, 2, ["0", "1"]), ("2,3", 2, ["2", "3"]), ("GPU-8a,GPU-9b", 1, ["GPU-8a"]), ("", 0, [])],
+)
+def test_workers_share_the_gpus_that_were_given(visible, count, wanted, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    assert _gpus() == wanted
 
 
 def test_bad_engines(plan, data, tmp_path, capsys):

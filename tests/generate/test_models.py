@@ -14,7 +14,7 @@ from napari_cosynth.generate.pool import build_pool, load_pool, save_pool
 from napari_cosynth.geometry.raster import point_map
 from napari_cosynth.model.checkpoint import read_config
 
-pytest.importorskip("napari_cosynth.layouts.process")
+layout_models = pytest.importorskip("napari_cosynth.layouts.process")
 
 CONFIG = read_config("default")
 
@@ -45,6 +45,18 @@ def test_each_number_has_its_own_layout_again(plan, tmp_path):
         assert np.array_equal(again.job(i).final_layout().centroids, layout.centroids)
     assert len({x.centroids.tobytes() for x in layouts}) == 4
     assert draws.job(0).tissue in CONFIG.tissues
+
+
+def test_another_model_in_the_same_file_is_refused(tmp_path):
+    """Samples after a resume, or on another machine, would be of other layouts."""
+    source = layout_models.BUNDLED / "default.json"
+    (tmp_path / "m.json").write_bytes(source.read_bytes())
+    plan = Plan("drawn", 40, (96, 96), (ModelLayouts("model", "m.json"),))
+    draws = draws_of(plan, tmp_path)
+    draws.job(0).final_layout()
+    (tmp_path / "m.json").write_bytes(source.read_bytes() + b" ")
+    with pytest.raises(ValueError, match=r"m.json: its sha256 is \w{12}..., that of the model"):
+        draws.job(1).final_layout()
 
 
 def test_counts_bring_the_classes_to_the_target(plan, tmp_path):

@@ -8,10 +8,12 @@ of one process, bit for bit, on machines of the same kind.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
+from uuid import uuid4
 
 import torch
 
@@ -42,7 +44,7 @@ CONFIG = {
 def local(workers: int) -> Iterator[Engine]:
     """An engine of so many processes on this machine; with GPUs, each process sees one of them."""
     dask = _distributed()
-    gpus = torch.cuda.device_count()
+    gpus = _gpus()
     nannies = {
         number: {
             "cls": dask.Nanny,
@@ -51,7 +53,7 @@ def local(workers: int) -> Iterator[Engine]:
                 # A sample is made whole in memory; dask's own limit would stop a worker early.
                 "memory_limit": 0,
                 "dashboard": False,
-                "env": {"CUDA_VISIBLE_DEVICES": str(number % gpus)} if gpus else {},
+                "env": {"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]} if gpus else {},
             },
         }
         for number in range(workers)
@@ -85,12 +87,17 @@ def on_client(client: Any, workers: int | None = None) -> Engine:
 
     def engine(jobs: Iterable[Job], settings: Settings) -> Iterator[tuple[int, bytes]]:
         waiting = iter(jobs)
+        run, numbers = uuid4().hex, dict[str, int]()
+
+        def key(index: int) -> str:
+            """dask's keys are its scheduler's: another run there makes samples of these numbers too."""
+            name = f"sample-{index}-{run}"
+            numbers[name] = index
+            return name
 
         def submit(count: int) -> list[Any]:
             return [
-                client.submit(
-                    make, job, settings, key=f"sample-{job.index}", pure=False, retries=RETRIES
-                )
+                client.submit(make, job, settings, key=key(job.index), pure=False, retries=RETRIES)
                 for job in islice(waiting, max(0, count))
             ]
 
@@ -105,17 +112,26 @@ def on_client(client: Any, workers: int | None = None) -> Engine:
             following = submit(room() - alive + 1)
             finishing.update(following)
             alive += len(following) - 1
+            index = numbers.pop(future.key)
             try:
                 data = bytes(future.result())
             except dask.KilledWorker:
                 raise ValueError(
-                    f"{future.key}: {ALLOWED_DEATHS + 1} workers died while they made it "
+                    f"sample {index}: {ALLOWED_DEATHS + 1} workers died while they made it "
                     "(out of memory?)"
                 ) from None
             future.release()
-            yield int(future.key.removeprefix("sample-")), data
+            yield index, data
 
     return engine
+
+
+def _gpus() -> list[str]:
+    """The GPUs that this process may use, by CUDA's names for them."""
+    given = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    return (given or [str(i) for i in range(torch.cuda.device_count())])[
+        : torch.cuda.device_count()
+    ]
 
 
 def _distributed() -> Any:

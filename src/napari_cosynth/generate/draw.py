@@ -20,9 +20,10 @@ from napari_cosynth.generate.balance import (
     tilted,
 )
 from napari_cosynth.generate.plan import ModelLayouts, Plan
-from napari_cosynth.generate.pool import Pool, class_counts, model_path
-from napari_cosynth.layouts.process import load_layout_model
+from napari_cosynth.generate.pool import Pilot, Pool, class_counts, model_path
+from napari_cosynth.layouts.process import layout_model_digest, load_layout_model
 from napari_cosynth.types import ClassTable, Layout
+from napari_cosynth.types.annotation import on_canvas
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,8 @@ class Drawn:
     """A layout that a model draws where the sample is made."""
 
     model: str
+    sha256: str
+    """Of the model's file when the run began."""
     shape: tuple[int, int]
     seed: int
     mpp: float
@@ -50,6 +53,11 @@ class Drawn:
 
 @lru_cache(maxsize=2)
 def _drawn(what: Drawn) -> Layout:
+    if (found := layout_model_digest(what.model)) != what.sha256:
+        raise ValueError(
+            f"{what.model}: its sha256 is {found[:12]}..., that of the model the run began with "
+            f"{what.sha256[:12]}..."
+        )
     model = load_layout_model(what.model)
     counts, known = None, model.tissue(what.tissue).classes
     if what.counts is not None:
@@ -163,7 +171,7 @@ class Draws:
             source = self.plan.layouts[model.source]
             assert isinstance(source, ModelLayouts)
             path = model_path(source, self.data_root)
-            layout = self._drawn(path, model.counts, chosen.tissue, int(seed), pilot, offset)
+            layout = self._drawn(path, model, chosen.tissue, int(seed), pilot, offset)
             origin = f"{source.path} seed {int(seed)}"
         return Job(
             index, layout, chosen.tissue, origin, orientation, self.chances,
@@ -171,17 +179,15 @@ class Draws:
         )  # fmt: skip
 
     def _drawn(
-        self, path: str, pilots: npt.NDArray[np.int64], tissue: str, seed: int, pilot: float,
-        offset: float,
+        self, path: str, model: Pilot, tissue: str, seed: int, pilot: float, offset: float,
     ) -> Drawn:  # fmt: skip
         counts = None
         if self.target is not None and self.plan.balance and self.plan.balance.method == "counts":
-            total = int(pilots[int(pilot * len(pilots))].sum())
+            total = int(model.counts[int(pilot * len(model.counts))].sum())
             names, each = self.classes.names[1:], divided(total, self.target, offset)[1:]
             counts = tuple((n, int(c)) for n, c in zip(names, each, strict=True))
         return Drawn(
-            path, self.plan.shape, seed, self.mpp, tissue, counts,
-            self.classes,
+            path, model.sha256, self.plan.shape, seed, self.mpp, tissue, counts, self.classes,
         )  # fmt: skip
 
     def _weigh(
@@ -229,5 +235,5 @@ def oriented(layout: Layout, orientation: int) -> Layout:
         x = width - 1 - x
     for _ in range(orientation % 4):
         y, x, height, width = width - 1 - x, y, width, height
-    centroids = np.stack([y, x], 1).astype(np.float32)
+    centroids = on_canvas(np.stack([y, x], 1), (height, width))
     return Layout(centroids, layout.class_ids, (height, width), layout.mpp, layout.classes)

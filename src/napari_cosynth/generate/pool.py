@@ -16,7 +16,7 @@ from napari_cosynth.data.base import Dataset, crop, remap, resample
 from napari_cosynth.generate.plan import DatasetLayouts, FolderLayouts, ModelLayouts, Plan
 from napari_cosynth.geometry.raster import pixels
 from napari_cosynth.layouts.points_csv import read_layout
-from napari_cosynth.layouts.process import load_layout_model
+from napari_cosynth.layouts.process import layout_model_digest, load_layout_model
 from napari_cosynth.types import ClassTable, Layout, Record
 
 PILOT = 8
@@ -42,6 +42,8 @@ class Pilot:
 
     source: int
     tissue: str
+    sha256: str
+    """Of the model's file."""
     counts: npt.NDArray[np.int64]
     """int64 (PILOT, K), nuclei of each class in each of the pilot's layouts; a row of zeros where no
     target asks for them."""
@@ -84,6 +86,7 @@ def model_path(source: ModelLayouts, data_root: Path) -> str:
 
 def _pilots(plan: Plan, number: int, path: str, classes: ClassTable, mpp: float) -> Iterator[Pilot]:
     model = load_layout_model(path)
+    digest = layout_model_digest(path)
     known = [tissue.name for tissue in model.tissues]
     for organ in plan.organs or known[:1]:
         if organ in known:
@@ -91,7 +94,7 @@ def _pilots(plan: Plan, number: int, path: str, classes: ClassTable, mpp: float)
             drawn = (model.sample(plan.shape, i, mpp, organ) for i in range(count))
             rows = [class_counts(layout.in_classes(classes)) for layout in drawn]
             counts = np.stack(rows) if rows else np.zeros((1, len(classes)), np.int64)
-            yield Pilot(number, organ, counts)
+            yield Pilot(number, organ, digest, counts)
 
 
 def class_counts(layout: Layout) -> npt.NDArray[np.int64]:
@@ -171,6 +174,7 @@ def save_pool(pool: Pool, path: Path) -> None:
         "sources": np.array([e.source for e in entries], np.int64),
         "pilot_sources": np.array([p.source for p in pilots], np.int64),
         "pilot_tissues": np.array([p.tissue for p in pilots], "U"),
+        "pilot_digests": np.array([p.sha256 for p in pilots], "U"),
         "pilot_counts": np.array([p.counts for p in pilots], np.int64),
     }
     with replaced_file(path) as fresh, fresh.open("wb") as handle:
@@ -199,7 +203,12 @@ def load_pool(path: Path, plan: Plan, classes: ClassTable, mpp: float) -> Pool:
             for i in range(len(a["lengths"]))
         )
         pilots = tuple(
-            Pilot(int(a["pilot_sources"][i]), str(a["pilot_tissues"][i]), a["pilot_counts"][i])
+            Pilot(
+                int(a["pilot_sources"][i]),
+                str(a["pilot_tissues"][i]),
+                str(a["pilot_digests"][i]),
+                a["pilot_counts"][i],
+            )
             for i in range(len(a["pilot_sources"]))
         )
     except Exception as error:  # numpy and zipfile raise what they like on damaged files

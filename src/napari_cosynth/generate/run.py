@@ -108,6 +108,8 @@ def generate(
             rejected = 0
             for index, data in engine((draws.job(i) for i in todo), settings):
                 outcome = unpack(data, config.classes, f"sample {index}")
+                if outcome.index != index or outcome.recipe["plan"] != plan.name:
+                    raise ValueError(f"sample {index}: a worker answered with another run's")
                 _check_origin(outcome.recipe, manifest, index)
                 target.put(index, data)
                 target.write_shards()

@@ -7,6 +7,7 @@ hard cores and pair potentials between nuclei (``gibbs``).
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -191,13 +192,23 @@ def load_layout_model(path: str | Path) -> LayoutModel:
 
     Raises ValueError naming file and field.
     """
-    file = bundled_models().get(str(path), Path(path))
+    file = _model_file(path)
+    return parse(LayoutModel, read_json(file), str(file))
+
+
+def layout_model_digest(path: str | Path) -> str:
+    """The SHA-256 of a model's file, hexadecimal. Raises ValueError where there is none."""
+    return hashlib.sha256(_model_file(path).read_bytes()).hexdigest()
+
+
+def _model_file(path: str | Path) -> Path:
+    known = bundled_models()
+    file = known.get(str(path), Path(path))
     if not file.exists():
-        known = bundled_models()
         raise ValueError(
             f"{path}: no such layout model{nearest(str(path), known)}; bundled: {', '.join(known)}"
         )
-    return parse(LayoutModel, read_json(file), str(file))
+    return file
 
 
 def save_layout_model(model: LayoutModel, path: str | Path) -> Path:

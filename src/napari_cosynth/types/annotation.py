@@ -93,7 +93,15 @@ class Layout:
         shape = (max(1, round(self.shape[0] * factor)), max(1, round(self.shape[1] * factor)))
         ratio = np.array(shape, np.float64) / np.array(self.shape)
         centroids = (self.centroids.astype(np.float64) + 0.5) * ratio - 0.5
-        return Layout(centroids.astype(np.float32), self.class_ids, shape, mpp, self.classes)
+        return Layout(on_canvas(centroids, shape), self.class_ids, shape, mpp, self.classes)
+
+
+def on_canvas(
+    centroids: npt.NDArray[np.float64], shape: tuple[int, int]
+) -> npt.NDArray[np.float32]:
+    """Points (N, 2) that lie on a canvas of (H, W), float32: rounding does not take them off it."""
+    last = np.nextafter(np.array(shape, np.float32) - np.float32(0.5), np.float32(0))
+    return np.asarray(np.minimum(centroids.astype(np.float32), last))
 
 
 @dataclass(frozen=True)
