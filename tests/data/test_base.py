@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -72,6 +74,15 @@ def test_remap_by_name(record):
     assert out.classes == new
     with pytest.raises(ValueError, match="class 'a' is mapped to unknown 'a'"):
         remap(record, new, {})
+    # Nor where only labels have it: a synthetic nucleus without a point.
+    kept = record.layout.class_ids != 1
+    points = dataclasses.replace(
+        record.layout,
+        centroids=record.layout.centroids[kept],
+        class_ids=record.layout.class_ids[kept],
+    )
+    with pytest.raises(ValueError, match="class 'a' is mapped to unknown 'a'"):
+        remap(dataclasses.replace(record, layout=points), new, {})
 
 
 @pytest.mark.parametrize("turns", range(4))
@@ -116,6 +127,9 @@ def test_a_patch_around_a_point_contains_it():
 def test_a_patch_larger_than_the_tile_is_refused(record):
     with pytest.raises(ValueError, match="smaller than the patch of 65"):
         augment(record, 65, np.random.default_rng(0))
+    for seed in range(9):
+        with pytest.raises(ValueError, match="smaller than the patch of 65"):
+            augment(record, 65, np.random.default_rng(seed), scale_strength=0.5)
 
 
 def test_stain_jitter_changes_colour_and_not_structure(data_root):

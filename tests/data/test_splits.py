@@ -84,6 +84,17 @@ def test_samples_of_one_layout_stay_together(tmp_path):
     assert found["0"] == found["2"] != found["1"]
 
 
+def test_turned_copies_of_a_layout_stay_together(tmp_path):
+    """Their points differ, but their recipes name the layout they are of."""
+    recipes = ["tile at (0, 0)", "tile at (0, 0)", "tile at (0, 96)"]
+    made = [
+        dataclasses.replace(item, description={**item.description, "layout": name})
+        for item, name in zip(items(3), recipes, strict=True)
+    ]
+    found = groups_of(open_records(write_stack(made, tmp_path / "s"))[1])
+    assert found["0"] == found["1"] != found["2"]
+
+
 def test_the_hash_is_the_published_one():
     small = np.random.default_rng(0).random((32, 32))
     low = dctn(small)[:8, :8]  # another norm: signs about the median do not change

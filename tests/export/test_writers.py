@@ -132,6 +132,26 @@ def test_pannuke_as_published(tmp_path):
             np.testing.assert_array_equal(mask[..., channel] > 0, one.labels == channel + 1)
 
 
+def test_the_stain_of_pannuke_patches_of_our_own_is_kept(tmp_path):
+    classes = ClassTable.of("neoplastic", "inflammatory", "connective", "dead", "epithelial")
+    made = [
+        dataclasses.replace(item, description={**item.description, "stain": "IHC"})
+        for item in items(2, shape=(64, 64), classes=classes)
+    ]
+    folder = registry.resolve("exporter", "pannuke")(made, tmp_path / "out")
+    assert [r.stain for r in registry.resolve("dataset", "pannuke")(folder)] == ["IHC"] * 2
+
+
+def test_samples_of_one_name_are_all_kept(tmp_path):
+    """Also where another is called as the second of a name would be."""
+    names = ("tile", "tile_00002", "tile")
+    made = [dataclasses.replace(i, name=n) for i, n in zip(items(3), names, strict=True)]
+    folder = registry.resolve("exporter", "folder")(made, tmp_path / "out")
+    read = list(registry.resolve("dataset", "folder")(folder))
+    for item, back in zip(made, read, strict=True):
+        np.testing.assert_array_equal(back.image, item.record.image)
+
+
 def test_conic_as_published(tmp_path):
     made = items(3, shape=(64, 72))
     folder = write_conic(made, tmp_path / "out")

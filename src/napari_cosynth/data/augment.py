@@ -28,12 +28,8 @@ def random_crop(
     the grid does not fill ends at the border. A patch drawn ``around`` a point (y, x) lies anywhere
     that contains it, without a grid.
     """
+    _check_size(record, size)
     height, width = record.labels.shape
-    if min(height, width) < size:
-        raise ValueError(
-            f"{record.source}: {height} x {width} pixels at {record.mpp} µm/px is smaller than the "
-            f"patch of {size}"
-        )
     if around is None:
         y, x = (
             min(stride * int(rng.integers(-(-(n - size) // stride) + 1)), n - size)
@@ -46,6 +42,15 @@ def random_crop(
             for p, n in zip(inside, (height, width), strict=True)
         )
     return crop(record, y, x, size, size)
+
+
+def _check_size(record: Record, size: int) -> None:
+    height, width = record.labels.shape
+    if min(height, width) < size:
+        raise ValueError(
+            f"{record.source}: {height} x {width} pixels at {record.mpp} µm/px is smaller than the "
+            f"patch of {size}"
+        )
 
 
 def turn(record: Record, quarter_turns: int, flip: bool) -> Record:
@@ -76,8 +81,10 @@ def augment(
     """A random patch in one of the eight orientations, its stain jittered by ``stain_strength``.
 
     With ``scale_strength`` s its structures are between 1 / (1 + s) and 1 + s times their size: it is
-    cut that much larger or smaller and brought back to ``size``, as if the slide had been scanned so.
+    cut that much larger or smaller and brought back to ``size``, as if the slide had been scanned so;
+    never larger than the record, which must be at least ``size`` large.
     """
+    _check_size(record, size)
     side = size
     if scale_strength > 0:
         reach = np.log1p(scale_strength)

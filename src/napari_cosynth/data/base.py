@@ -264,7 +264,8 @@ def remap(record: Record, classes: ClassTable, mapping: Mapping[str, str]) -> Re
     """
     old = record.classes.names
     table = np.zeros(len(old), np.uint8)
-    present = set(np.unique(record.layout.class_ids).tolist())
+    # A synthetic nucleus may be of a class that no point has.
+    present = {*np.unique(record.layout.class_ids).tolist(), *np.unique(record.labels).tolist()}
     for index, name in enumerate(old[1:], start=1):
         new = mapping.get(name, name)
         if new in classes.names:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from napari_cosynth.data.base import NamedRecords, Parts
 from napari_cosynth.data.files import first_below, images_in, load_npy, read_rgb, select
 from napari_cosynth.data.sidecar import read_sidecar
-from napari_cosynth.types import ClassTable
+from napari_cosynth.types import H_AND_E, ClassTable
 
 PANNUKE_CLASSES = ("neoplastic", "inflammatory", "connective", "dead", "epithelial")
 
@@ -89,6 +89,7 @@ class PanNukeDataset(NamedRecords):
             self.mpp,
             self._source.tissues[name],
             self._source.where(name),
+            self.own_text(name, "stain", H_AND_E),
         )
 
 

@@ -43,7 +43,8 @@ class Sidecar:
         if slide := sample.get("slide"):
             return str(slide)
         if sample.get("synthetic"):
-            return f"layout {self._layouts[index]}"
+            # A generated set's recipes name their layout: copies of it are turned, and have other points.
+            return f"layout {sample.get('layout') or self._layouts[index]}"
         return None
 
     @cached_property

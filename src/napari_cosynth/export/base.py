@@ -143,6 +143,8 @@ class Sidecar:
         name = re.sub(r"[^\w.-]+", "_", wanted).strip(".") or f"sample_{index:05d}"
         if name.lower() in self._names:
             name = f"{name}_{index:05d}"
+        while name.lower() in self._names:  # a sample may have been called so
+            name += "_"
         self._names[name.lower()] = name
         self._samples.write(",\n" if index else "\n")
         self._samples.write(json.dumps(description, allow_nan=False))

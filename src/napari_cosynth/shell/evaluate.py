@@ -32,7 +32,7 @@ from napari_cosynth.evaluation.figures import evaluate
 from napari_cosynth.evaluation.inception import inception_features, load_inception
 from napari_cosynth.evaluation.layout import follow
 from napari_cosynth.evaluation.report import Picture, Plot, Report, to_html, to_json
-from napari_cosynth.evaluation.samples import Samples, layout_key, spread
+from napari_cosynth.evaluation.samples import Samples, spread
 from napari_cosynth.evaluation.shapes import class_medians
 from napari_cosynth.evaluation.texture import radial_power
 from napari_cosynth.model.precision import choose_device
@@ -75,7 +75,7 @@ def run(
     unseen = patches(reference.unseen, shape)
     seen = patches(reference.training, shape) if reference.training else []
     judge = alignment.open_judge(segmenter, dataset, reference.unseen, device)
-    made = Samples(records, [layout_key(r) for r in records])
+    made = Samples(records, [dataset.slide_of(name) or name for name in dataset.names])
     real = Samples(unseen, [r.source for r in unseen])
 
     networks = _networks(encoder, reference, dataset, device)
