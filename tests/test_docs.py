@@ -22,7 +22,6 @@ from skimage.io import imsave
 
 from napari_cosynth.cli import _parser, main
 from napari_cosynth.model import checkpoint
-from napari_cosynth.synthesis.preparation import open_checkpoint
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -112,7 +111,6 @@ def world(tmp_path, tiny_checkpoint, monkeypatch):
     points = "index,axis-0,axis-1,class\n0,10,12,inflammatory\n1,40,30,unspecified\n"
     (folder / "nuclei" / "layouts" / "00.csv").write_text(points)
     (folder / "points.csv").write_text(points.replace("inflammatory", "unspecified"))
-    open_checkpoint.cache_clear()  # it goes by name, and this default is another
     monkeypatch.chdir(folder)
     for variable in ("COSYNTH_CHECKPOINTS", "COSYNTH_DATA"):
         monkeypatch.delenv(variable, raising=False)
@@ -123,7 +121,6 @@ def world(tmp_path, tiny_checkpoint, monkeypatch):
     monkeypatch.setattr(napari_cosynth.generate.run, "BUNDLED", tmp_path / "bundled")
     monkeypatch.setattr(napari_cosynth.generate.replay, "BUNDLED", tmp_path / "bundled")
     yield folder
-    open_checkpoint.cache_clear()
 
 
 def qupath_project(folder: Path) -> None:

@@ -119,6 +119,20 @@ def test_a_killed_run_goes_on_to_the_same_pixels(
     assert difference(last(second), whole) == 0
 
 
+def test_a_run_killed_while_it_writes_its_noise_begins_anew(
+    network: JointUNet, tmp_path: Path
+) -> None:
+    whole = last(canvas(network))
+    killed = Scratch(tmp_path / "run", "this")
+    killed.rows("even-state", (4, 4), np.float32).write(0, np.ones((2, 4), np.float32))
+    killed.close()
+    again = canvas(network, scratch=Scratch(tmp_path / "run", "this"))
+    assert again.scratch.finished is None
+    assert difference(last(again), whole) == 0
+    with pytest.raises(ValueError, match="identity"):
+        Scratch(tmp_path / "run", "another")
+
+
 def test_a_scratch_folder_is_for_one_run(tmp_path: Path) -> None:
     Scratch(tmp_path / "run", "this").mark(2)
     with pytest.raises(ValueError, match=f"{RUN}: identity: expected this very request"):

@@ -71,6 +71,27 @@ def test_classes_are_matched_by_name(tiny_checkpoint, classes):
     np.testing.assert_array_equal(second.record.labels, other.labels)
 
 
+def test_nuclei_without_points_are_nuclei_too(tiny_checkpoint, classes):
+    """Of a class that no point has: the network is given what the labels say."""
+    record = nuclei(classes)
+    rare = record.layout.class_ids[0]
+    kept = record.layout.class_ids != rare
+    layout = dataclasses.replace(
+        record.layout,
+        centroids=record.layout.centroids[kept],
+        class_ids=record.layout.class_ids[kept],
+    )
+    without = np.where(record.labels == rare, 0, record.labels)
+    erased = dataclasses.replace(
+        record, labels=without, instances=np.where(without, record.instances, 0), layout=layout
+    )
+    ((one,), (other,)) = (
+        samples(r, tiny_checkpoint, seeds=(3,))
+        for r in (dataclasses.replace(record, layout=layout), erased)
+    )
+    assert (one.record.image != other.record.image).any()
+
+
 def test_another_scale_is_refused(tiny_checkpoint, classes):
     record = nuclei(classes)
     layout = dataclasses.replace(record.layout, mpp=0.25)

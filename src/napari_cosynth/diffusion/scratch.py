@@ -15,7 +15,8 @@ import numpy.typing as npt
 from napari_cosynth.atomic import replaced_file
 
 RUN = "cosynth-run.json"
-"""Marks a folder as a scratch folder: ``identity`` of its run, and the steps it has ``finished``."""
+"""Marks a folder as a scratch folder: ``identity`` of its run, and the steps it has ``finished``; null
+before there are any to go on from."""
 
 
 class Rows:
@@ -72,6 +73,8 @@ class Scratch:
         if folder.exists():
             self.finished = self._finished_in(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        if self.finished is None:
+            self._record(None)  # so that a run killed before its first step may begin anew
 
     def _finished_in(self, folder: Path) -> int | None:
         record = folder / RUN
@@ -84,12 +87,13 @@ class Scratch:
             identity, finished = content["identity"], content["finished"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{record}: cannot be read ({error})") from None
-        if identity != self.identity or not isinstance(finished, int) or finished < 0:
+        valid = finished is None or (isinstance(finished, int) and finished >= 0)
+        if identity != self.identity or not valid:
             raise ValueError(
                 f"{record}: identity: expected this very request's, got another run's: name another "
                 "folder, or remove it"
             )
-        return finished
+        return cast("int | None", finished)
 
     def rows(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Rows:
         """An array, zero where it is new."""
@@ -104,6 +108,8 @@ class Scratch:
             file = path.open("rb+")
             name = str(path)
         self._files.append(file)
+        if self.finished is None:
+            file.truncate(0)
         file.truncate(size)
         return Rows(file, shape, dtype, name)
 
@@ -111,9 +117,13 @@ class Scratch:
         """So many steps are done and on the disk."""
         self.finished = finished
         if self.folder is not None:
-            with replaced_file(self.folder / RUN) as fresh:
-                content = {"identity": self.identity, "finished": finished}
-                fresh.write_text(json.dumps(content) + "\n", encoding="utf-8")
+            self._record(finished)
+
+    def _record(self, finished: int | None) -> None:
+        assert self.folder is not None
+        with replaced_file(self.folder / RUN) as fresh:
+            content = {"identity": self.identity, "finished": finished}
+            fresh.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
     def close(self) -> None:
         """Lets go of the files; those of a folder stay for a later run."""

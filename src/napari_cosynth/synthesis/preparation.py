@@ -8,14 +8,20 @@ import torch
 
 from napari_cosynth.diffusion.guidance import guided
 from napari_cosynth.diffusion.tensors import Denoiser
-from napari_cosynth.model.checkpoint import Checkpoint, load
+from napari_cosynth.model.checkpoint import CONFIG, WEIGHTS, Checkpoint, load, locate
 from napari_cosynth.model.precision import InBfloat16, faster_in_bf16
 from napari_cosynth.types import Layout
 
 
-@lru_cache(maxsize=2)
 def open_checkpoint(name: str, device: torch.device) -> Checkpoint:
-    """A checkpoint on a device, kept for the next request."""
+    """A checkpoint on a device, kept for the next request until its files are others."""
+    folder = locate(name)
+    files = [path.stat() for file in (CONFIG, WEIGHTS) if (path := folder / file).is_file()]
+    return _opened(name, device, (folder, *((f.st_mtime_ns, f.st_size, f.st_ino) for f in files)))
+
+
+@lru_cache(maxsize=2)
+def _opened(name: str, device: torch.device, files: tuple[object, ...]) -> Checkpoint:
     checkpoint = load(name)
     checkpoint.model.to(device)
     return checkpoint

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from napari_cosynth import registry
+from napari_cosynth.data.base import remap
 from napari_cosynth.diffusion.clamp import ClampedSampler, Known
 from napari_cosynth.diffusion.sampler import SeededNoise, initial_noise, sample
 from napari_cosynth.diffusion.schedule import JointSchedule
@@ -40,10 +41,8 @@ def repaint(request: Request, record: Record) -> Iterator[Progress | Synthesis]:
         raise ValueError(
             f"{record.source}: expected {checkpoint.config.mpp:g} µm/px, got {record.mpp:g}"
         )
-    layout = fit_layout(record.layout, checkpoint)
-    table = np.zeros(len(record.classes), np.uint8)
-    table[record.layout.class_ids] = layout.class_ids
-    fitted = replace(record, labels=table[record.labels], layout=layout)
+    fitted = remap(record, checkpoint.classes, {})
+    fitted = replace(fitted, layout=fit_layout(fitted.layout, checkpoint))
     return _samples(request, record, fitted, checkpoint, device)
 
 
