@@ -11,10 +11,11 @@ import tifffile
 
 from napari_cosynth import registry
 from napari_cosynth.cli import main
+from napari_cosynth.export.base import Described
 from napari_cosynth.export.stack import write_stack
 from napari_cosynth.generate.replay import replay
 from napari_cosynth.generate.run import generate
-from napari_cosynth.geometry.edits import changed_box
+from napari_cosynth.geometry.edits import changed_box, edit_between
 from napari_cosynth.synthesis.resynthesize import resynthesize
 from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.types import Layout, Request, Synthesis
@@ -98,6 +99,33 @@ def test_what_was_edited_by_hand_is_found(stack, capsys):
     assert "labels: 15 of 4096 pixels differ" in said
     assert "instances: 15 of 4096 pixels differ" in said
     assert "image" not in said
+
+
+def test_the_points_before_an_edit_by_hand_are_sampled(request_, tmp_path):
+    """A nucleus was dropped with its point, then another: the image is of all of them."""
+    one = dataclasses.replace(request_, seeds=(7,))
+    (sample,) = (e for e in synthesize(one) if isinstance(e, Synthesis))
+    record, relaid = sample.record, []
+    for _ in range(2):
+        layout = record.layout
+        fewer = dataclasses.replace(
+            layout, centroids=layout.centroids[1:], class_ids=layout.class_ids[1:]
+        )
+        relaid.append(edit_between(layout, fewer))
+        kept = np.where(record.instances == 1, 0, record.instances)
+        instances = np.where(kept > 0, kept - 1, 0).astype(np.int32)
+        labels = np.where(instances > 0, record.labels, 0).astype(np.uint8)
+        record = dataclasses.replace(record, layout=fewer, instances=instances, labels=labels)
+    description = {**sample.recipe, "edited": True, "relaid": relaid}
+    write_stack([Described(record, description, "")], tmp_path / "edited")
+    again = replay(tmp_path / "edited", 0)
+    np.testing.assert_array_equal(again.record.image, sample.record.image)
+    assert again.compared == ("image", "labels", "distance")
+    assert "points were edited by hand" in again.differences[0]
+    description["relaid"] = [{"added": 3}]
+    write_stack([Described(record, description, "")], tmp_path / "damaged")
+    with pytest.raises(ValueError, match="relaid: expected edits of its points"):
+        replay(tmp_path / "damaged", 0)
 
 
 def test_what_is_not_as_in_the_recipe_is_said(stack, tiny_checkpoint, capsys, monkeypatch):

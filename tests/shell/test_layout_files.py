@@ -125,6 +125,10 @@ def test_convert_a_real_data_set(data_root, tmp_path, capsys):
     record = ConsepDataset(source)[0]
     layout = read_layout(out / "train_6.csv", (500, 500), 0.5, CLASSES)
     np.testing.assert_allclose(layout.centroids, record.layout.scaled_to(0.5).centroids, atol=1e-4)
+    fewer = [name.replace("spindle-shaped", "") for name in names]
+    assert main([*arguments, "--overwrite", "--map", *fewer]) == 0
+    left = read_layout(out / "train_6.csv", (500, 500), 0.5, CLASSES)
+    assert len(left) == (layout.class_ids != CLASSES.index("spindle-shaped")).sum() < len(layout)
     assert main([*arguments, "--overwrite"]) == 2
     assert "is mapped to unknown" in capsys.readouterr().err
     assert (out / "train_6.csv").is_file()

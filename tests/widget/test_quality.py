@@ -13,6 +13,7 @@ from qtpy.QtCore import Qt
 
 from napari_cosynth.data.base import make_record
 from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.geometry.edits import edit_between, undone
 from napari_cosynth.types import ClassTable
 from napari_cosynth.widget import results
 from napari_cosynth.widget.nuclei import FLAGS, nucleus_table
@@ -164,7 +165,10 @@ def test_dropped_nuclei_are_gone_everywhere_until_undo(viewer, settled, tmp_path
     (saved,) = StackDataset(tmp_path / "stack")
     np.testing.assert_array_equal(saved.instances, wanted)
     assert saved.layout.class_ids.tolist() == [2, 2]
-    assert StackDataset(tmp_path / "stack").samples == [{"seed": 0, "edited": True}]
+    (recipe,) = StackDataset(tmp_path / "stack").samples
+    (edit,) = recipe.pop("relaid")  # leads back to the points that were sampled
+    assert recipe == {"seed": 0, "edited": True}
+    assert not any(edit_between(undone(saved.layout, edit), a_record().layout).values())
 
     panel.undo.native.click()
     settled(panel)

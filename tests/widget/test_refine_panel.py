@@ -9,6 +9,7 @@ from napari.utils.notifications import notification_manager
 
 from napari_cosynth.data.base import make_record
 from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.geometry.edits import edit_between, undone
 from napari_cosynth.types import ClassTable
 from napari_cosynth.widget.readers import record_layers
 from napari_cosynth.widget.refine import RefinePanel
@@ -102,7 +103,10 @@ def test_update_restore_and_save(viewer, tmp_path):
     panel.save_to(tmp_path / "stack")
     (saved,) = StackDataset(tmp_path / "stack")
     np.testing.assert_array_equal(saved.instances, instances.data)
-    assert StackDataset(tmp_path / "stack").samples == [{"seed": 0, "edited": True}]
+    (recipe,) = StackDataset(tmp_path / "stack").samples
+    (edit,) = recipe.pop("relaid")  # leads back to the points that were sampled
+    assert recipe == {"seed": 0, "edited": True}
+    assert not any(edit_between(undone(saved.layout, edit), a_record().layout).values())
 
     panel.restore.native.click()
     raw = a_record()

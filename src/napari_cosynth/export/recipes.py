@@ -25,14 +25,15 @@ def read_count(path: Path) -> int:
 
 
 def read_sample(path: Path, index: int) -> tuple[Layout, dict[str, Any]]:
-    """The layout that sample ``index`` was made from, and its entry in ``cosynth.json``.
+    """The layout of sample ``index``, and its entry in ``cosynth.json``.
 
     ``path`` is the folder of an export of any format, or its ``cosynth.json``. A synthetic sample's
     entry has ``synthetic`` true and what reproduces it (``Synthesis.recipe``): ``seed``, ``prompt``,
     ``tissue``, ``stain``, ``sampler``, ``steps``, ``guidance``, ``checkpoint`` and
     ``checkpoint_sha256``. ``edited`` true says that the stored sample is no longer the one the recipe
-    gives; other entries say where a real record comes from. The layout's points are in pixels of the
-    sample's grid, in the export's class table and µm/px. Raises ValueError naming file and field.
+    gives, ``relaid`` how its points differ from those that were sampled; other entries say where a
+    real record comes from. The layout's points are in pixels of the sample's grid, in the export's
+    class table and µm/px. Raises ValueError naming file and field.
     """
     folder = _folder(path)
     description = _description(path)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from napari_cosynth.data.detect import open_records
 from napari_cosynth.export.recipes import read_sample
 from napari_cosynth.generate.manifest import MANIFEST, read_manifest
 from napari_cosynth.geometry.box import Box
+from napari_cosynth.geometry.edits import undone
 from napari_cosynth.model.checkpoint import BUNDLED, WEIGHTS, available, locate, own
 from napari_cosynth.model.precision import choose_device, faster_in_bf16
 from napari_cosynth.synthesis.provenance import package_versions
@@ -69,8 +70,15 @@ def replay(
     name, notes = _checkpoint(recipe, checkpoint, where)
     device = _device(recipe, device)
     notes += _surroundings(recipe, device)
-    sample = _make(layout, recipe, name, device, where)
     held = _held(path, index, layout)
+    if "relaid" in recipe:
+        layout = _as_sampled(layout, recipe["relaid"], where)
+        held.pop("instances", None)
+        notes.append(
+            "points were edited by hand after it was made: no instances are compared, whose numbers "
+            "follow the points"
+        )
+    sample = _make(layout, recipe, name, device, where)
     if "stain_match" in recipe:
         del held["image"]
         notes.append("its stain was matched to a reference after it was made: no image is compared")
@@ -78,6 +86,16 @@ def replay(
     if pixels and recipe.get("edited"):
         notes.append("its labels or instances were edited by hand after it was made")
     return Replay(sample.record, sample.recipe, not pixels, tuple(held), (*notes, *pixels))
+
+
+def _as_sampled(layout: Layout, edits: Any, where: str) -> Layout:
+    """The layout that the sample was made from, before each saving with other points."""
+    try:
+        for edit in reversed(edits):
+            layout = undone(layout, edit)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{where}: relaid: expected edits of its points ({error!r})") from None
+    return layout
 
 
 def _held(path: Path, index: int, layout: Layout) -> dict[str, npt.NDArray[Any]]:
@@ -192,7 +210,7 @@ def _make(
     try:
         stages: list[tuple[Layout, dict[str, Any], Box | None]] = [(layout, recipe, None)]
         for edit, box in zip(reversed(history), reversed(boxes), strict=True):
-            layout = _undone(layout, edit)
+            layout = undone(layout, edit)
             changed = Box(*(int(v) for v in box)).grown(-REACH)
             stages[-1] = (stages[-1][0], stages[-1][1], changed)
             stages.append((layout, {**recipe, **edit["recipe"]}, None))
@@ -223,25 +241,6 @@ def _request(layout: Layout, recipe: dict[str, Any], checkpoint: str, device: st
         tissue=recipe.get("tissue", ""),
         stain=recipe.get("stain", H_AND_E),
         device=device,
-    )
-
-
-def _undone(layout: Layout, edit: dict[str, Any]) -> Layout:
-    """The layout before an edit; the order of its points is no matter to the pixels after."""
-    added = {(float(y), float(x), str(name)) for y, x, name in edit["added"]}
-    names = layout.classes.names
-    kept = [
-        row
-        for row, ((y, x), c) in enumerate(zip(layout.centroids, layout.class_ids, strict=True))
-        if (float(y), float(x), names[c]) not in added
-    ]
-    removed: Sequence[tuple[float, float, str]] = edit["removed"]
-    points = np.array([[y, x] for y, x, _ in removed], np.float32).reshape(-1, 2)
-    ids = np.array([layout.classes.index(name) for _, _, name in removed], np.uint8)
-    return replace(
-        layout,
-        centroids=np.concatenate([layout.centroids[kept], points]),
-        class_ids=np.concatenate([layout.class_ids[kept], ids]),
     )
 
 

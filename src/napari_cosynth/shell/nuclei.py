@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_cosynth import registry
 from napari_cosynth.atomic import replaced_file, replaced_folder
-from napari_cosynth.data.base import Dataset, remap
+from napari_cosynth.data.base import Dataset
 from napari_cosynth.data.files import IMAGE_SUFFIXES, read_rgb
 from napari_cosynth.data.pyramid import read_region
 from napari_cosynth.data.slide import open_slide
@@ -21,7 +21,7 @@ from napari_cosynth.layouts.points_csv import write_layout
 from napari_cosynth.layouts.read import read_nuclei
 from napari_cosynth.model.checkpoint import read_config
 from napari_cosynth.nearest import nearest
-from napari_cosynth.types import ClassTable, Layout
+from napari_cosynth.types import ClassTable, Layout, Record
 
 KINDS = registry.names("dataset")
 LARGEST_SIDE = 20_000
@@ -78,13 +78,29 @@ def _convert_dataset(
     with replaced_folder(options.out, options.overwrite) as fresh:
         count = 0
         for name, record in zip(dataset.names, dataset, strict=True):
-            layout = remap(record, classes, mapping).layout
+            layout = _in_classes(record, classes, mapping)
             if options.to_mpp is not None:
                 layout = layout.scaled_to(_positive(options.to_mpp, "--to-mpp"))
             # Names of records may hold the folder of their file.
             write_layout(layout, fresh / f"{name.replace('/', '_')}.csv")
             count += len(layout)
     print(f"{options.out}: {len(dataset)} layouts, {count:,} points")
+
+
+def _in_classes(record: Record, classes: ClassTable, mapping: dict[str, str]) -> Layout:
+    """A record's layout in the checkpoint's classes, without those that are mapped to no name."""
+    layout = record.layout
+    names = [mapping.get(name, name) for name in layout.classes.names]
+    kept = np.array([names[c] != "" for c in layout.class_ids], bool)
+    wanted = {c: names[c] for c in np.unique(layout.class_ids[kept]).tolist()}
+    for index, name in wanted.items():
+        if name not in classes.names:
+            old = layout.classes.names[index]
+            raise ValueError(f"{record.source}: class {old!r} is mapped to unknown {name!r}")
+    ids = [classes.index(wanted[c]) for c in layout.class_ids[kept].tolist()]
+    return Layout(
+        layout.centroids[kept], np.array(ids, np.uint8), layout.shape, layout.mpp, classes
+    )
 
 
 def _write_instances(nuclei: Nuclei, options: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 
 from napari_cosynth.geometry.box import Box
+from napari_cosynth.geometry.edits import edit_between
 from napari_cosynth.geometry.raster import point_map
 from napari_cosynth.model.checkpoint import Checkpoint
 from napari_cosynth.model.encoding import decode_distance, decode_image, decode_labels
@@ -104,15 +105,8 @@ def _samples(
 
 def _edit(before: Synthesis, layout: Layout) -> dict[str, Any]:
     """What leads back to the sample before: the points that differ and its recipe's own values."""
-
-    def points(of: Layout) -> set[tuple[float, float, str]]:
-        rows = zip(of.centroids, of.class_ids, strict=True)
-        return {(float(y), float(x), of.classes.names[c]) for (y, x), c in rows}
-
-    old, new = points(before.record.layout), points(layout)
     names = ("seed", "prompt", "sampler", "steps", "guidance")
     return {
-        "removed": sorted(old - new),
-        "added": sorted(new - old),
+        **edit_between(before.record.layout, layout),
         "recipe": {name: before.recipe[name] for name in names},
     }

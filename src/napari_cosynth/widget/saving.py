@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from napari_cosynth.export.stack import Described, append_stack
 from napari_cosynth.geometry.distance import distance_map
+from napari_cosynth.geometry.edits import edit_between
 from napari_cosynth.geometry.measure import layout_of, majority_classes
 from napari_cosynth.geometry.raster import pixels
 from napari_cosynth.stack_format import DESCRIPTION
@@ -288,4 +289,8 @@ def _description(group: Group, record: Record, sample: int) -> dict[str, Any]:
         and np.array_equal(raw.instances, record.instances)
     ):
         description["edited"] = True
+        # Without the points it was sampled from it could not be made again.
+        edit = edit_between(raw.layout, record.layout)
+        if edit["removed"] or edit["added"]:
+            description["relaid"] = [*description.get("relaid", ()), edit]
     return description
