@@ -11,7 +11,8 @@ from its weights: it starts from nothing and has the base's compute too.
 Judged on held-out tiles, the same patches, noise and seeds in every variant: the error of the clean
 estimate that a sampler would use, and samples for CoNSeP's layouts. ``report`` prints the
 difference to the baseline, paired by patch, with 95 % intervals by bootstrap over tiles, as
-Markdown tables; in bold is what no interval and no fold contradicts.
+Markdown tables. Two trainings differ by chance too, which tiles drawn anew do not show: in bold is what
+also exceeds twice the chance that another seed shows.
 
 Every (variant, fold) is skipped where RUNS already holds its result and resumed where it was killed,
 so that the set can be finished piece by piece and on several machines.
@@ -54,9 +55,10 @@ from napari_cosynth.types import Record, Request, Synthesis
 
 Table = dict[str, Any]
 FOLDS = 5
-BASELINE = "baseline"
+BASELINE, CHANCE = "baseline", "nothing but another seed"
 VARIANTS: dict[str, Table] = {
     BASELINE: {},
+    CHANCE: {"seed": 1},
     "CoNSeP alone": {"sets": 1},
     "class-balanced patches": {"class_balance": 0.5},
     "stain jitter 0.1": {"stain_jitter": 0.1},
@@ -269,33 +271,52 @@ def markdown(found: dict[str, dict[int, Table]], part: str, figures: tuple[str, 
     lines.append("| --- " * (len(figures) + 3) + "|")
     for variant in (v for v in VARIANTS if v in found):
         folds = sorted(found[variant].keys() & found[BASELINE].keys())
-        pairs = [
-            list(zip(found[BASELINE][fold][part], found[variant][fold][part], strict=True))
-            for fold in folds
-        ]
-        cells = [difference(pairs, figure, variant == BASELINE) for figure in figures]
+        cells = []
+        for figure in figures:
+            by_fold = differences(found, variant, folds, part, figure)
+            chance = differences(found, CHANCE, folds, part, figure)
+            cells.append(cell(by_fold, chance, variant == BASELINE))
         steps = {found[variant][fold]["steps"] for fold in folds}
         counted = ", ".join(f"{n:,}" for n in sorted(steps))
         lines.append(f"| {variant} | {len(folds)} | {counted} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def difference(folds: list[list[tuple[Table, Table]]], figure: str, baseline: bool) -> str:
-    """Ours minus theirs with its interval; in bold where that does not hold 0 and all folds agree:
-    two trainings differ by chance too, which tiles drawn anew do not show."""
-    values, tiles, means = [], [], []
-    for pairs in folds:
-        kept = [(theirs, ours) for theirs, ours in pairs if figure in theirs]
-        own = [ours[figure] - (0.0 if baseline else theirs[figure]) for theirs, ours in kept]
-        values += own
-        tiles += [ours["tile"] for _, ours in kept]
-        means.append(np.nanmean(own))
-    estimate = weighted_mean(values, bootstrap_weights(tiles))
+Differences = dict[int, list[tuple[str, float]]]
+"""By fold, the tile and the difference of each patch."""
+
+
+def differences(
+    found: dict[str, dict[int, Table]], variant: str, folds: list[int], part: str, figure: str
+) -> Differences:
+    """A variant's figures minus the baseline's; the baseline's own are left as they are."""
+    by_fold: Differences = {}
+    for fold in folds:
+        if fold not in found.get(variant, {}):
+            continue
+        both = zip(found[BASELINE][fold][part], found[variant][fold][part], strict=True)
+        by_fold[fold] = [
+            (ours["tile"], ours[figure] - (0.0 if variant == BASELINE else theirs[figure]))
+            for theirs, ours in both
+            if figure in theirs
+        ]
+    return by_fold
+
+
+def means(by_fold: Differences) -> list[float]:
+    return [float(np.nanmean([value for _, value in rows])) for rows in by_fold.values()]
+
+
+def cell(by_fold: Differences, chance: Differences, baseline: bool) -> str:
+    """The mean with its interval, in bold where neither tiles nor another seed explain it."""
+    rows = [row for rows in by_fold.values() for row in rows]
+    estimate = weighted_mean([v for _, v in rows], bootstrap_weights([tile for tile, _ in rows]))
     low, high = estimate.interval
     if baseline:
         return f"{estimate.value:.3g} ({low:.3g} to {high:.3g})"
-    agreed = len(set(np.sign(means))) == 1
-    mark = "**" if agreed and (low > 0 or high < 0) else ""
+    by_chance = np.sqrt(np.mean(np.square(means(chance))) / len(by_fold)) if chance else 0.0
+    told_apart = (low > 0 or high < 0) and abs(estimate.value) > 2 * by_chance
+    mark = "**" if told_apart and by_fold != chance else ""
     return f"{mark}{estimate.value:+.2g}{mark} ({low:.2g} to {high:.2g})"
 
 
