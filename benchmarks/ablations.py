@@ -35,11 +35,11 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from ablation_tables import BASELINE, CHANCE, Table, report
 from napari_cosynth.atomic import replaced_file
 from napari_cosynth.data.augment import random_crop
 from napari_cosynth.diffusion import joint
 from napari_cosynth.diffusion.schedule import T_MAX, JointSchedule
-from napari_cosynth.evaluation.bootstrap import bootstrap_weights, weighted_mean
 from napari_cosynth.evaluation.texture import radial_power, spectral_distance, texture
 from napari_cosynth.geometry.prompt import prompt_for
 from napari_cosynth.model.checkpoint import Model, build, load
@@ -53,9 +53,7 @@ from napari_cosynth.training.records import open_dataset
 from napari_cosynth.training.run import checkpoint_config, train
 from napari_cosynth.types import Record, Request, Synthesis
 
-Table = dict[str, Any]
 FOLDS = 5
-BASELINE, CHANCE = "baseline", "nothing but another seed"
 VARIANTS: dict[str, Table] = {
     BASELINE: {},
     CHANCE: {"seed": 1},
@@ -87,14 +85,6 @@ FROM_NOTHING = (
 """Their networks do not fit the base's weights, or read them otherwise."""
 TIMES = (0.1, 0.35, 0.6, 0.85)
 """Where the clean estimate is judged, as shares of the largest t."""
-ERRORS = ("image, CoNSeP", "image, others", "distance", "labels")
-SAMPLES = (
-    "spectrum, dB off",
-    "Laplacian, share off",
-    "colour, grey levels off",
-    "points with their class",
-    "foreground off, share of pixels",
-)
 
 
 def fold_of(name: str) -> int:
@@ -256,70 +246,6 @@ def result_path(out: Path, variant: str, fold: int) -> Path:
     return out / f"{name}.{fold}.json"
 
 
-def report(out: Path) -> str:
-    """Both tables, over the folds that a variant and the baseline both have."""
-    found: dict[str, dict[int, Table]] = {}
-    for path in sorted(out.glob("*.json")):
-        content = json.loads(path.read_text())
-        found.setdefault(content["variant"], {})[content["fold"]] = content
-    return markdown(found, "errors", ERRORS) + "\n\n" + markdown(found, "samples", SAMPLES)
-
-
-def markdown(found: dict[str, dict[int, Table]], part: str, figures: tuple[str, ...]) -> str:
-    """A row per variant: the baseline's figures, then differences to them."""
-    lines = ["| | folds | steps | " + " | ".join(figures) + " |"]
-    lines.append("| --- " * (len(figures) + 3) + "|")
-    for variant in (v for v in VARIANTS if v in found):
-        folds = sorted(found[variant].keys() & found[BASELINE].keys())
-        cells = []
-        for figure in figures:
-            by_fold = differences(found, variant, folds, part, figure)
-            chance = differences(found, CHANCE, folds, part, figure)
-            cells.append(cell(by_fold, chance, variant == BASELINE))
-        steps = {found[variant][fold]["steps"] for fold in folds}
-        counted = ", ".join(f"{n:,}" for n in sorted(steps))
-        lines.append(f"| {variant} | {len(folds)} | {counted} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-Differences = dict[int, list[tuple[str, float]]]
-"""By fold, the tile and the difference of each patch."""
-
-
-def differences(
-    found: dict[str, dict[int, Table]], variant: str, folds: list[int], part: str, figure: str
-) -> Differences:
-    """A variant's figures minus the baseline's; the baseline's own are left as they are."""
-    by_fold: Differences = {}
-    for fold in folds:
-        if fold not in found.get(variant, {}):
-            continue
-        both = zip(found[BASELINE][fold][part], found[variant][fold][part], strict=True)
-        by_fold[fold] = [
-            (ours["tile"], ours[figure] - (0.0 if variant == BASELINE else theirs[figure]))
-            for theirs, ours in both
-            if figure in theirs
-        ]
-    return by_fold
-
-
-def means(by_fold: Differences) -> list[float]:
-    return [float(np.nanmean([value for _, value in rows])) for rows in by_fold.values()]
-
-
-def cell(by_fold: Differences, chance: Differences, baseline: bool) -> str:
-    """The mean with its interval, in bold where neither tiles nor another seed explain it."""
-    rows = [row for rows in by_fold.values() for row in rows]
-    estimate = weighted_mean([v for _, v in rows], bootstrap_weights([tile for tile, _ in rows]))
-    low, high = estimate.interval
-    if baseline:
-        return f"{estimate.value:.3g} ({low:.3g} to {high:.3g})"
-    by_chance = np.sqrt(np.mean(np.square(means(chance))) / len(by_fold)) if chance else 0.0
-    told_apart = (low > 0 or high < 0) and abs(estimate.value) > 2 * by_chance
-    mark = "**" if told_apart and by_fold != chance else ""
-    return f"{mark}{estimate.value:+.2g}{mark} ({low:.2g} to {high:.2g})"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -344,7 +270,7 @@ def main() -> None:
         for fold in options.folds:
             for variant in options.only:
                 run_one(variant, fold, judge, options)
-    print(report(options.out))
+    print(report(options.out, VARIANTS))
 
 
 if __name__ == "__main__":
