@@ -149,11 +149,12 @@ class FastSampler:
 
     The noise that every step renews washes out the errors of the steps before: at 20 steps the
     texture is nearer to real tissue than the flow's, and so it is where the last step, which returns
-    the clean estimate, starts from some noise instead of nearly none (docs/results/first-light.md).
+    the clean estimate, starts from some noise instead of nearly none: how much was chosen on training
+    tiles (docs/results/first-light.md).
     """
 
     stochastic = True
-    last = 0.28
+    last = 0.1
     """The time of the last clean estimate."""
 
     def __init__(self, schedule: JointSchedule) -> None:
