@@ -133,6 +133,33 @@ def test_results_of_synthesise_are_in_the_gallery_and_keep_their_layers(
     assert seeds(dock) == [0] and list(results.groups(dock.viewer)) == ["layout · seed 0"]
 
 
+def test_a_row_stays_its_own_sample_s_when_its_seed_is_made_anew(
+    dock: GalleryDock, points: Points, qtbot: Any, tmp_path: Path
+) -> None:
+    dock.panel.bar.synthesise.native.click()
+    settle(dock, qtbot)
+    dock.panel.results.discard.native.click()
+    points.add([[5, 5]])
+    dock.panel.bar.synthesise.native.click()
+    settle(dock, qtbot)
+    assert seeds(dock) == [0, 0]
+    old, new = dock.gallery.items
+    assert (old.group, new.group) == ("layout · seed 0", "layout · seed 0 (2)")
+    choose(dock, qtbot, 0)
+    made_first = dock.gallery._session.read(old.number).record
+    shown = results.groups(dock.viewer)[old.group]
+    np.testing.assert_array_equal(shown["labels"].data, made_first.labels)
+    results.groups(dock.viewer)[new.group]["labels"].paint((3, 3), 2)
+    dock.gallery.keep([0], True)
+    dock.gallery.save_kept(tmp_path / "kept")
+    settle(dock, qtbot)
+    (saved,) = StackDataset(tmp_path / "kept")
+    np.testing.assert_array_equal(saved.image, made_first.image)
+    assert len(saved.layout) == 4
+    dock.gallery.discard([0])
+    assert list(results.groups(dock.viewer)) == [new.group]
+
+
 def test_what_is_kept_is_saved_as_one_stack_with_its_notes(
     dock: GalleryDock, points: Points, qtbot: Any, tmp_path: Path
 ) -> None:

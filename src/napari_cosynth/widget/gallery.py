@@ -52,6 +52,8 @@ class Gallery(QAbstractListModel):
     def __init__(self, viewer: ViewerModel, session: Session | None = None) -> None:
         super().__init__()
         self.items: list[Item] = []
+        self.names: set[str] = set()
+        """The groups of the rows, and of those that are still being written."""
         self._viewer = viewer
         self._session = session or Session()
         self._work = Background("gallery")
@@ -98,6 +100,7 @@ class Gallery(QAbstractListModel):
         """Writes a finished sample, whose layers are ``group``; ``fleeting``: until the next one."""
         if fleeting:
             self._shown.take(group)
+        self.names.add(group)
 
         def work() -> Item:
             number = self._session.add(sample, layout, placement)
@@ -112,6 +115,7 @@ class Gallery(QAbstractListModel):
                 self._drop(row)
         self.beginInsertRows(QModelIndex(), len(self.items), len(self.items) + len(items) - 1)
         self.items += items
+        self.names.update(item.group for item in items)
         self.endInsertRows()
         self.changed.emit()
 
@@ -144,7 +148,7 @@ class Gallery(QAbstractListModel):
 
     def _drop(self, row: int) -> None:
         self.beginRemoveRows(QModelIndex(), row, row)
-        del self.items[row]
+        self.names.discard(self.items.pop(row).group)
         self.endRemoveRows()
 
     # -- shown and saved
@@ -213,7 +217,7 @@ class Gallery(QAbstractListModel):
     def recover(self) -> None:
         """Takes over what was found; what is damaged is told in a line."""
         sessions, self._orphans = self._orphans, []
-        names = results.groups(self._viewer)
+        names = {*results.groups(self._viewer), *self.names}
 
         def work() -> tuple[list[Item], list[str]]:
             items: list[Item] = []

@@ -196,13 +196,13 @@ class CoSynthPanel(QWidget):
         if run is None:
             return
         self.bar.advance(progress)
-        run.view_of(self.viewer, progress.seed).show_progress(progress)
+        run.view_of(self.viewer, progress.seed, self.gallery.names).show_progress(progress)
 
     def _on_sample(self, sample: Synthesis) -> None:
         run = self._run
         if run is None:
             return
-        view = run.view_of(self.viewer, sample.seed)
+        view = run.view_of(self.viewer, sample.seed, self.gallery.names)
         view.show_sample(sample)
         self.gallery.record(sample, run.name, run.placement, view.group, run.fleeting)
         run.view = None

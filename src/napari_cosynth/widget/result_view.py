@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from napari.components import ViewerModel
 from napari.layers import Layer, Points
 from qtpy.QtCore import QTimer
@@ -143,10 +145,10 @@ class RunView:
         self.fleeting = False
         """Whether the layers of a sample make way for those of the next one."""
 
-    def view_of(self, viewer: ViewerModel, seed: int) -> ResultView:
-        """The layers of the sample that is being made."""
+    def view_of(self, viewer: ViewerModel, seed: int, others: Collection[str] = ()) -> ResultView:
+        """The layers of the sample that is being made, named as none of ``others``."""
         if self.view is None:
-            group = free_name(viewer, f"{self.name}{SEPARATOR}seed {seed}")
+            group = free_name(viewer, f"{self.name}{SEPARATOR}seed {seed}", others)
             self.view = ResultView(viewer, self.placement, self.layout.classes, group)
         return self.view
 

@@ -7,6 +7,7 @@ is edited.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -151,10 +152,10 @@ def groups(viewer: ViewerModel) -> dict[str, dict[str, Layer]]:
     return found
 
 
-def free_name(viewer: ViewerModel, wanted: str) -> str:
-    """``wanted``, or with a number where a group of that name exists."""
+def free_name(viewer: ViewerModel, wanted: str, others: Collection[str] = ()) -> str:
+    """``wanted``, or with a number where the viewer, or ``others``, has a group of that name."""
     taken, name, number = groups(viewer), wanted, 1
-    while name in taken:
+    while name in taken or name in others:
         number += 1
         name = f"{wanted} ({number})"
     return name
