@@ -16,6 +16,7 @@ from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.geometry.edits import edit_between, undone
 from napari_cosynth.types import ClassTable
 from napari_cosynth.widget import results
+from napari_cosynth.widget.layers import layout_layer
 from napari_cosynth.widget.nuclei import FLAGS, nucleus_table
 from napari_cosynth.widget.nuclei_view import (
     AREA,
@@ -27,6 +28,7 @@ from napari_cosynth.widget.nuclei_view import (
     NucleusView,
 )
 from napari_cosynth.widget.panel import CoSynthPanel
+from napari_cosynth.widget.placement import free_placement
 from napari_cosynth.widget.quality import QualityPanel
 from napari_cosynth.widget.readers import record_layers
 
@@ -178,6 +180,27 @@ def test_dropped_nuclei_are_gone_everywhere_until_undo(viewer, settled, tmp_path
     np.testing.assert_array_equal(layers["instances"].data, wanted)
     results.discard(viewer, "g")
     assert panel.drops.undo() is None
+
+
+def test_undo_leaves_another_result_of_the_same_name_alone(viewer, settled):
+    panel = opened(viewer)
+    settled(panel)
+    panel.model.mark([1])
+    panel.drop.native.click()
+    settled(panel)
+    drawn = layout_layer(a_record().layout, free_placement((32, 32), 0.5, []), "g")
+    viewer.add_layer(drawn)
+    results.discard(viewer, "g")
+    assert list(viewer.layers) == [drawn]  # the result's own layout is gone with it
+    settled(panel)
+    for layer in record_layers((a_record(),), [{"seed": 1}], "g"):
+        viewer.add_layer(Layer.create(*layer))
+    labels = viewer.layers["g · labels"]
+    labels.data = np.zeros_like(labels.data)
+    settled(panel)
+    assert not panel.drops.can_undo and not panel.undo.enabled
+    assert panel.drops.undo() is None
+    assert not labels.data.any()
 
 
 def test_only_samples_with_a_tick_are_saved(viewer, settled, tmp_path):

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from napari.components import ViewerModel
 
 from napari_cosynth.data.refine import without_nuclei
 from napari_cosynth.types import Record
 from napari_cosynth.widget.sample_list import Key, samples_in
-from napari_cosynth.widget.saving import record_of
+from napari_cosynth.widget.saving import Group, record_of
 from napari_cosynth.widget.shown import ShownResult
 
 MOST_STATES = 20
+
+
+@dataclass(frozen=True)
+class State:
+    """A sample as it was before a step."""
+
+    key: Key
+    record: Record
+    made: Record | None
+    """The sample as it was made or read: another result may have the same name by now."""
 
 
 class Drops:
@@ -23,27 +34,28 @@ class Drops:
 
     def __init__(self, viewer: ViewerModel) -> None:
         self.viewer = viewer
-        self._past: list[tuple[Key, Record]] = []
-        self._future: list[tuple[Key, Record]] = []
+        self._past: list[State] = []
+        self._future: list[State] = []
 
     @property
     def can_undo(self) -> bool:
-        return bool(self._past)
+        return any(map(self._is_there, self._past))
 
     @property
     def can_redo(self) -> bool:
-        return bool(self._future)
+        return any(map(self._is_there, self._future))
 
     def drop(self, key: Key, ids: Collection[int]) -> None:
         """Takes nuclei and their points out of a result. Raises ValueError, in one line, if it cannot."""
-        before = self._state(key)
+        state = self._state(key)
+        before = state.record
         points = ShownResult(self.viewer, key[0]).agreed(key[1]).layout
         if len(before.layout) != len(points):
             raise ValueError(
                 f"{before.source}: its points changed: press Re-separate or Update from instances"
             )
         after = without_nuclei(before, ids)
-        self._past = [*self._past, (key, before)][-MOST_STATES:]
+        self._past = [*self._past, state][-MOST_STATES:]
         self._future.clear()
         self._show(key, after)
 
@@ -55,23 +67,31 @@ class Drops:
         """The sample that changed; None where there is nothing to redo."""
         return self._step(self._future, self._past)
 
-    def _step(self, back: list[tuple[Key, Record]], forth: list[tuple[Key, Record]]) -> Key | None:
-        there = samples_in(self.viewer)
-        while back and back[-1][0] not in there:  # its layers were removed since
+    def _step(self, back: list[State], forth: list[State]) -> Key | None:
+        while back and not self._is_there(back[-1]):
             back.pop()
         if not back:
             return None
-        key, record = back[-1]
-        forth.append((key, self._state(key)))
+        state = back[-1]
+        forth.append(self._state(state.key))
         back.pop()
-        self._show(key, record)
-        return key
+        self._show(state.key, state.record)
+        return state.key
 
-    def _state(self, key: Key) -> Record:
+    def _is_there(self, state: State) -> bool:
+        """Whether its layers are in the viewer and still are of its sample."""
+        return state.key in samples_in(self.viewer) and self._made(state.key) is state.made
+
+    def _made(self, key: Key) -> Record | None:
+        labels = ShownResult(self.viewer, key[0]).layers["labels"]
+        return Group(key[0], {"labels": labels.as_layer_data_tuple()}).raw(key[1])
+
+    def _state(self, key: Key) -> State:
         """The sample as it is drawn, with the points of its own layout where it has one."""
         shown = ShownResult(self.viewer, key[0])
         own = shown.own_layout
-        return shown.agreed(key[1]) if own is None else record_of(shown.group(own), key[1])
+        record = shown.agreed(key[1]) if own is None else record_of(shown.group(own), key[1])
+        return State(key, record, self._made(key))
 
     def _show(self, key: Key, record: Record) -> None:
         shown = ShownResult(self.viewer, key[0])

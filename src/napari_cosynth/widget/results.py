@@ -176,6 +176,9 @@ def show_only(viewer: ViewerModel, group: str) -> None:
 
 
 def discard(viewer: ViewerModel, group: str) -> None:
-    """Removes one result's layers."""
-    for layer in groups(viewer).get(group, {}).values():
-        viewer.layers.remove(layer)
+    """Removes one result's layers and its own layout; a drawn layout of that name stays."""
+    for layer in list(viewer.layers):
+        tag = read_tag(layer.metadata)
+        # Only what was made or read has recipes.
+        if tag is not None and tag.result == group and tag.recipes:
+            viewer.layers.remove(layer)
