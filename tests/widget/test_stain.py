@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from napari.layers import Points
 from napari.utils.notifications import notification_manager
+from skimage.io import imsave
 
 from killed_sessions import made
 from napari_cosynth import registry
@@ -17,6 +18,7 @@ from napari_cosynth.widget import results
 from napari_cosynth.widget.gallery_dock import GalleryDock
 from napari_cosynth.widget.layers import placement_from
 from napari_cosynth.widget.panel import CoSynthPanel
+from napari_cosynth.widget.result_view import LiveView
 
 WAIT = 60_000
 
@@ -87,6 +89,29 @@ def test_a_result_is_matched_to_a_region_and_back(
     np.testing.assert_array_equal(image_of(dock).data, before)
     recipes = image_of(dock).metadata["cosynth"]["recipes"]
     assert "stain_match" not in recipes[0] and recipes[0]["seed"] == 0
+
+
+def test_the_next_live_sample_is_not_matched(
+    dock: GalleryDock, points: Points, qtbot: Any, tmp_path: Path
+) -> None:
+    imsave(tmp_path / "reference.png", reference()[:, :50], check_contrast=False)
+    layout = dock.panel.layout_controls.layout_now()
+    live = LiveView(dock.viewer)
+    live.show(made(layout, 1), points, layout.mpp)
+    name = "layout · live"
+    dock.panel.results.choose(name)
+    dock.stain.match_file(tmp_path / "reference.png")
+    settle(dock, qtbot)
+    second = made(layout, 2)
+    live.show(second, points, layout.mpp)
+    image = results.groups(dock.viewer)[name]["image"]
+    dock.stain.undo.native.click()
+    np.testing.assert_array_equal(image.data, second.record.image)
+    dock.stain.match_file(tmp_path / "reference.png")
+    settle(dock, qtbot)
+    method = registry.resolve("normaliser", str(dock.stain.method.value))
+    wanted = method(reference()[:, :50])(second.record.image)
+    np.testing.assert_array_equal(image.data, wanted)
 
 
 def test_a_bad_reference_is_one_line_and_changes_nothing(

@@ -26,6 +26,8 @@ from napari_cosynth.widget.tags import KEY, Tag, read_tag
 ROLES = ("image", "labels", "instances", "distance")
 AGREED_KEY = "cosynth_agreed"
 """``layer.metadata[AGREED_KEY]`` of edited labels: sample -> the record when its parts last agreed."""
+UNMATCHED = "cosynth_unmatched"
+"""``layer.metadata[UNMATCHED]`` of a matched image: its pixels as they were."""
 SEPARATOR = " · "
 
 
@@ -125,6 +127,7 @@ def fill(layers: dict[str, Layer], sample: Synthesis, group: str) -> None:
         else:
             layer.data = data.copy()
         layer.metadata.update(_metadata(sample, group, role))
+    layers["image"].metadata.pop(UNMATCHED, None)  # they were another sample's
 
 
 def show_estimate(layers: dict[str, Layer], image: npt.NDArray[np.uint8]) -> None:

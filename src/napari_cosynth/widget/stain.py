@@ -22,10 +22,8 @@ from napari_cosynth.widget.background import Background
 from napari_cosynth.widget.controls import form, side_by_side
 from napari_cosynth.widget.reference import region_pixels
 from napari_cosynth.widget.result_picker import ResultPicker
+from napari_cosynth.widget.results import UNMATCHED
 from napari_cosynth.widget.tags import KEY
-
-UNMATCHED = "cosynth_unmatched"
-"""``layer.metadata[UNMATCHED]`` of a matched image: its pixels as they were."""
 
 
 class StainControls(QWidget):
