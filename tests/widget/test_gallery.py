@@ -17,9 +17,11 @@ from killed_sessions import kill_while_writing, made
 from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.types import Layout
 from napari_cosynth.widget import results, session
+from napari_cosynth.widget.dropping import Drops
 from napari_cosynth.widget.gallery_dock import GalleryDock
 from napari_cosynth.widget.layers import placement_from
 from napari_cosynth.widget.panel import CoSynthPanel
+from napari_cosynth.widget.shown import ShownResult
 
 WAIT = 60_000
 
@@ -106,6 +108,24 @@ def test_a_click_shows_that_sample_s_pixels_in_its_place(
             assert layers[role].units == points.units
         assert layers["image"].visible and layers["instances"].visible
         assert dock.panel.results.name == name
+
+
+def test_layers_that_are_taken_again_keep_no_points_of_the_sample_before(
+    dock: GalleryDock, points: Points, qtbot: Any
+) -> None:
+    fill(dock, points, qtbot, 1)
+    points.data = points.data + 2
+    layout = dock.panel.layout_controls.layout_now()
+    dock.gallery.record(made(layout, 1), "layout", placement_from(points), "layout · seed 1")
+    settle(dock, qtbot)
+    choose(dock, qtbot, 0)
+    drops = Drops(dock.viewer)
+    drops.drop(("layout · seed 0", 0), [1])
+    drops.undo()
+    choose(dock, qtbot, 1)
+    assert list(results.groups(dock.viewer)) == ["layout · seed 1"]
+    agreed = ShownResult(dock.viewer, "layout · seed 1").agreed(0)
+    np.testing.assert_allclose(agreed.layout.centroids, layout.centroids)
 
 
 def test_layers_that_were_painted_are_left_alone(

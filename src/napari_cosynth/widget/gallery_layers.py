@@ -73,7 +73,8 @@ class Shown:
 def _refill(layer: Layer, data: Any, kwargs: dict[str, Any]) -> None:
     layer.visible = False  # what is hidden napari does not map and draw at every change
     layer.name = kwargs["name"]
-    layer.metadata.pop(SAMPLE_KEY, None)
+    for key in (SAMPLE_KEY, results.AGREED_KEY):  # the sample's that was here
+        layer.metadata.pop(key, None)
     layer.metadata.update(kwargs["metadata"])
     for name in ("features", "colormap"):
         if name in kwargs:
