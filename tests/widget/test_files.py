@@ -21,8 +21,9 @@ from napari_cosynth.widget.layers import is_layout, layout_from, layout_layer
 from napari_cosynth.widget.placement import free_placement
 from napari_cosynth.widget.preferences import Preferences, read_preferences
 from napari_cosynth.widget.readers import points_reader, record_layers, stack_layers, stack_reader
-from napari_cosynth.widget.results import blank_layers, fill
+from napari_cosynth.widget.results import blank_layers, fill, groups
 from napari_cosynth.widget.saving import described_samples
+from napari_cosynth.widget.shown import ShownResult
 from napari_cosynth.widget.writers import write_training_stack
 
 PLUGIN = "napari-cosynth"
@@ -124,6 +125,19 @@ def test_single_sample_can_be_edited_like_a_fresh_result(single):
     assert is_layout(layers["layout"])
     assert len(layout_from(layers["layout"])) == 2
     assert layers["instances"].features["class"].tolist() == list(CLASSES.names)
+
+
+def test_stacks_of_folders_of_the_same_name_are_two_results(make_napari_viewer, tmp_path):
+    viewer = make_napari_viewer()
+    for i, parent in enumerate("ab"):
+        folder = write_stack([Described(a_record(i), RECIPE)], tmp_path / parent / "stack")
+        viewer.open(folder, plugin=PLUGIN)
+    assert list(groups(viewer)) == ["stack", "stack (2)"]
+    for i, (name, layers) in enumerate(groups(viewer).items()):
+        np.testing.assert_array_equal(layers["image"].data, a_record(i).image)
+        assert layers["image"].name == f"{name} · image"
+        own = ShownResult(viewer, name).own_layout
+        np.testing.assert_allclose(own.data, a_record(i).layout.centroids)
 
 
 def test_a_folder_of_something_else_is_left_to_other_readers(tmp_path):

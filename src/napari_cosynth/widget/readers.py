@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import napari
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -23,6 +24,7 @@ from napari_cosynth.widget.placement import MICROMETRE
 from napari_cosynth.widget.results import (
     SEPARATOR,
     class_features,
+    free_name,
     instance_colors,
     label_colors,
 )
@@ -82,11 +84,14 @@ def stack_layers(folder: Path) -> list[LayerTuple]:
     """The layers of a training stack, bottom first: image, distance, labels, instances, layout.
 
     N samples become arrays with a leading sample axis, (N, H, W[, 3]), and points (sample, y, x);
-    a single sample has no such axis, so that it can be edited like a fresh result.
+    a single sample has no such axis, so that it can be edited like a fresh result. They are named
+    after the folder, with a number where the current viewer has a result of that name.
     """
     stack = StackDataset(folder)
     records = tuple(stack)
-    return record_layers(records, stack.samples, folder.name)
+    viewer = napari.current_viewer()
+    group = folder.name if viewer is None else free_name(viewer, folder.name)
+    return record_layers(records, stack.samples, group)
 
 
 def record_layers(

@@ -156,9 +156,14 @@ def groups(viewer: ViewerModel) -> dict[str, dict[str, Layer]]:
 
 
 def free_name(viewer: ViewerModel, wanted: str, others: Collection[str] = ()) -> str:
-    """``wanted``, or with a number where the viewer, or ``others``, has a group of that name."""
-    taken, name, number = groups(viewer), wanted, 1
-    while name in taken or name in others:
+    """``wanted``, or with a number where the viewer, or ``others``, has a group of that name.
+
+    A layout's name is taken too: it would be the new group's own.
+    """
+    tags = [read_tag(layer.metadata) for layer in viewer.layers]
+    taken = {*others, *(tag.result for tag in tags if tag is not None)}
+    name, number = wanted, 1
+    while name in taken:
         number += 1
         name = f"{wanted} ({number})"
     return name
