@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from napari.layers import Layer
 from napari.utils.notifications import notification_manager
 from qtpy.QtWidgets import QDialog, QDialogButtonBox, QFileDialog, QInputDialog
 from skimage.draw import disk
@@ -21,6 +22,7 @@ from napari_cosynth.widget.class_dialog import ClassDialog, remembered
 from napari_cosynth.widget.dataset_dialog import DatasetDialog
 from napari_cosynth.widget.panel import CoSynthPanel
 from napari_cosynth.widget.readers import nuclei_reader
+from napari_cosynth.widget.samples import finished_pair
 from slides import bare_tiff, edit_metadata, ome_zarr, rgb_tags, sparse_pyramid
 
 WAIT = 60_000
@@ -201,6 +203,24 @@ def test_a_file_becomes_a_layout_in_its_place_and_the_mapping_is_remembered(
     qtbot.waitUntil(lambda: not row.busy, timeout=WAIT)
     assert shown[1].mapping == {"Tumor": "epithelial", "Immune cells": "inflammatory", "": ""}
     assert panel.layout_controls.points is points  # it was cancelled
+
+
+def test_a_file_is_placed_beside_a_result_where_there_is_no_image(
+    panel: CoSynthPanel,
+    cells: Path,
+    qtbot: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for layer in finished_pair():
+        panel.viewer.add_layer(Layer.create(*layer))
+    accept_with(monkeypatch, {"Tumor": "epithelial", "": "leave them out"})
+    monkeypatch.setattr(layout_controls, "ask_mpp", lambda name: 0.5)
+    row = panel.layout_controls.nuclei
+    row.from_file(cells)
+    qtbot.waitUntil(lambda: not row.busy, timeout=WAIT)
+    points = panel.layout_controls.points
+    assert points is not None, last_message()
+    assert list(points.features["class"]) == ["epithelial", "inflammatory"]
 
 
 def test_a_dialog_waits_for_every_class(qtbot: Any) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from magicgui.widgets import PushButton
 from napari.components import ViewerModel
-from napari.layers import Image
 from napari.qt.threading import create_worker
 from napari.utils.notifications import show_info, show_warning
 from qtpy.QtWidgets import QFileDialog
@@ -28,6 +27,7 @@ from napari_cosynth.widget.placement import Placement, free_placement
 from napari_cosynth.widget.region import (
     AskMpp,
     image_region,
+    is_slide,
     sampling_of,
     slide_pixels,
 )
@@ -192,7 +192,7 @@ class NucleiRow:
         show_info("; ".join([f"{name}: {len(made):,} nuclei", *notes]))
 
     def _has_image(self) -> bool:
-        return any(isinstance(layer, Image) and layer.visible for layer in self.viewer.layers)
+        return any(is_slide(layer) for layer in self.viewer.layers)
 
     def _start(self, work: Callable[[], Any], done: Callable[[Any], None], what: str) -> None:
         if self._working:

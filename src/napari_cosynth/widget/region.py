@@ -57,7 +57,7 @@ def image_region(
         slide = image_under(viewer, shapes, corners)
         corners = corners * _unit_factor(shapes, slide)
     else:
-        images = [x for x in reversed(viewer.layers) if _is_slide(x)]
+        images = [x for x in reversed(viewer.layers) if is_slide(x)]
         if not images:
             raise ValueError("no image: open a slide or a tile first")
         slide = images[0]
@@ -195,7 +195,7 @@ def image_under(viewer: ViewerModel, source: Layer, corners: npt.NDArray[np.floa
     ``corners``: world (y, x) of its opposite corners, float64 (2, 2), in ``source``'s units.
     """
     for layer in reversed(viewer.layers):
-        if not _is_slide(layer):
+        if not is_slide(layer):
             continue
         extent = layer.extent.world[:, -2:]
         if layer.rgb and extent.shape[1] < 2:
@@ -207,7 +207,7 @@ def image_under(viewer: ViewerModel, source: Layer, corners: npt.NDArray[np.floa
     raise ValueError(f"no image under {source.name}: open a slide, and lay it over that")
 
 
-def _is_slide(layer: Layer) -> bool:
+def is_slide(layer: Layer) -> bool:
     """Whether a layer is a visible image that is no result of ours."""
     return isinstance(layer, Image) and layer.visible and read_tag(layer.metadata) is None
 
