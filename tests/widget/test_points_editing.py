@@ -116,6 +116,26 @@ def same(first: Layout, second: Layout) -> None:
     np.testing.assert_array_equal(first.class_ids, second.class_ids)
 
 
+def test_the_layout_of_a_stack_is_edited_like_any_other(panel: CoSynthPanel) -> None:
+    *_, layer = panel.viewer.open_sample("napari-cosynth", "pair")
+    panel.viewer.layers.selection.active = layer
+    editor = panel.layout_controls.editor
+    assert editor.layer is layer
+    before, count = layout_from(layer), len(layer.data)
+    press(layer, "2")
+    assert editor.current == editor.classes.names[2]
+    layer.selected_data = {0}
+    layer.remove_selected()
+    panel.layout_controls.undo.native.click()
+    same(layout_from(layer), before)
+    assert panel.layout_controls.summary == f"{count} points"
+    everything = np.ones(count, bool)
+    editor.replace(layer.data + 0.5, before.class_ids, np.arange(count), everything)  # as Jitter
+    np.testing.assert_allclose(layout_from(layer).centroids, before.centroids + 0.5, atol=1e-4)
+    set_notes(layer, Report(missed=(1,)))
+    assert list(layer.features["note"][:2]) == ["missed", ""]
+
+
 def test_undo_to_an_empty_layout_and_back(panel: CoSynthPanel) -> None:
     layer = panel.layout_controls.new_layout()
     layer.add([[4, 4]])

@@ -61,13 +61,18 @@ def class_column(names: Sequence[str] | npt.NDArray[Any], classes: ClassTable) -
     return pd.Categorical(names, categories=list(classes.names[1:]))
 
 
+def no_notes(count: int) -> pd.Categorical:
+    """The ``note`` feature of ``count`` points of which separation said nothing yet."""
+    return pd.Categorical([""] * count, categories=list(NOTES))
+
+
 def layout_layer(layout: Layout, placement: Placement, name: str = "layout") -> Points:
     """A new Points layer that shows a layout; not yet in any viewer."""
     names = np.array(layout.classes.names, object)[layout.class_ids]
     features = pd.DataFrame(
         {
             "class": class_column(names, layout.classes),
-            "note": pd.Categorical([""] * len(layout), categories=list(NOTES)),
+            "note": no_notes(len(layout)),
         }
     )
     layer = Points(

@@ -23,6 +23,7 @@ from napari_cosynth.widget.layers import (
     class_table_of,
     current_class,
     layout_metadata,
+    no_notes,
     placement_from,
     set_current_class,
     set_features,
@@ -90,7 +91,7 @@ def _make_layout(
     features = layer.features.copy()
     features["class"] = class_column(names, classes)
     if "note" not in features:
-        features["note"] = pd.Categorical([""] * len(features), categories=list(NOTES))
+        features["note"] = no_notes(len(features))
     layer.features = features
     layer.metadata[KEY] = {
         **layer.metadata.get(KEY, {}),

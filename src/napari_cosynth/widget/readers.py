@@ -18,7 +18,7 @@ from napari_cosynth.geometry.measure import majority_classes
 from napari_cosynth.layouts.class_names import own_table
 from napari_cosynth.stack_format import DESCRIPTION
 from napari_cosynth.types import Record
-from napari_cosynth.widget.layers import points_kwargs
+from napari_cosynth.widget.layers import no_notes, points_kwargs
 from napari_cosynth.widget.nuclei_layers import nuclei_layers
 from napari_cosynth.widget.placement import MICROMETRE
 from napari_cosynth.widget.results import (
@@ -141,6 +141,8 @@ def record_layers(
     points = np.concatenate([_with_sample(r, i, single) for i, r in enumerate(records)])
     class_ids = np.concatenate([r.layout.class_ids for r in records])
     layout = {**points_kwargs(class_ids, classes), **of("layout")}
+    layout["features"]["note"] = no_notes(len(points))
+    layout["feature_defaults"]["note"] = ""
     return [
         (stacked("image"), {"rgb": True, **of("image")}, "image"),
         (stacked("distance"), {**distance, **of("distance")}, "image"),
