@@ -11,6 +11,9 @@ from napari_cosynth.data.base import make_record
 from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.geometry.edits import edit_between, undone
 from napari_cosynth.types import ClassTable
+from napari_cosynth.widget.dropping import Drops
+from napari_cosynth.widget.layers import layout_from
+from napari_cosynth.widget.points import LayoutEditor
 from napari_cosynth.widget.readers import record_layers
 from napari_cosynth.widget.refine import RefinePanel
 
@@ -137,6 +140,22 @@ def test_drawn_layout_stays_as_it_is(viewer):
     assert len(own.data) == 2
     np.testing.assert_allclose(own.scale, instances.scale)
     assert panel.points.value == own.name
+
+
+def test_a_drop_is_one_edit_of_the_result_s_layout(viewer):
+    opened(viewer)
+    points = layer(viewer, "layout")
+    editor = LayoutEditor(points)
+    editor.pick("inflammatory")
+    before = layout_from(points)
+    points.selected_data = set()
+    Drops(viewer).drop(("g", 0), [1])
+    assert points.features["class"].tolist() == ["inflammatory", "spindle-shaped"]
+    assert editor.current == "inflammatory"
+    editor.undo()
+    assert not editor.history.can_undo
+    np.testing.assert_array_equal(layout_from(points).centroids, before.centroids)
+    np.testing.assert_array_equal(layout_from(points).class_ids, before.class_ids)
 
 
 def test_only_the_shown_sample_of_a_stack_changes(viewer):

@@ -8,10 +8,17 @@ import numpy as np
 import pandas as pd
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer, Points
+from napari.layers.base import ActionType
 
 from napari_cosynth.geometry.measure import majority_classes
 from napari_cosynth.types import Record
-from napari_cosynth.widget.layers import class_column
+from napari_cosynth.widget.layers import (
+    class_column,
+    is_layout,
+    no_notes,
+    set_features,
+    show_marks,
+)
 from napari_cosynth.widget.readers import LayerTuple, record_layers
 from napari_cosynth.widget.results import AGREED_KEY, groups, instance_colors
 from napari_cosynth.widget.saving import Group, drawn_record, groups_of
@@ -121,13 +128,22 @@ class ShownResult:
             others = np.round(own.data[:, 0]).astype(int) != sample
             points = np.concatenate([own.data[others], points])
             names = np.concatenate([np.asarray(own.features["class"], object)[others], names])
-        own.data = points
-        features = own.features.copy()
-        features["class"] = class_column(names, record.classes)
-        if "note" in features:  # what the last separation found says nothing about these points
-            features["note"] = pd.Categorical([""] * len(points), features["note"].cat.categories)
-        own.features = features
+        # One edit: whoever listens, the history first of all, hears of it once both are new.
+        with own.events.data.blocker():
+            own.selected_data = set()
+            own.data = points
+            # What the last separation found says nothing about these points.
+            fresh = {"class": class_column(names, record.classes), "note": no_notes(len(points))}
+            set_features(own, own.features.assign(**fresh))
         own.refresh_colors()
+        if is_layout(own):
+            show_marks(own)
+        own.events.data(
+            value=own.data,
+            action=ActionType.CHANGED,
+            data_indices=tuple(range(len(points))),
+            vertex_indices=((),),
+        )
 
 
 def is_points(layer: Layer) -> bool:
