@@ -68,7 +68,7 @@ def test_buttons_wait_for_a_result(viewer):
     panel = opened(viewer)
     assert panel.separate.enabled
     assert panel.result.value == "g"
-    assert panel.points.value == "g · layout"
+    assert panel.points.value is layer(viewer, "layout")
     assert list(panel.new_class.choices)[1:] == ["inflammatory", "spindle-shaped"]
 
 
@@ -139,7 +139,7 @@ def test_drawn_layout_stays_as_it_is(viewer):
     own = layer(viewer, "layout")
     assert len(own.data) == 2
     np.testing.assert_allclose(own.scale, instances.scale)
-    assert panel.points.value == own.name
+    assert panel.points.value is own
 
 
 def test_a_drop_is_one_edit_of_the_result_s_layout(viewer):
@@ -156,6 +156,33 @@ def test_a_drop_is_one_edit_of_the_result_s_layout(viewer):
     assert not editor.history.can_undo
     np.testing.assert_array_equal(layout_from(points).centroids, before.centroids)
     np.testing.assert_array_equal(layout_from(points).class_ids, before.class_ids)
+
+
+def test_another_result_s_points_are_not_taken(viewer):
+    panel = opened(viewer)
+    for made in record_layers((a_record(),), [{}], "other")[:4]:  # from a layout drawn by hand
+        viewer.add_layer(Layer.create(*made))
+    assert panel.result.value == "other" and panel.points.value is None
+    panel.result.value = "g"
+    assert panel.points.value is layer(viewer, "layout")
+    panel.result.value = "other"
+    assert panel.points.value is None
+
+
+@pytest.mark.parametrize("result", ["g", "drawn"])
+def test_a_renamed_layout_stays_chosen(viewer, result):
+    panel = opened(viewer)
+    points = layer(viewer, "layout")
+    points.metadata["cosynth"]["result"] = result
+    panel.points.value = points
+    points.name = "corrected"
+    assert panel.points.value is points
+    assert panel.points.current_choice == "corrected"
+    points.remove([0])
+    panel.separate.native.click()
+    assert panel.status.value.startswith("2 points")
+    viewer.layers.remove(points)
+    assert panel.points.value is None
 
 
 def test_only_the_shown_sample_of_a_stack_changes(viewer):

@@ -78,22 +78,24 @@ class RefinePanel(QWidget):
             button.changed.connect(told(action))
         # Not a bound method: napari could not let go of a QWidget that Qt has destroyed.
         self._hear = partial(RefinePanel.refresh, self)
-        viewer.layers.events.inserted.connect(self._hear)
-        viewer.layers.events.removed.connect(self._hear)
+        events = viewer.layers.events
+        self._heard = (events.inserted, events.removed, events.renamed)
+        for event in self._heard:
+            event.connect(self._hear)
         self.refresh()
 
     def let_go(self) -> None:
         """Hears no more of the viewer; the dock is going."""
-        self.viewer.layers.events.inserted.disconnect(self._hear)
-        self.viewer.layers.events.removed.disconnect(self._hear)
+        for event in self._heard:
+            event.disconnect(self._hear)
 
     # -- what there is to choose from
 
     def _results(self, _: object = None) -> list[str]:
         return list(groups(self.viewer))
 
-    def _layouts(self, _: object = None) -> list[str]:
-        return [layer.name for layer in self.viewer.layers if is_points(layer)]
+    def _layouts(self, _: object = None) -> list[tuple[str, Layer]]:
+        return [(layer.name, layer) for layer in self.viewer.layers if is_points(layer)]
 
     def _classes(self, _: object = None) -> list[str]:
         labels = groups(self.viewer).get(str(self.result.value), {}).get("labels")
@@ -114,11 +116,17 @@ class RefinePanel(QWidget):
         self._show_choices()
 
     def _show_choices(self, _: object = None) -> None:
+        chosen = self._points()
         self.points.reset_choices()
         self.new_class.reset_choices()
+        results = groups(self.viewer)
         if (own := self._shown.own_layout) is not None:
-            self.points.value = own.name
-        found = groups(self.viewer).get(str(self.result.value), {})
+            self.points.value = own
+        elif chosen is not None:
+            # Not another result's: this one was not made from them.
+            tag = read_tag(chosen.metadata)
+            self.points.value = None if tag is None or tag.result in results else chosen
+        found = results.get(str(self.result.value), {})
         complete = {"image", "labels", "instances"} <= found.keys()
         for button in (self.separate, self.update_rest, self.restore, self.save):
             button.enabled = complete
@@ -182,8 +190,8 @@ class RefinePanel(QWidget):
         return ShownResult(self.viewer, str(self.result.value))
 
     def _points(self) -> Layer | None:
-        chosen = [layer for layer in self.viewer.layers if layer.name == self.points.value]
-        return chosen[0] if chosen else None
+        chosen: Layer | None = self.points.value
+        return chosen if chosen in self.viewer.layers else None
 
     def _group(self, with_layout: bool = True) -> tuple[Group, int]:
         """The chosen result and the sample that the viewer's slider shows."""
