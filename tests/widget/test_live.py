@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from napari.layers import Points
 
+from killed_sessions import made
 from napari_cosynth.geometry.edits import changed_box
 from napari_cosynth.synthesis.resynthesize import REACH
 from napari_cosynth.types import Layout, Synthesis
 from napari_cosynth.widget import live, results
 from napari_cosynth.widget.panel import CoSynthPanel
 from napari_cosynth.widget.placement import free_placement
+from napari_cosynth.widget.result_view import LiveView
 
 WAIT = 20_000
 
@@ -149,3 +151,50 @@ def test_a_large_canvas_is_sampled_around_the_edit_only(
     np.testing.assert_array_equal(first.raw_labels[outside], second.raw_labels[outside])
     assert (first.record.image[~outside] != second.record.image[~outside]).any()
     assert second.recipe["resampled"]
+
+
+def test_a_layout_left_during_its_draft_gets_no_sample(
+    panel: CoSynthPanel, points: Points, layout: Layout, watch: Watch
+) -> None:
+    beside = dataclasses.replace(
+        free_placement(layout.shape, layout.mpp, []), origin=(100.0, 100.0)
+    )
+    other = panel.layout_controls.add_layout(beside, layout)
+    other.add([[10, 300]])
+    panel.layout_controls.use_layer(points)
+    panel.sampling.live.value = True
+    watch.qtbot.waitUntil(lambda: panel.live.busy, timeout=WAIT)
+    panel.layout_controls.use_layer(other)
+    assert panel.runner.cancelled
+    watch.qtbot.waitUntil(lambda: not panel.runner.busy, timeout=WAIT)
+    assert not watch.samples and not results.groups(panel.viewer)
+
+
+def test_a_draft_of_points_that_are_gone_is_dropped(
+    panel: CoSynthPanel, points: Points, watch: Watch
+) -> None:
+    panel.sampling.live.value = True
+    watch.qtbot.waitUntil(lambda: panel.live.busy, timeout=WAIT)
+    points.add([[10, 300]])
+    panel.live._draft()  # as the timer would, a moment later
+    assert panel.runner.cancelled
+    watch.qtbot.waitUntil(lambda: not panel.runner.busy, timeout=WAIT)
+    assert not watch.samples
+
+
+def test_a_finer_grid_gets_layers_of_its_own_and_what_is_seen_stays(
+    panel: CoSynthPanel, points: Points, layout: Layout
+) -> None:
+    view = LiveView(panel.viewer)
+    view.show(made(layout, 0), points, layout.mpp)
+    (first,) = results.groups(panel.viewer).values()
+    first["labels"].visible, first["instances"].visible = True, False
+    view.show(made(layout, 1), points, layout.mpp)
+    assert first["labels"].visible and not first["instances"].visible
+    assert len(results.groups(panel.viewer)) == 1
+    view.show(made(layout.scaled_to(layout.mpp / 2), 0), points, layout.mpp / 2)
+    _, second = results.groups(panel.viewer).values()
+    for role, layer in second.items():
+        np.testing.assert_allclose(layer.scale, first[role].scale / 2)
+        assert layer.data.shape[:2] == (128, 128)
+    assert second["image"].visible and not first["image"].visible

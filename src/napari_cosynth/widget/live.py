@@ -90,6 +90,7 @@ class Live:
     def _draft(self) -> None:
         request = self.make_request()
         if request is None:
+            self._drop_running()  # the layout is no longer what it samples
             return
         known = self._remembered(request)
         if known is not None:

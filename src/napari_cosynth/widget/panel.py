@@ -281,6 +281,7 @@ class CoSynthPanel(QWidget):
     def _on_switched(self) -> None:
         if self.isVisible() and self.layout_controls.points is not None and self.model.facts:
             self.runner.backend.warm_up(self.model.facts.name, str(self.model.device.value))
+        self.live.stop()  # its sample is of the layout that was; the edit that follows begins anew
         self._live_view.leave()
         points = self.layout_controls.points
         if points is not None and (tag := read_tag(points.metadata)):

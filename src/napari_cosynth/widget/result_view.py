@@ -31,6 +31,8 @@ class ResultView:
         self, viewer: ViewerModel, placement: Placement, classes: ClassTable, group: str
     ) -> None:
         self.viewer = viewer
+        self.placement = placement
+        self.classes = classes
         self.group = group
         self.layers = blank_layers(placement, classes, group)
         self._waiting = list(self.layers.values())
@@ -43,11 +45,16 @@ class ResultView:
         self._sample: Synthesis | None = None
         self._unfinished = False
 
-    @property
-    def complete(self) -> bool:
-        """Whether all its layers are in the viewer, or about to be."""
+    def lies_on(self, placement: Placement, classes: ClassTable) -> bool:
+        """Whether all its layers are in the viewer, or about to be, and are of this grid and classes."""
         there = [*self.viewer.layers, *self._waiting]
-        return all(layer in there for layer in self.layers.values())
+        complete = all(layer in there for layer in self.layers.values())
+        # Not of its µm/px: while a checkpoint is being changed, a sample may be of the last one's.
+        same_grid = (self.placement.shape, self.placement.layer_kwargs) == (
+            placement.shape,
+            placement.layer_kwargs,
+        )
+        return complete and same_grid and self.classes == classes
 
     def show_progress(self, progress: Progress) -> None:
         """Shows the clean estimate, where the progress carries one."""
@@ -78,7 +85,7 @@ class ResultView:
 
     def show_sample(self, sample: Synthesis) -> None:
         """Shows the finished sample; a layer that was removed meanwhile comes back."""
-        first = not self._shown or self.layers["labels"].visible
+        first = self._sample is None  # later ones leave to the user what is seen
         if first:
             # What is hidden is filled in no time; what is seen napari maps and draws.
             hide_all(self.viewer)
@@ -91,7 +98,6 @@ class ResultView:
             self._add_next()
         if first:
             self.layers["image"].visible = self.layers["instances"].visible = True
-        self._shown = True
 
     def remove(self) -> None:
         """Takes away what is there of it."""
@@ -180,11 +186,13 @@ class LiveView:
         self._view = None
 
     def _view_of(self, points: Points, mpp: float, shape: tuple[int, ...]) -> ResultView:
-        """The layers in use; new ones where there are none, or not all."""
-        if self._view is None or not self._view.complete:
+        """The layers in use; new ones where there are none, not all, or on another grid."""
+        grid = placement_from(points).at_mpp(mpp, (shape[0], shape[1]))
+        classes = class_table_of(points)
+        if self._view is None or not self._view.lies_on(grid, classes):
+            self.leave()
             group = free_name(self.viewer, f"{points.name}{SEPARATOR}live")
-            grid = placement_from(points).at_mpp(mpp, (shape[0], shape[1]))
-            self._view = ResultView(self.viewer, grid, class_table_of(points), group)
+            self._view = ResultView(self.viewer, grid, classes, group)
         return self._view
 
 
