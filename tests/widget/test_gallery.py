@@ -180,6 +180,22 @@ def test_a_row_stays_its_own_sample_s_when_its_seed_is_made_anew(
     assert list(results.groups(dock.viewer)) == [new.group]
 
 
+def test_the_button_for_variations_does_what_it_says(dock: GalleryDock, qtbot: Any) -> None:
+    panel, words = dock.panel, "Synthesise variations"
+    panel.bar.synthesise.native.click()
+    assert dock.vary.text == "Cancel"
+    dock.vary.native.click()
+    assert panel.runner.cancelled
+    settle(dock, qtbot)
+    assert dock.vary.text == words and not seeds(dock)
+    panel.sampling.live.value = True
+    qtbot.waitUntil(lambda: panel.live.busy, timeout=WAIT)
+    assert dock.vary.text == words
+    dock.count.value = 1
+    dock.vary.native.click()  # takes over from Live
+    qtbot.waitUntil(lambda: seeds(dock) == [0], timeout=WAIT)
+
+
 def test_what_is_kept_is_saved_as_one_stack_with_its_notes(
     dock: GalleryDock, points: Points, qtbot: Any, tmp_path: Path
 ) -> None:

@@ -79,6 +79,7 @@ class GalleryDock(Companion):
         # Not bound methods: the CoSynth dock may outlive this one, whose Qt side goes first.
         heard: list[tuple[SignalInstance, Callable[..., None]]] = [
             (self.gallery.changed, partial(GalleryDock._show, self)),
+            (self.panel.runner.began, partial(GalleryDock._show, self)),
             (self.panel.runner.progressed, partial(GalleryDock._on_progress, self)),
             (self.panel.runner.ended, partial(GalleryDock._on_end, self)),
         ]
@@ -91,8 +92,13 @@ class GalleryDock(Companion):
         """The chosen rows, in order."""
         return sorted(index.row() for index in self.view.selectionModel().selectedIndexes())
 
+    @property
+    def _cancels(self) -> bool:
+        """Whether the button for variations cancels: a run goes on, and it is not Live's."""
+        return self.panel.runner.busy and not self.panel.live.busy
+
     def _vary(self) -> None:
-        if self.panel.runner.busy:
+        if self._cancels:
             self.panel.stop()
             return
         points = self.panel.layout_controls.points
@@ -101,7 +107,6 @@ class GalleryDock(Companion):
         first = max(used) + 1 if used else int(self.panel.sampling.seed.value)
         last = min(first + int(self.count.value), LARGEST_SEED + 1)
         self.panel.vary(tuple(range(first, last)))
-        self._show()
 
     def _on_progress(self, progress: Progress) -> None:
         done = f"sample {progress.index + 1} of {progress.count}, step {progress.step}"
@@ -140,7 +145,7 @@ class GalleryDock(Companion):
         kept = sum(item.entry.kept for item in items)
         count = "1 result" if len(items) == 1 else f"{len(items)} results"
         self.status.value = f"{count}, {kept} kept"
-        self.vary.text = "Cancel" if self.panel.runner.busy else "Synthesise variations"
+        self.vary.text = "Cancel" if self._cancels else "Synthesise variations"
         self.keep.enabled = self.discard.enabled = bool(rows)
         all_kept = bool(rows) and all(items[row].entry.kept for row in rows)
         self.keep.text = "Keep no longer" if all_kept else "Keep"

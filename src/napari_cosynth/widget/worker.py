@@ -42,6 +42,8 @@ def _guarded(source: Callable[[], Events]) -> Iterator[Progress | Synthesis | Fa
 class Runner:
     """The one running synthesis of a dock, and its signals, emitted on the GUI thread."""
 
+    began = Signal()
+    """A run began: `busy` is true."""
     progressed = Signal(Progress)
     sampled = Signal(Synthesis)
     failed = Signal(Exception)
@@ -77,6 +79,7 @@ class Runner:
         worker.yielded.connect(self._receive)
         worker.finished.connect(self._finish)
         worker.start()
+        self.began.emit()
 
     def cancel(self) -> None:
         """Stops the run before its next step; nothing more of it is reported but ``ended``."""
@@ -87,7 +90,7 @@ class Runner:
 
     def close(self) -> None:
         """Cancels for good: no signal is emitted any more."""
-        for signal in (self.progressed, self.sampled, self.failed, self.ended):
+        for signal in (self.began, self.progressed, self.sampled, self.failed, self.ended):
             signal.disconnect()
         self.cancel()
         self.backend.close()
