@@ -61,6 +61,29 @@ def test_keys_set_the_class_of_the_next_point_and_of_the_selection(
     assert [row.row() for row in rows] == [0]
 
 
+def test_the_legend_shows_the_next_point_s_class_whoever_chose_it(
+    panel: CoSynthPanel, points: Points
+) -> None:
+    editor, legend = panel.layout_controls.editor, panel.layout_controls.legend
+    before = names(points)
+    assert len({before[0], before[2]}) == 2
+
+    def shown() -> str:
+        (row,) = legend.selectionModel().selectedRows()
+        return legend.item(row.row(), 1).text()
+
+    points.mode = "select"
+    points.selected_data = {2}  # napari gives the next point its class
+    assert editor.current == shown() == before[2]
+    points.mode = "add"
+    editor.pick(before[0])
+    ids = layout_from(points).class_ids
+    editor.replace(points.data + 1, ids, np.arange(4), np.arange(4) == 2)  # as a transform
+    assert points.selected_data == {2} and names(points) == before
+    points.add([[7, 7]])
+    assert names(points)[-1] == before[0] == shown()
+
+
 def test_a_real_key_reaches_the_layer(panel: CoSynthPanel, points: Points, qtbot: Any) -> None:
     from qtpy.QtCore import Qt
 

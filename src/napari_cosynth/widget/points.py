@@ -121,6 +121,7 @@ class LayoutEditor:
         show_marks(layer)
         layer.events.data.connect(self._on_data)
         layer.events.features.connect(self._on_features)
+        layer.events.current_properties.connect(self._on_current)
         for number, name in enumerate(self.classes.names[1:10], start=1):
             self._bind(str(number), self._picker(name))
         self._bind(UNDO, lambda _: self.undo())
@@ -130,6 +131,7 @@ class LayoutEditor:
         """Lets go of the layer: its events and its keys."""
         self.layer.events.data.disconnect(self._on_data)
         self.layer.events.features.disconnect(self._on_features)
+        self.layer.events.current_properties.disconnect(self._on_current)
         for key in self._keys:
             self.layer.bind_key(key, None)
 
@@ -171,7 +173,12 @@ class LayoutEditor:
             )
             features.loc[rows, "note"] = ""
             set_features(self.layer, features)
-        self.picked.emit(name)
+
+    def select(self, rows: set[int]) -> None:
+        """Selects points. To napari that chooses their class for the next one; here it does not."""
+        upcoming = self.current
+        self.layer.selected_data = rows
+        set_current_class(self.layer, upcoming)
 
     def replace(
         self,
@@ -200,7 +207,7 @@ class LayoutEditor:
             self.layer.selected_data = set()
             self.layer.data = np.asarray(data, np.float64).reshape(-1, 2)
             set_features(self.layer, features)
-            self.layer.selected_data = set(np.flatnonzero(changed).tolist())
+            self.select(set(np.flatnonzero(changed).tolist()))
         if self.history.record():
             show_marks(self.layer)
             self._after_edit()
@@ -233,6 +240,11 @@ class LayoutEditor:
         before = self.history.present.features["class"]
         if not self.layer.features["class"].equals(before):
             self._settle()
+
+    def _on_current(self, event: Any) -> None:
+        # Picked here, or by napari, for which selecting points chooses their class.
+        if self.current in self.classes.names[1:]:
+            self.picked.emit(self.current)
 
     def _settle(self) -> None:
         if (

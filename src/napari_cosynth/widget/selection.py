@@ -203,7 +203,7 @@ class SelectionControls(QWidget):
                 return
             if moved.any():
                 _put(editor, pushed, np.arange(len(data)), moved)
-                editor.layer.selected_data = selected
+                editor.select(selected)
             if left:
                 show_warning(f"{left:,} pairs found no room: remove some points, or ask for less")
 
