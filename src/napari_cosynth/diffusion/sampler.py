@@ -154,7 +154,7 @@ class FastSampler:
     """
 
     stochastic = True
-    last = 0.1
+    last = 0.13
     """The time of the last clean estimate."""
 
     def __init__(self, schedule: JointSchedule) -> None:
