@@ -76,7 +76,7 @@ def test_re_separate_after_a_point_is_added(viewer):
     panel = opened(viewer)
     points = layer(viewer, "layout")
     layer(viewer, "labels").data[14:18, 4:10] = 2
-    points.feature_defaults = {"class": "spindle-shaped"}
+    points.feature_defaults = {"class": "spindle-shaped", "note": ""}
     points.add([15, 6])
     panel.separate.native.click()
     instances = layer(viewer, "instances").data
