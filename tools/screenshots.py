@@ -230,6 +230,8 @@ def gallery_dock(scene: Scene) -> None:
     scene.settle()
     panel.count.value = 5
     scene.run(panel.vary.native.click)
+    while len(panel.gallery.items) < 6:  # a sample has its row once it is on the disk
+        QApplication.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
     panel.gallery.keep([1, 5], True)
     panel.view.setCurrentIndex(panel.view.model().index(5, 0))  # the viewer shows the newest
     panel.note.value = "clear crypts"
