@@ -41,17 +41,16 @@ from napari_cosynth.data.augment import random_crop
 from napari_cosynth.diffusion import joint
 from napari_cosynth.diffusion.schedule import T_MAX, JointSchedule
 from napari_cosynth.evaluation.texture import radial_power, spectral_distance, texture
-from napari_cosynth.geometry.prompt import prompt_for
 from napari_cosynth.model.checkpoint import Model, build, load
 from napari_cosynth.model.encoding import encode_condition
 from napari_cosynth.settings import parse, plain
-from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.training.config import DataConfig, Recipe, load_recipe
 from napari_cosynth.training.data import Batch, CosynthData, collate
 from napari_cosynth.training.module import JointDiffusion
 from napari_cosynth.training.records import open_dataset
 from napari_cosynth.training.run import checkpoint_config, train
-from napari_cosynth.types import Record, Request, Synthesis
+from napari_cosynth.types import Record
+from realism import samples_of
 
 FOLDS = 5
 VARIANTS: dict[str, Table] = {
@@ -176,19 +175,13 @@ class Judge:
 
     def samples(self, model: Path) -> list[Table]:
         """A sample for the layout of every held-out CoNSeP patch, beside the patch."""
-        rows = []
-        for seed, real in enumerate(patch for number, patch in self.patches if not number):
-            request = Request(
-                layout=real.layout,
-                prompt=prompt_for(real.layout, real.tissue),
-                checkpoint=str(model),
-                seeds=(seed,),
-                steps=self.options.sample_steps,
-                device=self.options.device,
-            )
-            (sample,) = (e for e in synthesize(request) if isinstance(e, Synthesis))
-            rows.append({"tile": real.source, **beside(real, sample.record)})
-        return rows
+        steps, device = self.options.sample_steps, self.options.device
+        patches = [patch for number, patch in self.patches if not number]
+        made = samples_of(patches, str(model), steps, device=device)
+        return [
+            {"tile": real.source, **beside(real, sample.record)}
+            for real, sample in zip(patches, made, strict=True)
+        ]
 
 
 def beside(real: Record, made: Record) -> dict[str, float]:

@@ -14,6 +14,7 @@ import json
 import os
 import statistics
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -84,6 +85,25 @@ def follow(samples: list[Synthesis], medians: npt.NDArray[np.float64]) -> dict[s
     }
 
 
+def samples_of(
+    records: list[Record], checkpoint: str, steps: int, **options: Any
+) -> list[Synthesis]:
+    """A sample for each record's layout, its place in the list the seed; further fields of a request."""
+    samples = []
+    for seed, record in enumerate(records):
+        request = Request(
+            layout=record.layout,
+            prompt=prompt_for(record.layout, record.tissue),
+            checkpoint=checkpoint,
+            steps=steps,
+            seeds=(seed,),
+            tissue=record.tissue,
+            **options,
+        )
+        samples += [e for e in synthesize(request) if isinstance(e, Synthesis)]
+    return samples
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -110,19 +130,8 @@ def main() -> None:
         }
     }
     for steps in options.steps:
-        samples = []
-        for seed, record in enumerate(real):
-            request = Request(
-                layout=record.layout,
-                prompt=prompt_for(record.layout, record.tissue),
-                checkpoint=options.checkpoint,
-                sampler=options.sampler,
-                steps=steps,
-                guidance=options.guidance,
-                seeds=(seed,),
-                tissue=record.tissue,
-            )
-            samples += [e for e in synthesize(request) if isinstance(e, Synthesis)]
+        how = {"sampler": options.sampler, "guidance": options.guidance}
+        samples = samples_of(real, options.checkpoint, steps, **how)
         made = [np.stack([getattr(s.record, f) for s in samples]) for f in ("image", "labels")]
         result[f"{options.sampler} {steps}"] = {
             **dataclasses.asdict(texture(*made)),

@@ -24,11 +24,10 @@ from napari_cosynth.evaluation.texture import (
     spectral_distance,
     texture,
 )
-from napari_cosynth.geometry.prompt import prompt_for
-from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.training.config import load_recipe
 from napari_cosynth.training.data import CosynthData
-from napari_cosynth.types import Record, Request, Synthesis
+from napari_cosynth.types import Record
+from realism import samples_of
 
 
 def patches(recipe: str, data: Path, number: int, count: int, size: int) -> list[Record]:
@@ -75,17 +74,7 @@ def main() -> None:
     print(f"| real | {row(real, real)} |", flush=True)
     for last in options.last:
         FastSampler.last = last
-        made = []
-        for seed, record in enumerate(real):
-            request = Request(
-                layout=record.layout,
-                prompt=prompt_for(record.layout, record.tissue),
-                checkpoint=options.checkpoint,
-                steps=options.steps,
-                seeds=(seed,),
-                tissue=record.tissue,
-            )
-            made += [e.record for e in synthesize(request) if isinstance(e, Synthesis)]
+        made = [s.record for s in samples_of(real, options.checkpoint, options.steps)]
         print(f"| {last:g} | {row(made, real)} |", flush=True)
 
 

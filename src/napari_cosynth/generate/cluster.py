@@ -87,17 +87,14 @@ def on_client(client: Any, workers: int | None = None) -> Engine:
 
     def engine(jobs: Iterable[Job], settings: Settings) -> Iterator[tuple[int, bytes]]:
         waiting = iter(jobs)
-        run, numbers = uuid4().hex, dict[str, int]()
-
-        def key(index: int) -> str:
-            """dask's keys are its scheduler's: another run there makes samples of these numbers too."""
-            name = f"sample-{index}-{run}"
-            numbers[name] = index
-            return name
+        # dask's keys are its scheduler's: another run there makes samples of these numbers too.
+        run = uuid4().hex
 
         def submit(count: int) -> list[Any]:
             return [
-                client.submit(make, job, settings, key=key(job.index), pure=False, retries=RETRIES)
+                client.submit(
+                    make, job, settings, key=f"{run}-{job.index}", pure=False, retries=RETRIES
+                )
                 for job in islice(waiting, max(0, count))
             ]
 
@@ -112,7 +109,7 @@ def on_client(client: Any, workers: int | None = None) -> Engine:
             following = submit(room() - alive + 1)
             finishing.update(following)
             alive += len(following) - 1
-            index = numbers.pop(future.key)
+            index = int(future.key.removeprefix(f"{run}-"))
             try:
                 data = bytes(future.result())
             except dask.KilledWorker:

@@ -84,7 +84,9 @@ class Drops:
 
     def _made(self, key: Key) -> Record | None:
         labels = ShownResult(self.viewer, key[0]).layers["labels"]
-        return Group(key[0], {"labels": labels.as_layer_data_tuple()}).raw(key[1])
+        # The metadata alone: the buttons ask for every state, and a layer's whole tuple is slow to make.
+        tuples = {"labels": (labels.data, {"metadata": labels.metadata}, "labels")}
+        return Group(key[0], tuples).raw(key[1])
 
     def _state(self, key: Key) -> State:
         """The sample as it is drawn, with the points of its own layout where it has one."""
