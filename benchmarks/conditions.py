@@ -30,7 +30,8 @@ from skimage.io import imsave
 from skimage.measure import regionprops
 
 from napari_cosynth.data.augment import random_crop
-from napari_cosynth.evaluation.texture import radial_power, texture
+from napari_cosynth.data.spectrum import radial_power
+from napari_cosynth.evaluation.texture import texture
 from napari_cosynth.geometry.prompt import prompt_for
 from napari_cosynth.layouts.patterns import (
     CLASSES,

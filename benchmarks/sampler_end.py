@@ -15,15 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from napari_cosynth.data.augment import random_crop
+from napari_cosynth.data.spectrum import BANDS, band_name, radial_power
 from napari_cosynth.diffusion.sampler import FastSampler
-from napari_cosynth.evaluation.texture import (
-    BANDS,
-    band_name,
-    band_ratios,
-    radial_power,
-    spectral_distance,
-    texture,
-)
+from napari_cosynth.evaluation.texture import band_ratios, spectral_distance, texture
 from napari_cosynth.training.config import load_recipe
 from napari_cosynth.training.data import CosynthData
 from napari_cosynth.types import Record

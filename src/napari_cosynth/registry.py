@@ -50,6 +50,7 @@ ENTRIES: dict[str, dict[str, str]] = {
     },
     "sampler": {
         "ancestral": "napari_cosynth.diffusion.sampler:AncestralSampler",
+        "few": "napari_cosynth.diffusion.sampler:FewSampler",
         "fast": "napari_cosynth.diffusion.sampler:FastSampler",
         "flow": "napari_cosynth.diffusion.sampler:FlowSampler",
     },

@@ -53,7 +53,7 @@ class PointFeatures:
         around = part.grown(REACH).clipped(self.shape)
         made = denoiser.prepare(condition(around))
         self._fold = around.shape[0] // made.points.shape[2]
-        self._text, self._text_mask = made.text, made.text_mask
+        self._text, self._text_mask, self._look = made.text, made.text_mask, made.look
         inside = part.moved(-around.y0, -around.x0)
         y, x = (slice(s.start // self._fold, s.stop // self._fold) for s in inside.slices)
         return made.points[:, :, y, x]
@@ -78,7 +78,7 @@ class PointFeatures:
         assert self._rows is not None
         bits = torch.from_numpy(self._rows.read(y0 // self._fold, y1 // self._fold))
         features = bits.view(self._dtype).permute(1, 2, 0, 3).to(self._device)
-        return FeatureRows(features, self._text, self._text_mask, self._fold)
+        return FeatureRows(features, self._text, self._text_mask, self._look, self._fold)
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,8 @@ class FeatureRows:
     """(g, L, D)."""
     text_mask: Tensor
     """bool (g, L)."""
+    look: Tensor | None
+    """(g, N), or None."""
     fold: int
     """Pixels per feature."""
 
@@ -100,7 +102,10 @@ class FeatureRows:
         # A guided denoiser's batch is all samples with the text, then all without.
         points = torch.stack(cut, 1).flatten(0, 1)
         return Context(
-            points, self._per_window(self.text, cut), self._per_window(self.text_mask, cut)
+            points,
+            self._per_window(self.text, cut),
+            self._per_window(self.text_mask, cut),
+            None if self.look is None else self._per_window(self.look, cut),
         )
 
     @staticmethod

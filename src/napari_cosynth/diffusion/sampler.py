@@ -206,6 +206,49 @@ class FlowSampler(FastSampler):
         return uniform_nodes(steps)
 
 
+class FewSampler:
+    """A few passes at the times that the weights were trained for by adversarial post-training.
+
+    After each pass but the last the clean estimate is corrupted anew, with all the noise of its time:
+    x_s = alpha_s x0 + sigma_s eps (multistep consistency sampling, Song et al. 2023); labels by
+    their exact posterior. The last estimate is the sample.
+    """
+
+    before: Memory = None
+
+    def __init__(self, schedule: JointSchedule, times: Sequence[float]) -> None:
+        self.schedule = schedule
+        self.times = tuple(times)
+        """From noise on, falling; of fewer passes than times some are left out, evenly."""
+
+    def nodes(self, steps: int) -> Tensor:
+        known = len(self.times)
+        if not 1 <= steps <= known:
+            raise ValueError(f"few: expected 1 to {known} passes, got {steps}")
+        chosen = [self.times[i * known // steps] for i in range(steps)]
+        return torch.tensor([*chosen, 0.0], dtype=torch.float64)
+
+    def step(
+        self,
+        state: JointState,
+        clean: Clean,
+        head: LabelHead,
+        t: Tensor,
+        s: Tensor,
+        noise: NoiseSource,
+    ) -> JointState:
+        labels = _label_step(state, clean, head, t, s, noise, self.schedule)
+        if float(s) <= 0:
+            return JointState(clean.image, clean.distance, labels)
+        image_noise = noise.normal(*state.image.shape[1:])
+        distance_noise = noise.normal(*state.distance.shape[1:])
+        return JointState(
+            gaussian.corrupt(clean.image, image_noise, s, self.schedule.image),
+            gaussian.corrupt(clean.distance, distance_noise, s, self.schedule.distance),
+            labels,
+        )
+
+
 @dataclass(frozen=True)
 class Step:
     """One finished step of a sampling run."""

@@ -43,7 +43,7 @@ class JointState:
 
 @dataclass(frozen=True)
 class Condition:
-    """c = (points, text)."""
+    """c = (points, text, look)."""
 
     points: Tensor
     """int64 (B, H, W): class id at each nucleus' pixel, 0 elsewhere."""
@@ -51,9 +51,12 @@ class Condition:
     """float32 (B, L, D): token embeddings."""
     text_mask: Tensor
     """bool (B, L): True at tokens; all False is the null text."""
+    look: Tensor | None = None
+    """float32 (B, N): the wanted look in standard deviations from the training tiles' mean; zeros or None
+    where none is asked for. Networks without a look ignore it."""
 
     def null(self) -> Condition:
-        """The same points without their text (the second half of Eq. 6)."""
+        """The same points and look without their text (the second half of Eq. 6)."""
         return dataclasses.replace(self, text_mask=torch.zeros_like(self.text_mask))
 
     @staticmethod
@@ -63,6 +66,9 @@ class Condition:
             torch.cat([first.points, second.points]),
             torch.cat([first.text, second.text]),
             torch.cat([first.text_mask, second.text_mask]),
+            None
+            if first.look is None or second.look is None
+            else torch.cat([first.look, second.look]),
         )
 
 
@@ -101,6 +107,8 @@ class Context:
     """Text tokens, (B, L, D)."""
     text_mask: Tensor
     """bool (B, L)."""
+    look: Tensor | None = None
+    """float32 (B, N), as in the condition."""
 
 
 class Denoiser(Protocol):

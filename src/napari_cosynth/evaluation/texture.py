@@ -10,10 +10,9 @@ from scipy import ndimage as ndi
 from scipy.stats import rankdata
 from skimage.color import rgb2gray, rgb2hed
 
+from napari_cosynth.data.spectrum import band_power
 from napari_cosynth.evaluation.quotients import quotient
 
-BANDS = ((1 / 64, 1 / 16), (1 / 16, 1 / 8), (1 / 8, 1 / 4), (1 / 4, 1 / 2))
-"""Frequencies in cycles per pixel, from and below: about cells, nuclei, chromatin, grain at 0.5 µm/px."""
 _LEAST_POWER = 1e-6
 """Squared grey levels; below what 8 bits hold, so that a blank image has a spectrum."""
 
@@ -72,48 +71,10 @@ def _auc(positive: npt.NDArray[np.float64], negative: npt.NDArray[np.float64]) -
     return float((ranks[: a.size].sum() - a.size * (a.size + 1) / 2) / (a.size * b.size))
 
 
-def radial_power(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-    """The radially averaged power spectrum of the grey image in squared grey levels.
-
-    ``image`` uint8 (H, W, 3); float64 (min(H, W) // 2,), bin k at k / min(H, W) cycles per pixel. The
-    mean is taken off and a Hann window laid over, so that borders add no false high frequencies;
-    white noise has its variance in every bin.
-    """
-    grey = rgb2gray(image) * 255
-    height, width = grey.shape
-    window = np.outer(np.hanning(height), np.hanning(width))
-    spectrum = np.fft.fft2((grey - grey.mean()) * window)
-    power = np.abs(spectrum) ** 2 / (window**2).sum()
-    side = min(height, width)
-    radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None]) * side
-    bins = np.rint(radius).astype(np.int64).ravel()
-    totals = np.bincount(bins, power.ravel())[: side // 2]
-    return np.asarray(totals / np.bincount(bins)[: side // 2], np.float64)
-
-
 def spectral_distance(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> float:
     """The root mean square difference of two spectra in decibels, without bin 0."""
     decibels = (10 * np.log10(np.maximum(power[1:], _LEAST_POWER)) for power in (a, b))
     return float(np.sqrt(np.mean(np.subtract(*decibels) ** 2)))
-
-
-def band_name(low: float, high: float) -> str:
-    """``1/64 to 1/16 cycles/px``."""
-    return f"1/{1 / low:.0f} to 1/{1 / high:.0f} cycles/px"
-
-
-def band_power(power: npt.NDArray[np.float64], side: int) -> npt.NDArray[np.float64]:
-    """The mean of a spectrum of :func:`radial_power` in each of ``BANDS``, float64 (4,).
-
-    ``side``: the shorter side of its images in pixels. NaN for a band that holds no bin.
-    """
-    frequency = np.arange(len(power)) / side
-    found = np.full(len(BANDS), np.nan)
-    for k, (low, high) in enumerate(BANDS):
-        inside = (frequency >= low) & (frequency < high)
-        if inside.any():
-            found[k] = power[inside].mean()
-    return found
 
 
 def band_ratios(

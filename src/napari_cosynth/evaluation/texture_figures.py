@@ -6,18 +6,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from napari_cosynth.data.spectrum import BANDS, band_name, band_power, radial_power
 from napari_cosynth.evaluation.bootstrap import between, bootstrap_weights, weighted_mean
 from napari_cosynth.evaluation.figure import ALL, Figure, halved
 from napari_cosynth.evaluation.samples import Rows, Samples, spread
-from napari_cosynth.evaluation.texture import (
-    BANDS,
-    band_name,
-    band_power,
-    band_ratios,
-    radial_power,
-    spectral_distance,
-    texture,
-)
+from napari_cosynth.evaluation.texture import band_ratios, spectral_distance, texture
 
 TEXTURED = 250
 """At most so many images of each set have their texture measured: it is the slowest part."""

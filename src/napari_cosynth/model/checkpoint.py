@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from safetensors.torch import save as serialised
 from torch import Tensor, nn
 
 from napari_cosynth import registry
+from napari_cosynth.model.looks import LOOKS, NUMBERS, LookScale, TileLook
 from napari_cosynth.model.text import TextEncoder
 from napari_cosynth.model.unet import JointUNet, NetworkConfig
 from napari_cosynth.nearest import nearest
@@ -47,6 +48,11 @@ class CheckpointConfig:
     tissues: tuple[str, ...] = ()
     """Tissues it was trained on."""
     stains: tuple[str, ...] = (H_AND_E,)
+    nodes: tuple[float, ...] = ()
+    """Times of the passes of the sampler ``few``, falling; empty where the weights were not trained
+    for it."""
+    look: LookScale | None = None
+    """How looks are standardised for a network that is conditioned on them."""
     training: dict[str, Any] = field(default_factory=dict)
     """Where the weights come from: recipe, steps, data, hours."""
     licence: str = ""
@@ -59,6 +65,14 @@ class CheckpointConfig:
             raise ValueError(
                 f"class_names: expected {self.network.classes}, got {len(self.class_names)}"
             )
+        if any(not 0 < t < 1 for t in self.nodes) or list(self.nodes) != sorted(
+            set(self.nodes), reverse=True
+        ):
+            raise ValueError(f"nodes: expected falling times between 0 and 1, got {self.nodes}")
+        if bool(self.network.look) != (self.look is not None):
+            raise ValueError("look: expected together with network.look, or neither")
+        if self.network.look not in (0, len(NUMBERS)):
+            raise ValueError(f"network.look: expected 0 or {len(NUMBERS)}, got {self.network.look}")
         if not 0 < self.mpp < 100:
             raise ValueError(f"mpp: expected micrometres per pixel in 0..100, got {self.mpp}")
 
@@ -210,11 +224,17 @@ def _stored(key: str, text: TextEncoder) -> bool:
 
 
 def save(
-    model: Model, config: CheckpointConfig, path: str | Path, card: str, half: bool = True
+    model: Model,
+    config: CheckpointConfig,
+    path: str | Path,
+    card: str,
+    half: bool = True,
+    bank: Sequence[TileLook] = (),
 ) -> Path:
     """Writes a checkpoint folder, whole or not at all; an existing one is replaced.
 
-    ``half`` stores float16, which halves the file; ``card`` is the model card, Markdown.
+    ``half`` stores float16, which halves the file; ``card`` is the model card, Markdown; ``bank`` the
+    looks of the training tiles.
     """
     from napari_cosynth.atomic import replaced_folder
 
@@ -232,4 +252,7 @@ def save(
         (folder / WEIGHTS).write_bytes(serialised(tensors, metadata={"format": "pt"}))
         (folder / CONFIG).write_text(json.dumps(plain(config), indent=1) + "\n", encoding="utf-8")
         (folder / CARD).write_text(card, encoding="utf-8")
+        if bank:
+            rows = ",\n ".join(json.dumps(plain(tile), ensure_ascii=False) for tile in bank)
+            (folder / LOOKS).write_text(f"[\n {rows}\n]\n", encoding="utf-8")
     return Path(path)

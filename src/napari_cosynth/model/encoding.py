@@ -60,7 +60,13 @@ def encode_points(layouts: Sequence[Layout]) -> Tensor:
     return torch.from_numpy(np.stack([point_map(layout) for layout in layouts]).astype(np.int64))
 
 
-def encode_condition(points: Tensor, prompts: Sequence[str], encoder: TextEncoder) -> Condition:
-    """Point maps and prompts -> a condition; differentiable in the encoder's weights."""
+def encode_condition(
+    points: Tensor, prompts: Sequence[str], encoder: TextEncoder, looks: Tensor | None = None
+) -> Condition:
+    """Point maps, prompts and looks -> a condition; differentiable in the encoder's weights.
+
+    ``looks`` float32 (B, N), standardised (``model.looks``).
+    """
     text, mask = encoder(prompts)
-    return Condition(points.to(text.device), text, mask)
+    looks = None if looks is None else looks.to(text.device)
+    return Condition(points.to(text.device), text, mask, looks)

@@ -61,6 +61,8 @@ class NetworkConfig:
     point_growth: int = 16
     point_blur: float = 0.0
     """Pixels; points drawn as Gaussians of this standard deviation instead of single pixels."""
+    look: int = 0
+    """How many numbers describe the look that the image is to have (``model.looks``); 0: none do."""
     parametrisation: Parametrisation = "v"
     label_head: LabelHead = "cross-entropy"
 
@@ -141,6 +143,7 @@ class JointUNet(nn.Module):
         folded = config.patch**2
         self.time = TimeEmbedding(time_width)
         self.pool = zeroed(nn.Linear(config.text_width, time_width)) if config.pooled_text else None
+        self.look = zeroed(nn.Linear(config.look, time_width, bias=False)) if config.look else None
         self.points = PointEncoder(
             config.classes,
             config.point_channels,
@@ -206,8 +209,9 @@ class JointUNet(nn.Module):
         return self.config.classes
 
     def prepare(self, condition: Condition) -> Context:
-        """Point features, computed once per sample; the text passes through."""
-        return Context(self.points(condition.points), condition.text, condition.text_mask)
+        """Point features, computed once per sample; text and look pass through."""
+        points = self.points(condition.points)
+        return Context(points, condition.text, condition.text_mask, condition.look)
 
     def forward(self, state: JointState, t: Tensor, context: Context) -> Prediction:
         """``state`` at times ``t`` (B,), H and W multiples of ``config.multiple``."""
@@ -216,6 +220,8 @@ class JointUNet(nn.Module):
             weights = context.text_mask.to(context.text.dtype).unsqueeze(-1)
             pooled = (context.text * weights).sum(1) / weights.sum(1).clamp_min(1)
             time = time + self.pool(pooled)
+        if self.look is not None and context.look is not None:
+            time = time + self.look(context.look.to(time.dtype))
         labels = self.labels(state.labels).movedim(-1, 1).to(state.image.dtype)
         x = torch.cat([state.image, state.distance, labels], 1)
         x = F.pixel_unshuffle(x, self.config.patch)

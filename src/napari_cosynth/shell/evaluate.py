@@ -15,6 +15,7 @@ from scipy.spatial.distance import cdist
 
 import napari_cosynth
 from napari_cosynth.atomic import replaced_file
+from napari_cosynth.data.spectrum import radial_power
 from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.evaluation import alignment
 from napari_cosynth.evaluation.checks import check_sample
@@ -34,7 +35,6 @@ from napari_cosynth.evaluation.layout import follow
 from napari_cosynth.evaluation.report import Picture, Plot, Report, to_html, to_json
 from napari_cosynth.evaluation.samples import Samples, spread
 from napari_cosynth.evaluation.shapes import class_medians
-from napari_cosynth.evaluation.texture import radial_power
 from napari_cosynth.model.precision import choose_device
 from napari_cosynth.shell.overview import outlined
 from napari_cosynth.shell.reference import Reference, open_reference, patches

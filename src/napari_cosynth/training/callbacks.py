@@ -8,6 +8,7 @@ import shutil
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,11 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from napari_cosynth.atomic import replaced_file
 from napari_cosynth.model.checkpoint import CheckpointConfig
+from napari_cosynth.model.looks import TileLook
 from napari_cosynth.settings import plain
 from napari_cosynth.training.data import CosynthData
 from napari_cosynth.training.export import MODEL, RECIPE, STATE, export_model
-from napari_cosynth.training.grid import sample_grid
+from napari_cosynth.training.grid import sample_figures, sample_grid, sample_records
 from napari_cosynth.training.module import JointDiffusion
 
 
@@ -36,11 +38,18 @@ class MovingAverage(Callback):
 class Housekeeping(Callback):
     """After every validation: samples as PNG and the exported model."""
 
-    def __init__(self, data: CosynthData, config: CheckpointConfig, out: Path) -> None:
+    def __init__(
+        self,
+        data: CosynthData,
+        config: CheckpointConfig,
+        out: Path,
+        bank: Sequence[TileLook] = (),
+    ) -> None:
         recipe = data.recipe
         self.layouts = data.held_out(recipe.sample_layouts, recipe.sample_shape)
         self.recipe = recipe
         self.config = config
+        self.bank = bank
         self.out = out
         self.begun = time.monotonic()
         self.hours_before = 0.0
@@ -75,14 +84,19 @@ class Housekeeping(Callback):
         if not trainer.is_global_zero:
             return
         if self.layouts:
-            grid = sample_grid(
+            made = sample_records(
                 module.average,
+                self.config,
                 self.layouts,
-                module.schedule,
                 recipe.sample_steps,
                 recipe.sampler,
                 recipe.sample_guidance,
             )
+            grid = sample_grid(self.layouts, made)
+            figures = sample_figures(self.layouts, made)
+            losses |= {name: round(value, 4) for name, value in figures.items()}
+            for log in trainer.loggers:
+                log.log_metrics(figures, step)
             from skimage.io import imsave
 
             (self.out / "samples").mkdir(exist_ok=True)
@@ -98,7 +112,7 @@ class Housekeeping(Callback):
             "losses": losses,
         }
         self.config = dataclasses.replace(self.config, training=training)
-        export_model(module.average, self.config, recipe, self.out / MODEL)
+        export_model(module.average, self.config, recipe, self.out / MODEL, bank=self.bank)
 
 
 def _boards(loggers: list[Logger]) -> list[TensorBoardLogger]:

@@ -102,6 +102,72 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True)
+class DiscriminatorConfig:
+    """A projected discriminator (Sauer et al. 2021) on frozen EfficientNet-Lite0 features and on pixels."""
+
+    __pydantic_config__ = FORBID_UNKNOWN
+
+    blocks: tuple[int, ...] = (0, 2, 4, 10)
+    """Blocks of the feature network, 0 to 15, with a head each."""
+    magnify: int = 2
+    """The image is so many times larger when the feature network sees it."""
+    width: int = 64
+    """Channels of the heads, a multiple of 8."""
+    pixels: float = 0.5
+    """Weight of the head on pixels; the others have 1, and 0 leaves it out."""
+    lr: float = 1e-3
+    betas: tuple[float, float] = (0.0, 0.99)
+
+    def __post_init__(self) -> None:
+        if not self.blocks or not all(0 <= b <= 15 for b in self.blocks):
+            raise ValueError(f"blocks: expected numbers of 0 to 15, got {self.blocks}")
+        if self.width < 8 or self.width % 8:
+            raise ValueError(f"width: expected a multiple of 8, got {self.width}")
+
+
+@dataclass(frozen=True)
+class AdversarialConfig:
+    """Adversarial post-training for the sampler ``few`` (method, section 8).
+
+    The last ``rows`` of a batch become roll-outs: sampled from noise through some of the nodes, the
+    last pass with gradient; its clean estimate is what the discriminator and the other terms see.
+    """
+
+    __pydantic_config__ = FORBID_UNKNOWN
+
+    nodes: tuple[float, ...] = (0.999, 0.78, 0.55, 0.32)
+    """Times of the passes, falling."""
+    jitter: float = 0.04
+    """Each node but the first moves by up to so much, so that the weights know its neighbourhood."""
+    skip: float = 0.2
+    """Chance of each node between the first and the last pass to be left out: fewer passes work too."""
+    rows: int = 2
+    weight: float = 0.5
+    """Of the adversarial term: its gradient at the last convolution over the denoising losses'."""
+    silent: int = 80
+    """Steps at the start in which only the discriminator learns from the roll-outs."""
+    ramp: int = 150
+    """Steps over which the term then grows to its weight."""
+    area: float = 0.3
+    """Weight of the difference of each class' area from the real patch's, relative to that."""
+    look: float = 0.3
+    """Weight of the difference of the estimate's look from the wanted one, in standard deviations."""
+    look_rate: float = 10.0
+    """The look's layer learns so many times as fast."""
+    look_dropout: float = 0.1
+    """Share of the rows that are asked for no look."""
+    discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
+
+    def __post_init__(self) -> None:
+        if not self.nodes or list(self.nodes) != sorted(set(self.nodes), reverse=True):
+            raise ValueError(f"nodes: expected falling times, got {self.nodes}")
+        if not (self.nodes[-1] - self.jitter > 0 and self.nodes[0] < 1):
+            raise ValueError(f"nodes: expected times between 0 and 1, got {self.nodes}")
+        if self.rows < 1:
+            raise ValueError(f"rows: expected at least 1, got {self.rows}")
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Everything a training run is made of."""
 
@@ -118,6 +184,8 @@ class Recipe:
     text: dict[str, Any] = field(default_factory=lambda: {"kind": "compact"})
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     loss: LossWeights = field(default_factory=LossWeights)
+    adversarial: AdversarialConfig | None = None
+    """Post-training for the sampler ``few``; without it a model is trained as a denoiser alone."""
     seed: int = 0
     text_dropout: float = 0.1
     point_dropout: float = 0.0
@@ -158,6 +226,11 @@ class Recipe:
             if min(stage.steps, stage.crop, stage.batch, stage.stride) < 1:
                 raise ValueError(
                     f"stages: expected steps, crop, batch and stride above 0, got {stage}"
+                )
+            if self.adversarial and stage.batch <= self.adversarial.rows:
+                raise ValueError(
+                    f"adversarial.rows: expected fewer than a batch of {stage.batch}, "
+                    f"got {self.adversarial.rows}"
                 )
 
     @property

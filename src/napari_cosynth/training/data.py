@@ -21,6 +21,7 @@ from napari_cosynth.diffusion.joint import Noise, stratified_times
 from napari_cosynth.diffusion.tensors import JointState
 from napari_cosynth.geometry.prompt import build_prompt, class_names
 from napari_cosynth.model.encoding import encode_points, encode_records
+from napari_cosynth.model.looks import TileLook, look_of
 from napari_cosynth.training.balance import ClassBalance
 from napari_cosynth.training.config import Recipe, StageConfig
 from napari_cosynth.training.records import open_split
@@ -51,6 +52,18 @@ class Batch:
             clean=self.clean.to(device),
             points=self.points.to(device),
             noise=self.noise.to(device),
+        )
+
+    def rows(self, rows: slice) -> Batch:
+        """Some rows of it."""
+        clean, noise = self.clean, self.noise
+        return Batch(
+            JointState(clean.image[rows], clean.distance[rows], clean.labels[rows]),
+            self.points[rows],
+            self.prompts[rows],
+            self.t[rows],
+            Noise(noise.image[rows], noise.distance[rows], noise.labels[rows]),
+            self.sources[rows],
         )
 
 
@@ -112,7 +125,7 @@ class TrainingStream(IterableDataset[Batch]):
     def batch_at(self, step: int) -> Batch:
         """This process' part of a step's batch, the same whenever it is asked for."""
         stage, recipe = self.recipe.stage_at(step), self.recipe
-        generator = torch.Generator().manual_seed(_seed(recipe.seed, step))
+        generator = torch.Generator().manual_seed(seed_of(recipe.seed, step))
         t = stratified_times(stage.batch, generator)
         # Equal parts: the mean over processes of their means is then the mean over the batch.
         rows = torch.arange(stage.batch).view(self.world, -1)[self.rank]
@@ -148,7 +161,21 @@ class TrainingStream(IterableDataset[Batch]):
         return (self.batch_at(step) for step in steps)
 
 
-def _seed(*key: int) -> int:
+def tile_looks(sets: Sequence[Records], most: int = 400) -> tuple[TileLook, ...]:
+    """The looks of training tiles, at most ``most`` of each data set, spread over it."""
+    found = []
+    for records in sets:
+        count = min(most, len(records))
+        for record in (records[i * len(records) // count] for i in range(count)):
+            names, ids = record.layout.classes.names, record.layout.class_ids
+            counts = np.bincount(ids, minlength=len(names)) / max(1, len(ids))
+            shares = {n: round(float(c), 4) for n, c in zip(names, counts, strict=True) if c}
+            tile = Path(record.source).name
+            found.append(TileLook(tile, record.tissue, shares, look_of(record.image)))
+    return tuple(found)
+
+
+def seed_of(*key: int) -> int:
     """A torch seed from several numbers."""
     return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]) >> 1
 
@@ -227,7 +254,7 @@ class CosynthData(LightningDataModule):
         for first in range(0, len(patches), 8):
             rows = range(first, min(first + 8, len(patches)))
             rngs = [np.random.default_rng([recipe.seed, row]) for row in rows]
-            generator = torch.Generator().manual_seed(_seed(recipe.seed, first))
+            generator = torch.Generator().manual_seed(seed_of(recipe.seed, first))
             t = stratified_times(len(rows), generator)
             batches.append(collate([patches[i] for i in rows], rngs, t, dropout=0.0))
         return DataLoader(batches, batch_size=None)  # type: ignore[arg-type]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from napari_cosynth.errors import one_line
 from napari_cosynth.model.checkpoint import CheckpointConfig, Model, build, save
+from napari_cosynth.model.efficientnet import LICENCE
+from napari_cosynth.model.looks import TileLook, read_bank
 from napari_cosynth.settings import parse
 from napari_cosynth.training.config import Recipe, load_recipe
 
@@ -19,7 +22,7 @@ MODEL = "model"
 
 def model_card(config: CheckpointConfig, recipe: Recipe) -> str:
     """What the model is, on what it was trained and how far, in Markdown."""
-    training = config.training
+    training, adversarial = config.training, recipe.adversarial
     facts = {
         "classes": ", ".join(config.class_names[1:]),
         "tissues": ", ".join(config.tissues) or "none named",
@@ -30,6 +33,8 @@ def model_card(config: CheckpointConfig, recipe: Recipe) -> str:
         "hours": training.get("hours"),
         "started from": training.get("init", "random weights"),
         "losses": ", ".join(f"{k} {v:g}" for k, v in training.get("losses", {}).items()),
+        "discriminator": adversarial and f"on features of {LICENCE}; not needed to sample",
+        "passes of the sampler few": adversarial and f"{len(config.nodes)}, at t = {config.nodes}",
         "licence": config.licence or "not stated",
     }
     rows = "\n".join(f"- {key}: {value}" for key, value in facts.items() if value not in ("", None))
@@ -38,10 +43,15 @@ def model_card(config: CheckpointConfig, recipe: Recipe) -> str:
 
 
 def export_model(
-    model: Model, config: CheckpointConfig, recipe: Recipe, out: Path, half: bool = True
+    model: Model,
+    config: CheckpointConfig,
+    recipe: Recipe,
+    out: Path,
+    half: bool = True,
+    bank: Sequence[TileLook] = (),
 ) -> Path:
-    """Writes a model of a recipe with its card."""
-    return save(model, config, out, model_card(config, recipe), half)
+    """Writes a model of a recipe with its card and the looks of its training tiles."""
+    return save(model, config, out, model_card(config, recipe), half, bank)
 
 
 def export_run(run: Path, out: Path, half: bool = True, overwrite: bool = False) -> Path:
@@ -73,4 +83,6 @@ def export_run(run: Path, out: Path, half: bool = True, overwrite: bool = False)
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(f"{state_file}: {one_line(error)[:200]}") from None
-    return export_model(model, dataclasses.replace(config, training=training), recipe, out, half)
+    bank = read_bank(run / MODEL)
+    config = dataclasses.replace(config, training=training)
+    return export_model(model, config, recipe, out, half, bank)

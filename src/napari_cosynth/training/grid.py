@@ -1,18 +1,20 @@
-"""Sample grids: what a model makes of held-out layouts, beside the real tiles."""
+"""What a model makes of held-out layouts during a run: grids beside the real tiles, and figures."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from napari_cosynth import registry
+from napari_cosynth.data.spectrum import BANDS, band_power, radial_power
 from napari_cosynth.diffusion.guidance import guided
 from napari_cosynth.diffusion.sampler import SeededNoise, sample
 from napari_cosynth.diffusion.schedule import JointSchedule
 from napari_cosynth.geometry.prompt import prompt_for
-from napari_cosynth.model.checkpoint import Model
+from napari_cosynth.model.checkpoint import CheckpointConfig, Model
 from napari_cosynth.model.encoding import (
     decode_distance,
     decode_image,
@@ -20,42 +22,86 @@ from napari_cosynth.model.encoding import (
     encode_condition,
     encode_points,
 )
+from napari_cosynth.model.looks import look_of
+from napari_cosynth.model.samplers import sampler_of
 from napari_cosynth.types import Record
 
 
-def sample_grid(
+@dataclass(frozen=True)
+class Made:
+    """What a model made of one record's layout, in the look of its image."""
+
+    image: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.uint8]
+    distance: npt.NDArray[np.float32]
+
+
+def sample_records(
     model: Model,
+    config: CheckpointConfig,
     records: Sequence[Record],
-    schedule: JointSchedule,
     steps: int,
     sampler: str = "fast",
     guidance: float = 1.0,
-) -> npt.NDArray[np.uint8]:
-    """One row per record: real image and labels, then sampled image, labels and distance.
-
-    uint8 (rows * H, 5 * W, 3); seed i for row i; ``sampler`` is a name of the registry.
-    """
-    rows = []
+) -> list[Made]:
+    """A sample for each record's layout: seed i for record i; ``sampler`` is a name of the registry."""
+    made = []
+    schedule = JointSchedule()
     device = next(model.network.parameters()).device
     for seed, record in enumerate(records):
         prompt = prompt_for(record.layout, record.tissue, record.stain)
-        condition = encode_condition(encode_points([record.layout]), [prompt], model.text)
+        looks = None
+        if config.look is not None:
+            looks = config.look.standardised(torch.tensor([look_of(record.image)]))
+        points = encode_points([record.layout])
+        condition = encode_condition(points, [prompt], model.text, looks)
         denoiser = guided(model.network, guidance)
         context = denoiser.prepare(condition)
         noise = SeededNoise([seed], device)
-        stepper = registry.resolve("sampler", sampler)(schedule)
+        stepper = sampler_of(config, sampler)(schedule)
         shape = record.layout.shape
         for step in sample(denoiser, context, stepper, schedule, noise, shape, steps):
             final = step.state
+        made.append(
+            Made(
+                decode_image(final.image)[0],
+                decode_labels(final.labels)[0],
+                decode_distance(final.distance)[0],
+            )
+        )
+    return made
+
+
+def sample_grid(records: Sequence[Record], made: Sequence[Made]) -> npt.NDArray[np.uint8]:
+    """One row per record: real image and labels, then sampled image, labels and distance.
+
+    uint8 (rows * H, 5 * W, 3).
+    """
+    rows = []
+    for record, sampled in zip(records, made, strict=True):
         colors = record.classes.colors
-        distance = (decode_distance(final.distance)[0] * 255).astype(np.uint8)
+        distance = (sampled.distance * 255).astype(np.uint8)
         rows.append(
             [
                 record.image,
                 colors[record.labels],
-                decode_image(final.image)[0],
-                colors[decode_labels(final.labels)[0]],
+                sampled.image,
+                colors[sampled.labels],
                 np.stack([distance] * 3, -1),
             ]
         )
     return np.concatenate([np.concatenate(row, 1) for row in rows], 0)
+
+
+def sample_figures(records: Sequence[Record], made: Sequence[Made]) -> dict[str, float]:
+    """Power over real in each band of frequencies, and nucleus area over real; both 1 at best."""
+    side = min(records[0].labels.shape)
+
+    def powers(images: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float64]:
+        return band_power(np.mean([radial_power(image) for image in images], 0), side)
+
+    ratios = powers([m.image for m in made]) / powers([r.image for r in records])
+    figures = {f"power_1/{1 / low:.0f}": float(ratios[i]) for i, (low, _) in enumerate(BANDS)}
+    area = sum(int((r.labels > 0).sum()) for r in records)
+    figures["nucleus_area"] = sum(int((m.labels > 0).sum()) for m in made) / max(1, area)
+    return figures

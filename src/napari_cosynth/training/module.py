@@ -45,13 +45,18 @@ class JointDiffusion(LightningModule):
         self.average.eval()
 
     def losses(
-        self, model: Model, batch: Batch, weights: joint.LossWeights | None = None
+        self,
+        model: Model,
+        batch: Batch,
+        weights: joint.LossWeights | None = None,
+        looks: Tensor | None = None,
     ) -> joint.Losses:
-        """The losses of ``model`` on a batch, weighted over t as ``weights`` say."""
+        """The losses of ``model`` on a batch, weighted over t as ``weights`` say; ``looks`` (B, N) are
+        what the network is told of each row's look."""
         state = joint.corrupt(
             batch.clean, batch.noise, batch.t, self.schedule, model.network.classes
         )
-        condition = encode_condition(batch.points, batch.prompts, model.text)
+        condition = encode_condition(batch.points, batch.prompts, model.text, looks)
         prediction = model.network(state, batch.t, model.network.prepare(condition))
         return joint.losses(
             prediction, batch.clean, state, batch.noise, batch.t, self.schedule, weights
@@ -77,9 +82,12 @@ class JointDiffusion(LightningModule):
         return total
 
     def configure_gradient_clipping(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
-        """Clips the norm. Raises NotFiniteError before a NaN reaches the weights: the gradient is
-        the mean over all processes, so all of them see it."""
-        parameters = (p for p in self.model.parameters() if p.grad is not None)
+        """The gradient is the mean over all processes, so all of them see the same norm."""
+        self.clip(self.model)
+
+    def clip(self, part: nn.Module) -> None:
+        """Clips the norm of a part's gradient. Raises NotFiniteError before a NaN reaches the weights."""
+        parameters = (p for p in part.parameters() if p.grad is not None)
         norm = nn.utils.clip_grad_norm_(parameters, self.recipe.optimizer.clip)
         if not torch.isfinite(norm):
             assert self._latest is not None

@@ -20,10 +20,13 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from napari_cosynth.atomic import replaced_file
 from napari_cosynth.model.checkpoint import CheckpointConfig, build, read_config
+from napari_cosynth.model.efficientnet import pretrained
+from napari_cosynth.model.looks import NUMBERS, LookScale, TileLook
 from napari_cosynth.model.precision import choose_device, faster_in_bf16
 from napari_cosynth.model.text import vocabulary
 from napari_cosynth.model.unet import preset
 from napari_cosynth.settings import plain
+from napari_cosynth.training.adversarial import AdversarialDiffusion
 from napari_cosynth.training.callbacks import (
     AtomicStates,
     Housekeeping,
@@ -33,7 +36,7 @@ from napari_cosynth.training.callbacks import (
     disk_error,
 )
 from napari_cosynth.training.config import Recipe, load_recipe
-from napari_cosynth.training.data import CosynthData
+from napari_cosynth.training.data import CosynthData, tile_looks
 from napari_cosynth.training.export import MODEL, RECIPE, STATE
 from napari_cosynth.training.initial import start_from
 from napari_cosynth.training.module import JointDiffusion
@@ -42,14 +45,21 @@ from napari_cosynth.types import H_AND_E, ClassTable
 logger = logging.getLogger(__name__)
 
 
-def checkpoint_config(recipe: Recipe, tissues: Sequence[str]) -> CheckpointConfig:
-    """The configuration of the model a recipe trains on data of these tissues."""
+def checkpoint_config(
+    recipe: Recipe, tissues: Sequence[str], scale: LookScale | None = None
+) -> CheckpointConfig:
+    """The configuration of the model a recipe trains on data of these tissues.
+
+    ``scale`` is that of the looks, for a network that is conditioned on them.
+    """
     table = ClassTable.of(*recipe.classes)
     text = dict(recipe.text)
     if text.get("kind") == "compact":
         stains = tuple(s for s in recipe.stains if s != H_AND_E)
         text.setdefault("vocabulary", list(vocabulary(recipe.classes, tissues, stains)))
-    options = dict(recipe.network)
+    options: dict[str, Any] = dict(recipe.network)
+    if scale is not None:
+        options["look"] = len(NUMBERS)
     name = str(options.pop("preset", "compact"))
     network = preset(name, classes=len(table), **options)
     return CheckpointConfig(
@@ -60,6 +70,8 @@ def checkpoint_config(recipe: Recipe, tissues: Sequence[str]) -> CheckpointConfi
         mpp=recipe.mpp,
         tissues=tuple(tissues),
         stains=recipe.stains,
+        nodes=recipe.adversarial.nodes if recipe.adversarial else (),
+        look=scale,
         licence=recipe.licence,
     )
 
@@ -95,23 +107,31 @@ def train(
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     data_root, out = Path(data_root).expanduser(), Path(out).absolute()
     chosen = choose_device(device)
+    if recipe.adversarial and (devices != 1 or nodes != 1):
+        raise ValueError("devices: adversarial training runs in one process")
     first = rank_zero_only.rank == 0  # type: ignore[attr-defined]
     if first:
         _check_folder(recipe, out, resume)
     torch.manual_seed(recipe.seed)
     if workers is None:
         workers = min(8, (os.cpu_count() or 2) - 1) if chosen.type == "cuda" else 0
-    if init is not None:
-        read_config(init)  # before minutes of reading tiles
+    # Both before minutes of reading tiles.
+    start = None if init is None else read_config(init)
+    features = pretrained() if recipe.adversarial else None
     data = CosynthData(recipe, data_root, workers)
-    config = checkpoint_config(recipe, data.tissues)
+    bank = tile_looks(data.training) if recipe.adversarial else ()
+    config = checkpoint_config(recipe, data.tissues, _scale_of(bank, start))
     model = build(config)
     if init is not None:
         said = start_from(model, config, init)
         logger.info(said)
         config = dataclasses.replace(config, training={"init": said})
     model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    module = JointDiffusion(model, recipe)
+    module = (
+        JointDiffusion(model, recipe)
+        if features is None
+        else AdversarialDiffusion(model, recipe, features, config.look)
+    )
 
     if first:
         out.mkdir(parents=True, exist_ok=True)
@@ -121,7 +141,7 @@ def train(
     state = out / STATE
     half = recipe.precision == "bf16" or (recipe.precision == "auto" and faster_in_bf16(chosen))
     saver = StateSaver(state, save_minutes, max_hours)
-    callbacks: list[Callback] = [MovingAverage(), Housekeeping(data, config, out), saver]
+    callbacks: list[Callback] = [MovingAverage(), Housekeeping(data, config, out, bank), saver]
     if progress:
         callbacks.append(TQDMProgressBar(refresh_rate=1))
     trainer = Trainer(
@@ -136,7 +156,8 @@ def train(
         reload_dataloaders_every_n_epochs=1,
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
-        gradient_clip_val=recipe.optimizer.clip,
+        # With a discriminator the module clips, as it makes each step itself.
+        gradient_clip_val=recipe.optimizer.clip if features is None else None,
         logger=loggers(out),
         log_every_n_steps=10,
         callbacks=callbacks,
@@ -157,6 +178,15 @@ def train(
     if saver.interrupted:
         raise KeyboardInterrupt
     return out / MODEL
+
+
+def _scale_of(bank: Sequence[TileLook], start: CheckpointConfig | None) -> LookScale | None:
+    """How looks are standardised: as by the weights a run starts from, whose layer has learned it."""
+    if not bank:
+        return None
+    if start is not None and start.look is not None:
+        return start.look
+    return LookScale.over([tile.look for tile in bank])
 
 
 def _check_folder(recipe: Recipe, out: Path, resume: bool) -> None:

@@ -1,0 +1,208 @@
+"""The look of an image in sixteen numbers: stain, density and grain, wherever its nuclei are.
+
+A network that is conditioned on them paints in the look of a reference. They are taken from the
+pixels alone, so that any image can be one, and are differentiable, so that a loss can hold a sample
+to them. Optical densities are log10; a pixel is dark, a nucleus as a rule, where its red density is
+above the image's own threshold (Otsu 1979), since haematoxylin absorbs red and eosin hardly does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from napari_cosynth.settings import FORBID_UNKNOWN, parse
+
+NUMBERS = (
+    *(
+        f"{what} density of {part}, {channel}"
+        for part in ("background", "nuclei")
+        for what in ("mean", "deviation of")
+        for channel in ("red", "green", "blue")
+    ),
+    "share of white",
+    "share of dense background",
+    "deviation of what is finer than a Gaussian of 2 px",
+    "deviation of red less green density",
+)
+"""What the numbers are, in their order."""
+LOOKS = "looks.json"
+"""The bank of a checkpoint folder."""
+_EDGE = 0.03
+"""Density over which a pixel passes from one kind to the other: soft, for the gradient."""
+_WHITE, _DENSE = 0.07, 0.25
+_FARTHEST = 5.0
+"""Standard deviations; looks beyond are no look of tissue that a network could have learned."""
+
+
+def describe(images: Tensor) -> Tensor:
+    """The looks of images: float (B, 3, H, W) in [-1, 1] -> float32 (B, 16), see ``NUMBERS``."""
+    levels = (images.float().clamp(-1, 1) + 1) * 127.5
+    density = -((levels + 1) / 256).log10()
+    red, mean = density[:, 0], density.mean(1)
+    dark = ((red - _thresholds(red.detach())[:, None, None]) / _EDGE).sigmoid()
+    white = ((_WHITE - mean) / (_EDGE / 2)).sigmoid()
+    paper = (1 - dark) * (1 - white)
+    numbers = []
+    for weight in (paper, dark):
+        shares = (weight / weight.sum((1, 2), keepdim=True).clamp_min(1e-3))[:, None]
+        average = (shares * density).sum((2, 3))
+        spread = (shares * (density - average[..., None, None]) ** 2).sum((2, 3))
+        numbers += [average, (spread + 1e-6).sqrt()]
+    grey = levels.mean(1, keepdim=True)
+    fine = (grey - _blurred(grey))[:, 0] / 255
+    redness = red - density[:, 1]
+    dense = paper * ((mean - _DENSE) / _EDGE).sigmoid()
+    numbers.append(
+        torch.stack(
+            [white.mean((1, 2)), dense.mean((1, 2)), _deviation(fine), _deviation(redness)], 1
+        )
+    )
+    return torch.cat(numbers, 1)
+
+
+def look_of(image: npt.NDArray[np.uint8]) -> tuple[float, ...]:
+    """The look of one image, uint8 (H, W, 3) with a side of at least 16 pixels.
+
+    Raises ValueError where it is no such image.
+    """
+    if (
+        image.dtype != np.uint8
+        or image.ndim != 3
+        or image.shape[2] != 3
+        or min(image.shape[:2]) < 16
+    ):
+        raise ValueError(
+            "look: expected an RGB image of 8 bits of at least 16 x 16 pixels, got "
+            f"{image.dtype} {image.shape}"
+        )
+    planes = torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32) / 127.5 - 1)
+    with torch.inference_mode():
+        return tuple(round(float(v), 5) for v in describe(planes[None])[0])
+
+
+def _deviation(values: Tensor) -> Tensor:
+    return (values.var((1, 2), correction=0) + 1e-8).sqrt()
+
+
+def _blurred(grey: Tensor, sigma: float = 2.0) -> Tensor:
+    reach = torch.arange(-6, 7, dtype=grey.dtype, device=grey.device)
+    bell = torch.exp(-((reach / sigma) ** 2) / 2)
+    bell = bell / bell.sum()
+    padded = F.pad(grey, [6] * 4, mode="reflect")
+    return F.conv2d(F.conv2d(padded, bell[None, None, :, None]), bell[None, None, None])
+
+
+def _thresholds(values: Tensor, bins: int = 64, top: float = 1.0) -> Tensor:
+    """Otsu's threshold of each image: (B, H, W) densities in [0, ``top``) -> (B,)."""
+    index = (values.flatten(1) * (bins / top)).long().clamp(0, bins - 1)
+    counts = torch.zeros(len(values), bins, device=values.device, dtype=torch.float64)
+    counts.scatter_add_(1, index, torch.ones_like(index, dtype=torch.float64))
+    centres = (torch.arange(bins, device=values.device, dtype=torch.float64) + 0.5) * (top / bins)
+    below = counts.cumsum(1)
+    above = below[:, -1:] - below
+    sums = (counts * centres).cumsum(1)
+    lower = sums / below.clamp_min(1)
+    upper = (sums[:, -1:] - sums) / above.clamp_min(1)
+    best = (below * above * (lower - upper) ** 2).argmax(1)
+    return ((best + 1) * (top / bins)).float()
+
+
+@dataclass(frozen=True)
+class LookScale:
+    """Mean and deviation of the numbers over the training tiles: the network sees (x - mean) / deviation."""
+
+    __pydantic_config__ = FORBID_UNKNOWN
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not (len(self.mean) == len(self.deviation) == len(NUMBERS)):
+            raise ValueError(f"look: expected {len(NUMBERS)} means and deviations")
+        if min(self.deviation) <= 0:
+            raise ValueError("look.deviation: expected numbers above 0")
+
+    @classmethod
+    def over(cls, looks: Sequence[Sequence[float]]) -> LookScale:
+        """Of some looks; a number that hardly differs among them gets a deviation of 1e-3."""
+        values = np.array(looks, np.float64)
+        deviation = np.maximum(values.std(0), 1e-3)
+        return cls(
+            tuple(round(float(v), 6) for v in values.mean(0)),
+            tuple(round(float(v), 6) for v in deviation),
+        )
+
+    def relative(self, looks: Tensor) -> Tensor:
+        """Looks (B, 16) in standard deviations from the mean, float32."""
+        mean, deviation = (
+            torch.tensor(v, dtype=torch.float32, device=looks.device)
+            for v in (self.mean, self.deviation)
+        )
+        return (looks - mean) / deviation
+
+    def standardised(self, looks: Tensor) -> Tensor:
+        """Looks (B, 16) as a network takes them: relative, and what is farther than 5 counts as 5."""
+        return self.relative(looks).clamp(-_FARTHEST, _FARTHEST)
+
+
+@dataclass(frozen=True)
+class TileLook:
+    """The look of one training tile, and what lies on it."""
+
+    __pydantic_config__ = FORBID_UNKNOWN
+
+    tile: str
+    tissue: str
+    shares: dict[str, float]
+    """Class name -> share of the tile's nuclei."""
+    look: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.look) != len(NUMBERS):
+            raise ValueError(f"look: expected {len(NUMBERS)} numbers, got {len(self.look)}")
+
+
+def read_bank(folder: Path) -> tuple[TileLook, ...]:
+    """The looks of a checkpoint's training tiles; empty where it has none.
+
+    Raises ValueError naming file and field.
+    """
+    file = folder / LOOKS
+    if not file.is_file():
+        return ()
+    try:
+        table = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{file}: cannot be read as JSON ({error})") from None
+    return parse(tuple[TileLook, ...], table, str(file))  # type: ignore[arg-type]
+
+
+def draw_look(
+    bank: Sequence[TileLook], tissue: str, shares: dict[str, float], seed: int
+) -> TileLook | None:
+    """A look of the bank for a seed: of the tissue where there is one, among them rather of tiles whose
+    classes are like the layout's.
+
+    ``shares``: class name -> share of the layout's nuclei. None where the bank is empty. The chance of
+    a tile falls by e for each fifth of its nuclei that would have to be of another class.
+    """
+    fitting = [tile for tile in bank if tile.tissue == tissue] or list(bank)
+    if not fitting:
+        return None
+    classes = sorted({*shares, *(name for tile in fitting for name in tile.shares)})
+
+    def differ(tile: TileLook) -> float:
+        return sum(abs(tile.shares.get(n, 0.0) - shares.get(n, 0.0)) for n in classes) / 2
+
+    chances = np.exp(-5 * np.array([differ(tile) for tile in fitting]))
+    rng = np.random.default_rng([seed, 0x100C])
+    return fitting[int(rng.choice(len(fitting), p=chances / chances.sum()))]

@@ -1,0 +1,36 @@
+"""Which samplers a checkpoint can be sampled with, and in how many passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from napari_cosynth import registry
+from napari_cosynth.diffusion.sampler import Sampler
+from napari_cosynth.diffusion.schedule import JointSchedule
+from napari_cosynth.model.checkpoint import CheckpointConfig
+
+FEW = "few"
+"""The sampler whose times are the checkpoint's."""
+FAST, FAST_STEPS = "fast", 20
+
+
+def sampler_of(config: CheckpointConfig, name: str) -> Callable[[JointSchedule], Sampler]:
+    """What makes the sampler of a name, anew for each sample.
+
+    Raises ValueError for ``few`` where the weights were not trained for it, and for unknown names.
+    """
+    sampler: Callable[..., Sampler] = registry.resolve("sampler", name)
+    if name != FEW:
+        return sampler
+    if not config.nodes:
+        raise ValueError(
+            f"sampler: {FEW} needs weights that were trained for it, and these were not; "
+            f"use {FAST} ({FAST_STEPS} steps)"
+        )
+    return partial(sampler, times=config.nodes)
+
+
+def default_sampler(config: CheckpointConfig) -> tuple[str, int]:
+    """The sampler and the number of passes that suit a checkpoint: ``few`` where it can, else ``fast``."""
+    return (FEW, len(config.nodes)) if config.nodes else (FAST, FAST_STEPS)

@@ -1,0 +1,253 @@
+"""Adversarial post-training: a denoiser becomes a sampler of a few passes (method, section 8).
+
+Each step: the usual losses on some rows, so that the network stays a denoiser; a roll-out of the other
+rows from noise through some of the nodes, whose last clean estimate is held to the discriminator, to
+the wanted look and to the real areas of the classes; and a step of the discriminator.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from napari_cosynth.diffusion import joint
+from napari_cosynth.diffusion.sampler import FewSampler, NoiseSource, SeededNoise
+from napari_cosynth.diffusion.tensors import Clean, Context, JointState
+from napari_cosynth.model.checkpoint import Model
+from napari_cosynth.model.efficientnet import EfficientNetLite0
+from napari_cosynth.model.encoding import encode_condition
+from napari_cosynth.model.looks import LookScale, describe
+from napari_cosynth.training.config import Recipe
+from napari_cosynth.training.data import Batch, seed_of
+from napari_cosynth.training.discriminator import Discriminator, Judged, hinge_of_discriminator
+from napari_cosynth.training.module import JointDiffusion
+
+_SMOOTHING = 0.95
+"""Of the two gradient norms whose quotient balances the adversarial term."""
+_LEAST_SHARE = 0.02
+"""Of a patch's pixels: the areas of rarer classes are not taken relative to less."""
+
+
+class AdversarialDiffusion(JointDiffusion):
+    """A :class:`JointDiffusion` with a discriminator beside it; both are part of the state."""
+
+    norms: Tensor
+
+    def __init__(
+        self, model: Model, recipe: Recipe, features: EfficientNetLite0, scale: LookScale | None
+    ) -> None:
+        super().__init__(model, recipe)
+        assert recipe.adversarial is not None
+        self.settings = recipe.adversarial
+        self.scale = scale
+        self.discriminator = Discriminator(
+            self.settings.discriminator, model.network.classes, features
+        )
+        # Smoothed gradient norms of the denoising losses and of the adversarial term.
+        self.register_buffer("norms", torch.zeros(2))
+        self.automatic_optimization = False
+
+    def looks(self, batch: Batch) -> Tensor | None:
+        """The standardised look of each row's own image (B, 16)."""
+        if self.scale is None:
+            return None
+        return self.scale.standardised(describe(batch.clean.image))
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        self._log_losses("val", self.losses(self.average, batch, looks=self.looks(batch)), batch)
+
+    def training_step(self, batch: Batch, index: int) -> None:  # type: ignore[override]
+        step, settings = self.global_step, self.settings
+        generator, discriminator = self._optimizers()
+        cut = len(batch.prompts) - settings.rows
+        rows, rolled = batch.rows(slice(0, cut)), batch.rows(slice(cut, None))
+
+        draw = torch.Generator().manual_seed(seed_of(self.recipe.seed, step, 1))
+        told, _ = self._asked(rows, draw)
+        losses = self.losses(self.model, rows, self.recipe.loss, told)
+        usual = losses.total(self.recipe.loss)
+        asked, named = self._asked(rolled, draw)
+        made = self._roll_out(rolled, asked, draw)
+        leaves = Judged(*(v.detach().requires_grad_() for v in _parts(made)))
+        features = self.discriminator.features(leaves.image)
+        scores = self.discriminator(leaves, features)
+        weights = self.discriminator.weights
+        fooled = -sum((w * s.mean() for w, s in zip(weights, scores, strict=True)), torch.zeros(()))
+        slopes = torch.autograd.grad(fooled, _parts(leaves))
+        # Its gradient at the estimate, as a term: the discriminator itself is not to learn from it.
+        pull = sum(
+            ((slope * part).sum() for slope, part in zip(slopes, _parts(made), strict=True)),
+            torch.zeros(()),
+        )
+        balance = self._balance(usual, pull, step)
+        area, look = self._area_error(made, rolled), self._look_error(made, rolled, named)
+        total = usual + balance * pull + settings.area * area + settings.look * look
+        self._latest = batch, total.detach()
+
+        generator.zero_grad()
+        self.manual_backward(total)
+        self.clip(self.model)
+        generator.step()
+
+        # The raw optimiser: Lightning would count its steps as steps of the run.
+        judged = self._judge(rolled, leaves.detached(), features)
+        discriminator.zero_grad()
+        self.manual_backward(judged)
+        self._latest = batch, judged.detach()
+        self.clip(self.discriminator)
+        discriminator.step()
+        for schedule in self.lr_schedulers():  # type: ignore[union-attr]
+            schedule.step()
+
+        self._log_losses("train", losses, rows)
+        figures = {
+            "loss": total,
+            "generator": fooled,
+            "discriminator": judged,
+            "adversarial_weight": balance,
+            "area": area,
+            "look": look,
+        }
+        shown = {key: value.detach() for key, value in figures.items()}
+        self.log_dict(shown, on_step=True, on_epoch=False, batch_size=len(batch.prompts))
+
+    def _optimizers(self) -> tuple[Any, torch.optim.Optimizer]:
+        optimizers = self.optimizers()
+        assert isinstance(optimizers, list)
+        return optimizers[0], self.trainer.optimizers[1]
+
+    def _asked(self, batch: Batch, draw: torch.Generator) -> tuple[Tensor | None, Tensor]:
+        """The looks that the rows are asked for, and which rows are asked for one, bool (B,)."""
+        looks = self.looks(batch)
+        named = torch.rand(len(batch.prompts), generator=draw) >= self.settings.look_dropout
+        if looks is not None:
+            named = named.to(looks.device)
+            looks = looks * named[:, None]
+        return looks, named
+
+    def _roll_out(self, batch: Batch, asked: Tensor | None, draw: torch.Generator) -> Judged:
+        """The estimate after some passes from noise, the last of them with gradient."""
+        times = self._draw_times(draw)
+        network = self.model.network
+        condition = encode_condition(batch.points, batch.prompts, self.model.text, asked)
+        context = network.prepare(condition)
+        labels = (batch.noise.labels * network.classes).long().clamp_max(network.classes - 1)
+        state = JointState(batch.noise.image, batch.noise.distance, labels)
+        sampler = FewSampler(self.schedule, times)
+        seeds = [int(s) for s in torch.randint(2**62, (len(labels),), generator=draw)]
+        noise = SeededNoise(seeds, state.image.device)
+        for t, s in zip(times[:-1], times[1:], strict=True):
+            with torch.no_grad():
+                state = self._pass_on(state, t, s, context, sampler, noise)
+        clean = self._estimate(state, times[-1], context)
+        probabilities = clean.probabilities
+        chosen = F.one_hot(probabilities.argmax(1), network.classes).movedim(-1, 1)
+        # Straight through: what is judged is the label that would be sampled.
+        hard = chosen + probabilities - probabilities.detach()
+        return Judged(clean.image, clean.distance, hard)
+
+    def _draw_times(self, draw: torch.Generator) -> list[float]:
+        """The times of a roll-out's passes: nodes up to one at random, moved a little, some left out."""
+        settings = self.settings
+        last = int(torch.randint(len(settings.nodes), (1,), generator=draw))
+        offsets = (2 * torch.rand(len(settings.nodes), generator=draw) - 1) * settings.jitter
+        kept = torch.rand(len(settings.nodes), generator=draw) >= settings.skip
+        return [
+            time + (float(offsets[i]) if i else 0.0)
+            for i, time in enumerate(settings.nodes[: last + 1])
+            if i in (0, last) or kept[i]
+        ]
+
+    def _estimate(self, state: JointState, t: float, context: Context) -> Clean:
+        times = torch.full((len(state.labels),), t, dtype=torch.float64)
+        prediction = self.model.network(state, times, context)
+        return joint.estimate(prediction, state, times, self.schedule)
+
+    def _pass_on(
+        self,
+        state: JointState,
+        t: float,
+        s: float,
+        context: Context,
+        sampler: FewSampler,
+        noise: NoiseSource,
+    ) -> JointState:
+        clean = self._estimate(state, t, context)
+        now, then = (torch.tensor(v, dtype=torch.float64) for v in (t, s))
+        head = self.model.network.config.label_head
+        return sampler.step(state, clean, head, now, then, noise)
+
+    def _balance(self, usual: Tensor, pull: Tensor, step: int) -> Tensor:
+        """The adversarial term's factor: ``weight`` times the quotient of the two gradients' norms."""
+        layer = self.model.network.head.weight
+        found = [
+            torch.autograd.grad(loss, layer, retain_graph=True)[0].float().norm()
+            for loss in (usual, pull)
+        ]
+        latest = torch.stack(found).detach()
+        self.norms.copy_(
+            latest if not self.norms.any() else self.norms.lerp(latest, 1 - _SMOOTHING)
+        )
+        settings = self.settings
+        risen = min(1.0, max(0.0, (step - settings.silent) / max(1, settings.ramp)))
+        return settings.weight * risen * self.norms[0] / self.norms[1].clamp_min(1e-12)
+
+    def _judge(self, batch: Batch, fake: Judged, features: list[Tensor]) -> Tensor:
+        """The discriminator's loss on a batch's real patches and on what was made for their layouts."""
+        clean = batch.clean
+        labels = F.one_hot(clean.labels, self.model.network.classes).movedim(-1, 1).float()
+        real = Judged(clean.image, clean.distance, labels)
+        with torch.no_grad():
+            theirs = self.discriminator.features(real.image)
+        ours = [f.detach() for f in features]
+        return hinge_of_discriminator(
+            self.discriminator(real, theirs), self.discriminator(fake, ours)
+        )
+
+    def _area_error(self, made: Judged, batch: Batch) -> Tensor:
+        """Mean over rows of the classes' differences in area, each relative to the real area."""
+        classes = made.labels.shape[1]
+        areas = made.labels[:, 1:].mean((2, 3))
+        real = F.one_hot(batch.clean.labels, classes)[..., 1:].float().mean((1, 2))
+        return ((areas - real).abs() / real.clamp_min(_LEAST_SHARE)).sum(1).mean()
+
+    def _look_error(self, made: Judged, batch: Batch, named: Tensor) -> Tensor:
+        """Mean Huber error of the estimates' looks, in standard deviations, over the rows asked for one."""
+        if self.scale is None or not named.any():
+            return torch.zeros((), device=made.image.device)
+        found, wanted = (
+            self.scale.relative(describe(images[named]))
+            for images in (made.image, batch.clean.image)
+        )
+        return F.smooth_l1_loss(found, wanted)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW for the network, its look's layer at a rate of its own, and Adam for the discriminator."""
+        settings, adversarial = self.recipe.optimizer, self.settings
+        look = self.model.network.look
+        own = list(look.parameters()) if look is not None else []
+        held = {id(p) for p in own}
+        rest = [p for p in self.model.parameters() if p.requires_grad and id(p) not in held]
+        groups = [{"params": rest}]
+        if own:
+            groups.append({"params": own, "lr": adversarial.look_rate * settings.lr})
+        generator = torch.optim.AdamW(
+            groups, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay
+        )
+        judge = adversarial.discriminator
+        discriminator = torch.optim.Adam(
+            self.discriminator.parameters(), lr=judge.lr, betas=judge.betas
+        )
+        total = self.recipe.total_steps
+        schedules = [
+            torch.optim.lr_scheduler.LambdaLR(o, lambda step: settings.rate(step, total))
+            for o in (generator, discriminator)
+        ]
+        return [generator, discriminator], schedules
+
+
+def _parts(judged: Judged) -> list[Tensor]:
+    return [judged.image, judged.distance, judged.labels]
