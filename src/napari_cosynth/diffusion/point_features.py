@@ -36,6 +36,8 @@ class PointFeatures:
         shape: tuple[int, int],
     ) -> None:
         self.shape = shape
+        self.look: Tensor | None = None
+        """(1, N): the look that the contexts are to have."""
         self._scratch = Scratch(None, "")
         self._rows: Rows | None = None
         height, width = shape
@@ -53,7 +55,7 @@ class PointFeatures:
         around = part.grown(REACH).clipped(self.shape)
         made = denoiser.prepare(condition(around))
         self._fold = around.shape[0] // made.points.shape[2]
-        self._text, self._text_mask, self._look = made.text, made.text_mask, made.look
+        self._text, self._text_mask = made.text, made.text_mask
         inside = part.moved(-around.y0, -around.x0)
         y, x = (slice(s.start // self._fold, s.stop // self._fold) for s in inside.slices)
         return made.points[:, :, y, x]
@@ -78,7 +80,7 @@ class PointFeatures:
         assert self._rows is not None
         bits = torch.from_numpy(self._rows.read(y0 // self._fold, y1 // self._fold))
         features = bits.view(self._dtype).permute(1, 2, 0, 3).to(self._device)
-        return FeatureRows(features, self._text, self._text_mask, self._look, self._fold)
+        return FeatureRows(features, self._text, self._text_mask, self.look, self._fold)
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class FeatureRows:
     text_mask: Tensor
     """bool (g, L)."""
     look: Tensor | None
-    """(g, N), or None."""
+    """(1, N), or None."""
     fold: int
     """Pixels per feature."""
 
@@ -105,8 +107,7 @@ class FeatureRows:
             points,
             self._per_window(self.text, cut),
             self._per_window(self.text_mask, cut),
-            None if self.look is None else self._per_window(self.look, cut),
-        )
+        ).in_look(self.look)
 
     @staticmethod
     def _per_window(text: Tensor, windows: Sequence[Tensor]) -> Tensor:

@@ -110,6 +110,11 @@ class Context:
     look: Tensor | None = None
     """float32 (B, N), as in the condition."""
 
+    def in_look(self, look: Tensor | None) -> Context:
+        """The same for another look (1, N) in all rows."""
+        rows = None if look is None else look.to(self.text.device).expand(len(self.text), -1)
+        return dataclasses.replace(self, look=rows)
+
 
 class Denoiser(Protocol):
     """Anything that predicts the clean state from a noisy one: a network, or a guided network."""

@@ -24,6 +24,7 @@ from napari_cosynth.synthesis.provenance import package_versions
 from napari_cosynth.synthesis.resynthesize import REACH, resynthesize
 from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.types import H_AND_E, Layout, Record, Request, Synthesis
+from napari_cosynth.types.sampling import NO_LOOK
 
 _NEEDED = ("seed", "prompt", "sampler", "steps", "guidance", "checkpoint_sha256")
 _ELSEWHERE = {
@@ -237,11 +238,22 @@ def _request(layout: Layout, recipe: dict[str, Any], checkpoint: str, device: st
         sampler=recipe["sampler"],
         steps=recipe["steps"],
         guidance=recipe["guidance"],
+        **look_asked(recipe),
         seeds=(recipe["seed"],),
         tissue=recipe.get("tissue", ""),
         stain=recipe.get("stain", H_AND_E),
         device=device,
     )
+
+
+def look_asked(recipe: dict[str, Any]) -> dict[str, Any]:
+    """What a recipe says of the look, as fields of a request."""
+    if "look" not in recipe:  # of a network without looks
+        return {}
+    numbers = recipe["look"]
+    if numbers is None:
+        return {"look": NO_LOOK}
+    return {"look": tuple(float(v) for v in numbers), "look_of": recipe.get("look_of", "")}
 
 
 def _difference(name: str, held: npt.NDArray[Any], made: npt.NDArray[Any]) -> str:

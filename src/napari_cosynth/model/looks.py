@@ -118,7 +118,7 @@ def _thresholds(values: Tensor, bins: int = 64, top: float = 1.0) -> Tensor:
 
 @dataclass(frozen=True)
 class LookScale:
-    """Mean and deviation of the numbers over the training tiles: the network sees (x - mean) / deviation."""
+    """Mean and deviation of the numbers over training tiles; a network sees (x - mean) / deviation."""
 
     __pydantic_config__ = FORBID_UNKNOWN
 

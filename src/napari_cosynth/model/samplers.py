@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from napari_cosynth import registry
 from napari_cosynth.diffusion.sampler import Sampler
 from napari_cosynth.diffusion.schedule import JointSchedule
 from napari_cosynth.model.checkpoint import CheckpointConfig
+from napari_cosynth.types import Request
 
 FEW = "few"
 """The sampler whose times are the checkpoint's."""
 FAST, FAST_STEPS = "fast", 20
+ANCESTRAL_STEPS = 1000
+"""The paper's."""
 
 
 def sampler_of(config: CheckpointConfig, name: str) -> Callable[[JointSchedule], Sampler]:
@@ -31,6 +35,22 @@ def sampler_of(config: CheckpointConfig, name: str) -> Callable[[JointSchedule],
     return partial(sampler, times=config.nodes)
 
 
+def settled(request: Request, config: CheckpointConfig) -> Request:
+    """A request with its sampler and its number of passes named.
+
+    Raises ValueError where the checkpoint cannot be sampled so.
+    """
+    sampler, steps = request.sampler, request.steps
+    if not sampler:
+        sampler, usual = default_sampler(config)
+        if steps > usual and sampler == FEW:
+            sampler = FAST
+    if not steps:
+        steps = {FEW: len(config.nodes), "ancestral": ANCESTRAL_STEPS}.get(sampler, FAST_STEPS)
+    sampler_of(config, sampler)(JointSchedule()).nodes(steps)
+    return replace(request, sampler=sampler, steps=steps)
+
+
 def default_sampler(config: CheckpointConfig) -> tuple[str, int]:
-    """The sampler and the number of passes that suit a checkpoint: ``few`` where it can, else ``fast``."""
+    """The sampler and passes that suit a checkpoint: ``few`` where it was trained for it, else ``fast``."""
     return (FEW, len(config.nodes)) if config.nodes else (FAST, FAST_STEPS)

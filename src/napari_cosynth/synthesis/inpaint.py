@@ -17,12 +17,15 @@ from napari_cosynth.geometry.place import CONTEXT, SMALLEST_WINDOW, Place, on_gr
 from napari_cosynth.geometry.raster import point_map
 from napari_cosynth.model.checkpoint import Checkpoint
 from napari_cosynth.model.encoding import decode_distance, decode_image, decode_labels
+from napari_cosynth.model.looks import look_of
 from napari_cosynth.model.precision import choose_device
-from napari_cosynth.synthesis.preparation import fit_layout, open_checkpoint
+from napari_cosynth.model.samplers import settled
+from napari_cosynth.synthesis.preparation import fit_layout, look_for, open_checkpoint
 from napari_cosynth.synthesis.provenance import provenance_of
 from napari_cosynth.synthesis.separation import separated
 from napari_cosynth.synthesis.window import Surroundings, Window, progress_of, sample_window
 from napari_cosynth.types import Layout, Progress, Request, Synthesis
+from napari_cosynth.types.sampling import BY_SEED
 
 SMALLEST_REGION = 16
 """Pixels a side on the checkpoint's grid."""
@@ -40,6 +43,7 @@ def inpaint(request: Request, place: Place) -> Iterator[Progress | Synthesis]:
     """
     device = choose_device(request.device)
     checkpoint = open_checkpoint(request.checkpoint, device)
+    request = settled(_in_look_of(request, place, checkpoint), checkpoint.config)
     own, grid = request.layout, checkpoint.config.mpp
     if own.shape != place.image.shape[:2]:
         raise ValueError(
@@ -58,6 +62,17 @@ def inpaint(request: Request, place: Place) -> Iterator[Progress | Synthesis]:
     return _samples(request, place, checkpoint, layout, points, window, device)
 
 
+def _in_look_of(request: Request, place: Place, checkpoint: Checkpoint) -> Request:
+    """The request in the look of the image around the region, unless it asks for another."""
+    if request.look != BY_SEED or checkpoint.config.look is None:
+        return request
+    shape = place.image.shape[:2]
+    mpp = working_mpp(request.layout.mpp, checkpoint.config.mpp)
+    scaled = tuple(max(16, round(n * mpp / checkpoint.config.mpp)) for n in shape)
+    numbers = look_of(resized(place.image, (scaled[0], scaled[1])))
+    return replace(request, look=numbers, look_of=f"around the region of {place.source or 'image'}")
+
+
 def _samples(
     request: Request,
     place: Place,
@@ -69,7 +84,9 @@ def _samples(
 ) -> Iterator[Progress | Synthesis]:
     begun, seed = time.perf_counter(), request.seeds[0]
     image = resized(place.image, layout.shape)
-    for step in sample_window(request, checkpoint, device, points, window, Surroundings(image)):
+    look = look_for(request, checkpoint, layout, seed)
+    around = Surroundings(image)
+    for step in sample_window(request, checkpoint, device, points, window, around, look.seen):
         yield progress_of(request, step, lambda *shown: tuple(map(window.freed, shown)))
     # The last estimate has no step at the region's border, but around it is not quite the real image.
     part = window.part
@@ -85,6 +102,7 @@ def _samples(
     box = place.region.moved(*place.origin)
     provenance = {
         **provenance_of(checkpoint, request, device),
+        **look.facts,
         "inpainted": {
             "image": place.source,
             "region": [box.y0, box.x0, box.y1, box.x1],

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from napari_cosynth import registry
 from napari_cosynth.data.base import remap
 from napari_cosynth.diffusion.clamp import ClampedSampler, Known
 from napari_cosynth.diffusion.sampler import SeededNoise, initial_noise, sample
@@ -20,7 +19,13 @@ from napari_cosynth.geometry.raster import point_map
 from napari_cosynth.model.checkpoint import Checkpoint
 from napari_cosynth.model.encoding import decode_image, encode_condition, encode_records
 from napari_cosynth.model.precision import choose_device
-from napari_cosynth.synthesis.preparation import denoiser_of, fit_layout, open_checkpoint
+from napari_cosynth.model.samplers import sampler_of, settled
+from napari_cosynth.synthesis.preparation import (
+    denoiser_of,
+    fit_layout,
+    look_for,
+    open_checkpoint,
+)
 from napari_cosynth.synthesis.provenance import provenance_of
 from napari_cosynth.types import Progress, Record, Report, Request, Synthesis
 
@@ -41,6 +46,7 @@ def repaint(request: Request, record: Record) -> Iterator[Progress | Synthesis]:
         raise ValueError(
             f"{record.source}: expected {checkpoint.config.mpp:g} µm/px, got {record.mpp:g}"
         )
+    request = settled(request, checkpoint.config)
     fitted = remap(record, checkpoint.classes, {})
     fitted = replace(fitted, layout=fit_layout(fitted.layout, checkpoint))
     return _samples(request, record, fitted, checkpoint, device)
@@ -54,7 +60,7 @@ def _samples(
     device: torch.device,
 ) -> Iterator[Progress | Synthesis]:
     """``fitted`` is the record in the checkpoint's classes."""
-    provenance = {
+    facts = {
         **provenance_of(checkpoint, request, device),
         "labels_of": Path(record.source).name,
     }
@@ -84,17 +90,18 @@ def _samples(
         mask[0][frame.box.slices] = True
     for index, seed in enumerate(request.seeds):
         begun = time.perf_counter()
+        look = look_for(request, checkpoint, fitted.layout, seed)
         # The noise that the sample will begin with, as a clamped pixel's path asks for.
         noise = initial_noise(SeededNoise([seed], device), *shape)
         sampler = ClampedSampler(
-            registry.resolve("sampler", request.sampler)(schedule),
+            sampler_of(checkpoint.config, request.sampler)(schedule),
             Known(clean, torch.zeros_like(mask), mask, noise),
             schedule,
             denoiser.classes,
         )
         steps = sample(
             denoiser,
-            context,
+            context.in_look(look.seen),
             sampler,
             schedule,
             SeededNoise([seed], device),
@@ -108,4 +115,5 @@ def _samples(
         source = f"{checkpoint.name} seed {seed} on the labels of {record.source}"
         painted = replace(record, image=image, source=source)
         seconds = time.perf_counter() - begun
+        provenance = {**facts, **look.facts}
         yield Synthesis(painted, request, seed, Report(), record.labels, seconds, provenance)

@@ -17,10 +17,12 @@ from napari_cosynth.geometry.raster import point_map
 from napari_cosynth.model.checkpoint import Checkpoint
 from napari_cosynth.model.encoding import decode_distance, decode_image, decode_labels
 from napari_cosynth.model.precision import choose_device
-from napari_cosynth.synthesis.preparation import fit_layout, open_checkpoint
+from napari_cosynth.model.samplers import settled
+from napari_cosynth.synthesis.preparation import fit_layout, look_for, open_checkpoint
 from napari_cosynth.synthesis.separation import separated
 from napari_cosynth.synthesis.window import Surroundings, Window, progress_of, sample_window
 from napari_cosynth.types import Layout, Progress, Request, Synthesis
+from napari_cosynth.types.sampling import NO_LOOK
 
 REACH = 24
 """Pixels around a changed point that are sampled again: a large nucleus and its surroundings."""
@@ -44,6 +46,7 @@ def resynthesize(
     """
     device = choose_device(request.device)
     checkpoint = open_checkpoint(request.checkpoint, device)
+    request = settled(_in_look_of(request, before), checkpoint.config)
     layout = fit_layout(request.layout, checkpoint)
     record = before.record
     if layout.shape != record.labels.shape or layout.classes != record.classes:
@@ -70,7 +73,8 @@ def _samples(
     begun = time.perf_counter()
     seed, record = request.seeds[0], before.record
     around = Surroundings(record.image, before.raw_labels, record.distance)
-    for step in sample_window(request, checkpoint, device, points, window, around):
+    look = look_for(request, checkpoint, layout, seed)
+    for step in sample_window(request, checkpoint, device, points, window, around, look.seen):
         yield progress_of(
             request,
             step,
@@ -88,6 +92,7 @@ def _samples(
     box = window.free
     provenance = {
         **before.provenance,
+        **look.facts,
         "resampled": [*before.provenance.get("resampled", ()), [box.y0, box.x0, box.y1, box.x1]],
         "history": [*before.provenance.get("history", ()), _edit(before, layout)],
     }
@@ -103,10 +108,19 @@ def _samples(
     )
 
 
+def _in_look_of(request: Request, before: Synthesis) -> Request:
+    """The request in the look of the sample around the edit, unless it names numbers of its own."""
+    numbers = before.provenance.get("look", ())
+    if not isinstance(request.look, str) or numbers == ():
+        return request
+    if numbers is None:
+        return replace(request, look=NO_LOOK)
+    return replace(request, look=tuple(numbers), look_of=before.provenance.get("look_of", ""))
+
+
 def _edit(before: Synthesis, layout: Layout) -> dict[str, Any]:
     """What leads back to the sample before: the points that differ and its recipe's own values."""
     names = ("seed", "prompt", "sampler", "steps", "guidance")
-    return {
-        **edit_between(before.record.layout, layout),
-        "recipe": {name: before.recipe[name] for name in names},
-    }
+    values = {name: before.recipe[name] for name in names}
+    values |= {name: before.recipe[name] for name in ("look", "look_of") if name in before.recipe}
+    return {**edit_between(before.record.layout, layout), "recipe": values}

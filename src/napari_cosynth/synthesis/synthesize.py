@@ -10,12 +10,17 @@ from typing import Any
 
 import torch
 
-from napari_cosynth import registry
 from napari_cosynth.geometry.frame import Frame
 from napari_cosynth.geometry.raster import point_map
 from napari_cosynth.model.checkpoint import Checkpoint
 from napari_cosynth.model.precision import choose_device
-from napari_cosynth.synthesis.preparation import denoiser_of, fit_layout, open_checkpoint
+from napari_cosynth.model.samplers import sampler_of, settled
+from napari_cosynth.synthesis.preparation import (
+    denoiser_of,
+    fit_layout,
+    look_for,
+    open_checkpoint,
+)
 from napari_cosynth.synthesis.provenance import provenance_of
 from napari_cosynth.synthesis.separation import separated
 from napari_cosynth.synthesis.trajectories import Trajectories
@@ -32,23 +37,35 @@ def synthesize(request: Request) -> Iterator[Progress | Synthesis]:
     results stay; its canvas is sampled with a margin around it that is thrown away
     (``geometry.frame``). One with a side above ``trajectories.LARGEST_WHOLE`` pixels is sampled by
     windows, and yields a :class:`Progress` after each of them. Raises ValueError, before the first
-    step, on a class the checkpoint does not know, two points on one pixel, and a checkpoint, sampler
-    or device that cannot be used.
+    step, on a class the checkpoint does not know, two points on one pixel, and a checkpoint,
+    sampler, look or device that cannot be used.
     """
     device = choose_device(request.device)
     checkpoint = open_checkpoint(request.checkpoint, device)
     layout = fit_layout(request.layout, checkpoint)
     frame = Frame(layout.shape, checkpoint.model.network.config.multiple)
     points = point_map(layout)
-    sampler = registry.resolve("sampler", request.sampler)
+    request = settled(request, checkpoint.config)
+    sampler = sampler_of(checkpoint.config, request.sampler)
+    looks = [look_for(request, checkpoint, layout, seed) for seed in request.seeds]
     provenance = provenance_of(checkpoint, request, device)
     if unknown := provenance["unknown_words"]:
         logger.warning("the checkpoint's text encoder does not know: %s", ", ".join(unknown))
     denoiser = denoiser_of(checkpoint, request.guidance, device)
     with torch.inference_mode():
         text = checkpoint.model.text([request.prompt])
-    trajectories = Trajectories(request, denoiser, sampler, points, frame, text, checkpoint.sha256)
-    return _samples(request, checkpoint, layout, trajectories, provenance)
+    trajectories = Trajectories(
+        request,
+        denoiser,
+        sampler,
+        points,
+        frame,
+        text,
+        checkpoint.sha256,
+        [look.seen for look in looks],
+    )
+    facts = [{**provenance, **look.facts} for look in looks]
+    return _samples(request, checkpoint, layout, trajectories, facts)
 
 
 def _samples(
@@ -56,7 +73,7 @@ def _samples(
     checkpoint: Checkpoint,
     layout: Layout,
     trajectories: Trajectories,
-    provenance: dict[str, Any],
+    provenance: list[dict[str, Any]],
 ) -> Iterator[Progress | Synthesis]:
     seeds = zip(request.seeds, trajectories.of_seeds(), strict=True)
     for index, (seed, states) in enumerate(seeds):
@@ -78,4 +95,4 @@ def _samples(
             pixels.image, pixels.labels, pixels.distance, layout, request, source
         )
         seconds = time.perf_counter() - begun
-        yield Synthesis(record, request, seed, report, pixels.labels, seconds, provenance)
+        yield Synthesis(record, request, seed, report, pixels.labels, seconds, provenance[index])

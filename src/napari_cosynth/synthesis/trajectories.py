@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -24,11 +24,15 @@ from napari_cosynth.geometry.box import Box
 from napari_cosynth.geometry.frame import Frame
 from napari_cosynth.geometry.windows import Windows
 from napari_cosynth.model.encoding import decode_distance, decode_image, decode_labels
+from napari_cosynth.model.samplers import FEW
 from napari_cosynth.types import Request
 
 LARGEST_WHOLE = 512
 """Pixels; a canvas with a longer side is sampled by windows. The network was trained on patches of 128,
 and what one pass of it takes in memory grows with the canvas: 512 x 512 takes about 0.7 GB."""
+CRISP = 8
+"""Pixels over which windows of the sampler ``few`` pass into each other: its estimates are crisp, and
+their average over a whole overlap would show as a soft grid."""
 ROWS = 256
 """Rows of a large canvas that are decoded at once."""
 
@@ -68,7 +72,8 @@ class Trajectories:
     """The states of a request's seeds on one canvas.
 
     ``points`` is the point map on the canvas, uint8 (H, W); ``frame`` says where that lies in what the
-    network sees. What does not depend on the seed is computed once.
+    network sees; ``looks`` are those of the seeds, standardised (1, N) each or None. What does not
+    depend on the seed is computed once.
     """
 
     def __init__(
@@ -80,6 +85,7 @@ class Trajectories:
         frame: Frame,
         text: tuple[torch.Tensor, torch.Tensor],
         weights: str,
+        looks: Sequence[torch.Tensor | None],
     ) -> None:
         self.request = request
         self.denoiser = denoiser
@@ -87,7 +93,9 @@ class Trajectories:
         self.points = frame.pad(points)
         self.frame = frame
         self.text = text
-        self.windows = Windows(grid=frame.multiple)
+        crisp = CRISP if request.sampler == FEW else Windows.ramp
+        self.windows = Windows(ramp=crisp, grid=frame.multiple)
+        self.looks = looks
         self.weights = weights
         self.schedule = JointSchedule()
         self.device = text[0].device
@@ -98,10 +106,10 @@ class Trajectories:
         if max(self.frame.shape) <= LARGEST_WHOLE:
             with torch.inference_mode():
                 context = self.denoiser.prepare(self._condition(Box(0, 0, *padded)))
-            for seed in self.request.seeds:
+            for seed, look in zip(self.request.seeds, self.looks, strict=True):
                 steps = sample(
                     self.denoiser,
-                    context,
+                    context.in_look(look),
                     self.sampler(self.schedule),
                     self.schedule,
                     SeededNoise([seed], self.device),
@@ -112,14 +120,15 @@ class Trajectories:
             return
         features = PointFeatures(self.denoiser, self._condition, padded)
         try:
-            for seed in self.request.seeds:
+            for seed, look in zip(self.request.seeds, self.looks, strict=True):
+                features.look = look
                 yield self._by_windows(seed, features)
         finally:
             features.close()
 
     def _by_windows(self, seed: int, features: PointFeatures) -> Iterator[CanvasState]:
         folder = Path(self.request.scratch) / f"seed-{seed}" if self.request.scratch else None
-        scratch = Scratch(folder, self._identity(seed))
+        scratch = Scratch(folder, self._identity(seed, features.look))
         canvas = Canvas(
             self.denoiser,
             features,
@@ -142,7 +151,7 @@ class Trajectories:
         points = torch.from_numpy(self.points[box.slices].astype(np.int64))[None]
         return Condition(points.to(self.device), *self.text)
 
-    def _identity(self, seed: int) -> str:
+    def _identity(self, seed: int, look: torch.Tensor | None) -> str:
         """Equal for two runs that make the same pixels."""
         request = self.request
         facts = [
@@ -156,6 +165,8 @@ class Trajectories:
             type(self.denoiser).__name__,
             self.windows.side,
             self.windows.overlap,
+            self.windows.ramp,
+            None if look is None else look.tolist(),
             self.windows.grid,
             self.points.shape,
         ]

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from napari_cosynth import registry
 from napari_cosynth.diffusion.blend import blended
 from napari_cosynth.diffusion.canvas_noise import CanvasNoise
 from napari_cosynth.diffusion.clamp import ClampedSampler, Known, WindowNoise
@@ -28,6 +27,7 @@ from napari_cosynth.model.encoding import (
     encode_images,
     encode_labels,
 )
+from napari_cosynth.model.samplers import sampler_of
 from napari_cosynth.synthesis.preparation import denoiser_of
 from napari_cosynth.synthesis.trajectories import LARGEST_WHOLE
 from napari_cosynth.types import Progress, Request
@@ -120,25 +120,26 @@ def sample_window(
     points: npt.NDArray[np.uint8],
     window: Window,
     around: Surroundings,
+    look: torch.Tensor | None = None,
 ) -> Iterator[Step]:
     """The states of a window, a batch of one, from noise to data; its known pixels never leave what
     they are but for each step's noise.
 
-    ``points`` is the canvas' point map, uint8 (H, W). The first seed's noise is used, at its place on
-    the canvas: the same pixels get the same noise as in a sample of the whole.
+    ``points`` is the canvas' point map, uint8 (H, W); ``look`` is standardised (1, N). The first
+    seed's noise is used, at its place on the canvas: the same pixels get the same noise as in a sample of the whole.
     """
     schedule, seed = JointSchedule(), request.seeds[0]
     denoiser = denoiser_of(checkpoint, request.guidance, device)
     with torch.inference_mode():
         seen = torch.from_numpy(window.crop(points).astype(np.int64))[None].to(device)
         condition = encode_condition(seen, [request.prompt], checkpoint.model.text)
-        context = denoiser.prepare(condition)
+        context = denoiser.prepare(condition).in_look(look)
         noise = initial_noise(_noise(seed, window, device).at(0), *window.shown.shape)
         mask = torch.from_numpy(window.mask)[None].to(device)
         annotated = around.labels is not None and around.distance is not None
         labelled = mask if annotated else torch.zeros_like(mask)
         known = Known(_encode(window, around).to(device), mask, labelled, noise)
-    sampler = registry.resolve("sampler", request.sampler)(schedule)
+    sampler = sampler_of(checkpoint.config, request.sampler)(schedule)
     clamped = ClampedSampler(sampler, known, schedule, denoiser.classes)
     drawn = _noise(seed, window, device)
     # An edit of a sample keeps the noise it began with; a real image never had any.

@@ -7,6 +7,7 @@ the wanted look and to the real areas of the classes; and a step of the discrimi
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -139,7 +140,7 @@ class AdversarialDiffusion(JointDiffusion):
         sampler = FewSampler(self.schedule, times)
         seeds = [int(s) for s in torch.randint(2**62, (len(labels),), generator=draw)]
         noise = SeededNoise(seeds, state.image.device)
-        for t, s in zip(times[:-1], times[1:], strict=True):
+        for t, s in pairwise(times):
             with torch.no_grad():
                 state = self._pass_on(state, t, s, context, sampler, noise)
         clean = self._estimate(state, times[-1], context)
@@ -215,7 +216,7 @@ class AdversarialDiffusion(JointDiffusion):
         return ((areas - real).abs() / real.clamp_min(_LEAST_SHARE)).sum(1).mean()
 
     def _look_error(self, made: Judged, batch: Batch, named: Tensor) -> Tensor:
-        """Mean Huber error of the estimates' looks, in standard deviations, over the rows asked for one."""
+        """Mean Huber error of the looks, in standard deviations, over the rows asked for one."""
         if self.scale is None or not named.any():
             return torch.zeros((), device=made.image.device)
         found, wanted = (
@@ -225,7 +226,7 @@ class AdversarialDiffusion(JointDiffusion):
         return F.smooth_l1_loss(found, wanted)
 
     def configure_optimizers(self) -> Any:
-        """AdamW for the network, its look's layer at a rate of its own, and Adam for the discriminator."""
+        """AdamW for the network, whose look's layer has its own rate; Adam for the discriminator."""
         settings, adversarial = self.recipe.optimizer, self.settings
         look = self.model.network.look
         own = list(look.parameters()) if look is not None else []

@@ -103,7 +103,7 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class DiscriminatorConfig:
-    """A projected discriminator (Sauer et al. 2021) on frozen EfficientNet-Lite0 features and on pixels."""
+    """A projected discriminator (Sauer et al. 2021): heads on frozen ImageNet features and on pixels."""
 
     __pydantic_config__ = FORBID_UNKNOWN
 

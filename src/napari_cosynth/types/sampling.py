@@ -37,6 +37,10 @@ class Report:
         return cls(**{f.name: tuple(value.get(f.name, ())) for f in dataclasses.fields(cls)})
 
 
+BY_SEED, NO_LOOK, BANK = "seed", "none", "bank:"
+"""Looks that are no numbers: ``Request.look``."""
+
+
 @dataclass(frozen=True)
 class Request:
     """Everything that decides a synthesis; together with the checkpoint's bytes, its recipe."""
@@ -45,10 +49,18 @@ class Request:
     prompt: str
     checkpoint: str = "default"
     """Name of a bundled checkpoint, or the path of a checkpoint folder."""
-    sampler: str = "fast"
-    steps: int = 20
+    sampler: str = ""
+    """A name of the registry; empty: the checkpoint's own, ``few`` where it was trained for it."""
+    steps: int = 0
+    """Passes of the network; 0: as many as the sampler usually takes."""
     guidance: float = 1.0
     """w of Eq. 6: 0 ignores the text, 1 uses it as trained, above 1 exaggerates it."""
+    look: str | tuple[float, ...] = BY_SEED
+    """What the image is to look like: the 16 numbers of a reference (``model.looks``), ``"seed"`` for a
+    training tile of that tissue drawn by the seed, ``"bank:TISSUE"`` for one of another tissue, or
+    ``"none"``."""
+    look_of: str = ""
+    """Where the numbers of ``look`` come from, for the recipe."""
     seeds: tuple[int, ...] = (0,)
     tissue: str = ""
     stain: str = H_AND_E
@@ -60,7 +72,15 @@ class Request:
     last step; empty: nothing is kept."""
 
     def __post_init__(self) -> None:
-        require(self.steps >= 1, f"steps: expected at least 1, got {self.steps}")
+        require(self.steps >= 0, f"steps: expected 0 (the usual) or more, got {self.steps}")
+        if isinstance(self.look, str):
+            known = self.look in (BY_SEED, NO_LOOK) or self.look.startswith(BANK)
+            require(
+                known,
+                f"look: expected numbers, {BY_SEED}, {BANK}TISSUE or {NO_LOOK}, got {self.look!r}",
+            )
+        else:
+            require(bool(np.isfinite(self.look).all()), "look: expected finite numbers")
         require(
             bool(np.isfinite(self.guidance)) and 0 <= self.guidance <= 20,
             f"guidance: expected a number in 0..20, got {self.guidance}",
