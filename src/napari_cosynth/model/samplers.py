@@ -52,5 +52,5 @@ def settled(request: Request, config: CheckpointConfig) -> Request:
 
 
 def default_sampler(config: CheckpointConfig) -> tuple[str, int]:
-    """The sampler and passes that suit a checkpoint: ``few`` where it was trained for it, else ``fast``."""
+    """The sampler and passes of a checkpoint: ``few`` where it was trained for it, else ``fast``."""
     return (FEW, len(config.nodes)) if config.nodes else (FAST, FAST_STEPS)

@@ -126,7 +126,8 @@ def sample_window(
     they are but for each step's noise.
 
     ``points`` is the canvas' point map, uint8 (H, W); ``look`` is standardised (1, N). The first
-    seed's noise is used, at its place on the canvas: the same pixels get the same noise as in a sample of the whole.
+    seed's noise is used, at its place on the canvas: the same pixels get the same noise as in a sample
+    of the whole.
     """
     schedule, seed = JointSchedule(), request.seeds[0]
     denoiser = denoiser_of(checkpoint, request.guidance, device)
