@@ -81,11 +81,27 @@ def command(
 
 def add_sampling(parser: argparse.ArgumentParser) -> None:
     """What a request takes beside layout and prompt."""
-    parser.add_argument("--steps", type=int, default=20, help="steps of the sampler")
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=0,
+        help="passes of the network (default: those of few, 20 of fast and flow, 1000 of ancestral)",
+    )
     parser.add_argument(
         "--sampler",
-        default="fast",
-        help="fast, flow (no noise in it), ancestral",
+        default="",
+        help="few (as the checkpoint was trained for, the default where it was), fast, flow (no noise in "
+        "it), ancestral",
+    )
+    parser.add_argument(
+        "--look",
+        default="seed",
+        metavar="LOOK",
+        help="what the image is to look like: IMAGE or IMAGE:y,x,h,w, a reference; bank:TISSUE, a "
+        "training tile of it; seed, one that fits tissue and layout; none",
+    )
+    parser.add_argument(
+        "--look-mpp", type=float, default=None, help="µm per pixel of IMAGE (default: the file's)"
     )
     parser.add_argument(
         "--guidance", type=float, default=1.0, help="weight of the text: 1 as trained, 0 ignores it"

@@ -12,9 +12,12 @@ from pydantic import Field
 
 from napari_cosynth.settings import FORBID_UNKNOWN, parse, read_table
 from napari_cosynth.types import H_AND_E
+from napari_cosynth.types.sampling import BANK, BY_SEED, NO_LOOK
 
 MEASURES = ("missed", "spurious", "merged", "flagged")
 """What :class:`napari_cosynth.types.Report` counts."""
+IMAGES = "images:"
+"""Begins a plan's look that names a folder."""
 LARGEST_SHARD = 2**30
 """Bytes of a shard's arrays, which are in memory together while it is written."""
 BYTES_PER_PIXEL = 12
@@ -151,9 +154,16 @@ class Plan:
     stain: str = H_AND_E
     checkpoint: str = "default"
     """Name of a bundled checkpoint, or the path of a checkpoint folder."""
-    sampler: str = "fast"
-    steps: int = 20
+    sampler: str = ""
+    """Empty: the checkpoint's own, ``few`` where it was trained for it."""
+    steps: int = 0
+    """0: as many as the sampler usually takes."""
     guidance: float = 1.0
+    look: str = BY_SEED
+    """Of every sample: ``seed``, a training tile that fits tissue and layout; ``bank:TISSUE``; ``none``;
+    or ``images:FOLDER``, relative to the data folder, over whose images the samples are spread."""
+    look_mpp: float | None = None
+    """µm/px of the folder's images; without it what the files say, else the checkpoint's."""
     device: str = "auto"
     threads: int = 1
     """Of torch in each process: sums, and so last bits, depend on it."""
@@ -161,7 +171,13 @@ class Plan:
     """Samples asked for per shard."""
 
     def __post_init__(self) -> None:
-        for name in ("samples", "per_layout", "threads", "shard_size", "steps"):
+        if self.steps < 0:
+            raise ValueError(f"steps: expected 0 (the usual) or more, got {self.steps}")
+        if self.look not in (BY_SEED, NO_LOOK) and not self.look.startswith((BANK, IMAGES)):
+            raise ValueError(
+                f"look: expected {BY_SEED}, {NO_LOOK}, {BANK}TISSUE or {IMAGES}FOLDER, got {self.look!r}"
+            )
+        for name in ("samples", "per_layout", "threads", "shard_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
         if min(self.shape) < 1:

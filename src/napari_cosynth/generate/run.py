@@ -10,11 +10,11 @@ from typing import TypeAlias
 
 from tqdm import tqdm
 
-from napari_cosynth import registry
 from napari_cosynth.atomic import replaced_folder
 from napari_cosynth.generate.balance import effective
 from napari_cosynth.generate.draw import Draws, Job
 from napari_cosynth.generate.folder import LAYOUTS, DatasetFolder, locked
+from napari_cosynth.generate.looks import load_looks, plan_looks, save_looks
 from napari_cosynth.generate.manifest import MANIFEST, Manifest, read_manifest
 from napari_cosynth.generate.plan import Plan, differing
 from napari_cosynth.generate.pool import build_pool, load_pool, save_pool
@@ -26,6 +26,7 @@ from napari_cosynth.model.checkpoint import (
     locate,
     read_config,
 )
+from napari_cosynth.model.samplers import settle
 from napari_cosynth.synthesis.provenance import package_versions
 
 logger = logging.getLogger(__name__)
@@ -57,15 +58,17 @@ def generate(
     """
     folder = locate(plan.checkpoint)
     config = read_config(folder)
-    registry.resolve("sampler", plan.sampler)
+    sampling = settle(plan.sampler, plan.steps, config)
     digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
     if resume and out.exists():
         manifest = _resumed(plan, out, digest)
+        looks = load_looks(out)
         pool = load_pool(out / LAYOUTS, plan, config.classes, config.mpp)
         draws = Draws(plan, pool, data_root, config.classes, config.mpp)
     else:
         if out.exists():
             raise FileExistsError(f"{out}: exists already; --resume goes on with it")
+        looks = plan_looks(plan, data_root, config.mpp)
         pool = build_pool(plan, data_root, config.classes, config.mpp)
         draws = Draws(plan, pool, data_root, config.classes, config.mpp)
         manifest = Manifest(
@@ -78,6 +81,7 @@ def generate(
         )
         with replaced_folder(out) as fresh:
             save_pool(pool, fresh / LAYOUTS)
+            save_looks(looks, fresh)
             manifest.write(fresh)
     draws.say()
     _say_unknown(plan, config)
@@ -85,13 +89,14 @@ def generate(
     settings = Settings(
         plan.name,
         folder.name if bundled else str(folder.resolve()),
-        plan.sampler,
-        plan.steps,
+        *sampling,
         plan.guidance,
         plan.stain,
         plan.device,
         plan.threads,
         plan.quality,
+        looks,
+        plan.seed,
     )
     with locked(out):
         target = DatasetFolder(out, plan, config.classes, manifest)

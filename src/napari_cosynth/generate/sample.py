@@ -15,10 +15,13 @@ from safetensors.numpy import load as unpacked
 from safetensors.numpy import save as packed
 
 from napari_cosynth.generate.draw import Job
+from napari_cosynth.generate.looks import look_at
 from napari_cosynth.generate.plan import MEASURES, Quality
 from napari_cosynth.geometry.prompt import prompt_for
+from napari_cosynth.synthesis.looks import Asked
 from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.types import ClassTable, Layout, Record, Report, Request, Synthesis
+from napari_cosynth.types.sampling import BY_SEED
 
 _ARRAYS = ("image", "labels", "instances", "distance")
 _ONE_AT_A_TIME = threading.Lock()
@@ -39,6 +42,8 @@ class Settings:
     device: str
     threads: int
     quality: Quality
+    looks: tuple[Asked, ...] = ((BY_SEED, ""),)
+    plan_seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,7 @@ def make(job: Job, settings: Settings) -> bytes:
 def _make(job: Job, settings: Settings) -> bytes:
     layout = job.final_layout()
     attempts: list[dict[str, Any]] = []
+    look, look_of = look_at(settings.looks, settings.plan_seed, job.index)
     for seed in job.seeds:
         request = Request(
             layout=layout,
@@ -81,6 +87,8 @@ def _make(job: Job, settings: Settings) -> bytes:
             sampler=settings.sampler,
             steps=settings.steps,
             guidance=settings.guidance,
+            look=look,
+            look_of=look_of,
             seeds=(seed,),
             tissue=job.tissue,
             stain=settings.stain,

@@ -40,7 +40,15 @@ def settled(request: Request, config: CheckpointConfig) -> Request:
 
     Raises ValueError where the checkpoint cannot be sampled so.
     """
-    sampler, steps = request.sampler, request.steps
+    sampler, steps = settle(request.sampler, request.steps, config)
+    return replace(request, sampler=sampler, steps=steps)
+
+
+def settle(sampler: str, steps: int, config: CheckpointConfig) -> tuple[str, int]:
+    """The sampler and its number of passes where either is left open: an empty name, 0 passes.
+
+    Raises ValueError where the checkpoint cannot be sampled so.
+    """
     if not sampler:
         sampler, usual = default_sampler(config)
         if steps > usual and sampler == FEW:
@@ -48,7 +56,7 @@ def settled(request: Request, config: CheckpointConfig) -> Request:
     if not steps:
         steps = {FEW: len(config.nodes), "ancestral": ANCESTRAL_STEPS}.get(sampler, FAST_STEPS)
     sampler_of(config, sampler)(JointSchedule()).nodes(steps)
-    return replace(request, sampler=sampler, steps=steps)
+    return sampler, steps
 
 
 def default_sampler(config: CheckpointConfig) -> tuple[str, int]:

@@ -24,8 +24,10 @@ from napari_cosynth.layouts.patterns import BundledLayout, bundled_layouts
 from napari_cosynth.layouts.points_csv import read_layout
 from napari_cosynth.model.checkpoint import read_config
 from napari_cosynth.model.precision import choose_device, faster_in_bf16
+from napari_cosynth.model.samplers import settled
 from napari_cosynth.nearest import nearest
 from napari_cosynth.shell.overview import overview
+from napari_cosynth.synthesis.looks import look_from
 from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.types import H_AND_E, Layout, Record, Request, Synthesis
 
@@ -135,8 +137,13 @@ def request_from(
     tissue: str,
     stain: str = H_AND_E,
 ) -> Request:
-    """What :func:`napari_cosynth.cli.options.add_sampling`'s options ask for."""
-    return Request(
+    """What :func:`napari_cosynth.cli.options.add_sampling`'s options ask for.
+
+    Raises ValueError where the checkpoint cannot be sampled so or the look's image cannot be read.
+    """
+    config = read_config(options.checkpoint)
+    look, look_of = look_from(options.look, config.mpp, options.look_mpp)
+    request = Request(
         layout=layout,
         prompt=prompt,
         checkpoint=options.checkpoint,
@@ -147,7 +154,10 @@ def request_from(
         tissue=tissue,
         stain=stain,
         device=options.device,
+        look=look,
+        look_of=look_of,
     )
+    return settled(request, config)
 
 
 def _run(requests: Sequence[Request]) -> Generator[Synthesis, None, None]:

@@ -17,10 +17,10 @@ from napari_cosynth.geometry.place import CONTEXT, SMALLEST_WINDOW, Place, on_gr
 from napari_cosynth.geometry.raster import point_map
 from napari_cosynth.model.checkpoint import Checkpoint
 from napari_cosynth.model.encoding import decode_distance, decode_image, decode_labels
-from napari_cosynth.model.looks import look_of
 from napari_cosynth.model.precision import choose_device
 from napari_cosynth.model.samplers import settled
-from napari_cosynth.synthesis.preparation import fit_layout, look_for, open_checkpoint
+from napari_cosynth.synthesis.looks import look_for, look_of_pixels
+from napari_cosynth.synthesis.preparation import fit_layout, open_checkpoint
 from napari_cosynth.synthesis.provenance import provenance_of
 from napari_cosynth.synthesis.separation import separated
 from napari_cosynth.synthesis.window import Surroundings, Window, progress_of, sample_window
@@ -66,10 +66,7 @@ def _in_look_of(request: Request, place: Place, checkpoint: Checkpoint) -> Reque
     """The request in the look of the image around the region, unless it asks for another."""
     if request.look != BY_SEED or checkpoint.config.look is None:
         return request
-    shape = place.image.shape[:2]
-    mpp = working_mpp(request.layout.mpp, checkpoint.config.mpp)
-    scaled = tuple(max(16, round(n * mpp / checkpoint.config.mpp)) for n in shape)
-    numbers = look_of(resized(place.image, (scaled[0], scaled[1])))
+    numbers = look_of_pixels(place.image, request.layout.mpp, checkpoint.config.mpp)
     return replace(request, look=numbers, look_of=f"around the region of {place.source or 'image'}")
 
 

@@ -20,10 +20,10 @@ from napari_cosynth.model.checkpoint import Checkpoint
 from napari_cosynth.model.encoding import decode_image, encode_condition, encode_records
 from napari_cosynth.model.precision import choose_device
 from napari_cosynth.model.samplers import sampler_of, settled
+from napari_cosynth.synthesis.looks import look_for
 from napari_cosynth.synthesis.preparation import (
     denoiser_of,
     fit_layout,
-    look_for,
     open_checkpoint,
 )
 from napari_cosynth.synthesis.provenance import provenance_of

@@ -18,7 +18,8 @@ from napari_cosynth.model.checkpoint import Checkpoint
 from napari_cosynth.model.encoding import decode_distance, decode_image, decode_labels
 from napari_cosynth.model.precision import choose_device
 from napari_cosynth.model.samplers import settled
-from napari_cosynth.synthesis.preparation import fit_layout, look_for, open_checkpoint
+from napari_cosynth.synthesis.looks import look_for
+from napari_cosynth.synthesis.preparation import fit_layout, open_checkpoint
 from napari_cosynth.synthesis.separation import separated
 from napari_cosynth.synthesis.window import Surroundings, Window, progress_of, sample_window
 from napari_cosynth.types import Layout, Progress, Request, Synthesis

@@ -15,10 +15,10 @@ from napari_cosynth.geometry.raster import point_map
 from napari_cosynth.model.checkpoint import Checkpoint
 from napari_cosynth.model.precision import choose_device
 from napari_cosynth.model.samplers import sampler_of, settled
+from napari_cosynth.synthesis.looks import look_for
 from napari_cosynth.synthesis.preparation import (
     denoiser_of,
     fit_layout,
-    look_for,
     open_checkpoint,
 )
 from napari_cosynth.synthesis.provenance import provenance_of

@@ -93,8 +93,8 @@ class Trajectories:
         self.points = frame.pad(points)
         self.frame = frame
         self.text = text
-        crisp = CRISP if request.sampler == FEW else Windows.ramp
-        self.windows = Windows(ramp=crisp, grid=frame.multiple)
+        ramp = CRISP if request.sampler == FEW else None
+        self.windows = Windows(grid=frame.multiple, ramp=ramp)
         self.looks = looks
         self.weights = weights
         self.schedule = JointSchedule()

@@ -1,0 +1,142 @@
+"""The look a sample is asked for: of a reference image, of a training tile, or none."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from napari_cosynth.data.base import resized
+from napari_cosynth.data.files import read_rgb
+from napari_cosynth.data.slide import open_slide
+from napari_cosynth.geometry.box import Box
+from napari_cosynth.model.checkpoint import Checkpoint
+from napari_cosynth.model.looks import TileLook, draw_look, look_of, read_bank
+from napari_cosynth.nearest import one_of
+from napari_cosynth.types import Layout, Request
+from napari_cosynth.types.sampling import BANK, BY_SEED, NO_LOOK
+
+Asked: TypeAlias = tuple[str | tuple[float, ...], str]
+"""``Request.look`` and ``Request.look_of``."""
+LARGEST_REFERENCE = 4096
+"""Pixels a side; of a larger image a region has to be named."""
+_PLAIN = (".png", ".jpg", ".jpeg", ".bmp")
+
+
+@dataclass(frozen=True)
+class Look:
+    """The look of a sample."""
+
+    seen: torch.Tensor | None
+    """As the network takes it, float32 (1, 16); None where none is asked for."""
+    facts: dict[str, Any]
+    """What the recipe says of it: ``look``, the 16 numbers or null, and ``look_of``, where they come
+    from; nothing for a network without looks."""
+
+
+def look_for(request: Request, checkpoint: Checkpoint, layout: Layout, seed: int) -> Look:
+    """The look that a request asks for at a seed; ``layout`` is in the checkpoint's classes.
+
+    Raises ValueError where numbers are asked of a checkpoint that follows none, or of a tissue of
+    which its bank has no tile.
+    """
+    asked, scale = request.look, checkpoint.config.look
+    if scale is None:
+        if isinstance(asked, tuple) or asked.startswith(BANK):
+            raise ValueError(f"look: {checkpoint.name} follows no look: it was trained without")
+        return Look(None, {})
+    numbers, source = asked, request.look_of
+    if isinstance(numbers, str):
+        drawn = None if numbers == NO_LOOK else _from_bank(request, checkpoint, layout, seed)
+        if drawn is None:
+            return Look(None, {"look": None})
+        numbers, source = drawn.look, f"training tile {drawn.tile}"
+    if len(numbers) != len(scale.mean):
+        raise ValueError(f"look: expected {len(scale.mean)} numbers, got {len(numbers)}")
+    seen = scale.standardised(torch.tensor([numbers], dtype=torch.float32))
+    return Look(seen, {"look": list(numbers), "look_of": source})
+
+
+def _from_bank(
+    request: Request, checkpoint: Checkpoint, layout: Layout, seed: int
+) -> TileLook | None:
+    asked, bank = str(request.look), read_bank(checkpoint.path)
+    tissue = asked.removeprefix(BANK) if asked.startswith(BANK) else request.tissue
+    known = sorted({tile.tissue for tile in bank})
+    if asked.startswith(BANK) and tissue not in known:
+        raise ValueError(f"look: {asked}: the bank of {checkpoint.name}: {one_of(tissue, known)}")
+    names = layout.classes.names
+    counts = Counter(names[i] for i in layout.class_ids.tolist())
+    shares = {name: count / len(layout) for name, count in counts.items()}
+    return draw_look(bank, tissue, shares, seed)
+
+
+def look_of_pixels(
+    pixels: npt.NDArray[np.uint8], mpp: float | None, own_mpp: float
+) -> tuple[float, ...]:
+    """The look of a reference, uint8 (H, W, 3), of ``mpp`` µm per pixel, on a checkpoint's grid.
+
+    A reference that does not tell its µm/px is taken to be on that grid. Raises ValueError where it
+    is no RGB image or smaller than 16 pixels a side there.
+    """
+    factor = (mpp or own_mpp) / own_mpp
+    shape = (round(pixels.shape[0] * factor), round(pixels.shape[1] * factor))
+    if min(shape) < 16:
+        raise ValueError(
+            f"expected at least 16 x 16 pixels at {own_mpp:g} µm/px, got {shape[0]} x {shape[1]}"
+        )
+    return look_of(resized(pixels, shape))
+
+
+def look_from(spec: str, own_mpp: float, mpp: float | None = None) -> Asked:
+    """What ``IMAGE[:y,x,h,w]``, ``bank:TISSUE``, ``seed`` or ``none`` asks for.
+
+    IMAGE is a slide or another RGB image and the rectangle is in its pixels; ``mpp`` overrides what the
+    file says of its µm/px; ``own_mpp`` is the checkpoint's. Raises ValueError naming the file.
+    """
+    if spec in (BY_SEED, NO_LOOK) or spec.startswith(BANK):
+        return spec, ""
+    path, box = _parse(spec)
+    if path.suffix.lower() in _PLAIN:
+        pixels, found = read_rgb(path), None
+    else:
+        slide = open_slide(path)
+        pixels, found = slide.levels[0], slide.mpp
+    height, width = pixels.shape[:2]
+    if box is None:
+        box = Box(0, 0, height, width)
+        if max(height, width) > LARGEST_REFERENCE:
+            raise ValueError(
+                f"look: {path}: {height} x {width} pixels are too many for a look: name a region, "
+                f"{path}:y,x,h,w"
+            )
+    elif box.clipped((height, width)) != box or min(box.shape) < 1:
+        raise ValueError(f"look: {spec}: expected y,x,h,w inside {height} x {width} pixels")
+    try:
+        numbers = look_of_pixels(np.asarray(pixels[box.slices]), mpp or found, own_mpp)
+    except ValueError as error:
+        raise ValueError(f"look: {spec}: {error}") from None
+    if box == Box(0, 0, height, width):
+        return numbers, path.name
+    return numbers, f"{path.name}, {box.y0},{box.x0},{box.shape[0]},{box.shape[1]}"
+
+
+def _parse(spec: str) -> tuple[Path, Box | None]:
+    """A path, and the rectangle after its last colon; a file whose name has a colon is found as it is."""
+    if Path(spec).exists():
+        return Path(spec), None
+    name, colon, numbers = spec.rpartition(":")
+    if colon and Path(name).exists():
+        try:
+            y, x, height, width = (int(v) for v in numbers.split(","))
+        except ValueError:
+            raise ValueError(f"look: {spec}: expected IMAGE:y,x,h,w, four whole numbers") from None
+        return Path(name), Box(y, x, y + height, x + width)
+    raise ValueError(
+        f"look: {spec}: no such file; expected an image, {BANK}TISSUE, {BY_SEED} or {NO_LOOK}"
+    )
