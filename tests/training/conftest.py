@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
 from skimage.io import imsave
 
-from napari_cosynth.training.config import DataConfig, OptimizerConfig, Recipe, StageConfig
+from napari_cosynth.training.config import (
+    AdversarialConfig,
+    DataConfig,
+    DiscriminatorConfig,
+    OptimizerConfig,
+    Recipe,
+    StageConfig,
+)
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +65,23 @@ def recipe() -> Recipe:
         sample_layouts=1,
         sample_shape=48,
         sample_steps=2,
+    )
+
+
+@pytest.fixture(scope="session")
+def few_recipe(recipe) -> Recipe:
+    """The same with a discriminator, for the sampler of three passes."""
+    return dataclasses.replace(
+        recipe,
+        stages=(StageConfig(4, 32, 3), StageConfig(4, 48, 3)),
+        sampler="few",
+        sample_steps=3,
+        adversarial=AdversarialConfig(
+            nodes=(0.999, 0.7, 0.35),
+            silent=1,
+            ramp=2,
+            discriminator=DiscriminatorConfig(blocks=(0, 2), width=8),
+        ),
     )
 
 

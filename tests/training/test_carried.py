@@ -11,6 +11,12 @@ from napari_cosynth.training.carried import read_carried, write_carried
 from napari_cosynth.training.run import train
 
 
+@pytest.fixture(scope="module", params=["recipe", "few_recipe"])
+def recipe(request):
+    """With one optimiser, and with a discriminator's beside it."""
+    return request.getfixturevalue(request.param)
+
+
 @pytest.fixture(scope="module")
 def stopped(recipe, data, tmp_path_factory):
     """A run stopped after two steps, between two validations."""

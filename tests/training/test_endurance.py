@@ -21,6 +21,12 @@ from napari_cosynth.training.run import train
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits of POSIX")
 
 
+@pytest.fixture(scope="module", params=["recipe", "few_recipe"])
+def recipe(request):
+    """Training as a denoiser, and against a discriminator."""
+    return request.getfixturevalue(request.param)
+
+
 @pytest.fixture(scope="module")
 def processes():
     """A server that has imported training once, and forks a process per run."""
@@ -67,9 +73,10 @@ def assert_same_run(one, other, losses):
     assert a["global_step"] == b["global_step"]
     for name, tensor in a["state_dict"].items():
         assert torch.equal(tensor, b["state_dict"][name]), name
-    for i, moments in a["optimizer_states"][0]["state"].items():
-        for name, tensor in moments.items():
-            assert torch.equal(tensor, b["optimizer_states"][0]["state"][i][name]), (i, name)
+    for first, second in zip(a["optimizer_states"], b["optimizer_states"], strict=True):
+        for i, moments in first["state"].items():
+            for name, tensor in moments.items():
+                assert torch.equal(tensor, second["state"][i][name]), (i, name)
     for name in ("val_image", "val_distance", "val_labels", "train_image", "train_labels"):
         first = losses(one, name)
         assert first

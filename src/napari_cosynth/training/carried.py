@@ -64,7 +64,7 @@ def write_carried(state: Path, folder: Path, shard_mib: float = 15.0) -> list[Pa
     The folder appears whole, in the place of an older one.
     """
     checkpoint = torch.load(state, map_location="cpu", weights_only=True, mmap=True)
-    (optimizer,) = checkpoint.pop("optimizer_states")
+    optimizers = checkpoint.pop("optimizer_states")
     weights = checkpoint.pop("state_dict")
     tensors: dict[str, Tensor] = {}
     for key, value in weights.items():
@@ -73,17 +73,13 @@ def write_carried(state: Path, folder: Path, shard_mib: float = 15.0) -> list[Pa
             continue
         base = weights["model." + key.removeprefix("average.")].half().float()
         tensors[f"average/{key}"], tensors[f"average-scale/{key}"] = _encode_signed(value - base)
-    steps = {}
-    for index, moments in optimizer["state"].items():
-        steps[str(index)] = float(moments["step"])
-        ratio = moments["exp_avg"] / moments["exp_avg_sq"].clamp_min(_TINY).sqrt()
-        tensors[f"ratio/{index}"], tensors[f"ratio-scale/{index}"] = _encode_signed(ratio)
-        tensors[f"log/{index}"], tensors[f"log-ends/{index}"] = _encode_log(moments["exp_avg_sq"])
     described = {
-        "format": 1,
+        "format": 2,
         "checkpoint": checkpoint,
-        "param_groups": optimizer["param_groups"],
-        "steps": steps,
+        "optimizers": [
+            {"param_groups": o["param_groups"], "steps": _encode_moments(o["state"], n, tensors)}
+            for n, o in enumerate(optimizers)
+        ],
     }
     with replaced_folder(folder, overwrite=True) as fresh:
         shards = {}
@@ -94,6 +90,36 @@ def write_carried(state: Path, folder: Path, shard_mib: float = 15.0) -> list[Pa
             shards[name] = hashlib.sha256(content).hexdigest()
         (fresh / DESCRIPTION).write_text(json.dumps({**described, "sha256": shards}) + "\n")
     return sorted(folder.iterdir())
+
+
+def _encode_moments(
+    state: dict[int, Any], number: int, tensors: dict[str, Tensor]
+) -> dict[str, float]:
+    """Adds the moments of optimiser ``number`` to ``tensors``; returns each weight's step."""
+    steps = {}
+    for index, moments in state.items():
+        key = f"{number}.{index}"
+        steps[str(index)] = float(moments["step"])
+        ratio = moments["exp_avg"] / moments["exp_avg_sq"].clamp_min(_TINY).sqrt()
+        tensors[f"ratio/{key}"], tensors[f"ratio-scale/{key}"] = _encode_signed(ratio)
+        tensors[f"log/{key}"], tensors[f"log-ends/{key}"] = _encode_log(moments["exp_avg_sq"])
+    return steps
+
+
+def _decode_moments(
+    steps: dict[str, float], number: int, tensors: dict[str, Tensor]
+) -> dict[int, Any]:
+    moments = {}
+    for index, step in steps.items():
+        key = f"{number}.{index}"
+        squared = _decode_log(tensors[f"log/{key}"], tensors[f"log-ends/{key}"])
+        ratio = _decode_signed(tensors[f"ratio/{key}"], tensors[f"ratio-scale/{key}"])
+        moments[int(index)] = {
+            "step": torch.tensor(float(step)),
+            "exp_avg": ratio * squared.sqrt(),
+            "exp_avg_sq": squared,
+        }
+    return moments
 
 
 def _shards(tensors: dict[str, Tensor], limit: int) -> list[dict[str, Tensor]]:
@@ -138,22 +164,19 @@ def read_carried(folder: Path, state: Path) -> int:
 
 
 def _restored(described: dict[str, Any], tensors: dict[str, Tensor]) -> dict[str, Any]:
-    if described["format"] != 1:
-        raise ValueError(f"format: expected 1, got {described['format']}")
+    if described["format"] != 2:
+        raise ValueError(f"format: expected 2, got {described['format']}")
     weights = {k.removeprefix("half/"): v.float() for k, v in tensors.items() if k[:5] == "half/"}
     for key, codes in tensors.items():
         if key.startswith("average/"):
             name = key.removeprefix("average/")
             difference = _decode_signed(codes, tensors[f"average-scale/{name}"])
             weights[name] = weights["model." + name.removeprefix("average.")] + difference
-    moments = {}
-    for index, step in described["steps"].items():
-        squared = _decode_log(tensors[f"log/{index}"], tensors[f"log-ends/{index}"])
-        ratio = _decode_signed(tensors[f"ratio/{index}"], tensors[f"ratio-scale/{index}"])
-        moments[int(index)] = {
-            "step": torch.tensor(float(step)),
-            "exp_avg": ratio * squared.sqrt(),
-            "exp_avg_sq": squared,
+    optimizers = [
+        {
+            "state": _decode_moments(optimizer["steps"], number, tensors),
+            "param_groups": optimizer["param_groups"],
         }
-    optimizer = {"state": moments, "param_groups": described["param_groups"]}
-    return {**described["checkpoint"], "state_dict": weights, "optimizer_states": [optimizer]}
+        for number, optimizer in enumerate(described["optimizers"])
+    ]
+    return {**described["checkpoint"], "state_dict": weights, "optimizer_states": optimizers}

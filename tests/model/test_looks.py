@@ -1,0 +1,135 @@
+"""Looks: what the numbers say, how a bank is read and drawn from."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from napari_cosynth.model.looks import (
+    LOOKS,
+    NUMBERS,
+    LookScale,
+    TileLook,
+    describe,
+    draw_look,
+    look_of,
+    read_bank,
+)
+
+PINK, PURPLE, WHITE = (230, 170, 210), (110, 70, 150), (250, 250, 250)
+
+
+def tile(white: int = 0) -> np.ndarray:
+    """Purple squares over a quarter of pink, ``white`` rows of white at the bottom."""
+    image = np.empty((64, 64, 3), np.uint8)
+    image[:] = PINK
+    for y in range(0, 64, 16):
+        for x in range(0, 64, 16):
+            image[y + 4 : y + 12, x + 4 : x + 12] = PURPLE
+    image[64 - white :] = WHITE
+    return image
+
+
+def density(color: tuple[int, int, int]) -> np.ndarray:
+    return -np.log10((np.array(color) + 1) / 256)
+
+
+def number(look: tuple[float, ...], name: str) -> float:
+    return look[NUMBERS.index(name)]
+
+
+def test_background_and_nuclei_are_told_apart_without_labels():
+    look = look_of(tile())
+    assert len(look) == len(NUMBERS) == 16
+    for part, color in (("background", PINK), ("nuclei", PURPLE)):
+        found = [number(look, f"mean density of {part}, {c}") for c in ("red", "green", "blue")]
+        np.testing.assert_allclose(found, density(color), atol=0.01)
+    assert number(look, "share of white") < 0.02
+
+
+def test_white_is_no_background_tissue():
+    look = look_of(tile(white=16))
+    assert number(look, "share of white") == pytest.approx(0.25, abs=0.02)
+    assert number(look, "mean density of background, green") == pytest.approx(
+        density(PINK)[1], abs=0.01
+    )
+
+
+def test_grain_is_seen():
+    rng = np.random.default_rng(0)
+    grainy = np.clip(tile() + rng.normal(0, 12, (64, 64, 1)), 0, 255).astype(np.uint8)
+    name = "deviation of what is finer than a Gaussian of 2 px"
+    assert number(look_of(grainy), name) > number(look_of(tile()), name) + 0.01
+
+
+def test_each_image_of_a_batch_is_described_alone():
+    images = torch.from_numpy(np.stack([tile(), tile(24)]).transpose(0, 3, 1, 2) / 127.5 - 1)
+    both = describe(images.float())
+    torch.testing.assert_close(both[1:], describe(images[1:].float()))
+    assert not torch.allclose(both[0], both[1])
+
+
+def test_the_numbers_are_differentiable_in_the_pixels():
+    images = torch.from_numpy(tile().transpose(2, 0, 1)[None] / 127.5 - 1).float()
+    images.requires_grad_()
+    look = describe(images)
+    (slope,) = torch.autograd.grad(look[0, 1], images)
+    # Lighter green is a smaller green density of the background.
+    assert float(slope[0, 1].sum()) < 0
+    assert torch.isfinite(slope).all()
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((64, 64), np.uint8),
+        np.zeros((8, 64, 3), np.uint8),
+        np.zeros((64, 64, 3), np.uint16),
+    ],
+)
+def test_no_reference_is_named(image):
+    with pytest.raises(ValueError, match="look: expected an RGB image of 8 bits"):
+        look_of(image)
+
+
+def test_a_scale_standardises_and_keeps_far_looks_at_five():
+    looks = [tuple(float(i + k) for k in range(16)) for i in (0, 2)]
+    scale = LookScale.over(looks)
+    torch.testing.assert_close(
+        scale.standardised(torch.tensor(looks)), torch.tensor([[-1.0] * 16, [1.0] * 16])
+    )
+    assert float(scale.standardised(torch.tensor([[99.0] * 16])).max()) == 5
+    assert float(scale.relative(torch.tensor([[99.0] * 16])).max()) > 5
+
+
+def bank() -> list[TileLook]:
+    numbers = tuple(float(v) for v in range(16))
+    return [
+        TileLook("a", "colon", {"x": 1.0}, numbers),
+        TileLook("b", "colon", {"y": 1.0}, numbers),
+        TileLook("c", "lung", {"x": 1.0}, numbers),
+    ]
+
+
+def test_a_seed_draws_of_the_tissue_and_rather_of_the_classes():
+    drawn = [draw_look(bank(), "colon", {"x": 1.0}, seed).tile for seed in range(300)]
+    assert set(drawn) == {"a", "b"}
+    assert drawn.count("b") < 30
+    assert drawn == [draw_look(bank(), "colon", {"x": 1.0}, seed).tile for seed in range(300)]
+    assert {draw_look(bank(), "liver", {}, seed).tile for seed in range(100)} == {"a", "b", "c"}
+    assert draw_look([], "colon", {}, 0) is None
+
+
+def test_a_damaged_bank_names_file_and_field(tmp_path):
+    assert read_bank(tmp_path) == ()
+    tiles = [dataclasses.asdict(t) for t in bank()]
+    (tmp_path / LOOKS).write_text(json.dumps(tiles))
+    assert read_bank(tmp_path) == tuple(bank())
+    tiles[1]["look"] = [1.0]
+    (tmp_path / LOOKS).write_text(json.dumps(tiles))
+    with pytest.raises(ValueError, match=r"looks\.json: 1.*expected 16 numbers, got 1"):
+        read_bank(tmp_path)
