@@ -255,7 +255,7 @@ def test_geojson_as_qupath_writes_it(tmp_path, caplog):
         expected[22:27, 2:7] = 1
         np.testing.assert_array_equal(parts.labels, expected)
         assert (parts.instances[parts.labels == 3] == 2).all()
-    assert "1 points and lines" in caplog.text
+    assert "left out: 1 points, which cover no pixels" in caplog.text
     assert len(GeoJsonDataset(tmp_path / "a.geojson", mpp=0.5)) == 1
 
 
@@ -272,7 +272,7 @@ def test_annotations_are_nuclei_where_there_is_nothing_else(tmp_path):
     ("features", "message"),
     [
         ({"type": "Topology"}, "features: expected a FeatureCollection"),
-        ([feature(None)], "feature 0: geometry"),
+        ([feature("here")], "feature 0: geometry"),
         ([feature({"type": "Polygon", "coordinates": [[[1, 2], [3, 4]]]})], "three or more"),
         (
             [feature({"type": "Polygon", "coordinates": [["a"]]})],

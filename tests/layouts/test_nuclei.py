@@ -114,14 +114,12 @@ def test_centroids_and_instances_against_a_raster_of_random_polygons():
     np.testing.assert_array_equal(mask > 0, polygon2mask((100, 100), shifted))
 
 
-def test_multipolygons_are_one_nucleus_and_multipoints_several(tmp_path):
-    both = {"type": "MultiPolygon", "coordinates": [[square(0, 0, 4)], [square(10, 0, 8)]]}
+def test_multipoints_are_several_nuclei(tmp_path):
     points = {"type": "MultiPoint", "coordinates": [[1, 1], [5, 7]]}
-    path = write(tmp_path / "a.geojson", feature(both, "a"), feature(points, "b", "annotation"))
-    nuclei = read_nuclei(path)
+    shape = feature(polygon(square(0, 0, 4)), "a")
+    nuclei = read_nuclei(write(tmp_path / "a.geojson", shape, feature(points, "b", "annotation")))
     assert nuclei.class_names == ("a", "b", "b")
-    # Two parts: the middle of both lies in neither, so it moves into the nearer one.
-    assert 9.5 <= nuclei.centroids[0][1] <= 17.5
+    np.testing.assert_allclose(nuclei.centroids, [(1.5, 1.5), (0.5, 0.5), (6.5, 4.5)])
 
 
 def test_a_cell_is_the_outline_of_its_nucleus(tmp_path):
@@ -142,9 +140,9 @@ def test_regions_beside_detections_null_geometry_and_lines_are_left_out_and_coun
     nuclei = read_nuclei(path)
     assert len(nuclei) == 1 and nuclei.class_names == ("Tumor",)
     assert sorted(nuclei.notes) == [
-        "1 features annotated regions beside detections",
-        "1 features of kind LineString",
-        "1 features without a geometry",
+        "left out: 1 annotated regions beside detections",
+        "left out: 1 features of kind LineString",
+        "left out: 1 features without a geometry",
     ]
 
 
@@ -164,7 +162,9 @@ def test_missing_and_empty_classes_and_older_measurements(tmp_path):
         layout_on(nuclei, TABLE, {}, (40, 40), 0.5)
     mapping = {"": "", "Tumor: Positive": "epithelial"}
     layout, notes = layout_on(nuclei, TABLE, mapping, (40, 40), 0.5)
-    assert layout.class_ids.tolist() == [2] and notes == ("3 of classes that are left out",)
+    assert layout.class_ids.tolist() == [2] and notes == (
+        "left out: 3 of classes that are left out",
+    )
 
 
 BAD = {
@@ -183,11 +183,16 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_bad_geometry_names_file_and_feature(tmp_path, name):
     geometry, reason = BAD[name]
-    good = feature(polygon(square(0, 0, 4)))
-    path = write(tmp_path / "bad.geojson", good, feature(geometry))
-    with pytest.raises(ValueError, match=rf"bad\.geojson: feature 1: .*{reason}") as error:
+    path = write(tmp_path / "bad.geojson", feature(geometry))
+    with pytest.raises(ValueError, match=rf"bad\.geojson: feature 0: .*{reason}") as error:
         read_nuclei(path)
     assert "\n" not in str(error.value)
+    # Among others it is left out and counted.
+    good = feature(polygon(square(0, 0, 4)))
+    nuclei = read_nuclei(write(path, good, feature(geometry), feature(geometry)))
+    assert len(nuclei) == 1
+    (note,) = nuclei.notes
+    assert note.startswith("left out: 2 damaged outlines (feature 1: ") and reason in note
 
 
 @pytest.mark.parametrize(
@@ -318,7 +323,10 @@ def test_layouts_keep_one_nucleus_a_pixel_and_say_what_is_not_on_the_canvas(tmp_
     nuclei = read_nuclei(tmp_path / "a.csv")
     layout, notes = layout_on(nuclei, TABLE, {}, (20, 20), 0.5)
     assert layout.class_ids.tolist() == [1]
-    assert notes == ("1 outside the canvas", "1 on a pixel that another nucleus has")
+    assert notes == (
+        "left out: 1 outside the canvas",
+        "left out: 1 on a pixel that another nucleus has",
+    )
     # Pixels of twice the size over the same corners: the centre of pixel 0 lies at 0.5.
     layout, _ = layout_on(nuclei, TABLE, {}, (40, 10), 1.0, origin=(0.5, 0.5), step=2)
     np.testing.assert_allclose(layout.centroids, [(2.25, 4.25), (24.75, 4.25)])

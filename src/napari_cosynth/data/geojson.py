@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from napari_cosynth.data.files import (
 )
 from napari_cosynth.data.sidecar import read_sidecar
 from napari_cosynth.data.slide import open_slide
-from napari_cosynth.foreign.geojson import AREAS, Feature, Polygons, read_features
+from napari_cosynth.foreign.geojson_nuclei import Nucleus, read_nuclei
 from napari_cosynth.geometry.polygons import filled
 from napari_cosynth.types import BACKGROUND, H_AND_E, ClassTable, default_palette
 
@@ -35,7 +35,7 @@ class GeoJsonDataset(NamedRecords):
 
     Features as QuPath writes them, in a FeatureCollection or a bare list: ``geometry`` a Polygon or
     MultiPolygon in full-resolution pixels from the *corner* of the top left one, with holes; cells count
-    by their ``nucleusGeometry``. Detections and cells are nuclei; where there are none, annotations are.
+    by their ``nucleusGeometry``. Which objects are nuclei ``foreign.geojson_nuclei`` says.
     A file's own µm/px goes before ``mpp``'s default, and ``mpp`` before it. Classes are
     ``class_names``, else those that occur, sorted, in QuPath's colours.
     """
@@ -82,12 +82,16 @@ class GeoJsonDataset(NamedRecords):
         shape = (image.shape[0], image.shape[1])
         instances, labels = np.zeros(shape, np.int32), np.zeros(shape, np.uint8)
         lost = 0
-        for index, (nucleus, polygons) in enumerate(_nuclei(path), start=1):
+        found, notes = _areas(path)
+        for note in notes:
+            logger.warning("%s: %s", path, note)
+        for index, nucleus in enumerate(found, start=1):
+            feature = nucleus.feature
             try:
-                class_id = self.classes.index(nucleus.class_name or UNCLASSIFIED)
+                class_id = self.classes.index(feature.class_name or UNCLASSIFIED)
             except ValueError as error:
-                raise ValueError(f"{nucleus.where}: classification: {error}") from None
-            mask, (y, x) = filled(polygons, shape)
+                raise ValueError(f"{feature.where}: classification: {error}") from None
+            mask, (y, x) = filled(nucleus.polygons, shape)
             window = np.s_[y : y + mask.shape[0], x : x + mask.shape[1]]
             instances[window][mask] = index
             labels[window][mask] = class_id
@@ -108,9 +112,9 @@ class GeoJsonDataset(NamedRecords):
     def _classes_that_occur(self) -> ClassTable:
         colors: dict[str, tuple[int, int, int] | None] = {}
         for name in self.names:
-            for nucleus, _ in _nuclei(self._files[name]):
-                label = nucleus.class_name or UNCLASSIFIED
-                colors[label] = colors.get(label) or nucleus.color
+            for nucleus in _areas(self._files[name])[0]:
+                label = nucleus.feature.class_name or UNCLASSIFIED
+                colors[label] = colors.get(label) or nucleus.feature.color
         names = (BACKGROUND, *sorted(colors)) if colors else (BACKGROUND, UNCLASSIFIED)
         table = default_palette(len(names))
         for index, name in enumerate(names):
@@ -133,24 +137,10 @@ def _image(path: Path) -> tuple[npt.NDArray[np.uint8], float | None]:
     return np.ascontiguousarray(image), slide.mpp
 
 
-def _nuclei(path: Path) -> Iterator[tuple[Feature, Polygons]]:
-    """The nuclei of a file that have an area, and that. Raises ValueError naming file and feature."""
-    features = read_features(path)
-    detected = any(feature.is_nucleus for feature in features)
-    shapeless = 0
-    for feature in features:
-        if detected and not feature.is_nucleus:
-            continue
-        if not feature.kind:
-            raise ValueError(f"{feature.where}: geometry: expected an object, got none")
-        if feature.kind in AREAS:
-            polygons = feature.polygons
-            if any(len(ring) < 3 for rings in polygons for ring in rings):
-                raise ValueError(
-                    f"{feature.where}: geometry: expected rings of three or more points"
-                )
-            yield feature, polygons
-        else:
-            shapeless += 1
-    if shapeless:
-        logger.warning("%s: %d points and lines are no nuclei and are left out", path, shapeless)
+def _areas(path: Path) -> tuple[list[Nucleus], tuple[str, ...]]:
+    """The nuclei of a file that have an area, and notes on the others, a line each."""
+    found, notes = read_nuclei(path)
+    areas = [nucleus for nucleus in found if nucleus.polygons]
+    if shapeless := len(found) - len(areas):
+        notes = (*notes, f"left out: {shapeless:,} points, which cover no pixels")
+    return areas, notes

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,13 @@ from napari_cosynth.errors import one_line
 
 LARGEST_JSON = 2**31
 """Bytes; a slide of 500,000 outlined nuclei takes half of it."""
+_GZIP = b"\x1f\x8b"
 LARGEST_VARIABLE = 2**31
 """Bytes of one variable of a MATLAB file, by its own header."""
 
 
 def read_json(path: Path, largest: int = LARGEST_JSON) -> Any:
-    """A JSON file's content, of at most ``largest`` bytes.
+    """A JSON file's content, of at most ``largest`` bytes; one that is gzipped is told by its beginning.
 
     Raises ValueError naming the file, and the line where it is damaged.
     """
@@ -23,10 +26,25 @@ def read_json(path: Path, largest: int = LARGEST_JSON) -> Any:
         raise ValueError(f"{path}: no such file")
     if (size := path.stat().st_size) > largest:
         raise ValueError(f"{path}: expected at most {largest} bytes, got {size}")
+    content = read_start(path, largest + 1)
+    if len(content) > largest:
+        raise ValueError(f"{path}: expected at most {largest} bytes, got more once unpacked")
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
+        return json.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: cannot be read as JSON ({error})") from None
+
+
+def read_start(path: Path, size: int) -> bytes:
+    """The first ``size`` bytes of a JSON file, unpacked. Raises ValueError naming the file."""
+    try:
+        with path.open("rb") as file:
+            packed = file.read(2) == _GZIP
+        with gzip.open(path) if packed else path.open("rb") as file:
+            return bytes(file.read(size))
+    except (OSError, EOFError, zlib.error) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise ValueError(f"{path}: cannot be read as JSON ({reason})") from None
 
 
 def read_mat(path: Path) -> dict[str, Any]:

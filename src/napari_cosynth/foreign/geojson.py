@@ -1,4 +1,4 @@
-"""QuPath's GeoJSON: features with their geometry, class, colour and measurements.
+"""GeoJSON as QuPath, CellViT and TIAToolbox write it: features with geometry, class and measurements.
 
 Coordinates are (x, y) of the slide's first level with the origin at the upper left *corner* of pixel
 (0, 0), half a pixel from its centre (https://qupath.readthedocs.io/en/stable/docs/advanced/exporting_annotations.html).
@@ -6,7 +6,9 @@ Coordinates are (x, y) of the slide's first level with the origin at the upper l
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,22 @@ from napari_cosynth.foreign.positions import read_positions
 
 AREAS = ("Polygon", "MultiPolygon")
 POINTS = ("Point", "MultiPoint")
-Polygons = list[list[npt.NDArray[np.float64]]]
-"""Each polygon is its outer ring and then its holes; a ring is float64 (M, 2), M >= 1, (x, y)."""
+Polygon = list[npt.NDArray[np.float64]]
+"""Its outer ring and then its holes; a ring is float64 (M, 2), M >= 1, (x, y)."""
 _KINDS = (*AREAS, *POINTS, "LineString", "MultiLineString", "GeometryCollection")
+_OBJECTS = {
+    **{name: name for name in ("annotation", "cell", "detection", "tile", "root")},
+    **dict.fromkeys(("tmaCore", "tma_core"), "tma core"),
+}
+"""QuPath's types of objects as it has spelt them."""
+_FIRST_OBJECTS = {
+    **{f"Path{name.title()}Object": name for name in _OBJECTS.values() if name != "tma core"},
+    "TMACoreObject": "tma core",
+}
+"""As version 0.2 wrote them."""
+_OBJECT_NAMES = _OBJECTS | _FIRST_OBJECTS
+_CLASS_KEYS = ("type", "class", "class_name", "cell_type")
+"""Where a class is named without ``classification``: TIAToolbox's, then what scripts call it."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +45,38 @@ class Feature:
     content: dict[str, Any]
     where: str
     """The file and the feature's number, for error messages."""
+    parent: Feature | None = None
+    """The feature in whose children it was listed."""
+
+    @cached_property
+    def object_type(self) -> str:
+        """``annotation``, ``cell``, ``detection``, ``tile``, ``tma core`` or ``root``; else empty.
+
+        QuPath has written it as ``objectType``, ``object_type`` and, until version 0.2, as the feature's
+        ``id``; it reads ``type`` too, which elsewhere is a class.
+        """
+        for key in ("objectType", "object_type", "type"):
+            if isinstance(value := self._properties.get(key), str) and value in _OBJECT_NAMES:
+                return _OBJECT_NAMES[value]
+        first = self.content.get("id")
+        return _FIRST_OBJECTS.get(first, "") if isinstance(first, str) else ""
 
     @property
     def is_nucleus(self) -> bool:
         """Detections and cells are nuclei; beside them, annotations are regions of tissue."""
-        return self._properties.get("objectType") in ("cell", "detection")
+        return self.object_type in ("cell", "detection")
+
+    @property
+    def children(self) -> list[Any]:
+        """What lies in it in QuPath's hierarchy, unchecked."""
+        for holder in (self._properties, self.content):
+            for key in ("childObjects", "children"):
+                found = holder.get(key)
+                if isinstance(found, dict):
+                    found = found.get("features")
+                if isinstance(found, list) and found:
+                    return found
+        return []
 
     @property
     def kind(self) -> str:
@@ -47,22 +89,39 @@ class Feature:
             raise ValueError(f"{self.where}: geometry: expected a GeoJSON geometry, got {kind!r}")
         return str(kind)
 
-    @property
-    def polygons(self) -> Polygons:
-        """Of one of the kinds :data:`AREAS`: its polygons.
+    def polygons(self) -> Iterator[Polygon | ValueError]:
+        """The polygons of a geometry, or of those in a collection, each as it is or what is wrong in it.
 
-        A cell that has the outline of its nucleus is that.
+        A cell that has the outline of its nucleus is that. A hole without an area is none.
         """
-        parts = self._geometry.get("coordinates")
-        if self.kind == "Polygon":
-            parts = [parts]
-        if (
-            not isinstance(parts, list)
-            or not parts
-            or not all(isinstance(part, list) and part for part in parts)
-        ):
-            raise ValueError(f"{self.where}: geometry: expected rings of coordinates, got none")
-        return [[self._positions(ring) for ring in part] for part in parts]
+        geometry = self._geometry
+        parts = [geometry]
+        if self.kind == "GeometryCollection":
+            listed = geometry.get("geometries")
+            parts = listed if isinstance(listed, list) else []
+        for part in parts:
+            kind = part.get("type") if isinstance(part, dict) else None
+            if kind not in AREAS:
+                continue
+            polygons = part.get("coordinates")
+            if kind == "Polygon":
+                polygons = [polygons]
+            if not isinstance(polygons, list) or not polygons:
+                yield self._error("expected rings of coordinates, got none")
+                continue
+            for polygon in polygons:
+                yield self._polygon(polygon)
+
+    def _polygon(self, rings: Any) -> Polygon | ValueError:
+        if not isinstance(rings, list) or not rings:
+            return self._error("expected rings of coordinates, got none")
+        try:
+            outer, *holes = [self._positions(ring) for ring in rings if ring or ring is rings[0]]
+        except ValueError as error:
+            return error
+        if not _has_area(outer):
+            return self._error("expected rings of three or more points")
+        return [outer, *(hole for hole in holes if _has_area(hole))]
 
     @property
     def points(self) -> npt.NDArray[np.float64]:
@@ -72,17 +131,30 @@ class Feature:
 
     @property
     def class_name(self) -> str:
-        """Empty where there is none; QuPath joins the parts of a derived class with a colon."""
+        """Empty where there is none; QuPath joins the parts of a derived class with a colon.
+
+        A class that is a number is called ``type 3``, as HoVer-Net's are.
+        """
         found = self._properties.get("classification")
+        if found is None:
+            return self._other_class()
         if isinstance(found, dict):
             names = found.get("names")
             named = isinstance(names, list)
-            name = ": ".join(map(str, names)) if named else found.get("name")  # type: ignore[arg-type]
-        else:
-            name = "" if found is None else found
-        if not isinstance(name, str):
-            raise ValueError(f"{self.where}: classification: expected a name, got {found!r}")
-        return name.strip()
+            found = ": ".join(map(str, names)) if named else found.get("name")  # type: ignore[arg-type]
+        if not isinstance(found, str):
+            got = self._properties["classification"]
+            raise ValueError(f"{self.where}: classification: expected a name, got {got!r}")
+        return found.strip()
+
+    def _other_class(self) -> str:
+        for key in _CLASS_KEYS:
+            found = self._properties.get(key)
+            if isinstance(found, int) and not isinstance(found, bool):
+                return f"type {found}"
+            if isinstance(found, str) and not (key == "type" and found in _OBJECT_NAMES):
+                return found.strip()
+        return ""
 
     @property
     def color(self) -> tuple[int, int, int] | None:
@@ -126,19 +198,37 @@ class Feature:
     def _positions(self, values: Any) -> npt.NDArray[np.float64]:
         return read_positions(values, f"{self.where}: geometry", (2, 3))
 
+    def _error(self, reason: str) -> ValueError:
+        return ValueError(f"{self.where}: geometry: {reason}")
+
 
 def read_features(path: Path) -> list[Feature]:
-    """The features of a FeatureCollection, a bare list of features or a single one.
+    """The features of a FeatureCollection, a bare list of features or a single one, and their children.
 
-    Raises ValueError naming the file, and the feature that is none.
+    Each comes before its children. Raises ValueError naming the file, and the feature that is none.
     """
     content = read_json(path)
     if isinstance(content, dict):
         content = [content] if content.get("type") == "Feature" else content.get("features")
     if not isinstance(content, list):
         raise ValueError(f"{path}: features: expected a FeatureCollection or a list of Features")
-    for number, feature in enumerate(content):
-        if not isinstance(feature, dict) or feature.get("type") != "Feature":
-            got = str(feature)[:60]
-            raise ValueError(f"{path}: feature {number}: expected a Feature, got {got}")
-    return [Feature(feature, f"{path}: feature {n}") for n, feature in enumerate(content)]
+    found = []
+    waiting: list[tuple[Any, str, Feature | None]] = [
+        (entry, f"{path}: feature {number}", None) for number, entry in enumerate(content)
+    ][::-1]
+    while waiting:
+        entry, where, parent = waiting.pop()
+        if not isinstance(entry, dict) or entry.get("type") != "Feature":
+            raise ValueError(f"{where}: expected a Feature, got {str(entry)[:60]}")
+        feature = Feature(entry, where, parent)
+        found.append(feature)
+        waiting += [
+            (child, f"{where}: child {number}", feature)
+            for number, child in enumerate(feature.children)
+        ][::-1]
+    return found
+
+
+def _has_area(ring: npt.NDArray[np.float64]) -> bool:
+    """Whether three or more of its points differ; a closed ring repeats its first."""
+    return len(ring) >= 3 and len(np.unique(ring, axis=0)) >= 3

@@ -31,7 +31,7 @@ class Nuclei:
     shape: tuple[int, int] | None = None
     """(H, W) of the image in pixels, where the file tells."""
     notes: tuple[str, ...] = ()
-    """What was left out, in words; one line each."""
+    """What was left out or taken apart, in words; one line each."""
 
     def __len__(self) -> int:
         return len(self.centroids)
@@ -116,5 +116,5 @@ def layout_on(
         "of classes that are left out": int((inside & (ids == 0)).sum()),
         "on a pixel that another nucleus has": len(chosen) - len(rows),
     }
-    notes = tuple(f"{count:,} {what}" for what, count in counts.items() if count)
+    notes = tuple(f"left out: {count:,} {what}" for what, count in counts.items() if count)
     return Layout(at[rows], ids[rows], shape, mpp, classes), notes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from napari_cosynth import registry
+from napari_cosynth.foreign.files import read_start
 from napari_cosynth.layouts.nuclei import Nuclei
 
 SUFFIXES = {
@@ -21,15 +22,14 @@ SUFFIXES = {
 def kind_of(path: Path) -> str:
     """The registered kind of a file, by its name and, for JSON, its beginning. Raises ValueError."""
     suffix = path.suffix.lower()
+    if suffix == ".gz":  # QuPath packs its GeoJSON
+        suffix = Path(path.stem).suffix.lower()
+        suffix = suffix if suffix in (".json", ".geojson") else ".gz"
     if suffix == ".json":
-        try:
-            with path.open("rb") as file:
-                head = file.read(4096)
-        except OSError as error:
-            raise ValueError(f"{path}: {error.strerror}") from None
+        head = read_start(path, 4096)
         return "geojson" if b'"Feature' in head else "hovernet-json"
     if suffix not in SUFFIXES:
-        known = ", ".join([*SUFFIXES, ".json"])
+        known = ", ".join([*SUFFIXES, ".geojson.gz", ".json"])
         raise ValueError(
             f"{path}: expected a file with nuclei ({known}), got {suffix or 'no ending'}"
         )

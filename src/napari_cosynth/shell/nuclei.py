@@ -169,9 +169,5 @@ def _require_free(out: Path, overwrite: bool) -> None:
 def _write(layout: Layout, out: Path, notes: Sequence[str]) -> None:
     write_layout(layout, out)
     height, width = layout.shape
-    print(
-        "; ".join(
-            [f"{out}: {len(layout):,} points on {height} x {width} pixels at {layout.mpp:g} µm/px"]
-            + [f"left out: {note}" for note in notes]
-        )
-    )
+    size = f"{height} x {width} pixels at {layout.mpp:g} µm/px"
+    print("; ".join([f"{out}: {len(layout):,} points on {size}", *notes]))

@@ -29,7 +29,7 @@ def nuclei_layers(path: Path) -> list[LayerTuple]:
     """
     nuclei = read_nuclei(path)
     for note in nuclei.notes:
-        show_info(f"{path.name}: {note} are left out")
+        show_info(f"{path.name}: {note}")
     viewer = napari.current_viewer()
     on = image_of(viewer.layers, nuclei) if viewer is not None else None
     classes, ids = own_table(nuclei.class_names)

@@ -33,7 +33,7 @@ from napari_cosynth.widget.region import (
 )
 from napari_cosynth.widget.worker import Failure
 
-FILES = "Nuclei (*.geojson *.json *.mat *.csv *.tif *.tiff *.png *.npy)"
+FILES = "Nuclei (*.geojson *.geojson.gz *.json *.mat *.csv *.tif *.tiff *.png *.npy)"
 UNSPECIFIED = "unspecified"
 """What found nuclei are where the model has such a class; else the user is asked."""
 
