@@ -115,7 +115,10 @@ BROKEN = {
         "axes: expected some of t, c, z and then y, x",
     ),
     "no levels": (lambda c: multiscale(c).update(datasets=[]), "expected at least one level"),
-    "old version": (lambda c: multiscale(c).update(version="0.1"), "version: expected 0.4 or 0.5"),
+    "old version": (
+        lambda c: multiscale(c).update(version="0.1"),
+        "version: expected 0.3, 0.4 or 0.5",
+    ),
     "no axes": (lambda c: multiscale(c).pop("axes"), "multiscales: axes"),
 }
 

@@ -158,11 +158,20 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--source-mpp", type=float, help="µm per pixel where the files state none")
     parser.add_argument("--class-names", nargs="+", help="classes from 1 where the files name none")
+    parser.add_argument(
+        "--instances",
+        metavar="NAME",
+        help="label image of the nuclei, where an OME-Zarr has several",
+    )
 
 
 def _source(options: argparse.Namespace) -> dict[str, Any]:
     _positive(options, "source_mpp")
-    return {"mpp": options.source_mpp, "class_names": options.class_names}
+    return {
+        "mpp": options.source_mpp,
+        "class_names": options.class_names,
+        "instances": options.instances,
+    }
 
 
 def _positive(options: argparse.Namespace, *names: str) -> None:

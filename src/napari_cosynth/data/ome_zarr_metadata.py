@@ -1,39 +1,30 @@
-"""OME-Zarr's metadata, checked: where its levels lie, how large their pixels are, what is in them.
+"""OME-Zarr's metadata, checked: images, levels, pixel sizes, labels; for slides and data sets alike.
 
-The format: https://ngff.openmicroscopy.org/0.5/. Arrays are opened only where their metadata name
-codecs that decode numbers; zarr would also run others, ``pickle`` among them.
+The format: https://ngff.openmicroscopy.org/0.5/. The kept parsers of it, yaozarrs and ome-zarr-models,
+validate: they refuse an image without a scale, ``labels: null`` and the transformations that other
+programs leave out, and know neither units in µm nor which labels are there. So what is written is taken
+here as far as it says something, and what is absent stays unknown.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from napari_cosynth.data.pyramid import plausible_mpp
-from napari_cosynth.errors import one_line
-from napari_cosynth.foreign.files import read_json
+from napari_cosynth.data.units import micrometres
+from napari_cosynth.data.zarr_files import attributes_of, inside, is_group, open_array
 from napari_cosynth.settings import parse
 
-VERSIONS = ("0.4", "0.5")
-MICROMETRES = {
-    "angstrom": 1e-4,
-    "nanometer": 1e-3,
-    "micrometer": 1.0,
-    "millimeter": 1e3,
-    "centimeter": 1e4,
-    "meter": 1e6,
-}
-"""Units of an axis, in micrometres; pixels of any other unit have no known size."""
-_CODECS = {
-    *("bytes", "endian", "transpose", "sharding_indexed", "crc32c", "blosc", "gzip", "zstd"),
-    *("zlib", "lz4", "lzma", "bz2", "delta", "shuffle", "bitround", "packbits", "fixedscaleoffset"),
-    *("imagecodecs_jpeg", "imagecodecs_jpeg2k", "imagecodecs_jpegxl", "imagecodecs_png"),
-}
-_LARGEST_METADATA = 2**24
+logger = logging.getLogger(__name__)
+
+VERSIONS = ("0.3", "0.4", "0.5")
+SERIES = "bioformats2raw.layout"
 
 
 @dataclass(frozen=True)
@@ -49,128 +40,185 @@ class Transformation:
     scale: tuple[float, ...] | None = None
     translation: tuple[float, ...] | None = None
     path: str | None = None
+    """Of an array that holds the numbers."""
 
 
 @dataclass(frozen=True)
 class Level:
     path: str
-    coordinateTransformations: tuple[Transformation, ...]
+    coordinateTransformations: tuple[Transformation, ...] | None = None
 
 
 @dataclass(frozen=True)
 class Multiscale:
-    """One entry of ``multiscales``."""
+    """One entry of ``multiscales``, as it is written."""
 
-    axes: tuple[Axis, ...]
+    axes: tuple[Axis | str, ...]
+    """Names alone until version 0.3."""
     datasets: tuple[Level, ...]
-    coordinateTransformations: tuple[Transformation, ...] = ()
+    coordinateTransformations: tuple[Transformation, ...] | None = None
+    name: Any = None
 
 
-def attributes_of(path: Path) -> dict[str, Any]:
-    """The OME part of a group's attributes. Raises ValueError naming the file."""
-    for name in ("zarr.json", ".zattrs"):
-        if (file := path / name).is_file():
-            content = _read_object(file)
-            if name == "zarr.json":
-                content = content.get("attributes", {})
-                content = content.get("ome", {}) if isinstance(content, dict) else {}
-            return content if isinstance(content, dict) else {}
-    raise ValueError(f"{path}: no zarr.json and no .zattrs: not an OME-Zarr group")
+@dataclass(frozen=True)
+class OmeImage:
+    """An image or a label image whose metadata were read and checked; no array of it was."""
+
+    path: Path
+    attributes: Mapping[str, Any]
+    axes: tuple[str, ...]
+    """Some of t, c, z, and then y, x."""
+    levels: tuple[str, ...]
+    """Paths of its arrays, the largest first."""
+    mpp: float | None
+    """µm/px of the first level; None where no scale or no unit of length is written."""
+    origin: tuple[float, float]
+    """(y, x) of the centre of pixel (0, 0), in µm where ``mpp`` is known, else in pixels."""
+    name: str = ""
+
+    def array(self, level: int = 0) -> Any:
+        """A level's zarr array, with as many axes as are named. Raises ValueError naming it."""
+        path = inside(self.path, self.levels[level])
+        array = open_array(path)
+        if len(array.shape) != len(self.axes):
+            axes = list(self.axes)
+            raise ValueError(f"{path}: expected {len(axes)} axes {axes}, got shape {array.shape}")
+        return array
+
+    def labels(self) -> dict[str, Path]:
+        """The label images that are there, by name: those that are listed, then any others.
+
+        A listed one that is gone is left out with a warning.
+        """
+        folder = self.path / "labels"
+        if not folder.is_dir():
+            return {}
+        listed = attributes_of(folder).get("labels") if is_group(folder) else None
+        found: dict[str, Path] = {}
+        for name in listed if isinstance(listed, list) else ():
+            if not isinstance(name, str):
+                raise ValueError(f"{folder}: labels: expected names, got {name!r}")
+            if is_group(path := inside(folder, name)):
+                found[name] = path
+            else:
+                logger.warning("%s: labels: %r is listed, and not there", folder, name)
+        for path in sorted(folder.iterdir()):
+            if path.name not in found and is_image(path):
+                found[path.name] = path
+        return found
 
 
-def _read_object(file: Path) -> dict[str, Any]:
-    content = read_json(file, _LARGEST_METADATA)
-    if not isinstance(content, dict):
-        raise ValueError(f"{file}: expected an object, got {type(content).__name__}")
-    return content
+def is_image(path: Path) -> bool:
+    """Whether a folder says that it is an OME-Zarr image; its content is not checked."""
+    try:
+        return "multiscales" in attributes_of(path)
+    except ValueError:
+        return False
 
 
-def inside(folder: Path, name: str) -> Path:
-    """A path that the metadata name. Raises ValueError where it leads out of the folder."""
-    parts = PurePosixPath(name).parts
-    if not parts or name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
-        raise ValueError(f"{folder}: path: expected one below the folder, got {name!r}")
-    return folder.joinpath(*parts)
+def image_groups(path: Path) -> list[Path]:
+    """The groups of a folder's images, in order: it, or those of its series.
+
+    Raises ValueError naming the file where there are none.
+    """
+    attributes = attributes_of(path) if (path / "zarr.json").is_file() else {}
+    if (path / ".zattrs").is_file():
+        attributes = attributes_of(path)
+    if "multiscales" in attributes:
+        return [path]
+    listed = attributes_of(path / "OME").get("series") if is_group(path / "OME") else None
+    if isinstance(listed, list) and listed:
+        names = parse(tuple[str, ...], listed, f"{path / 'OME'}: series")
+        return [inside(path, name) for name in names]
+    numbered = [p for p in path.iterdir() if p.name.isdecimal() and is_image(p)]
+    if not numbered:
+        what = next((w for w in ("plate", "well") if w in attributes), "group")
+        raise ValueError(f"{path}: multiscales: missing; expected an OME-Zarr image, got a {what}")
+    return sorted(numbered, key=lambda p: int(p.name))
 
 
-def multiscale_of(path: Path, attributes: Mapping[str, Any]) -> Multiscale:
+def read_image(path: Path) -> OmeImage:
+    """The metadata of an image. Raises ValueError naming file and field where they are damaged."""
+    attributes = attributes_of(path)
     entries = attributes.get("multiscales")
     if not isinstance(entries, list) or not entries or not isinstance(entries[0], dict):
         raise ValueError(f"{path}: multiscales: missing; expected an OME-Zarr image")
-    version = attributes.get("version", entries[0].get("version", VERSIONS[0]))
-    if str(version) not in VERSIONS:
-        raise ValueError(f"{path}: version: expected {' or '.join(VERSIONS)}, got {version!r}")
+    version = attributes.get("version") or entries[0].get("version") or VERSIONS[-2]
+    if not str(version).startswith(VERSIONS):
+        known = f"{', '.join(VERSIONS[:-1])} or {VERSIONS[-1]}"
+        raise ValueError(f"{path}: version: expected {known}, got {version!r}")
     multiscale = parse(Multiscale, entries[0], f"{path}: multiscales")
-    names = [axis.name for axis in multiscale.axes]
+    axes = tuple(a if isinstance(a, Axis) else Axis(a) for a in multiscale.axes)
+    names = [axis.name for axis in axes]
     if names[-2:] != ["y", "x"] or not set(names) <= set("tczyx") or len(set(names)) < len(names):
         raise ValueError(f"{path}: axes: expected some of t, c, z and then y, x, got {names}")
     if not multiscale.datasets:
         raise ValueError(f"{path}: datasets: expected at least one level")
-    return multiscale
+    mpp, origin = _grid(path, multiscale, axes)
+    levels = tuple(level.path for level in multiscale.datasets)
+    name = multiscale.name if isinstance(multiscale.name, str) else ""
+    return OmeImage(path, attributes, tuple(names), levels, mpp, origin, name)
 
 
-def grid_of(path: Path, multiscale: Multiscale) -> tuple[float | None, tuple[float, float]]:
+def _grid(
+    path: Path, multiscale: Multiscale, axes: tuple[Axis, ...]
+) -> tuple[float | None, tuple[float, float]]:
     """µm/px of the first level, and the centre of its pixel (0, 0)."""
-    scale, shift = np.ones(2), np.zeros(2)
+    scale, shift, scaled = np.ones(2), np.zeros(2), False
     whole = (
-        *multiscale.datasets[0].coordinateTransformations,
-        *multiscale.coordinateTransformations,
+        *(multiscale.datasets[0].coordinateTransformations or ()),
+        *(multiscale.coordinateTransformations or ()),
     )
     for part in whole:
-        values = {"scale": part.scale, "translation": part.translation}.get(part.type)
         if part.type == "identity":
             continue
-        if values is None or len(values) != len(multiscale.axes) or not np.isfinite(values).all():
+        values = {"scale": part.scale, "translation": part.translation}.get(part.type)
+        if values is None and part.path is not None and part.type in ("scale", "translation"):
+            values = _stored(inside(path, part.path.lstrip("/")), len(axes))
+        if values is None or len(values) != len(axes) or not np.isfinite(values).all():
             raise ValueError(
                 f"{path}: coordinateTransformations: expected a scale or translation of "
-                f"{len(multiscale.axes)} numbers, got {part.type} {values}"
+                f"{len(axes)} numbers, got {part.type} {values}"
             )
         last = np.array(values[-2:])
         if part.type == "scale":
             if (last <= 0).any():
                 raise ValueError(f"{path}: scale: expected numbers above 0, got {values}")
-            scale, shift = scale * last, shift * last
+            scale, shift, scaled = scale * last, shift * last, True
         else:
             shift = shift + last
-    units = [MICROMETRES.get(axis.unit or "") for axis in multiscale.axes[-2:]]
-    if units[0] is not None and units[1] is not None:
+    units = [micrometres(axis.unit) for axis in axes[-2:]]
+    if scaled and units[0] is not None and units[1] is not None:
         mpp = plausible_mpp(scale[1] * units[1], scale[0] * units[0])
         if mpp is not None:
             return mpp, (float(shift[0] * units[0]), float(shift[1] * units[1]))
     return None, (float(shift[0] / scale[0]), float(shift[1] / scale[1]))
 
 
-def open_array(path: Path) -> Any:
-    """A zarr array that holds numbers. Raises ValueError naming the file and what is wrong."""
-    file = next((f for f in (path / "zarr.json", path / ".zarray") if f.is_file()), None)
-    if file is None:
-        raise ValueError(f"{path}: no zarr.json and no .zarray: a level is missing")
-    content = _read_object(file)
-    codecs = [*_named(content.get("codecs")), *_named(content.get("filters"))]
-    codecs += _named([content.get("compressor")])
-    for codec in codecs:
-        if codec.removeprefix("numcodecs.") not in _CODECS:
-            raise ValueError(f"{file}: codec: {codec!r} is not among those that are read")
-    try:
-        import zarr
-    except ImportError:
-        raise ValueError(f"{path}: needs zarr: pip install 'napari-cosynth[gui]'") from None
-    try:
-        array = zarr.open_array(str(path), mode="r")
-    except Exception as error:  # zarr raises what it likes on damaged metadata
-        raise ValueError(f"{file}: cannot be opened ({one_line(error)})") from None
-    if array.dtype.kind not in "uif":
-        raise ValueError(f"{file}: expected numbers, got {array.dtype}")
-    return array
+def _stored(path: Path, count: int) -> tuple[float, ...]:
+    array = open_array(path)
+    if array.shape != (count,):
+        raise ValueError(f"{path}: expected {count} numbers, got shape {array.shape}")
+    return tuple(float(value) for value in array[:])
 
 
-def _named(codecs: Any) -> list[str]:
-    """Names of codecs of a zarr array's metadata, those inside a shard too."""
-    found = []
-    for codec in codecs if isinstance(codecs, list) else ():
-        if isinstance(codec, dict):
-            found.append(str(codec.get("name", codec.get("id"))))
-            inner = codec.get("configuration", {})
-            if isinstance(inner, dict):
-                found += _named(inner.get("codecs")) + _named(inner.get("index_codecs"))
-    return found
+def label_classes(image: OmeImage) -> tuple[dict[int, str], dict[int, tuple[float, ...]]]:
+    """Label -> class, and label -> RGBA in 0..1, where ``image-label`` tells.
+
+    Raises ValueError naming the file where it is damaged.
+    """
+    about = image.attributes.get("image-label") or {}
+    classes: dict[int, str] = {}
+    colors: dict[int, tuple[float, ...]] = {}
+    try:
+        for entry in about.get("properties") or ():
+            if entry.get("class") is not None:
+                classes[int(entry["label-value"])] = str(entry["class"])
+        for entry in about.get("colors") or ():
+            if entry.get("rgba") is not None:
+                colors[int(entry["label-value"])] = tuple(float(v) / 255 for v in entry["rgba"])
+        if any(len(color) != 4 for color in colors.values()):
+            raise ValueError("a colour of other than four numbers")
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise ValueError(f"{image.path}: image-label: {error}") from None
+    return classes, colors

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from napari_cosynth.data.ome_zarr_metadata import (
-    attributes_of,
-    grid_of,
-    inside,
-    multiscale_of,
-    open_array,
+    SERIES,
+    OmeImage,
+    image_groups,
+    label_classes,
+    read_image,
 )
 from napari_cosynth.data.pyramid import LazyLevel, Slide, with_overview
-from napari_cosynth.settings import parse
+from napari_cosynth.data.zarr_files import attributes_of
 
 _RGB = ("FF0000", "00FF00", "0000FF")
 
@@ -68,37 +68,31 @@ class OmeZarr:
 def is_ome_zarr(path: Path) -> bool:
     """Whether a folder says that it is an OME-Zarr image; its content is not checked."""
     try:
-        return bool({"multiscales", "bioformats2raw.layout"} & set(attributes_of(path)))
+        return bool({"multiscales", SERIES} & set(attributes_of(path)))
     except ValueError:
         return (path / "zarr.json").is_file() or (path / ".zattrs").is_file()
 
 
 def open_ome_zarr(path: Path) -> OmeZarr:
-    """Opens an image and its labels; of a folder of several images (bioformats2raw) the first.
+    """Opens an image and its labels; of a folder of several images (bioformats2raw) the largest.
 
     Raises ValueError naming file and field where something is missing, damaged or not supported.
     """
-    attributes = attributes_of(path)
-    if "multiscales" not in attributes and "bioformats2raw.layout" in attributes:
-        path = path / "0"
-        attributes = attributes_of(path)
-    planes = _planes(path, attributes)
-    labels = []
-    if (folder := path / "labels").is_dir():
-        names = parse(tuple[str, ...], attributes_of(folder).get("labels", ()), f"{folder}: labels")
-        labels = [_label_plane(inside(folder, name), name) for name in names]
-    return OmeZarr(path, planes, tuple(labels))
+    images = [read_image(group) for group in image_groups(path)]
+    # The first is often the scanner's overview or its picture of the label.
+    sizes = [int(np.prod(image.array().shape[-2:], dtype=object)) for image in images]
+    image = images[sizes.index(max(sizes))]
+    labels = [_label_plane(read_image(group), name) for name, group in image.labels().items()]
+    return OmeZarr(image.path, _planes(image), tuple(labels))
 
 
-def _planes(path: Path, attributes: Mapping[str, Any]) -> tuple[Plane, ...]:
-    multiscale = multiscale_of(path, attributes)
-    mpp, origin = grid_of(path, multiscale)
-    stores = [open_array(inside(path, level.path)) for level in multiscale.datasets]
-    names = [axis.name for axis in multiscale.axes]
-    for name, store in zip((level.path for level in multiscale.datasets), stores, strict=True):
+def _planes(image: OmeImage) -> tuple[Plane, ...]:
+    path, names, mpp, origin = image.path, image.axes, image.mpp, image.origin
+    stores = [image.array(index) for index in range(len(image.levels))]
+    for name, store in zip(image.levels, stores, strict=True):
         _require_one_plane(path / name, names, store.shape)
     count = stores[0].shape[names.index("c")] if "c" in names else 1
-    omero = attributes.get("omero", {})
+    omero = image.attributes.get("omero", {})
     channels = omero.get("channels") if isinstance(omero, dict) else None
     known = [c if isinstance(c, dict) else {} for c in channels or ()]
     colors = [str(c.get("color", "")).upper() for c in known]
@@ -115,32 +109,16 @@ def _planes(path: Path, attributes: Mapping[str, Any]) -> tuple[Plane, ...]:
     return tuple(planes)
 
 
-def _label_plane(path: Path, name: str) -> LabelPlane:
-    attributes = attributes_of(path)
-    planes = _planes(path, attributes)
+def _label_plane(image: OmeImage, name: str) -> LabelPlane:
+    planes = _planes(image)
     if len(planes) != 1 or planes[0].levels[0].dtype.kind not in "ui":
-        raise ValueError(f"{path}: expected one channel of integers")
+        raise ValueError(f"{image.path}: expected one channel of integers")
     (plane,) = planes
-    about = attributes.get("image-label", {})
-    classes: dict[int, str] = {}
-    colors: dict[int, tuple[float, ...]] = {}
-    try:
-        for entry in about.get("properties", ()):
-            if "class" in entry:
-                classes[int(entry["label-value"])] = str(entry["class"])
-        for entry in about.get("colors", ()):
-            if "rgba" in entry:
-                colors[int(entry["label-value"])] = tuple(float(v) / 255 for v in entry["rgba"])
-        if any(len(color) != 4 for color in colors.values()):
-            raise ValueError("a colour of other than four numbers")
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: image-label: {error}") from None
+    classes, colors = label_classes(image)
     return LabelPlane(name, plane.levels, plane.mpp, plane.origin, None, classes, colors)
 
 
 def _require_one_plane(path: Path, names: Sequence[str], shape: tuple[int, ...]) -> None:
-    if len(shape) != len(names):
-        raise ValueError(f"{path}: expected {len(names)} axes {names}, got shape {shape}")
     for name, size in zip(names, shape, strict=True):
         if name in "tz" and size != 1:
             raise ValueError(f"{path}: expected one plane, got {size} along {name}")
