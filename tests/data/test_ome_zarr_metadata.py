@@ -121,7 +121,8 @@ def test_labels_are_found_whatever_is_listed(tmp_path, caplog, name, label):
     path = made(tmp_path / "a.zarr", labels=(label,))
     edited(path, LISTINGS[name], "labels/.zattrs")
     slide, dataset = both(path)
-    assert ("'old' is listed, and not there" in caplog.text) == ("stale" in name)
+    said = caplog.text.count("'old' is listed, and not there")
+    assert said == (2 if "stale" in name else 0)  # by each reader
     if label == "cells" and name == "stale in part":
         assert "'instances' is listed" in caplog.text
     assert [plane.name for plane in slide.labels] == [label]

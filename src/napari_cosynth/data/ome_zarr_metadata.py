@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,7 @@ class OmeImage:
             raise ValueError(f"{path}: expected {len(axes)} axes {axes}, got shape {array.shape}")
         return array
 
+    @cached_property
     def labels(self) -> dict[str, Path]:
         """The label images that are there, by name: those that are listed, then any others.
 

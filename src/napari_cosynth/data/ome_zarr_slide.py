@@ -82,7 +82,7 @@ def open_ome_zarr(path: Path) -> OmeZarr:
     # The first is often the scanner's overview or its picture of the label.
     sizes = [int(np.prod(image.array().shape[-2:], dtype=object)) for image in images]
     image = images[sizes.index(max(sizes))]
-    labels = [_label_plane(read_image(group), name) for name, group in image.labels().items()]
+    labels = [_label_plane(read_image(group), name) for name, group in image.labels.items()]
     return OmeZarr(image.path, _planes(image), tuple(labels))
 
 

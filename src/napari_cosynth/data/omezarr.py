@@ -63,7 +63,7 @@ class OmeZarrDataset(NamedRecords):
         images = _images(self.root)
         for number, image in enumerate(images):
             name = self.own.names[number] if self.own else _name(image, number, len(images))
-            if len(images) > 1 and not image.labels():
+            if len(images) > 1 and not image.labels:
                 logger.warning("%s: no labels: left out", image.path)
                 continue
             for suffix, place in _planes(image):
@@ -117,7 +117,7 @@ class OmeZarrDataset(NamedRecords):
         )
 
     def _instances(self, image: OmeImage) -> OmeImage:
-        labels = image.labels()
+        labels = image.labels
         wanted = self._label or ("instances" if "instances" in labels else "")
         if not wanted and len(labels) == 1:
             (wanted,) = labels
@@ -131,7 +131,7 @@ class OmeZarrDataset(NamedRecords):
     def _kinds(self, image: OmeImage, label: OmeImage) -> tuple[dict[int, str], OmeImage]:
         """Value -> class, and the label image of those values: the instances, or ``classes``."""
         kinds, _ = label_classes(label)
-        if not kinds and (path := image.labels().get("classes")):
+        if not kinds and (path := image.labels.get("classes")):
             label = read_image(path)
             kinds, _ = label_classes(label)
         return kinds, label
