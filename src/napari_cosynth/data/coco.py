@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 from napari_cosynth.data.base import NamedRecords, Parts
 from napari_cosynth.data.files import read_rgb, select
+from napari_cosynth.data.listing import files_in, find_written, name_of, written_path
 from napari_cosynth.data.sidecar import read_sidecar
 from napari_cosynth.foreign.files import read_json
 from napari_cosynth.geometry.rle import decode, fill_polygon, from_string
@@ -62,7 +64,7 @@ class CocoDataset(NamedRecords):
         self._images: dict[str, tuple[int, Path, tuple[int, int]]] = {}
         for number, entry in enumerate(lists["images"]):
             key, file, shape = _image(entry, f"{self.path}: images: {number}")
-            if (name := str(Path(file).with_suffix(""))) in self._images:
+            if (name := str(file.parent / name_of(file))) in self._images:
                 raise ValueError(f"{self.path}: images: {name!r} is there twice")
             self._images[name] = key, self._find(file), shape
         self._annotations: dict[int, list[dict[str, Any]]] = {}
@@ -122,16 +124,16 @@ class CocoDataset(NamedRecords):
             self.own_text(name, "stain", H_AND_E),
         )
 
-    def _find(self, file: str) -> Path:
+    def _find(self, file: PurePosixPath) -> Path:
         for folder in (
             self.root,
             self.root / "images",
             self.root.parent,
             self.root.parent / "images",
         ):
-            if (folder / file).is_file():
-                return folder / file
-        raise ValueError(f"{self.path}: images: no file {file!r} beside it or in images/")
+            if (found := find_written(folder, file)) is not None:
+                return found
+        raise ValueError(f"{self.path}: images: no file {str(file)!r} beside it or in images/")
 
 
 def _annotations_file(root: Path) -> Path:
@@ -140,7 +142,10 @@ def _annotations_file(root: Path) -> Path:
         if root.suffix == ".json" and _looks_right(root):
             return root
         raise ValueError(f"{root}: no COCO JSON (images, annotations, categories)")
-    inside = sorted(root.glob("*.json")) + sorted((root / "annotations").glob("*.json"))
+    inside = []
+    for folder in (root, root / "annotations"):
+        with suppress(ValueError):
+            inside += files_in(folder, (".json",))
     found = [path for path in inside if path.name != DESCRIPTION and _looks_right(path)]
     if len(found) != 1:
         several = f": {', '.join(p.name for p in found)}; name one" if found else ""
@@ -177,16 +182,18 @@ def _class_ids(categories: list[dict[str, Any]], path: Path) -> dict[int, int]:
     return {key: index for index, key in enumerate(ordered, start=1)}
 
 
-def _image(entry: dict[str, Any], where: str) -> tuple[int, str, tuple[int, int]]:
+def _image(entry: dict[str, Any], where: str) -> tuple[int, PurePosixPath, tuple[int, int]]:
     key, file = entry.get("id"), entry.get("file_name")
     if not isinstance(key, int) or not isinstance(file, str):
         raise ValueError(f"{where}: expected id and file_name, got {entry}")
-    if Path(file).is_absolute() or ".." in Path(file).parts:
-        raise ValueError(f"{where}: file_name: expected a path below the folder, got {file!r}")
+    try:
+        path = written_path(file)
+    except ValueError as error:
+        raise ValueError(f"{where}: file_name: {error}") from None
     height, width = entry.get("height"), entry.get("width")
     if not isinstance(height, int) or not isinstance(width, int) or min(height, width) < 1:
         raise ValueError(f"{where}: expected height and width, got {height!r} and {width!r}")
-    return key, file, (height, width)
+    return key, path, (height, width)
 
 
 def _mask(value: Any, shape: tuple[int, int], where: str) -> npt.NDArray[np.bool_]:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from napari_cosynth.data.base import NamedRecords, Parts
-from napari_cosynth.data.files import first_below, images_in, mat_names, read_rgb, select
+from napari_cosynth.data.files import mat_names, read_rgb, select
+from napari_cosynth.data.listing import files_in, first_below, images_in, partners
 from napari_cosynth.data.sidecar import read_sidecar
 from napari_cosynth.foreign.files import read_mat
 from napari_cosynth.types import H_AND_E, ClassTable
@@ -47,6 +48,9 @@ class ConsepDataset(NamedRecords):
         self.tissue = tissue
         self.classes = self.own.classes if self.own else ClassTable.of(*class_names)
         self._images = images_in(self.root / "Images")
+        self._labels = partners(self._images, files_in(self.root / "Labels", (".mat",)))
+        if missing := sorted(set(self._images) - set(self._labels)):
+            raise ValueError(f"{self.root / 'Labels'}: no {missing[0]}.mat")
         self.names = tuple(select(self._images, only, without, self.root))
 
     @classmethod
@@ -61,7 +65,7 @@ class ConsepDataset(NamedRecords):
         return self.own_text(name, "tissue", self.tissue)
 
     def parts(self, name: str) -> Parts:
-        path = self.root / "Labels" / f"{name}.mat"
+        path = self._labels[name]
         content = read_mat(path)
         if "inst_map" not in content:
             raise ValueError(f"{path}: expected 'inst_map', got {sorted(content)}")

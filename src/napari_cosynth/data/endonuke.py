@@ -12,7 +12,15 @@ from scipy import ndimage as ndi
 from skimage.segmentation import watershed
 
 from napari_cosynth.data.base import NamedRecords, Parts
-from napari_cosynth.data.files import first_below, images_in, read_image, read_rgb, select
+from napari_cosynth.data.files import read_image, read_rgb, select
+from napari_cosynth.data.listing import (
+    IMAGE_SUFFIXES,
+    files_in,
+    first_below,
+    images_in,
+    name_of,
+    partners,
+)
 from napari_cosynth.types import ClassTable
 
 logger = logging.getLogger(__name__)
@@ -46,8 +54,9 @@ class EndoNukeDataset(NamedRecords):
         self.stain = stain
         self.classes = ClassTable.of(*ENDONUKE_CLASSES)
         self._images = images_in(self.root / "images")
-        self._labels = _annotations(self.root / "labels")
-        self._masks = images_in(self.root / "masks")
+        annotations = _annotations(self.root / "labels")
+        self._labels = partners(self._images, annotations)
+        self._masks = partners(self._images, files_in(self.root / "masks", IMAGE_SUFFIXES))
         for name in self._images:
             if name in self._labels and name not in self._masks:
                 raise ValueError(f"{self.root / 'masks'}: no mask for {name!r}")
@@ -103,17 +112,13 @@ class EndoNukeDataset(NamedRecords):
         )
 
 
-def _annotations(folder: Path) -> dict[str, Path]:
+def _annotations(folder: Path) -> list[Path]:
     """One keypoint file per tile: of several, the first by annotator's folder, then by path."""
-    if not folder.is_dir():
-        raise ValueError(f"{folder}: no such folder")
-    found = [p for p in folder.rglob("*.txt") if not p.name.startswith(".")]
-    if not found:
-        raise ValueError(f"{folder}: no .txt file in it or below")
+    found = files_in(folder, (".txt",), below=True)
     chosen: dict[str, Path] = {}
     for path in sorted(found, key=lambda p: (p.parent.name, str(p))):
-        chosen.setdefault(path.stem, path)
-    return chosen
+        chosen.setdefault(name_of(path), path)
+    return [*chosen.values()]
 
 
 def read_keypoints(

@@ -11,51 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_cosynth.data.listing import composed
 from napari_cosynth.errors import one_line
 from napari_cosynth.foreign.files import read_json
 from napari_cosynth.tiff import DamagedTiffError, read_tiff
 
 logger = logging.getLogger(__name__)
-
-IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
-
-
-def images_in(folder: Path) -> dict[str, Path]:
-    """Image files of a folder by stem, sorted. Raises ValueError if there are none or two alike."""
-    if not folder.is_dir():
-        raise ValueError(f"{folder}: no such folder")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in IMAGE_SUFFIXES:
-            if path.stem in found:
-                raise ValueError(f"{path}: {found[path.stem].name} has the same name")
-            found[path.stem] = path
-    if not found:
-        raise ValueError(f"{folder}: no images ({', '.join(IMAGE_SUFFIXES)})")
-    return found
-
-
-def files_below(
-    root: Path, suffixes: tuple[str, ...], without_folders: tuple[str, ...] = ()
-) -> dict[str, Path]:
-    """Files at any depth below a folder by stem, sorted; folders are left out by lower-case name.
-
-    So is what a Mac adds to archives (``__MACOSX/``, ``._NAME``).
-    Raises ValueError if there are none or two of one stem.
-    """
-    if not root.is_dir():
-        raise ValueError(f"{root}: no such folder")
-    found: dict[str, Path] = {}
-    for path in sorted(root.rglob("*")):
-        folders = {part.lower() for part in path.relative_to(root).parts[:-1]}
-        hidden = path.name.startswith(".") or folders & {"__macosx", *without_folders}
-        if path.suffix.lower() in suffixes and not hidden:
-            if path.stem in found:
-                raise ValueError(f"{path}: {found[path.stem]} has the same name")
-            found[path.stem] = path
-    if not found:
-        raise ValueError(f"{root}: no {' or '.join(suffixes)} file in it or below")
-    return dict(sorted(found.items()))
 
 
 def read_image(path: Path) -> npt.NDArray[np.generic]:
@@ -140,19 +101,12 @@ def mat_names(path: Path) -> set[str]:
         return set()
 
 
-def first_below(root: Path, suffix: str) -> Path | None:
-    """Some file of a suffix in a folder or below, by which its format may be told."""
-    if not root.is_dir():
-        return None
-    below = (p for p in root.rglob(f"*{suffix}") if not p.name.startswith("."))
-    return next(below, None)
-
-
 def read_tissues(path: Path, names: Iterable[str]) -> dict[str, str]:
     """The tissue of each name, from a JSON file that maps names to them."""
-    organs = read_json(path)
+    content = read_json(path)
+    organs = {composed(k): v for k, v in content.items()} if isinstance(content, dict) else {}
     for name in names:
-        if not isinstance(organs, dict) or not isinstance(organs.get(name), str):
+        if not isinstance(organs.get(name), str):
             raise ValueError(f"{path}: no tissue for {name!r}")
     return {name: str(organs[name]) for name in names}
 
@@ -161,7 +115,8 @@ def select(
     names: Iterable[str], only: Iterable[str], without: Iterable[str], where: Path
 ) -> list[str]:
     """The names asked for; an unknown one is an error, so that a split never silently leaks."""
-    names, wanted, held = list(names), dict.fromkeys(only), dict.fromkeys(without)
+    names = list(names)
+    wanted, held = (dict.fromkeys(map(composed, chosen)) for chosen in (only, without))
     known = set(names)
     for name in (*wanted, *held):
         if name not in known:

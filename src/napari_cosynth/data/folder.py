@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from napari_cosynth.data.base import NamedRecords, Parts
-from napari_cosynth.data.files import images_in, read_image, read_rgb, read_tissues, select
+from napari_cosynth.data.files import read_image, read_rgb, read_tissues, select
+from napari_cosynth.data.listing import IMAGE_SUFFIXES, files_in, images_in, partners
 from napari_cosynth.data.sidecar import read_sidecar
 from napari_cosynth.types import H_AND_E, ClassTable
 
@@ -43,18 +44,20 @@ class FolderDataset(NamedRecords):
             self.own.classes if self.own else ClassTable.of(*(class_names or (class_name,)))
         )
         self._images = images_in(self.root / "images")
-        self._instances = images_in(self.root / "instances")
-        self._labels = images_in(self.root / "labels") if (self.root / "labels").is_dir() else {}
+        self._instances = self._maps("instances")
+        self._labels = self._maps("labels") if (self.root / "labels").is_dir() else {}
         if self._labels and not (class_names or self.own):
             raise ValueError(f"{self.root / 'labels'}: name the classes of its ids: class_names")
-        for folder, files in (("instances", self._instances), ("labels", self._labels)):
-            missing = sorted(set(self._images) - set(files))
-            if missing and files:
-                raise ValueError(f"{self.root / folder}: no map for {missing[0]!r}")
         self.names = tuple(select(self._images, only, without, self.root))
         self._tissues = dict.fromkeys(self.names, tissue)
         if tissues is not None:
             self._tissues = read_tissues(self.root / tissues, self.names)
+
+    def _maps(self, folder: str) -> dict[str, Path]:
+        found = partners(self._images, files_in(self.root / folder, IMAGE_SUFFIXES))
+        if missing := sorted(set(self._images) - set(found)):
+            raise ValueError(f"{self.root / folder}: no map for {missing[0]!r}")
+        return found
 
     @classmethod
     def recognises(cls, root: Path) -> bool:

@@ -10,12 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cosynth.data.base import NamedRecords, Parts
-from napari_cosynth.data.files import (
+from napari_cosynth.data.files import read_rgb, select
+from napari_cosynth.data.listing import (
     IMAGE_SUFFIXES,
-    files_below,
+    by_name,
+    files_in,
     first_below,
-    read_rgb,
-    select,
+    name_of,
+    partners,
+    without_ending,
 )
 from napari_cosynth.data.sidecar import read_sidecar
 from napari_cosynth.data.slide import open_slide
@@ -27,11 +30,15 @@ logger = logging.getLogger(__name__)
 
 ASSUMED_MPP = 0.25
 UNCLASSIFIED = "unspecified"
-_SUFFIXES = (*IMAGE_SUFFIXES, ".svs")
+_FEATURES = (".geojson", ".geojson.gz")
+_SLIDES = (".tif", ".tiff", ".svs", ".ndpi", ".scn", ".mrxs")
+"""What ``data.slide`` reads; other images have no µm/px."""
 
 
 class GeoJsonDataset(NamedRecords):
-    """``NAME.geojson`` and ``NAME.tif`` (or another image), anywhere below ``root``.
+    """``NAME.geojson`` and ``NAME.tif`` (or another image, or slide), anywhere below ``root``.
+
+    A file may also be called as QuPath calls the image, ``NAME.svs.geojson``, and be gzipped.
 
     Features as QuPath writes them, in a FeatureCollection or a bare list: ``geometry`` a Polygon or
     MultiPolygon in full-resolution pixels from the *corner* of the top left one, with holes; cells count
@@ -50,12 +57,14 @@ class GeoJsonDataset(NamedRecords):
         without: Sequence[str] = (),
     ) -> None:
         self.root = Path(root)
+        files = [self.root] if self.root.is_file() else files_in(self.root, _FEATURES, below=True)
         if self.root.is_file():
-            only, self.root = (self.root.stem,), self.root.parent
+            self.root = self.root.parent
         self.own = read_sidecar(self.root, "geojson")
         self.mpp, self.tissue = mpp, tissue
-        self._files = files_below(self.root, (".geojson",))
-        self._images = files_below(self.root, _SUFFIXES)
+        self._files = _named(files)
+        images = files_in(self.root, (*IMAGE_SUFFIXES, *_SLIDES), below=True)
+        self._images = partners(self._files, images)
         self.names = tuple(select(self._files, only, without, self.root))
         for name in self.names:
             if name not in self._images:
@@ -71,7 +80,9 @@ class GeoJsonDataset(NamedRecords):
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
-        return root.suffix == ".geojson" or first_below(root, ".geojson") is not None
+        if root.is_file():
+            return root.name.lower().endswith(_FEATURES)
+        return any(first_below(root, ending) for ending in _FEATURES)
 
     def tissue_of(self, name: str) -> str:
         return self.own_text(name, "tissue", self.tissue)
@@ -126,9 +137,21 @@ class GeoJsonDataset(NamedRecords):
             raise ValueError(f"{self.root}: {error}") from None
 
 
+def _named(files: Sequence[Path]) -> dict[str, Path]:
+    """The files by name: that of their image, ``a`` of ``a.svs.geojson``, unless two would have it."""
+    plain = [without_ending(name_of(path)) for path in files]
+    alone = {name for name in plain if plain.count(name) == 1}
+
+    def name(path: Path) -> str:
+        short = without_ending(name_of(path))
+        return short if short in alone else name_of(path)
+
+    return by_name(files, name)
+
+
 def _image(path: Path) -> tuple[npt.NDArray[np.uint8], float | None]:
     """An image, uint8 (H, W, 3), and its µm/px where the file tells."""
-    if path.suffix.lower() not in (".tif", ".tiff", ".svs"):
+    if path.suffix.lower() not in _SLIDES:
         return read_rgb(path), None
     slide = open_slide(path)
     image = np.asarray(slide.levels[0])

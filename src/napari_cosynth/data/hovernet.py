@@ -11,6 +11,7 @@ import numpy as np
 from napari_cosynth.data.base import NamedRecords, Parts, patient_of
 from napari_cosynth.data.consep import CONSEP_CLASSES
 from napari_cosynth.data.files import load_npy, select
+from napari_cosynth.data.listing import by_name, files_in
 from napari_cosynth.data.sidecar import read_sidecar
 from napari_cosynth.types import H_AND_E, ClassTable
 
@@ -38,9 +39,7 @@ class HoverNetDataset(NamedRecords):
         self.mpp_stated = mpp is not None or self.own is not None
         self.mpp = mpp if mpp is not None else self.own.mpp if self.own else ASSUMED_MPP
         self.tissue = tissue
-        self._paths = {p.stem: p for p in sorted(self.root.glob("*.npy"))}
-        if not self._paths:
-            raise ValueError(f"{self.root}: no .npy file in it")
+        self._paths = by_name(files_in(self.root, (".npy",)))
         first = load_npy(next(iter(self._paths.values())), mapped=True)
         self._typed = first.ndim == 3 and first.shape[2] == 5
         known = CONSEP_CLASSES if self._typed else ("unspecified",)
@@ -49,8 +48,9 @@ class HoverNetDataset(NamedRecords):
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
-        path = next(root.glob("*.npy"), None)
-        if path is None:
+        try:
+            path = files_in(root, (".npy",))[0]
+        except ValueError:
             return False
         shape = load_npy(path, mapped=True).shape
         return len(shape) == 3 and shape[2] in (4, 5)

@@ -11,13 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cosynth.data.base import NamedRecords, Parts
-from napari_cosynth.data.files import (
-    files_below,
-    first_below,
-    mat_names,
-    read_rgb,
-    select,
-)
+from napari_cosynth.data.files import mat_names, read_rgb, select
+from napari_cosynth.data.listing import by_name, files_in, first_below, name_of, partners
 from napari_cosynth.foreign.files import read_mat
 from napari_cosynth.types import ClassTable
 
@@ -47,18 +42,20 @@ class LizardDataset(NamedRecords):
         self.mpp = mpp
         self.tissue = tissue
         self.classes = ClassTable.of(*LIZARD_CLASSES)
-        self._labels = files_below(self.root, (".mat",))
         # The archives also hold drawn overlays under the same names.
-        self._images = files_below(self.root, (".png",), without_folders=("overlay",))
+        images = files_in(self.root, (".png",), below=True, without_folders=("overlay",))
+        self._images = by_name(images)
+        labels = files_in(self.root, (".mat",), below=True)
+        self._labels = partners(self._images, labels)
         unlabelled = sorted(set(self._images) - set(self._labels))
         if unlabelled:
             raise ValueError(f"{self._images[unlabelled[0]]}: no {unlabelled[0]}.mat belongs to it")
-        if missing := sorted(set(self._labels) - set(self._images)):
+        if missing := sorted({name_of(path) for path in labels} - set(self._labels)):
             logger.warning(
                 "%s: %d of %d labels have no image (%s, ...)",
                 self.root,
                 len(missing),
-                len(self._labels),
+                len(labels),
                 missing[0],
             )
         self.names = tuple(select(self._images, only, without, self.root))

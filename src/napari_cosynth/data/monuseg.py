@@ -11,14 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cosynth.data.base import NamedRecords, Parts
-from napari_cosynth.data.files import (
-    IMAGE_SUFFIXES,
-    files_below,
-    first_below,
-    read_rgb,
-    read_tissues,
-    select,
-)
+from napari_cosynth.data.files import read_rgb, read_tissues, select
+from napari_cosynth.data.listing import IMAGE_SUFFIXES, by_name, files_in, partners
 from napari_cosynth.geometry.polygons import filled
 from napari_cosynth.types import ClassTable
 
@@ -48,8 +42,9 @@ class MonusegDataset(NamedRecords):
         self.root = Path(root)
         self.mpp = mpp
         self.classes = ClassTable.of(class_name)
-        self._outlines = files_below(self.root, (".xml",))
-        self._images = files_below(self.root, IMAGE_SUFFIXES)
+        self._outlines = by_name(_annotations(self.root))
+        images = files_in(self.root, IMAGE_SUFFIXES, below=True)
+        self._images = partners(self._outlines, images)
         missing = sorted(set(self._outlines) - set(self._images))
         if missing:
             raise ValueError(f"{self._outlines[missing[0]]}: no image is called {missing[0]!r}")
@@ -60,11 +55,10 @@ class MonusegDataset(NamedRecords):
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
-        path = first_below(root, ".xml")
-        if path is None:
+        try:
+            return bool(_annotations(root))
+        except ValueError:
             return False
-        with path.open("rb") as handle:
-            return b"<Annotations" in handle.read(2000)
 
     def tissue_of(self, name: str) -> str:
         return self._tissues[name]
@@ -91,6 +85,18 @@ class MonusegDataset(NamedRecords):
             self.tissue_of(name),
             str(self._images[name]),
         )
+
+
+def _annotations(root: Path) -> list[Path]:
+    """The XML files of a folder or below that begin as Aperio's do. Raises ValueError if none does."""
+    found = []
+    for path in files_in(root, (".xml",), below=True):
+        with path.open("rb") as handle:
+            if b"<Annotations" in handle.read(2000):
+                found.append(path)
+    if not found:
+        raise ValueError(f"{root}: no .xml file in it or below has Annotations")
+    return found
 
 
 def read_regions(path: Path) -> list[npt.NDArray[np.float64]]:

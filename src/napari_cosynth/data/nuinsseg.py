@@ -9,7 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from napari_cosynth.data.base import NamedRecords, Parts
-from napari_cosynth.data.files import images_in, read_image, read_rgb, select
+from napari_cosynth.data.files import read_image, read_rgb, select
+from napari_cosynth.data.listing import (
+    IMAGE_SUFFIXES,
+    composed,
+    files_in,
+    images_in,
+    named_below,
+    partners,
+)
 from napari_cosynth.types import ClassTable
 
 IMAGES, MASKS = "tissue images", "label masks"
@@ -41,11 +49,12 @@ class NuInsSegDataset(NamedRecords):
             raise ValueError(f"{self.root}: no folder in it or below has {IMAGES!r} and {MASKS!r}")
         self._files: dict[str, tuple[Path, Path]] = {}
         for organ in organs:
-            images, masks = images_in(organ / IMAGES), images_in(organ / MASKS)
+            images = images_in(organ / IMAGES)
+            masks = partners(images, files_in(organ / MASKS, IMAGE_SUFFIXES))
             for stem, image in images.items():
                 if stem not in masks:
                     raise ValueError(f"{organ / MASKS}: no label mask for {stem!r}")
-                name = f"{organ.name}/{stem}"
+                name = f"{composed(organ.name)}/{stem}"
                 if name in self._files:
                     raise ValueError(f"{image}: another folder is called {organ.name!r} too")
                 self._files[name] = image, masks[stem]
@@ -84,5 +93,5 @@ class NuInsSegDataset(NamedRecords):
 
 def _organs(root: Path) -> list[Path]:
     """The folders in or below a folder that hold images and label masks."""
-    found = [p.parent for p in root.rglob(MASKS) if (p.parent / IMAGES).is_dir()]
-    return sorted(found)
+    found = named_below(root, MASKS) if root.is_dir() else []
+    return [path.parent for path in found if (path.parent / IMAGES).is_dir()]

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from napari_cosynth.data.base import NamedRecords, Parts
 from napari_cosynth.data.files import eight_bits, select
+from napari_cosynth.data.listing import folders_in, name_of
 from napari_cosynth.data.ome_zarr_metadata import (
     OmeImage,
     image_groups,
@@ -79,7 +80,7 @@ class OmeZarrDataset(NamedRecords):
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
-        return is_group(root) or any(is_group(p) for p in root.glob("*.zarr"))
+        return is_group(root) or bool(_groups_in(root))
 
     def tissue_of(self, name: str) -> str:
         return self.own_text(name, "tissue", self.tissue)
@@ -168,15 +169,19 @@ class OmeZarrDataset(NamedRecords):
 
 def _images(root: Path) -> list[OmeImage]:
     """The images of a path, in order. Raises ValueError where there are none."""
-    paths = [root] if is_group(root) else sorted(p for p in root.glob("*.zarr") if is_group(p))
+    paths = [root] if is_group(root) else _groups_in(root)
     if not paths:
         raise ValueError(f"{root}: no OME-Zarr image in it")
     return [read_image(group) for path in paths for group in image_groups(path)]
 
 
+def _groups_in(folder: Path) -> list[Path]:
+    return [path for path in folders_in(folder, ".zarr") if is_group(path)]
+
+
 def _name(image: OmeImage, number: int, count: int) -> str:
-    if image.path.suffix == ".zarr":
-        return image.path.name.removesuffix(".zarr").removesuffix(".ome")
+    if image.path.suffix.lower() == ".zarr":
+        return name_of(image.path)
     return image.name if image.name and count > 1 else str(number)
 
 

@@ -12,7 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cosynth.data.base import NamedRecords, Parts
-from napari_cosynth.data.files import first_below, images_in, load_npy, read_rgb, select
+from napari_cosynth.data.files import load_npy, read_rgb, select
+from napari_cosynth.data.listing import (
+    files_in,
+    first_below,
+    images_in,
+    named_below,
+    partners,
+    written_name,
+)
 from napari_cosynth.data.sidecar import read_sidecar
 from napari_cosynth.types import H_AND_E, ClassTable
 
@@ -58,7 +66,7 @@ class PanNukeDataset(NamedRecords):
         self.classes = self.own.classes if self.own else ClassTable.of(*PANNUKE_CLASSES)
         if not self.root.is_dir():
             raise ValueError(f"{self.root}: no such folder")
-        images = sorted(self.root.rglob("images.npy"))
+        images = named_below(self.root, "images.npy")
         self._source: _Source = _Folds(images, len(self.classes)) if images else _Patches(self.root)
         if self.own is not None:  # its patches are called as those of any fold
             self.own = dataclasses.replace(self.own, names=tuple(self._source.tissues))
@@ -66,7 +74,8 @@ class PanNukeDataset(NamedRecords):
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
-        folds = [p for p in root.rglob("images.npy") if _beside(p, "masks").is_file()]
+        images = named_below(root, "images.npy") if root.is_dir() else []
+        folds = [p for p in images if _beside(p, "masks").is_file()]
         return bool(folds) or (
             (root / "types.csv").is_file() and first_below(root / "labels", ".npy") is not None
         )
@@ -151,12 +160,15 @@ class _Patches:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._images = images_in(root / "images")
+        self._labels = partners(self._images, files_in(root / "labels", (".npy",)))
+        if missing := sorted(set(self._images) - set(self._labels)):
+            raise ValueError(f"{root / 'labels'}: no {missing[0]}.npy")
         self.tissues: dict[str, str] = {}
         path = root / "types.csv"
         try:
             with path.open(newline="", encoding="utf-8") as handle:
                 rows = list(csv.DictReader(handle))
-            listed = {Path(row["image"]).stem: row["tissue_type"] for row in rows}
+            listed = {written_name(row["image"]): row["tissue_type"] for row in rows}
         except KeyError as error:
             raise ValueError(f"{path}: no column {error}") from None
         except (OSError, UnicodeDecodeError, csv.Error, TypeError) as error:
@@ -170,7 +182,7 @@ class _Patches:
         return str(self._images[name])
 
     def read(self, name: str) -> Arrays:
-        path = self._root / "labels" / f"{name}.npy"
+        path = self._labels[name]
         both = load_npy(path)
         if both.ndim != 3 or both.shape[0] != 2 or both.dtype.kind not in "iu":
             raise ValueError(f"{path}: expected integers (2, H, W), got {both.dtype} {both.shape}")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_cosynth.data.listing import composed
 from napari_cosynth.stack_format import DESCRIPTION, LAYOUTS, points_of, read_description
 from napari_cosynth.types import ClassTable
 
@@ -67,7 +68,8 @@ def read_sidecar(root: Path, exporter: str) -> Sidecar | None:
     for sample in content["samples"]:
         if not isinstance(sample, dict):
             raise ValueError(f"{where}: expected objects, got {sample!r}")
-    names = tuple(content.get("names") or map(str, range(len(content["samples"]))))
+    named = content.get("names") or map(str, range(len(content["samples"])))
+    names = tuple(composed(str(name)) for name in named)
     try:
         classes = ClassTable(tuple(content["classes"]), np.array(content["colors"], np.uint8))
     except (TypeError, ValueError) as error:

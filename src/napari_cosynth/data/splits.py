@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from napari_cosynth.data.base import NamedRecords, patient_of
+from napari_cosynth.data.listing import composed, written_name
 
 
 def split_by_group(
@@ -84,13 +85,13 @@ def read_groups(path: Path, column: str, names: tuple[str, ...]) -> dict[str, st
     key = "name" if "name" in header else header[0]
     table: dict[str, str] = {}
     for line, row in enumerate(rows, start=2):
-        name, value = (row[key] or "").strip(), (row[column] or "").strip()
+        name, value = composed((row[key] or "").strip()), (row[column] or "").strip()
         if not name or not value:
             raise ValueError(f"{path}: line {line}: expected {key} and {column}")
         if table.setdefault(name, value) != value:
             raise ValueError(f"{path}: line {line}: {name!r} has two values of {column}")
     found = {}
-    by_stem = {Path(name).stem: value for name, value in table.items()}
+    by_stem = {written_name(name): value for name, value in table.items()}
     for name in names:
         value = table.get(name) or by_stem.get(Path(name).name)
         if value is None:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from napari_cosynth import registry
 from napari_cosynth.atomic import replaced_file
 from napari_cosynth.data.base import Dataset, crop, remap, resample
+from napari_cosynth.data.listing import files_in
 from napari_cosynth.generate.plan import DatasetLayouts, FolderLayouts, ModelLayouts, Plan
 from napari_cosynth.geometry.raster import pixels
 from napari_cosynth.layouts.points_csv import read_layout
@@ -150,10 +151,7 @@ def _of_folder(
     plan: Plan, source: FolderLayouts, data_root: Path, classes: ClassTable, mpp: float
 ) -> Iterator[tuple[Layout, str, str]]:
     folder = data_root / source.root
-    files = sorted(folder.glob("*.csv"))
-    if not files:
-        raise ValueError(f"{folder}: no layouts (*.csv) there")
-    for path in files:
+    for path in files_in(folder, (".csv",)):
         yield (
             read_layout(path, plan.shape, mpp, classes),
             source.tissue,

@@ -12,7 +12,8 @@ import numpy as np
 from napari_cosynth import registry
 from napari_cosynth.atomic import replaced_file, replaced_folder
 from napari_cosynth.data.base import Dataset
-from napari_cosynth.data.files import IMAGE_SUFFIXES, read_rgb
+from napari_cosynth.data.files import read_rgb
+from napari_cosynth.data.listing import IMAGE_SUFFIXES
 from napari_cosynth.data.pyramid import read_region
 from napari_cosynth.data.slide import open_slide
 from napari_cosynth.layouts.detect import detect_nuclei
