@@ -92,7 +92,7 @@ def test_images_and_labels_have_to_meet(folder, caplog):
     (folder / "Lizard_Labels/Labels/consep_1.mat").unlink()
     with pytest.raises(ValueError, match=r"no consep_1\.mat belongs to it"):
         LizardDataset(folder)
-    with pytest.raises(ValueError, match=r"no \.mat file"):
+    with pytest.raises(ValueError, match=r"no files \(\.mat\) in it"):
         LizardDataset(folder / "Lizard_Images1")
     with pytest.raises(ValueError, match="no such folder"):
         LizardDataset(folder / "nowhere")

@@ -21,6 +21,8 @@ def quiet() -> None:
     os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")  # of its workers too
     for name in ("lightning.pytorch", "lightning.fabric", "transformers"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # What it cannot make sense of, the readers of slides and images say in lines of their own.
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module="lightning")
 
 

@@ -16,7 +16,7 @@ from napari_cosynth.data.ome_zarr_metadata import (
     label_classes,
     read_image,
 )
-from napari_cosynth.data.pyramid import LazyLevel, Slide, with_overview
+from napari_cosynth.data.pyramid import LazyLevel, Slide, SlideFacts, with_overview
 from napari_cosynth.data.zarr_files import attributes_of
 
 _RGB = ("FF0000", "00FF00", "0000FF")
@@ -53,6 +53,10 @@ class OmeZarr:
     path: Path
     planes: tuple[Plane, ...]
     labels: tuple[LabelPlane, ...]
+    compression: str
+    """The codecs of the first level, in words."""
+    stored: int
+    """Levels in the file."""
 
     def slide(self) -> Slide:
         """Raises ValueError where it is no 8-bit RGB or grey image."""
@@ -62,7 +66,14 @@ class OmeZarr:
                 f"{self.path}: expected an 8-bit RGB or grey image, got {len(self.planes)} "
                 f"channels of {first.levels[0].dtype}; what is needed is red, green and blue as uint8"
             )
-        return Slide(first.levels, first.mpp, self.path)
+        facts = SlideFacts(
+            "OME-Zarr",
+            "",
+            self.compression,
+            "the scale and its units" if first.mpp else "",
+            self.stored,
+        )
+        return Slide(first.levels, first.mpp, self.path, facts)
 
 
 def is_ome_zarr(path: Path) -> bool:
@@ -83,7 +94,14 @@ def open_ome_zarr(path: Path) -> OmeZarr:
     sizes = [int(np.prod(image.array().shape[-2:], dtype=object)) for image in images]
     image = images[sizes.index(max(sizes))]
     labels = [_label_plane(read_image(group), name) for name, group in image.labels.items()]
-    return OmeZarr(image.path, _planes(image), tuple(labels))
+    codecs = [type(codec).__name__ for codec in image.array().compressors]
+    return OmeZarr(
+        image.path,
+        _planes(image),
+        tuple(labels),
+        ", ".join(name.removesuffix("Codec") for name in codecs) or "none",
+        len(image.levels),
+    )
 
 
 def _planes(image: OmeImage) -> tuple[Plane, ...]:

@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.data.pyramid import LazyLevel, Slide, plausible_mpp, with_overview
+from napari_cosynth.data.pyramid import (
+    LARGEST_MPP,
+    LARGEST_STATED,
+    LazyLevel,
+    Slide,
+    SlideFacts,
+    plausible_mpp,
+    with_overview,
+)
 from napari_cosynth.errors import one_line
 
 _TILE = 512
@@ -44,7 +52,26 @@ def open_with_openslide(path: Path) -> Slide:
         _level(opened, index, (height, width), factor, background, path)
         for index, ((width, height), factor) in enumerate(zip(sizes, factors, strict=True))
     ]
-    return Slide(with_overview(levels, path), _mpp(openslide, properties), path)
+    vendor = properties.get(openslide.PROPERTY_NAME_VENDOR, "")
+    mpp = _mpp(properties)
+    facts = SlideFacts("", vendor, "", "OpenSlide's properties" if mpp else "", len(levels))
+    return Slide(with_overview(levels, path), mpp, path, facts)
+
+
+def mpp_by_openslide(path: Path) -> float | None:
+    """µm/px as OpenSlide tells it of a scanner's file; None where it does not, or is not installed.
+
+    Of a plain TIFF it would only repeat the resolution tags.
+    """
+    try:
+        import openslide
+
+        if openslide.OpenSlide.detect_format(path) in (None, "generic-tiff"):
+            return None
+        with openslide.OpenSlide(path) as opened:
+            return _mpp(dict(opened.properties))
+    except Exception:  # openslide raises errors of PIL, ctypes and its own
+        return None
 
 
 def _level(
@@ -71,10 +98,11 @@ def _level(
     return LazyLevel((*shape, 3), np.dtype(np.uint8), (_TILE, _TILE, 3), read, path).as_array()
 
 
-def _mpp(openslide: Any, properties: dict[str, str]) -> float | None:
+def _mpp(properties: dict[str, str]) -> float | None:
     try:
-        x = float(properties[openslide.PROPERTY_NAME_MPP_X])
-        y = float(properties[openslide.PROPERTY_NAME_MPP_Y])
+        x, y = (float(properties[f"openslide.mpp-{axis}"]) for axis in "xy")
     except (KeyError, ValueError):
         return None
-    return plausible_mpp(x, y)
+    # An overview's large pixels are stated in DICOM; elsewhere they may be a print resolution.
+    dicom = properties.get("openslide.vendor") == "dicom"
+    return plausible_mpp(x, y, LARGEST_STATED if dicom else LARGEST_MPP)

@@ -7,7 +7,7 @@ their upper left *corner*: the centre of pixel 0 of a level of downsampling s li
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ LARGEST_SIDE = 2**24
 """Pixels: 4 m of tissue at 0.25 µm/px."""
 LARGEST_MPP = 10.0
 """A resolution tag above it is a print resolution (2540 dpi or less), not a microscope's."""
+LARGEST_STATED = 1000.0
+"""A size that DICOM states in so many words may be an overview's."""
 _BLOCK = 2048
 """Pixels a side of a lazy read; one task a tile would make a graph of 100,000 tasks."""
 
@@ -38,6 +40,20 @@ class Slide:
     mpp: float | None
     """Micrometres per pixel of the first level; None where the file does not tell."""
     path: Path
+    facts: SlideFacts = field(default_factory=lambda: SlideFacts())
+
+
+@dataclass(frozen=True)
+class SlideFacts:
+    """What a file says of itself, in words; empty where it does not."""
+
+    format: str = ""
+    vendor: str = ""
+    compression: str = ""
+    mpp_from: str = ""
+    """Where µm/px is written."""
+    stored: int = 0
+    """Levels that the file holds; others were made of the last of them."""
 
 
 @dataclass(frozen=True)
@@ -130,10 +146,10 @@ def with_overview(levels: Sequence[Any], path: Path) -> tuple[Any, ...]:
     return tuple(found)
 
 
-def plausible_mpp(x: float, y: float) -> float | None:
+def plausible_mpp(x: float, y: float, largest: float = LARGEST_MPP) -> float | None:
     """A pixel size as a microscope's, in µm; None where it is none or pixels are not square."""
     square = np.isclose(x, y, rtol=0.01)
-    return float(x) if square and 0.01 < x < LARGEST_MPP else None
+    return float(x) if square and 0.01 < x < largest else None
 
 
 def downsampling(level: Sequence[int], first: Sequence[int]) -> tuple[float, float]:

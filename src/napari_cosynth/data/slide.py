@@ -1,12 +1,18 @@
-"""Opens a slide of any kind: TIFF by tifffile, OME-Zarr by zarr, and what is left by OpenSlide."""
+"""Opens a slide of any kind: TIFF by tifffile, OME-Zarr by zarr, DICOM and what is left by OpenSlide."""
 
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
+from napari_cosynth.data.dicom_slide import dicom_in, is_dicom, open_dicom
 from napari_cosynth.data.ome_zarr_slide import is_ome_zarr, open_ome_zarr
-from napari_cosynth.data.openslide_slide import open_with_openslide, openslide_missing
+from napari_cosynth.data.openslide_slide import (
+    mpp_by_openslide,
+    open_with_openslide,
+    openslide_missing,
+)
 from napari_cosynth.data.pyramid import Slide
 from napari_cosynth.data.tiff_slide import open_tiff
 from napari_cosynth.tiff import DamagedTiffError
@@ -27,13 +33,19 @@ def open_slide(path: str | Path) -> Slide:
     if not path.exists():
         raise ValueError(f"{path}: no such file")
     if path.is_dir():
-        if not is_ome_zarr(path):
-            raise ValueError(f"{path}: expected a slide, got a folder that is no OME-Zarr image")
-        return open_ome_zarr(path).slide()
+        if is_ome_zarr(path):
+            return open_ome_zarr(path).slide()
+        if (largest := dicom_in(path)) is not None:
+            return open_dicom(largest)
+        raise ValueError(
+            f"{path}: expected a slide, got a folder that holds neither OME-Zarr nor DICOM"
+        )
+    if is_dicom(path):
+        return open_dicom(path)
     if path.suffix.lower() in ONLY_OPENSLIDE:
         return open_with_openslide(path)
     try:
-        return open_tiff(path)
+        return _with_mpp(open_tiff(path))
     except DamagedTiffError:
         raise
     except ValueError as error:
@@ -45,3 +57,10 @@ def open_slide(path: str | Path) -> Slide:
             raise error from None  # what tifffile said is about the file that was given
         logger.info("%s; read by OpenSlide instead", error)
         return slide
+
+
+def _with_mpp(slide: Slide) -> Slide:
+    """A slide whose µm/px OpenSlide knows, where its own reader does not."""
+    if slide.mpp is not None or (mpp := mpp_by_openslide(slide.path)) is None:
+        return slide
+    return replace(slide, mpp=mpp, facts=replace(slide.facts, mpp_from="OpenSlide's properties"))

@@ -12,12 +12,25 @@ import numpy as np
 from napari_cosynth.data.pyramid import (
     LazyLevel,
     Slide,
+    SlideFacts,
     plausible_mpp,
     with_overview,
 )
+from napari_cosynth.data.units import micrometres
 from napari_cosynth.tiff import open_tiff_file, require_whole
 
-_PER_MICROMETRE = {"µm": 1.0, "um": 1.0, "micron": 1.0, "\\u00B5m": 1.0, "mm": 1e3, "nm": 1e-3}
+_VENDORS = {
+    "svs": "Aperio",
+    "ndpi": "Hamamatsu",
+    "scn": "Leica",
+    "philips": "Philips",
+    "bif": "Ventana",
+    "qpi": "PerkinElmer",
+    "ome": "OME-TIFF",
+    "imagej": "ImageJ",
+}
+"""tifffile's kinds of file; the first that fits names it."""
+_NUMBER = r"([0-9.]+(?:[eE][-+]?[0-9]+)?)"
 MOST_LEVELS = 32
 """Each half as large as the one before it, as in every slide, would be 2**32 pixels a side."""
 
@@ -54,7 +67,18 @@ def _opened(path: Path) -> Slide:
         require_whole(path, level)
         array = _array(path, series, index, level)
         levels.append(array[..., :3] if rgb else array)
-    return Slide(with_overview(levels, path), _mpp(tif, series.keyframe), path)
+    mpp, mpp_from = _mpp(tif, series)
+    page = series.keyframe
+    kind = next((name for flag, name in _VENDORS.items() if getattr(tif, f"is_{flag}")), "TIFF")
+    made_by = page.tags.get("Make") or page.tags.get("Software")
+    facts = SlideFacts(
+        kind if "TIFF" in kind else f"TIFF of {kind}",
+        kind if "TIFF" not in kind else str(made_by.value).strip() if made_by else "",
+        str(page.compression.name).replace("_", " ") if page.compression > 1 else "none",
+        mpp_from if mpp else "",
+        len(levels),
+    )
+    return Slide(with_overview(levels, path), mpp, path, facts)
 
 
 def _array(path: Path, series: Any, index: int, level: Any) -> Any:
@@ -83,35 +107,63 @@ def _array(path: Path, series: Any, index: int, level: Any) -> Any:
     return LazyLevel(level.shape, level.dtype, sizes, read, path).as_array()
 
 
-def _mpp(tif: Any, page: Any) -> float | None:
-    """µm/px from the vendor's text, OME-XML or the resolution tags; None rather than a guess."""
+def _mpp(tif: Any, series: Any) -> tuple[float | None, str]:
+    """µm/px of a series, None rather than a guess, and where it is written."""
+    page = series.keyframe
     if tif.is_svs:
-        found = re.search(r"\|\s*MPP\s*=\s*([0-9]+(?:\.[0-9]*)?)", page.description)
-        return plausible_mpp(float(found[1]), float(found[1])) if found else None
+        found = re.search(rf"\|\s*MPP\s*=\s*{_NUMBER}", page.description)
+        return _plausible(found[1], found[1]) if found else None, "Aperio's text"
+    if tif.is_philips:
+        return _philips_mpp(page.description), "Philips' XML"
     if tif.is_ome:
-        return _ome_mpp(tif.ome_metadata)
+        return _ome_mpp(tif, series), "OME-XML"
     try:
         x, y = (page.tags[name].value for name in ("XResolution", "YResolution"))
         per_x, per_y = x[0] / x[1], y[0] / y[1]
         unit = (tif.imagej_metadata or {}).get("unit")
         if unit is not None:
-            size = _PER_MICROMETRE[unit]
-        else:
-            size = {2: 25400.0, 3: 10000.0}[int(page.tags["ResolutionUnit"].value)]
-        return plausible_mpp(size / per_x, size / per_y)
+            size = micrometres(unit) or float("nan")
+            return plausible_mpp(size / per_x, size / per_y), "ImageJ's unit and resolution tags"
+        size = {2: 25400.0, 3: 10000.0}[int(page.tags["ResolutionUnit"].value)]
+        return plausible_mpp(size / per_x, size / per_y), "resolution tags"
     except (KeyError, ZeroDivisionError, TypeError, ValueError, IndexError):
-        return None
+        return None, ""
 
 
-def _ome_mpp(xml: str | None) -> float | None:
+def _plausible(x: str, y: str, unit: float = 1.0) -> float | None:
     try:
-        pixels = ElementTree.fromstring(xml or "").find(".//{*}Pixels")
-        assert pixels is not None
-        x, y = (
-            float(pixels.attrib[f"PhysicalSize{axis}"])
-            * _PER_MICROMETRE[pixels.attrib.get(f"PhysicalSize{axis}Unit", "µm")]
-            for axis in "XY"
-        )
-    except (ElementTree.ParseError, AssertionError, KeyError, ValueError):
+        return plausible_mpp(float(x) * unit, float(y) * unit)
+    except ValueError:
         return None
-    return plausible_mpp(x, y)
+
+
+def _philips_mpp(xml: str) -> float | None:
+    """The least spacing, in mm there, of its levels."""
+    mark = r"(?:&quot;|\")"
+    pair = rf"{mark}{_NUMBER}{mark}\s+{mark}{_NUMBER}{mark}"
+    found = re.findall(rf'"DICOM_PIXEL_SPACING"[^>]*>\s*{pair}', xml)
+    sizes = [size for y, x in found if (size := _plausible(x, y, 1e3)) is not None]
+    return min(sizes, default=None)
+
+
+def _ome_mpp(tif: Any, series: Any) -> float | None:
+    """That of the image that a series is: by its number, unless its size is another's."""
+    try:
+        listed = ElementTree.fromstring(tif.ome_metadata or "").findall(".//{*}Image/{*}Pixels")
+    except ElementTree.ParseError:
+        return None
+    number = next((n for n, other in enumerate(tif.series) if other is series), 0)
+    listed = listed[number : number + 1] + listed  # those of its size, its own before others
+    wanted = [str(series.shape[series.axes.index(axis)]) for axis in "XY"]
+    for pixels in listed:
+        if [pixels.attrib.get(f"Size{axis}") for axis in "XY"] == wanted:
+            try:
+                x, y = (
+                    float(pixels.attrib[f"PhysicalSize{axis}"])
+                    * (micrometres(pixels.attrib.get(f"PhysicalSize{axis}Unit", "µm")) or np.nan)
+                    for axis in "XY"
+                )
+            except (KeyError, ValueError):
+                return None
+            return plausible_mpp(x, y)
+    return None
