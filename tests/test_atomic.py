@@ -7,7 +7,8 @@ import tempfile
 
 import pytest
 
-from napari_cosynth.atomic import replaced_file, replaced_folder
+from napari_cosynth.atomic import leftovers, replaced_file, replaced_folder
+from napari_cosynth.targets import SHEETS
 
 
 def test_a_folder_appears_at_the_end(tmp_path):
@@ -24,13 +25,13 @@ def test_an_error_leaves_everything_as_it_was(tmp_path, existing):
     target = tmp_path / "out"
     if existing:
         target.mkdir()
-        (target / "old").write_text("kept")
+        (target / "old.csv").write_text(SHEETS[0])
     with pytest.raises(RuntimeError), replaced_folder(target, overwrite=True) as fresh:
         (fresh / "x").write_text("1")
         raise RuntimeError
     assert [p.name for p in tmp_path.iterdir()] == (["out"] if existing else [])
     if existing:
-        assert (target / "old").read_text() == "kept"
+        assert (target / "old.csv").read_text() == SHEETS[0]
 
 
 @pytest.mark.parametrize("write", [replaced_file, replaced_folder])
@@ -73,3 +74,23 @@ def test_a_file_is_replaced_whole(tmp_path):
         fresh.write_text("new")
     assert target.read_text() == "new"
     assert [p.name for p in tmp_path.iterdir()] == ["f.txt"]
+
+
+def test_a_link_stays_and_what_it_points_to_is_replaced(tmp_path):
+    (tmp_path / "far").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "far")
+    (tmp_path / "l.csv").symlink_to(tmp_path / "far.csv")
+    with replaced_folder(tmp_path / "out", overwrite=True) as fresh:
+        (fresh / "x").write_text("1")
+    with replaced_file(tmp_path / "l.csv") as fresh:
+        fresh.write_text("2")
+    assert (tmp_path / "out").is_symlink() and (tmp_path / "far" / "x").read_text() == "1"
+    assert (tmp_path / "l.csv").is_symlink() and (tmp_path / "far.csv").read_text() == "2"
+
+
+def test_leftovers_are_what_a_killed_writer_left_and_nothing_else(tmp_path):
+    kept = [".git", ".gitignore", ".lock", ".DS_Store", ".out", "a.csv"]
+    for name in kept:
+        (tmp_path / name).write_text("mine")
+    with replaced_file(tmp_path / "a.csv") as file, replaced_folder(tmp_path / "out") as folder:
+        assert set(leftovers(tmp_path, "*.csv", "out")) == {file, folder}

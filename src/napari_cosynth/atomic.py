@@ -9,20 +9,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from napari_cosynth.targets import check_target
+
 
 @contextmanager
-def replaced_folder(target: Path, overwrite: bool = False) -> Iterator[Path]:
+def replaced_folder(target: Path, overwrite: bool = False, keeps: bool = False) -> Iterator[Path]:
     """A fresh folder to fill, which becomes ``target`` when the block ends without an error.
 
-    An existing ``target`` is replaced only with ``overwrite`` and only at the end; else
-    ``FileExistsError``. On any error the fresh folder is removed and ``target`` is as it was.
-    What was written is on the disk before the name is: a loss of power leaves it whole or not there.
+    An existing ``target`` is replaced only with ``overwrite`` and only at the end, and only where
+    :func:`~napari_cosynth.targets.check_target` has nothing against it, whose errors are raised.
+    With ``keeps`` the caller takes over what others have put there, and that is not looked for.
+    On any error the fresh folder is removed and ``target`` is as it was. Of a link, what it points to
+    is replaced. What was written is on the disk before the name is: a loss of power leaves it whole
+    or not there.
     """
-    target = target.absolute()
-    if target.exists() and not overwrite:
-        raise FileExistsError(f"{target}: exists already")
-    if target.exists() and not target.is_dir():
-        raise NotADirectoryError(f"{target}: is a file, expected a folder")
+    if not keeps:
+        check_target(target, overwrite, folder=True)
+    target = target.resolve()
     with _beside(target):
         fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     fresh.chmod(0o755)
@@ -50,7 +53,7 @@ def replaced_file(target: Path) -> Iterator[Path]:
 
     What was written is on the disk before the name is: a loss of power leaves one of the two.
     """
-    target = target.absolute()
+    target = target.resolve()
     with _beside(target):
         handle, name = tempfile.mkstemp(
             prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent
@@ -65,6 +68,11 @@ def replaced_file(target: Path) -> Iterator[Path]:
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
+
+
+def leftovers(folder: Path, *names: str) -> Iterator[Path]:
+    """What killed writers of files or folders called ``names`` (patterns) have left in a folder."""
+    return (path for name in names for path in list(folder.glob(f".{name}.*")))
 
 
 def _to_disk(path: Path) -> None:

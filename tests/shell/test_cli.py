@@ -189,6 +189,10 @@ def test_an_existing_folder_is_kept(run, tmp_path):
     assert code == 2
     assert "--overwrite" in error
     assert left(out) == ["precious"]
+    code, error, out = run(GOOD, "--overwrite")
+    assert code == 2 and "precious is no earlier output of CoSynth" in error
+    assert left(out) == ["precious"]
+    (out / "precious").unlink()
     code, _, out = run(GOOD, "--overwrite")
     assert code == 0
     assert "precious" not in left(out)

@@ -72,10 +72,13 @@ def test_detect_never_guesses_and_never_replaces(tmp_path, picture, capsys):
     out.write_text("mine")
     assert main([*arguments, "--mpp", "0.5"]) == 2
     assert "exists already" in capsys.readouterr().err and out.read_text() == "mine"
+    assert main([*arguments, "--mpp", "0.5", "--overwrite"]) == 2
+    assert "no earlier output" in capsys.readouterr().err and out.read_text() == "mine"
+    out.write_text("index,axis-0,axis-1,class\n")
     assert main([*arguments, "--mpp", "0.5", "--class", "x", "--overwrite"]) == 2
     assert "unknown class 'x'" in capsys.readouterr().err
     assert main([*arguments, "--mpp", "9", "--overwrite"]) == 2
-    assert "expected 0.05 to 2 µm/px" in capsys.readouterr().err and out.read_text() == "mine"
+    assert "expected 0.05 to 2 µm/px" in capsys.readouterr().err and out.read_text()[:5] == "index"
 
 
 def square(x, y, name):

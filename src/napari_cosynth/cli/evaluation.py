@@ -13,6 +13,8 @@ from napari_cosynth.cli.options import (
     check_data,
     command,
     missing,
+    out_folder,
+    out_report,
     quiet,
 )
 from napari_cosynth.cli.reading import add_reading, make_reading
@@ -55,7 +57,12 @@ def add_evaluate(commands: Commands) -> None:
         "the nuclei of their labels?",
     )
     add_device(parser)
-    add_overwrite(parser, "report")
+    add_overwrite(
+        parser,
+        "report",
+        reads=("stack", "against", "data", "inception", "encoder", "segmenter"),
+        outputs=lambda options: (out_folder if options.reading else out_report)(options),
+    )
     parser.set_defaults(run=_evaluate)
 
 
@@ -79,7 +86,6 @@ def _evaluate(options: argparse.Namespace) -> None:
         encoder=options.encoder,
         segmenter=options.segmenter,
         device_name=options.device,
-        overwrite=options.overwrite,
     )
     print(f"{page}: open it in a browser; the figures are in {page.with_suffix('.json').name}")
 

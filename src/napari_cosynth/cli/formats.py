@@ -25,6 +25,9 @@ def add_info(commands: Commands) -> None:
     )
     _add_source(parser)
     parser.add_argument("--picture", type=Path, help="PNG file to draw some records into")
+    add_overwrite(
+        parser, "picture", reads=("path",), outputs=lambda options: [(options.picture, False)]
+    )
     parser.set_defaults(run=_info)
 
 
@@ -61,7 +64,7 @@ def add_convert(commands: Commands) -> None:
         "--patch", type=int, help="side in pixels of the square patches to cut the tiles into"
     )
     parser.add_argument("--compression", help="of a stack: zlib, lzw, zstd or none")
-    add_overwrite(parser)
+    add_overwrite(parser, reads=("source",), outputs=lambda options: [(options.target, True)])
     parser.set_defaults(run=_convert)
 
 
@@ -106,7 +109,7 @@ def add_split(commands: Commands) -> None:
         "--to", choices=registry.names("exporter"), help="format to write the parts in as well"
     )
     _add_source(parser)
-    add_overwrite(parser)
+    add_overwrite(parser, reads=("source", "groups"))
     parser.set_defaults(run=_split)
 
 

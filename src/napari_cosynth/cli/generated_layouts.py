@@ -12,6 +12,7 @@ from napari_cosynth.cli.options import (
     check_data,
     command,
     missing,
+    out_file,
 )
 
 
@@ -35,7 +36,7 @@ def add_fit(commands: Commands) -> None:
     parser.add_argument(
         "--rounds", type=int, default=10, help="rounds of simulation that correct the potentials"
     )
-    add_overwrite(parser, "file")
+    add_overwrite(parser, "file", reads=("dataset", "data"), outputs=out_file)
     parser.set_defaults(run=_fit)
 
 
@@ -51,7 +52,6 @@ def _fit(options: argparse.Namespace) -> None:
             options.data,
             options.without,
             options.rounds,
-            options.overwrite,
         )
     except ModuleNotFoundError as error:
         raise missing(error) from None
@@ -91,7 +91,12 @@ def add_sample(commands: Commands) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, help="CSV file; a folder for several layouts"
     )
-    add_overwrite(parser, "output")
+    add_overwrite(
+        parser,
+        "output",
+        reads=("model",),
+        outputs=lambda options: [(options.out, options.count > 1)],
+    )
     parser.set_defaults(run=_sample)
 
 

@@ -72,7 +72,7 @@ def add_replay(commands: Commands) -> None:
         help="name or folder (default: the known one with the recipe's sha256)",
     )
     add_device(parser)
-    add_overwrite(parser)
+    add_overwrite(parser, reads=("export", "checkpoint"))
     parser.set_defaults(run=_replay)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from napari_cosynth import registry
 from napari_cosynth.cli import generated_layouts
-from napari_cosynth.cli.options import Commands, add_overwrite, command
+from napari_cosynth.cli.options import Commands, add_overwrite, command, out_file
 
 
 def add_layout(commands: Commands) -> None:
@@ -51,6 +52,7 @@ def add_detect(commands: Commands) -> None:
         "--class", dest="class_name", default="unspecified", help="class of the nuclei found"
     )
     _add_out(parser)
+    add_overwrite(parser, "layout", reads=("image", "checkpoint"), outputs=out_file)
     parser.set_defaults(run=_detect)
 
 
@@ -110,7 +112,15 @@ def add_convert(commands: Commands) -> None:
         help="write the outlines as instances on the file's own pixels, ids in the file's order",
     )
     _add_out(parser, out=False)
+    add_overwrite(parser, "layout", reads=("source", "checkpoint"), outputs=_converted)
     parser.set_defaults(run=_convert)
+
+
+def _converted(options: argparse.Namespace) -> Sequence[tuple[Path | None, bool]]:
+    """A data set's layouts are a folder."""
+    kind, _, folder = options.source.partition(":")
+    many = bool(folder) and kind in registry.names("dataset")
+    return [(options.out, many), (options.instances, False)]
 
 
 def _convert(options: argparse.Namespace) -> None:
@@ -128,4 +138,3 @@ def _add_out(parser: argparse.ArgumentParser, out: bool = True) -> None:
     )
     if out:
         parser.add_argument("--out", type=Path, required=True, help="the layout's CSV")
-    add_overwrite(parser, "layout")

@@ -6,11 +6,13 @@ import argparse
 import logging
 import os
 import warnings
+from collections.abc import Callable, Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
 from napari_cosynth.nearest import nearest, one_of
+from napari_cosynth.targets import check_target, check_writable, report_files
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -81,8 +83,8 @@ def command(
     )
 
 
-def add_sampling(parser: argparse.ArgumentParser) -> None:
-    """What a request takes beside layout and prompt."""
+def add_sampling(parser: argparse.ArgumentParser, *reads: str) -> None:
+    """What a request takes beside layout and prompt; ``reads`` as in :func:`add_overwrite`."""
     parser.add_argument(
         "--steps",
         type=int,
@@ -113,7 +115,7 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
         "--checkpoint", default="default", help="name of a bundled checkpoint, or a folder"
     )
     add_device(parser)
-    add_overwrite(parser)
+    add_overwrite(parser, reads=("checkpoint", *reads))
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
@@ -144,5 +146,54 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
 
 
-def add_overwrite(parser: argparse.ArgumentParser, what: str = "output folder") -> None:
+Outputs: TypeAlias = Callable[[argparse.Namespace], Sequence[tuple[Path | None, bool]]]
+"""Options -> what they name to be written, each with whether it is a folder."""
+
+
+def out_folder(options: argparse.Namespace) -> Sequence[tuple[Path | None, bool]]:
+    """``--out`` is a folder."""
+    return [(options.out, True)]
+
+
+def out_file(options: argparse.Namespace) -> Sequence[tuple[Path | None, bool]]:
+    """``--out`` is a file."""
+    return [(options.out, False)]
+
+
+def out_report(options: argparse.Namespace) -> Sequence[tuple[Path | None, bool]]:
+    """``--out`` names a page and its figures."""
+    return [(path, False) for path in report_files(options.out)]
+
+
+def add_overwrite(
+    parser: argparse.ArgumentParser,
+    what: str = "output folder",
+    reads: Sequence[str] = (),
+    outputs: Outputs = out_folder,
+) -> None:
+    """``--overwrite``, and what :func:`check_outputs` needs: the arguments that name what is read,
+    and what is written."""
     parser.add_argument("--overwrite", action="store_true", help=f"replace an existing {what}")
+    parser.set_defaults(outputs=outputs, reads=tuple(reads))
+
+
+def check_outputs(options: argparse.Namespace) -> None:
+    """Before any work: may every output be written, and does none of them hold what is read?"""
+    if not hasattr(options, "overwrite"):
+        return
+    read = [path for name in options.reads for path in _named(getattr(options, name))]
+    for path, folder in options.outputs(options):
+        if path is not None:
+            check_target(path, options.overwrite, read, folder)
+            check_writable(path)
+
+
+def _named(value: Any) -> list[Path]:
+    """The paths that an argument names: one, several, or the folder of ``KIND:FOLDER``."""
+    if value is None:
+        return []
+    if isinstance(value, list):
+        return [path for one in value for path in _named(one)]
+    found = Path(value).expanduser()
+    folder = str(value).partition(":")[2]
+    return [found] if found.exists() or not folder else [Path(folder).expanduser()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from napari_cosynth.cli.options import Commands, add_overwrite, command, missing
+from napari_cosynth.cli.options import Commands, add_overwrite, command, missing, out_file
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +55,7 @@ def add_score(commands: Commands) -> None:
     parser.add_argument("reading", type=Path, metavar="READING", help="its folder, or its key.json")
     parser.add_argument("answers", type=Path, nargs="+", metavar="ANSWERS.csv", help="one a reader")
     parser.add_argument("--out", type=Path, default=None, help="also write the scores as JSON")
-    add_overwrite(parser, "file of scores")
+    add_overwrite(parser, "file of scores", reads=("reading", "answers"), outputs=out_file)
     parser.set_defaults(run=_score)
 
 
@@ -64,4 +64,4 @@ def _score(options: argparse.Namespace) -> None:
         from napari_cosynth.shell.reading import print_scores
     except ModuleNotFoundError as error:
         raise missing(error) from None
-    print_scores(options.reading, options.answers, options.out, options.overwrite)
+    print_scores(options.reading, options.answers, options.out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from napari_cosynth.cli.options import Commands, add_overwrite, command, missing
+from napari_cosynth.cli.options import Commands, add_overwrite, command, missing, out_report
 
 
 def add_separation(commands: Commands) -> None:
@@ -23,7 +23,7 @@ def add_separation(commands: Commands) -> None:
     )
     parser.add_argument("--mpp", type=float, default=0.5, help="µm/px the tiles are brought to")
     parser.add_argument("--out", type=Path, required=True, help="writes OUT.html and OUT.json")
-    add_overwrite(parser, "report")
+    add_overwrite(parser, "report", reads=("datasets",), outputs=out_report)
     parser.set_defaults(run=_separation)
 
 
@@ -34,4 +34,4 @@ def _separation(options: argparse.Namespace) -> None:
         from napari_cosynth.shell.separation import run
     except ModuleNotFoundError as error:
         raise missing(error) from None
-    print("\n".join(run(options.datasets, options.out, options.mpp, options.overwrite)))
+    print("\n".join(run(options.datasets, options.out, options.mpp)))

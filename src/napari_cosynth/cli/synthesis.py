@@ -82,7 +82,7 @@ def add_synthesize(commands: Commands) -> None:
     parser.add_argument(
         "--match-method", default="macenko", help="how: " + ", ".join(registry.names("normaliser"))
     )
-    add_sampling(parser)
+    add_sampling(parser, "layout", "match_stain")
     parser.set_defaults(run=_synthesize)
 
 
@@ -124,7 +124,7 @@ def add_inpaint(commands: Commands) -> None:
     parser.add_argument(
         "--prompt", default=None, help="text instead of the one built from tissue and classes"
     )
-    add_sampling(parser)
+    add_sampling(parser, "image", "layout")
     parser.set_defaults(run=_inpaint)
 
 

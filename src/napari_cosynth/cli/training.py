@@ -146,7 +146,7 @@ def add_export_checkpoint(commands: Commands) -> None:
     parser.add_argument(
         "--float32", action="store_true", help="store float32 instead of float16: twice the size"
     )
-    add_overwrite(parser)
+    add_overwrite(parser, reads=("run_folder",))
     parser.set_defaults(run=_export_checkpoint)
 
 
@@ -171,7 +171,7 @@ def add_pack(commands: Commands) -> None:
     parser.add_argument(
         "--shard-mib", type=float, default=15.0, help="largest size of a file in MiB; 0 makes one"
     )
-    add_overwrite(parser)
+    add_overwrite(parser, reads=("recipe", "data"))
     parser.set_defaults(run=_pack)
 
 

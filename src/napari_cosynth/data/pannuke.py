@@ -209,7 +209,8 @@ def _beside(images: Path, what: str) -> Path:
     ``Fold 1/masks/fold1/masks.npy``.
     """
     near = images.with_name(f"{what}.npy")
-    apart = images.parents[2] / what / images.parent.name / f"{what}.npy"
+    fold = images.resolve().parent  # a relative path may have no folder above
+    apart = fold.parent.parent / what / fold.name / f"{what}.npy"
     if near.is_file() or not apart.is_file():
         return near
     return apart

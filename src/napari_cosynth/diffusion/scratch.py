@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.atomic import replaced_file
+from napari_cosynth.atomic import leftovers, replaced_file
 
 RUN = "cosynth-run.json"
 """Marks a folder as a scratch folder: ``identity`` of its run, and the steps it has ``finished``; null
@@ -68,6 +68,7 @@ class Scratch:
         self.finished: int | None = None
         """Steps that an earlier run has finished; None where there is nothing of one."""
         self._files: list[BinaryIO] = []
+        self._names: list[str] = []
         if folder is None:
             return
         if folder.exists():
@@ -102,6 +103,7 @@ class Scratch:
             file = cast(BinaryIO, tempfile.TemporaryFile(prefix="cosynth-"))  # noqa: SIM115
         else:
             path = self.folder / name
+            self._names.append(name)
             if self.finished is not None and (not path.is_file() or path.stat().st_size != size):
                 raise ValueError(f"{path}: expected {size} bytes of the earlier run")
             path.touch()
@@ -131,10 +133,14 @@ class Scratch:
             self._files.pop().close()
 
     def remove(self) -> None:
-        """The run is over: nothing stays."""
+        """The run is over: nothing of it stays; what others have put into the folder does."""
         self.close()
         if self.folder is not None:
-            shutil.rmtree(self.folder)
+            own = (self.folder / name for name in (*self._names, RUN))
+            for path in (*own, *leftovers(self.folder, RUN)):
+                path.unlink(missing_ok=True)
+            with suppress(OSError):  # not empty
+                self.folder.rmdir()
 
 
 def _bytes(rows: npt.NDArray[Any]) -> memoryview:

@@ -114,7 +114,7 @@ def append_stack(items: Iterable[Item], path: Path) -> Path:
             )
     points = read_points(path / LAYOUTS, count, record.classes.names)
     height, width = record.labels.shape
-    with replaced_folder(path, overwrite=True) as folder:
+    with replaced_folder(path, keeps=True) as folder:
         with Sidecar(folder, path, "stack", one_shape=True) as sidecar:
             sidecar.begin(record)
             names = old.get("names") or [""] * count

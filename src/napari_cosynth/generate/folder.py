@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from napari_cosynth.atomic import replaced_file
+from napari_cosynth.atomic import leftovers, replaced_file
 from napari_cosynth.export.stack import Described, write_stack
-from napari_cosynth.generate.manifest import Listing, Manifest, shard_name
+from napari_cosynth.generate.manifest import LISTED, MANIFEST, Listing, Manifest, shard_name
 from napari_cosynth.generate.plan import Plan
 from napari_cosynth.generate.sample import unpack
 from napari_cosynth.types import ClassTable
@@ -57,9 +57,7 @@ class DatasetFolder:
     def _clear(self) -> None:
         """Removes what a kill left half-written, and pending samples that are in a shard."""
         for place in (self.path, self.pending):
-            for left in place.glob(".*"):
-                if left.name == _LOCK:
-                    continue
+            for left in leftovers(place, "shard-*", MANIFEST, LISTED, "[0-9]*"):
                 if left.is_dir():
                     shutil.rmtree(left)
                 else:

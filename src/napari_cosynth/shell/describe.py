@@ -13,6 +13,7 @@ from tqdm import tqdm
 from napari_cosynth.atomic import replaced_file
 from napari_cosynth.data.detect import open_records
 from napari_cosynth.shell.overview import outlined
+from napari_cosynth.targets import SOFTWARE
 from napari_cosynth.types import Record
 
 SHOWN = 6
@@ -59,9 +60,12 @@ def describe(path: Path, kind: str | None, picture: Path | None, **options: Any)
         print(f"{key + ':':9}{value}")
     if picture:
         import imageio.v3 as iio
+        from PIL.PngImagePlugin import PngInfo
 
+        made = PngInfo()
+        made.add_text("Software", SOFTWARE)
         with replaced_file(picture) as fresh:
-            iio.imwrite(fresh, _montage(panels), extension=".png")
+            iio.imwrite(fresh, _montage(panels), extension=".png", pnginfo=made)
         print(f"picture: {picture}")
 
 

@@ -33,6 +33,7 @@ from napari_cosynth.training.records import open_dataset
 from napari_cosynth.training.segmenter import train_segmenter
 from napari_cosynth.types import ClassTable, Record
 
+OUTPUTS = ("sets", "runs", "results", "report.html", "report.json")
 RESULT = 1
 """Format of a run's result."""
 
@@ -230,6 +231,9 @@ def _check_recipe(recipe: DownstreamRecipe, out: Path) -> None:
     """Raises ValueError where the folder holds the runs of another recipe: arms and seeds may be added,
     and nothing that is there may mean something else."""
     path = out / RECIPE
+    for name in OUTPUTS if not path.is_file() else ():
+        if (out / name).exists():
+            raise ValueError(f"{out / name}: is there without a {RECIPE}: name another folder")
     now = json.loads(json.dumps(plain(recipe)))
     if path.is_file():
         try:

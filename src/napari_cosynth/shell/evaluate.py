@@ -38,6 +38,7 @@ from napari_cosynth.evaluation.shapes import class_medians
 from napari_cosynth.model.precision import choose_device
 from napari_cosynth.shell.overview import outlined
 from napari_cosynth.shell.reference import Reference, open_reference, patches
+from napari_cosynth.targets import report_files
 
 logger = logging.getLogger(__name__)
 
@@ -55,14 +56,9 @@ def run(
     encoder: Path | None = None,
     segmenter: Path | None = None,
     device_name: str = "auto",
-    overwrite: bool = False,
 ) -> Path:
     """Writes ``out``.html and ``out``.json and returns the page's path."""
-    base = out.with_suffix("") if out.suffix in (".html", ".json") else out
-    page, content = (base.parent / f"{base.name}{suffix}" for suffix in (".html", ".json"))
-    for path in (page, content):
-        if path.exists() and not overwrite:
-            raise FileExistsError(f"{path}: exists already (--overwrite replaces it)")
+    page, content = report_files(out)
     device = choose_device(device_name)
     dataset = StackDataset(stack)
     records = list(dataset)

@@ -68,8 +68,6 @@ def replay_sample(
     overwrite: bool,
 ) -> bool:
     """Prints what is the same and what is not; True where every pixel is."""
-    if out is not None and out.exists() and not overwrite:
-        raise ValueError(f"--out: {out}: exists already; --overwrite replaces it")
     result = replay(export, number, checkpoint, device)
     for line in result.differences:
         print(line)

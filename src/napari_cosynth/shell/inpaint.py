@@ -23,7 +23,7 @@ from napari_cosynth.geometry.place import Place, part_to_read
 from napari_cosynth.geometry.prompt import prompt_for
 from napari_cosynth.layouts.points_csv import read_layout
 from napari_cosynth.model.checkpoint import read_config
-from napari_cosynth.shell.sampling import Summary, check_known, check_target, request_from
+from napari_cosynth.shell.sampling import Summary, check_known, request_from
 from napari_cosynth.synthesis.inpaint import inpaint
 from napari_cosynth.types import Synthesis
 
@@ -35,7 +35,6 @@ TILE = 256
 
 def inpaint_image(options: argparse.Namespace) -> None:
     """Writes ``OUT/image.tif``, the image with the region in it, and ``OUT/stack``, the region."""
-    check_target(options.out, options.overwrite)
     config = read_config(options.checkpoint)
     check_known("tissue", options.tissue, config.tissues)
     slide = open_slide(options.image)

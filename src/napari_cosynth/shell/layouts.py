@@ -78,12 +78,10 @@ def fit(
     data_root: Path | None,
     without: Sequence[str],
     rounds: int,
-    overwrite: bool,
 ) -> None:
     """Fits a model to a data set's tiles and writes it."""
     if rounds < 0:
         raise ValueError(f"--rounds: expected 0 or more, got {rounds}")
-    _free(out, overwrite)
     classes, tiles, _, licence = open_tiles(dataset, data_root, without)
     chosen, left = _one_annotation(tiles)
     for name, tissue in left:
@@ -151,7 +149,6 @@ def sample(
     if count < 1:
         raise ValueError(f"--count: expected at least 1, got {count}")
     model = load_layout_model(model_name)
-    _free(out, overwrite)
 
     def drawn() -> Iterator[tuple[int, Layout]]:
         for number in range(seed, seed + count):
@@ -166,8 +163,3 @@ def sample(
         for number, layout in drawn():
             write_layout(layout, folder / f"{number}.csv")
     print(f"{out}: {count} layouts")
-
-
-def _free(out: Path, overwrite: bool) -> None:
-    if out.exists() and not overwrite:
-        raise ValueError(f"{out}: exists already; name another file or add --overwrite")

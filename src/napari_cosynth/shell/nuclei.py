@@ -22,6 +22,7 @@ from napari_cosynth.layouts.points_csv import write_layout
 from napari_cosynth.layouts.read import read_nuclei
 from napari_cosynth.model.checkpoint import read_config
 from napari_cosynth.nearest import nearest
+from napari_cosynth.targets import SOFTWARE
 from napari_cosynth.types import ClassTable, Layout, Record
 
 KINDS = registry.names("dataset")
@@ -31,7 +32,6 @@ LARGEST_SIDE = 20_000
 
 def detect(options: argparse.Namespace) -> None:
     """The nuclei of an image or of a slide's region -> a CSV."""
-    _require_free(options.out, options.overwrite)
     classes = read_config(options.checkpoint).classes
     class_id = classes.index(options.class_name)
     levels, told = _open_image(options.image)
@@ -51,7 +51,6 @@ def detect(options: argparse.Namespace) -> None:
 
 def convert(options: argparse.Namespace) -> None:
     """A file of nuclei -> a CSV, or a data set -> a folder of CSVs."""
-    _require_free(options.out, options.overwrite)
     classes = read_config(options.checkpoint).classes
     mapping = _mapping(options.map, classes)
     kind, _, folder = options.source.partition(":")
@@ -105,7 +104,6 @@ def _in_classes(record: Record, classes: ClassTable, mapping: dict[str, str]) ->
 
 
 def _write_instances(nuclei: Nuclei, options: argparse.Namespace) -> None:
-    _require_free(options.instances, options.overwrite)
     height, width = nuclei.extent
     if height * width > LARGEST_SIDE**2:
         raise ValueError(f"--instances: {height} x {width} pixels are too many for one image")
@@ -113,7 +111,7 @@ def _write_instances(nuclei: Nuclei, options: argparse.Namespace) -> None:
 
     instances = nuclei.instances((height, width))
     with replaced_file(options.instances) as fresh:
-        tifffile.imwrite(fresh, instances, compression="zlib")
+        tifffile.imwrite(fresh, instances, compression="zlib", software=SOFTWARE)
 
 
 def _open_image(path: Path) -> tuple[Sequence[Any], float | None]:
@@ -160,11 +158,6 @@ def _mapping(pairs: Sequence[str], classes: ClassTable) -> dict[str, str]:
             classes.index(ours)
         mapping[theirs.strip()] = ours.strip()
     return mapping
-
-
-def _require_free(out: Path, overwrite: bool) -> None:
-    if out.exists() and not overwrite:
-        raise ValueError(f"{out}: exists already; --overwrite replaces it")
 
 
 def _write(layout: Layout, out: Path, notes: Sequence[str]) -> None:

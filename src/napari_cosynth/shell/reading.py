@@ -41,8 +41,6 @@ def make(
     overwrite: bool = False,
 ) -> int:
     """Writes the folder ``out`` with the page and its key; returns the number of pairs."""
-    if out.exists() and not overwrite:
-        raise FileExistsError(f"{out}: exists already (--overwrite replaces it)")
     if pairs < 2:
         raise ValueError(f"--pairs: expected 2 or more, got {pairs}")
     dataset = StackDataset(stack)
@@ -62,12 +60,8 @@ def make(
     return len(items)
 
 
-def print_scores(
-    reading: Path, answers: Sequence[Path], out: Path | None, overwrite: bool = False
-) -> None:
+def print_scores(reading: Path, answers: Sequence[Path], out: Path | None) -> None:
     """Prints what readers made of a reading and, with ``out``, writes it as JSON."""
-    if out is not None and out.exists() and not overwrite:
-        raise FileExistsError(f"{out}: exists already (--overwrite replaces it)")
     key = read_key(reading / KEY if reading.is_dir() else reading)
     scores = score(key, [read_answers(path, key) for path in answers])
     if out is not None:

@@ -23,6 +23,7 @@ from napari_cosynth.evaluation.separation import METHODS, dice_per_nucleus, sepa
 from napari_cosynth.geometry.instances import Method
 from napari_cosynth.nearest import nearest
 from napari_cosynth.shell.datasets import named_dataset
+from napari_cosynth.targets import report_files
 from napari_cosynth.types import Record
 
 Floats = npt.NDArray[np.float64]
@@ -108,13 +109,9 @@ def figures_of(measured: Measured) -> list[Figure]:
     ]
 
 
-def run(specs: Sequence[str], out: Path, mpp: float = 0.5, overwrite: bool = False) -> list[str]:
+def run(specs: Sequence[str], out: Path, mpp: float = 0.5) -> list[str]:
     """Writes ``out``.html and ``out``.json; returns the lines of a table of mDice."""
-    base = out.with_suffix("") if out.suffix in (".html", ".json") else out
-    page, content = (base.parent / f"{base.name}{suffix}" for suffix in (".html", ".json"))
-    for path in (page, content):
-        if path.exists() and not overwrite:
-            raise FileExistsError(f"{path}: exists already (--overwrite replaces it)")
+    page, content = report_files(out)
     datasets = [(_short(spec), _open(spec)) for spec in specs]
     names = [name for name, _ in datasets]
     if len(set(names)) < len(names):

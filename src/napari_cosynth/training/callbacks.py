@@ -17,7 +17,7 @@ from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
-from napari_cosynth.atomic import replaced_file
+from napari_cosynth.atomic import leftovers, replaced_file
 from napari_cosynth.model.checkpoint import CheckpointConfig
 from napari_cosynth.model.looks import TileLook
 from napari_cosynth.settings import plain
@@ -200,12 +200,11 @@ def _any(trainer: Trainer, decision: bool) -> bool:
 
 def clear_leftovers(folder: Path) -> None:
     """Removes what a process killed while it wrote has left in a run's folder."""
-    for path in folder.glob(".*"):
-        if path.name.startswith(tuple(f".{name}." for name in (STATE, RECIPE, MODEL))):
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+    for path in leftovers(folder, STATE, RECIPE, MODEL):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def disk_error(error: OSError, out: Path) -> OSError:

@@ -13,6 +13,7 @@ from napari_cosynth.model.checkpoint import CheckpointConfig, Model, build, save
 from napari_cosynth.model.efficientnet import LICENCE
 from napari_cosynth.model.looks import TileLook, read_bank
 from napari_cosynth.settings import parse
+from napari_cosynth.targets import check_target
 from napari_cosynth.training.config import Recipe, load_recipe
 
 STATE = "last.ckpt"
@@ -62,8 +63,7 @@ def export_run(run: Path, out: Path, half: bool = True, overwrite: bool = False)
     state_file = run / STATE
     if not state_file.is_file():
         raise ValueError(f"{state_file}: no such file; is {run} the folder of a run?")
-    if out.exists() and not overwrite:
-        raise ValueError(f"{out}: exists already; --overwrite replaces it")
+    check_target(out, overwrite, reads=[run], folder=True)
     recipe = load_recipe(run / RECIPE)
     try:
         state = torch.load(state_file, map_location="cpu", weights_only=True, mmap=True)

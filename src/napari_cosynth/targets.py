@@ -1,0 +1,189 @@
+"""May an output be written there? Nothing that is read and nothing of another program is replaced."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+SHEETS = ("index,axis-0,axis-1,class",)
+"""First lines of the CSV files that are outputs of their own."""
+OBJECTS = (
+    frozenset({"reading", "pairs", "scores"}),
+    frozenset({"format", "identity", "figures"}),  # a report
+    frozenset({"hard_core", "potentials", "tissues"}),  # a layout model
+)
+"""Keys of the JSON files that are."""
+_PARTS = (
+    frozenset({"classes", "colors", "mpp", "samples"}),  # an export
+    frozenset({"network", "class_names", "mpp"}),  # a checkpoint, a segmenter
+    frozenset({"classes", "stages", "data", "mpp"}),  # a recipe
+    frozenset({"checkpoint", "param_groups", "sha256"}),  # a carried state
+    frozenset({"format", "reading", "items"}),  # the key of a reading
+)
+"""Keys of the JSON files that tell what their folders are."""
+PAGE = b'<!doctype html><html lang="en"><head><meta charset="utf-8">'
+SOFTWARE = "napari-cosynth"
+"""What single images name as the program that made them."""
+
+# Beside a file that tells whose the folder is.
+_ARRAYS = r"(images|labels|instances|distances)\.tif|(images|labels|masks|types)\.npy"
+_LISTS = r"layouts\.csv|counts\.csv|patch_info\.csv|annotations\.json|\.zattrs|\.zgroup"
+_IN_EXPORT = re.compile(rf"{_ARRAYS}|{_LISTS}")
+_BESIDE = {
+    "config.json": re.compile(r"model\.safetensors|README\.md"),
+    "recipe.json": re.compile(r"records-\d+\.zip"),
+    "state.json": re.compile(r"state-\d+\.safetensors"),
+    "key.json": re.compile(r"reading\.html"),
+    "stack/cosynth.json": re.compile(r"image\.tif|overview\.png"),
+}
+_FOLDERS = ("images", "instances", "labels", "Images", "Labels")
+"""Of an export, with a file or more for each sample."""
+_DROPPINGS = re.compile(r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini", re.IGNORECASE)
+"""What file managers leave in any folder."""
+
+
+def check_target(
+    target: Path, overwrite: bool = False, reads: Iterable[Path] = (), folder: bool | None = None
+) -> None:
+    """Whether ``target`` may be written or replaced: a folder, a file, or without ``folder`` either.
+
+    Raises FileExistsError where it exists and ``overwrite`` is not given. With it, raises ValueError
+    naming what would be lost, where the target is or holds anything of ``reads``, the folder in which
+    the program runs, or anything that is no earlier output of this program. An empty folder is free.
+    """
+    if not target.exists():
+        return
+    if not overwrite:
+        raise FileExistsError(f"{target}: exists already; --overwrite replaces it")
+    if folder is not None and folder != target.is_dir():
+        what = ("file", "folder") if folder else ("folder", "file")
+        error = NotADirectoryError if folder else IsADirectoryError
+        raise error(f"{target}: is a {what[0]}, expected a {what[1]}")
+    place = target.resolve()
+    for path in (*reads, Path.cwd()):
+        if _holds(place, path):
+            what = "the folder this runs in" if path == Path.cwd() else f"{path}, which is read"
+            raise ValueError(f"{target}: is or holds {what}: name another place for the output")
+    other = next(_others(place) if place.is_dir() else _other_file(place), None)
+    if other is not None:
+        shown = target if other == place else target / other.relative_to(place)
+        raise ValueError(
+            f"{target}: is not replaced: {shown} is no earlier output of CoSynth: name another place, "
+            "or move it away first"
+        )
+
+
+def check_writable(target: Path) -> None:
+    """Before minutes of work: raises ValueError where nothing can be written beside ``target``."""
+    parent = next(p for p in target.resolve().parents if p.exists())
+    try:
+        with tempfile.TemporaryFile(dir=parent):
+            pass
+    except OSError as error:
+        raise ValueError(f"{target}: cannot write in {parent}: {error.strerror}") from None
+
+
+def report_files(out: Path) -> tuple[Path, Path]:
+    """The page and the figures of a report, ``OUT.html`` and ``OUT.json``."""
+    base = out.with_suffix("") if out.suffix in (".html", ".json") else out
+    return base.parent / f"{base.name}.html", base.parent / f"{base.name}.json"
+
+
+def _holds(place: Path, path: Path) -> bool:
+    """Whether a path is ``place`` or in it, by links and other spellings of it too."""
+    real = path.resolve()
+    return any(p.exists() and place.samefile(p) for p in (real, *real.parents))
+
+
+def _others(folder: Path) -> Iterator[Path]:
+    """What in a folder this program did not write, as far as its content tells."""
+    entries = sorted(p for p in folder.iterdir() if not _DROPPINGS.fullmatch(p.name))
+    description = _object(folder / "cosynth.json")
+    if _known(description, _PARTS):
+        names = frozenset(map(str, description.get("names") or ()))
+        yield from (p for p in entries if not _in_export(p, names))
+        yield from _strangers(folder, names)
+        return
+    allowed = [
+        pattern for name, pattern in _BESIDE.items() if _known(_object(folder / name), _PARTS)
+    ]
+    for path in entries:
+        part = path.name == "split.csv" and _sheet(path) == "name,group,part"
+        part = part or _known(_object(path), _PARTS)
+        if part or any(pattern.fullmatch(path.name) for pattern in allowed):
+            continue
+        yield from _other_folder(path) if path.is_dir() else _other_file(path)
+
+
+def _in_export(path: Path, names: frozenset[str]) -> bool:
+    """Whether an entry of an export's folder is the export's."""
+    if path.is_dir():
+        # The images of an OME-Zarr are numbers.
+        return path.name in (*_FOLDERS, "OME") or path.name.isdecimal()
+    fixed = path.name == "cosynth.json" or _IN_EXPORT.fullmatch(path.name)
+    return bool(fixed) or path.stem in names
+
+
+def _strangers(folder: Path, names: frozenset[str]) -> Iterator[Path]:
+    """Files that no sample of an export has in its folders of files by sample."""
+    for place in (folder / name for name in _FOLDERS):
+        for path in sorted(place.iterdir()) if place.is_dir() else ():
+            if path.stem not in names and not _DROPPINGS.fullmatch(path.name):
+                yield path
+
+
+def _other_folder(folder: Path) -> Iterator[Path]:
+    """A folder in an output is an output too; an empty one is nobody's."""
+    if not folder.is_symlink() and any(folder.iterdir()):
+        yield from _others(folder)
+    else:
+        yield folder
+
+
+def _other_file(path: Path) -> Iterator[Path]:
+    """The file itself, unless it is one that this program writes."""
+    if path.suffix == ".json":
+        if not _known(_object(path), OBJECTS):
+            yield path
+        return
+    head = _head(path)
+    ours = {
+        ".csv": _sheet(path) in SHEETS,
+        ".html": head.startswith(PAGE),
+        ".png": SOFTWARE.encode() in head,
+        ".tif": SOFTWARE.encode() in head,
+        ".tiff": SOFTWARE.encode() in head,
+    }
+    if not ours.get(path.suffix.lower(), False):
+        yield path
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as handle:
+            return handle.read(4096)
+    except OSError:
+        return b""
+
+
+def _sheet(path: Path) -> str:
+    """The first line of a CSV file."""
+    return _head(path).decode("utf-8", "replace").partition("\n")[0].strip()
+
+
+def _object(path: Path) -> dict[str, Any]:
+    if path.suffix != ".json":
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _known(content: dict[str, Any], kinds: Iterable[frozenset[str]]) -> bool:
+    return any(keys <= content.keys() for keys in kinds)
