@@ -8,7 +8,7 @@ import tempfile
 import pytest
 
 from napari_cosynth.atomic import leftovers, replaced_file, replaced_folder
-from napari_cosynth.targets import SHEETS
+from napari_cosynth.paths import SHEETS
 
 
 def test_a_folder_appears_at_the_end(tmp_path):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from napari_cosynth.targets import check_target
+from napari_cosynth.paths import check_target
 
 
 @contextmanager
@@ -17,7 +17,7 @@ def replaced_folder(target: Path, overwrite: bool = False, keeps: bool = False) 
     """A fresh folder to fill, which becomes ``target`` when the block ends without an error.
 
     An existing ``target`` is replaced only with ``overwrite`` and only at the end, and only where
-    :func:`~napari_cosynth.targets.check_target` has nothing against it, whose errors are raised.
+    :func:`~napari_cosynth.paths.check_target` has nothing against it, whose errors are raised.
     With ``keeps`` the caller takes over what others have put there, and that is not looked for.
     On any error the fresh folder is removed and ``target`` is as it was. Of a link, what it points to
     is replaced. What was written is on the disk before the name is: a loss of power leaves it whole

@@ -19,7 +19,7 @@ from napari_cosynth.cli import (
     synthesis,
     training,
 )
-from napari_cosynth.cli.options import Help, Parser, check_outputs, quiet
+from napari_cosynth.cli.options import Help, Parser, check_outputs, name_paths, quiet
 from napari_cosynth.errors import one_line
 
 DESCRIPTION = """\
@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="cosynth: %(message)s")
     quiet()
     try:
+        name_paths(options)
         check_outputs(options)
         code: int | None = options.run(options)
     except (ValueError, OSError) as error:

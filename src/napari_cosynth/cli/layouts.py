@@ -8,7 +8,7 @@ from pathlib import Path
 
 from napari_cosynth import registry
 from napari_cosynth.cli import generated_layouts
-from napari_cosynth.cli.options import Commands, add_overwrite, command, out_file
+from napari_cosynth.cli.options import Commands, add_overwrite, add_sample, command, out_file
 
 
 def add_layout(commands: Commands) -> None:
@@ -80,6 +80,7 @@ def add_convert(commands: Commands) -> None:
         metavar="OUT",
         help="the layout's CSV; for a data set a folder, with one CSV for each tile",
     )
+    add_sample(parser)
     parser.add_argument(
         "--format",
         default=None,

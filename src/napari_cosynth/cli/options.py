@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
 from napari_cosynth.nearest import nearest, one_of
-from napari_cosynth.targets import check_target, check_writable, report_files
+from napari_cosynth.paths import check_target, check_writable, named, report_files
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -118,6 +118,16 @@ def add_sampling(parser: argparse.ArgumentParser, *reads: str) -> None:
     add_overwrite(parser, reads=("checkpoint", *reads))
 
 
+def add_sample(parser: argparse.ArgumentParser) -> None:
+    """``--sample`` of a layout's file."""
+    parser.add_argument(
+        "--sample",
+        type=int,
+        default=None,
+        help="which sample, of a CSV with points of several: axis-0 of napari's points in a stack",
+    )
+
+
 def add_data(parser: argparse.ArgumentParser) -> None:
     """``--data``, checked by :func:`check_data`."""
     parser.add_argument(
@@ -177,6 +187,15 @@ def add_overwrite(
     parser.set_defaults(outputs=outputs, reads=tuple(reads))
 
 
+def name_paths(options: argparse.Namespace) -> None:
+    """Paths by their names however they are given, so that no record, report or error lacks one."""
+    for key, value in vars(options).items():
+        if isinstance(value, Path):
+            setattr(options, key, named(value))
+        elif isinstance(value, list):
+            setattr(options, key, [named(v) if isinstance(v, Path) else v for v in value])
+
+
 def check_outputs(options: argparse.Namespace) -> None:
     """Before any work: may every output be written, and does none of them hold what is read?"""
     if not hasattr(options, "overwrite"):
@@ -194,6 +213,6 @@ def _named(value: Any) -> list[Path]:
         return []
     if isinstance(value, list):
         return [path for one in value for path in _named(one)]
-    found = Path(value).expanduser()
+    found = named(value)
     folder = str(value).partition(":")[2]
-    return [found] if found.exists() or not folder else [Path(folder).expanduser()]
+    return [found] if found.exists() or not folder else [named(folder)]

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from napari_cosynth import registry
-from napari_cosynth.cli.options import Commands, add_sampling, command
+from napari_cosynth.cli.options import Commands, add_sample, add_sampling, command
 from napari_cosynth.types import H_AND_E
 
 
@@ -38,6 +38,7 @@ def add_synthesize(commands: Commands) -> None:
     parser.add_argument(
         "layout", type=Path, metavar="LAYOUT.csv", help="points: index,axis-0,axis-1,class"
     )
+    add_sample(parser)
     parser.add_argument(
         "--shape",
         type=int,
@@ -106,6 +107,7 @@ def add_inpaint(commands: Commands) -> None:
         metavar="LAYOUT.csv",
         help="all nuclei the region is to hold, in the image's pixels: index,axis-0,axis-1,class",
     )
+    add_sample(parser)
     parser.add_argument(
         "--region",
         type=int,

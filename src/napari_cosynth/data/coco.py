@@ -17,6 +17,7 @@ from napari_cosynth.data.listing import files_in, find_written, name_of, written
 from napari_cosynth.data.sidecar import read_sidecar
 from napari_cosynth.foreign.files import read_json
 from napari_cosynth.geometry.rle import decode, fill_polygon, from_string
+from napari_cosynth.paths import named
 from napari_cosynth.settings import parse
 from napari_cosynth.stack_format import DESCRIPTION
 from napari_cosynth.types import H_AND_E, ClassTable
@@ -128,8 +129,8 @@ class CocoDataset(NamedRecords):
         for folder in (
             self.root,
             self.root / "images",
-            self.root.parent,
-            self.root.parent / "images",
+            named(self.root).parent,
+            named(self.root).parent / "images",
         ):
             if (found := find_written(folder, file)) is not None:
                 return found

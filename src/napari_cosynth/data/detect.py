@@ -7,6 +7,7 @@ from typing import Any
 
 from napari_cosynth import registry
 from napari_cosynth.data.base import NamedRecords
+from napari_cosynth.paths import named
 from napari_cosynth.stack_format import DESCRIPTION, read_description
 
 
@@ -28,7 +29,7 @@ def open_records(path: Path, kind: str | None = None, **options: Any) -> tuple[s
 
     Raises ValueError in one line where no format or several fit, or the format has no such option.
     """
-    path = Path(path)
+    path = named(path)
     if path.name == DESCRIPTION:
         path = path.parent
     if not path.exists():

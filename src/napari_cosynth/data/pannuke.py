@@ -22,6 +22,7 @@ from napari_cosynth.data.listing import (
     written_name,
 )
 from napari_cosynth.data.sidecar import read_sidecar
+from napari_cosynth.paths import named
 from napari_cosynth.types import H_AND_E, ClassTable
 
 PANNUKE_CLASSES = ("neoplastic", "inflammatory", "connective", "dead", "epithelial")
@@ -125,9 +126,11 @@ class _Folds:
                     f"{types}: expected {shape[0]} tissue names, got {names.dtype} {names.shape}"
                 )
             for index, tissue in enumerate(names):
-                name = f"{path.parent.name}_{index:05d}"
+                name = f"{named(path.parent).name}_{index:05d}"
                 if name in self._places:
-                    raise ValueError(f"{path}: another fold is called {path.parent.name!r} too")
+                    raise ValueError(
+                        f"{path}: another fold is called {named(path.parent).name!r} too"
+                    )
                 self._places[name] = path, masks, index
                 self.tissues[name] = tissue_name(str(tissue))
 
@@ -209,8 +212,8 @@ def _beside(images: Path, what: str) -> Path:
     ``Fold 1/masks/fold1/masks.npy``.
     """
     near = images.with_name(f"{what}.npy")
-    fold = images.resolve().parent  # a relative path may have no folder above
-    apart = fold.parent.parent / what / fold.name / f"{what}.npy"
+    fold = named(images.parent)
+    apart = named(fold.parent).parent / what / fold.name / f"{what}.npy"
     if near.is_file() or not apart.is_file():
         return near
     return apart

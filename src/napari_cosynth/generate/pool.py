@@ -18,6 +18,7 @@ from napari_cosynth.generate.plan import DatasetLayouts, FolderLayouts, ModelLay
 from napari_cosynth.geometry.raster import pixels
 from napari_cosynth.layouts.points_csv import read_layout
 from napari_cosynth.layouts.process import layout_model_digest, load_layout_model
+from napari_cosynth.paths import named
 from napari_cosynth.types import ClassTable, Layout, Record
 
 PILOT = 8
@@ -109,7 +110,10 @@ def _of_dataset(
     reader = registry.resolve("dataset", source.kind)
     try:
         dataset: Dataset = reader(
-            data_root / source.root, **source.options, only=source.only, without=source.without
+            named(data_root / source.root),
+            **source.options,
+            only=source.only,
+            without=source.without,
         )
     except TypeError as error:
         raise ValueError(f"layouts: {source.root!r}: options: {error}") from None

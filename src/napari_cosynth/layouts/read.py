@@ -36,8 +36,15 @@ def kind_of(path: Path) -> str:
     return SUFFIXES[suffix]
 
 
-def read_nuclei(path: str | Path, kind: str | None = None) -> Nuclei:
-    """The nuclei of a file. Raises ValueError naming the file and what is wrong with it."""
+def read_nuclei(path: str | Path, kind: str | None = None, sample: int | None = None) -> Nuclei:
+    """The nuclei of a file; ``sample``: which one, of a CSV file with the points of several.
+
+    Raises ValueError naming the file and what is wrong with it.
+    """
     path = Path(path)
-    found: Nuclei = registry.resolve("layout", kind or kind_of(path))(path)
+    kind = kind or kind_of(path)
+    if sample is not None and kind != "csv":
+        raise ValueError(f"{path}: --sample: only a CSV file of points holds several samples")
+    reader = registry.resolve("layout", kind)
+    found: Nuclei = reader(path) if sample is None else reader(path, sample)
     return found

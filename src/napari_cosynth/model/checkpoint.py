@@ -21,6 +21,7 @@ from napari_cosynth.model.looks import LOOKS, NUMBERS, LookScale, TileLook
 from napari_cosynth.model.text import TextEncoder
 from napari_cosynth.model.unet import JointUNet, NetworkConfig
 from napari_cosynth.nearest import nearest
+from napari_cosynth.paths import named
 from napari_cosynth.settings import FORBID_UNKNOWN, parse, plain
 from napari_cosynth.types import H_AND_E, ClassTable
 
@@ -132,10 +133,10 @@ def locate(name: str | Path) -> Path:
 
     Raises ValueError if there is none.
     """
-    named = {key: BUNDLED / key for key in available()}
-    path = ({**own(), **named}).get(str(name), Path(name).expanduser())
+    bundled = {key: BUNDLED / key for key in available()}
+    path = ({**own(), **bundled}).get(str(name), named(name))
     if not path.is_dir():
-        known = (*named, *own())
+        known = (*bundled, *own())
         raise ValueError(
             f"{name}: no checkpoint folder there{nearest(str(name), known)}; "
             f"known by name: {', '.join(known) or 'none'}"

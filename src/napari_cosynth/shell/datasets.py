@@ -10,6 +10,7 @@ from napari_cosynth import registry
 from napari_cosynth.data.base import Dataset
 from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.nearest import one_of
+from napari_cosynth.paths import named
 from napari_cosynth.stack_format import DESCRIPTION
 
 if TYPE_CHECKING:  # they import torch, which only recipes are worth waiting for
@@ -20,9 +21,9 @@ def named_dataset(name: str) -> Dataset | None:
     """The data set of a stack folder or of KIND:FOLDER; None for any other name."""
     kind, _, folder = name.partition(":")
     if (Path(name) / DESCRIPTION).is_file():
-        return StackDataset(name)
+        return StackDataset(named(name))
     if folder and kind in registry.names("dataset"):
-        found: Dataset = registry.resolve("dataset", kind)(Path(folder).expanduser())
+        found: Dataset = registry.resolve("dataset", kind)(named(folder))
         return found
     return None
 

@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from napari_cosynth.atomic import replaced_file
 from napari_cosynth.data.detect import open_records
+from napari_cosynth.paths import SOFTWARE
 from napari_cosynth.shell.overview import outlined
-from napari_cosynth.targets import SOFTWARE
 from napari_cosynth.types import Record
 
 SHOWN = 6

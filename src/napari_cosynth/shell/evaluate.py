@@ -36,9 +36,9 @@ from napari_cosynth.evaluation.report import Picture, Plot, Report, to_html, to_
 from napari_cosynth.evaluation.samples import Samples, spread
 from napari_cosynth.evaluation.shapes import class_medians
 from napari_cosynth.model.precision import choose_device
+from napari_cosynth.paths import report_files
 from napari_cosynth.shell.overview import outlined
 from napari_cosynth.shell.reference import Reference, open_reference, patches
-from napari_cosynth.targets import report_files
 
 logger = logging.getLogger(__name__)
 

@@ -50,7 +50,7 @@ def inpaint_image(options: argparse.Namespace) -> None:
             f"--region: expected Y X H W inside {shape[0]} x {shape[1]} pixels, got "
             f"{y} {x} {height} {width}"
         )
-    layout = read_layout(options.layout, shape, mpp, config.classes)
+    layout = read_layout(options.layout, shape, mpp, config.classes, options.sample)
     if not len(cut(layout, region)):
         logger.warning(
             "%s: none of its %d points lies in --region: it gets no nuclei (points are in the image's "

@@ -22,7 +22,7 @@ from napari_cosynth.layouts.points_csv import write_layout
 from napari_cosynth.layouts.read import read_nuclei
 from napari_cosynth.model.checkpoint import read_config
 from napari_cosynth.nearest import nearest
-from napari_cosynth.targets import SOFTWARE
+from napari_cosynth.paths import SOFTWARE, named
 from napari_cosynth.types import ClassTable, Layout, Record
 
 KINDS = registry.names("dataset")
@@ -55,14 +55,15 @@ def convert(options: argparse.Namespace) -> None:
     mapping = _mapping(options.map, classes)
     kind, _, folder = options.source.partition(":")
     if folder and kind in KINDS:
-        if options.region or options.instances or options.format or options.mpp:
-            raise ValueError("--region, --instances, --format and --mpp are for files")
-        dataset = registry.resolve("dataset", kind)(Path(folder).expanduser())
+        given = (options.region, options.instances, options.format, options.mpp, options.sample)
+        if any(value is not None for value in given):
+            raise ValueError("--region, --instances, --format, --mpp and --sample are for files")
+        dataset = registry.resolve("dataset", kind)(named(folder))
         _convert_dataset(dataset, classes, mapping, options)
         return
     if folder and not Path(options.source).exists() and (hint := nearest(kind, KINDS)):
         raise ValueError(f"{options.source}: no data sets of a kind {kind!r}{hint}")
-    nuclei = read_nuclei(options.source, options.format)
+    nuclei = read_nuclei(options.source, options.format, options.sample)
     mpp = _known_mpp(Path(options.source), options.mpp, nuclei.mpp)
     grid = mpp if options.to_mpp is None else _positive(options.to_mpp, "--to-mpp")
     origin, step, shape = _canvas(options.region, nuclei.extent, grid / mpp)

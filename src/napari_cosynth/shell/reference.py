@@ -11,6 +11,7 @@ import numpy as np
 from napari_cosynth import registry
 from napari_cosynth.data.base import crop, remap, resample
 from napari_cosynth.nearest import nearest
+from napari_cosynth.paths import named
 from napari_cosynth.shell.datasets import chosen_sets, named_dataset
 from napari_cosynth.training.config import bundled_recipes, load_recipe
 from napari_cosynth.training.records import open_split
@@ -36,7 +37,7 @@ def open_reference(
         return [remap(resample(r, mpp), classes, {}) for r in records]
 
     if (dataset := named_dataset(against)) is not None:
-        return Reference(ready(dataset), [], Path(against.partition(":")[2] or against).name)
+        return Reference(ready(dataset), [], named(against.partition(":")[2] or against).name)
     if against not in bundled_recipes() and not Path(against).is_file():
         raise ValueError(
             f"--against: {against}: expected a stack folder, a recipe, or KIND:FOLDER with a kind of "

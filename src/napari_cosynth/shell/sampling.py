@@ -47,7 +47,7 @@ def synthesize_layout(options: argparse.Namespace) -> None:
     mpp = config.mpp if options.mpp is None else options.mpp
     if not 0 < mpp < float("inf"):
         raise ValueError(f"--mpp: expected micrometres per pixel above 0, got {mpp:g}")
-    layout = read_layout(options.layout, tuple(options.shape), mpp, config.classes)
+    layout = read_layout(options.layout, tuple(options.shape), mpp, config.classes, options.sample)
     check_known("tissue", options.tissue, config.tissues)
     check_known("stain", options.stain, config.stains)
     prompt = options.prompt or prompt_for(layout, options.tissue, options.stain)

@@ -22,8 +22,8 @@ from napari_cosynth.evaluation.report import Picture, Report, number, to_html, t
 from napari_cosynth.evaluation.separation import METHODS, dice_per_nucleus, separated, touching
 from napari_cosynth.geometry.instances import Method
 from napari_cosynth.nearest import nearest
+from napari_cosynth.paths import named, report_files
 from napari_cosynth.shell.datasets import named_dataset
-from napari_cosynth.targets import report_files
 from napari_cosynth.types import Record
 
 Floats = npt.NDArray[np.float64]
@@ -158,8 +158,8 @@ def _open(spec: str) -> Dataset:
 
 def _short(spec: str) -> str:
     """``folder:data/monuseg/train`` -> ``monuseg``."""
-    path = Path(spec.partition(":")[2] or spec)
-    return path.parent.name if path.name in ("train", "test") else path.name
+    path = named(spec.partition(":")[2] or spec)
+    return named(path.parent).name if path.name in ("train", "test") else path.name
 
 
 def _table(sets: Sequence[Measured], figures: Sequence[Figure]) -> list[str]:

@@ -12,8 +12,8 @@ from napari_cosynth.errors import one_line
 from napari_cosynth.model.checkpoint import CheckpointConfig, Model, build, save
 from napari_cosynth.model.efficientnet import LICENCE
 from napari_cosynth.model.looks import TileLook, read_bank
+from napari_cosynth.paths import check_target
 from napari_cosynth.settings import parse
-from napari_cosynth.targets import check_target
 from napari_cosynth.training.config import Recipe, load_recipe
 
 STATE = "last.ckpt"

@@ -10,6 +10,7 @@ from pathlib import Path
 from napari_cosynth import registry
 from napari_cosynth.data.base import Dataset, Records, remap, resample
 from napari_cosynth.data.normalise import Normaliser
+from napari_cosynth.paths import named
 from napari_cosynth.training.config import DataConfig, Recipe
 from napari_cosynth.types import ClassTable, Record
 
@@ -21,7 +22,7 @@ def open_dataset(
     reader = registry.resolve("dataset", config.kind)
     chosen = {"only": tuple(only), "without": tuple(without)}
     try:
-        dataset: Dataset = reader(data_root / config.root, **config.options, **chosen)
+        dataset: Dataset = reader(named(data_root / config.root), **config.options, **chosen)
     except TypeError as error:
         raise ValueError(f"data {config.root!r}: options: {error}") from None
     return dataset

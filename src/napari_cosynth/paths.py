@@ -1,4 +1,7 @@
-"""May an output be written there? Nothing that is read and nothing of another program is replaced."""
+"""Paths from outside: what they are called, and whether an output may be written there.
+
+Nothing that is read, and nothing of another program, is ever replaced.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +47,12 @@ _FOLDERS = ("images", "instances", "labels", "Images", "Labels")
 """Of an export, with a file or more for each sample."""
 _DROPPINGS = re.compile(r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini", re.IGNORECASE)
 """What file managers leave in any folder."""
+
+
+def named(path: str | Path) -> Path:
+    """The same place by a path that ends in its name, which ``.`` and ``x/..`` do not; ``~`` too."""
+    path = Path(path).expanduser()
+    return path if path.name not in ("", "..") else path.resolve()
 
 
 def check_target(
@@ -96,7 +105,9 @@ def report_files(out: Path) -> tuple[Path, Path]:
 def _holds(place: Path, path: Path) -> bool:
     """Whether a path is ``place`` or in it, by links and other spellings of it too."""
     real = path.resolve()
-    return any(p.exists() and place.samefile(p) for p in (real, *real.parents))
+    if not real.exists():  # a name, such as that of a bundled checkpoint
+        return False
+    return any(place.samefile(p) for p in (real, *real.parents))
 
 
 def _others(folder: Path) -> Iterator[Path]:

@@ -12,7 +12,7 @@ from napari_cosynth import registry
 from napari_cosynth.atomic import replaced_folder
 from napari_cosynth.cli import _parser, main
 from napari_cosynth.export.stack import write_stack
-from napari_cosynth.targets import check_target
+from napari_cosynth.paths import check_target
 from nuclei import items
 
 FORMATS = registry.names("exporter")

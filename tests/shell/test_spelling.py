@@ -1,0 +1,132 @@
+"""A path means the same however it is spelt: relative, with dots, with a slash at its end."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_cosynth import registry
+from napari_cosynth.cli import main
+from napari_cosynth.data.detect import open_records
+from nuclei import items
+from published import make_endonuke, make_lizard, make_pannuke
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A data set of every kind that can be made, each in a folder of its own."""
+    root = tmp_path_factory.mktemp("world")
+    for name in registry.names("exporter"):
+        registry.resolve("exporter", name)(items(2), root / name)
+        if name in ("coco", "geojson"):  # as others write them
+            registry.resolve("exporter", name)(items(2), root / f"plain-{name}")
+            (root / f"plain-{name}" / "cosynth.json").unlink()
+    make_lizard(root / "lizard", tiles=2, side=64)
+    make_pannuke(root / "folds", patches=2, folds=1, floats=False)
+    make_endonuke(root / "endonuke", tiles=2)
+    return root
+
+
+def spellings(path):
+    """Folders to stand in, and what the path is called from there."""
+    yield path.parent, path.name
+    yield path.parent, f"./{path.name}/"
+    yield path.parent, f"{path.parent.name}/../{path.name}"
+    yield path.parent, f"../{path.parent.name}//{path.name}/."
+    yield path, "."
+    yield path, "./"
+    yield path, f"../{path.name}"
+    inner = next((p for p in sorted(path.iterdir()) if p.is_dir()), None)
+    if inner is not None:
+        yield inner, ".."
+
+
+def told(path):
+    kind, dataset = open_records(path)
+    record = dataset[0]
+    return (
+        kind, dataset.names, dataset.tissues, [dataset.slide_of(n) for n in dataset.names],
+        record.mpp, record.tissue, Path(record.source).name, record.labels.tobytes(),
+    )  # fmt: skip
+
+
+def test_every_format_is_read_alike_by_every_spelling(world, monkeypatch):
+    (world / world.name).mkdir()
+    for folder in sorted(world.iterdir()):
+        if folder.name == world.name:
+            continue
+        expected = told(folder)
+        for place, spelt in spellings(folder):
+            monkeypatch.chdir(place)
+            assert told(spelt) == expected, (folder.name, spelt)
+        for file in ("cosynth.json", "annotations.json"):
+            if (folder / file).exists():
+                monkeypatch.chdir(folder)
+                assert told(file) == told(folder / file)
+    (world / world.name).rmdir()
+
+
+def test_the_archives_masks_are_found_from_the_fold_itself(tmp_path, monkeypatch):
+    make_pannuke(tmp_path / "made", patches=2, folds=1, floats=False)
+    images = next((tmp_path / "made").rglob("images.npy"))
+    expected = told(images.parent)
+    monkeypatch.chdir(images.parent)
+    assert told(".") == expected
+    monkeypatch.chdir(images.parent.parent)
+    assert told(images.parent.name) == expected
+
+
+@pytest.mark.parametrize("name", ["conic", "folds", "plain-coco"])
+def test_commands_take_every_spelling_of_a_data_set(world, tmp_path, monkeypatch, capsys, name):
+    (world / world.name).mkdir(exist_ok=True)
+    for number, (place, spelt) in enumerate(spellings(world / name)):
+        monkeypatch.chdir(place)
+        assert main(["info", spelt]) == 0, spelt
+        shown = capsys.readouterr().out
+        assert "records: 2" in shown
+        assert main(["check", spelt]) in (0, 1)
+        out = tmp_path / str(number)
+        assert main(["convert", spelt, os.path.relpath(out / "c"), "--to", "stack"]) == 0, spelt
+        assert main(["layout", "convert", f"folder:{spelt}", str(out / "l")]) in (0, 2)
+        split = ["split", spelt, f"{os.path.relpath(out)}/./s/", "--parts", "a=1", "b=1"]
+        assert main(split) in (0, 2)
+        error = capsys.readouterr().err
+        assert "Traceback" not in error
+        a, b = (open_records(out / "c")[1], open_records(world / name)[1])
+        assert np.array_equal(a[0].image, b[0].image)
+    (world / world.name).rmdir()
+
+
+def test_other_commands_take_every_spelling(world, tmp_path, monkeypatch, tiny_checkpoint, capsys):
+    """Outputs with a slash at the end, layouts and checkpoints from where one stands."""
+    (tmp_path / "l.csv").write_text("index,axis-0,axis-1,class\n0,9.0,9.0,inflammatory\n")
+    (tmp_path / "in").mkdir()
+    monkeypatch.chdir(tmp_path / "in")
+    few = ["--steps", "1", "--shape", "32", "32"]
+    monkeypatch.chdir(tiny_checkpoint)
+    assert main(["info", "."]) == 0
+    assert f"checkpoint:  {tiny_checkpoint.name} (" in capsys.readouterr().out
+    made = os.path.relpath(tmp_path / "made")
+    layout = os.path.relpath(tmp_path / "in" / ".." / "l.csv")
+    assert main(["synthesize", layout, *few, "--checkpoint", ".", "--out", made + "/"]) == 0
+    assert main(["replay", made + "/.", "--checkpoint", "./"]) == 0
+    monkeypatch.chdir(tmp_path / "made")
+    assert main(["replay", ".", "--checkpoint", str(tiny_checkpoint)]) == 0
+    assert main(["layout", "convert", "stack:.", "../layouts/"]) in (0, 2)
+    assert main(["layout", "convert", "../in/../l.csv", "../in/./m.csv", "--mpp", ".5"]) == 0
+    assert (tmp_path / "in" / "m.csv").is_file()
+    for out in (".", "..", "../in/.."):
+        for command in (
+            ["synthesize", "../l.csv", *few, "--out", out],
+            ["convert", "../made", out, "--to", "stack"],
+            ["split", "../made", out],
+            ["layout", "convert", "../l.csv", out, "--mpp", ".5"],
+            ["layout", "sample", "default", "--shape", "9", "9", "--out", out],
+            ["export-checkpoint", "../in", out],
+        ):
+            for more in ([], ["--overwrite"]):
+                assert main([*command, *more]) == 2, (command, out)
+    assert (tmp_path / "made" / "images.tif").is_file() and (tmp_path / "l.csv").is_file()
