@@ -115,7 +115,7 @@ def add_sampling(parser: argparse.ArgumentParser, *reads: str) -> None:
         "--checkpoint", default="default", help="name of a bundled checkpoint, or a folder"
     )
     add_device(parser)
-    add_overwrite(parser, reads=("checkpoint", *reads))
+    add_overwrite(parser, reads=("checkpoint", "look", *reads))
 
 
 def add_sample(parser: argparse.ArgumentParser) -> None:
@@ -208,11 +208,12 @@ def check_outputs(options: argparse.Namespace) -> None:
 
 
 def _named(value: Any) -> list[Path]:
-    """The paths that an argument names: one, several, or the folder of ``KIND:FOLDER``."""
+    """The paths that an argument names: one, several, the folder of ``KIND:FOLDER`` or the file of
+    ``IMAGE:y,x,h,w``."""
     if value is None:
         return []
     if isinstance(value, list):
         return [path for one in value for path in _named(one)]
-    found = named(value)
-    folder = str(value).partition(":")[2]
-    return [found] if found.exists() or not folder else [named(folder)]
+    text = str(value)
+    parts = [Path(part) for part in (text, text.partition(":")[2], text.rpartition(":")[0]) if part]
+    return [named(part) for part in parts if part.exists()] or [named(Path(text))]

@@ -112,8 +112,11 @@ def _thresholds(values: Tensor, bins: int = 64, top: float = 1.0) -> Tensor:
     sums = (counts * centres).cumsum(1)
     lower = sums / below.clamp_min(1)
     upper = (sums[:, -1:] - sums) / above.clamp_min(1)
-    best = (below * above * (lower - upper) ** 2).argmax(1)
-    return ((best + 1) * (top / bins)).float()
+    between = below * above * (lower - upper) ** 2
+    # The middle of equally good ones: between two colours any threshold is.
+    best = (between >= between.amax(1, keepdim=True) * (1 - 1e-9)).double()
+    middle = (best * (torch.arange(bins, device=values.device) + 1)).sum(1) / best.sum(1)
+    return (middle * (top / bins)).float()
 
 
 @dataclass(frozen=True)
