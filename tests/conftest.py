@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,6 +40,27 @@ def layout(classes: ClassTable) -> Layout:
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained checkpoint of a few thousand weights, whose head is not zero."""
+    return _untrained(tmp_path_factory.mktemp("checkpoint") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def few_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another, for three passes of the sampler few, that follows looks and has a bank of four."""
+    from napari_cosynth.model.looks import LookScale, TileLook
+
+    rng = np.random.default_rng(0)
+    looks = [tuple(float(v) for v in rng.uniform(0, 0.5, 16).round(3)) for _ in range(4)]
+    bank = [
+        TileLook(f"tile-{i}", "colon" if i < 3 else "lung", {"epithelial": 1.0}, look)
+        for i, look in enumerate(looks)
+    ]
+    folder = tmp_path_factory.mktemp("few") / "few"
+    return _untrained(folder, LookScale.over(looks), (0.999, 0.7, 0.35), bank)
+
+
+def _untrained(
+    folder: Path, look: Any = None, nodes: tuple[float, ...] = (), bank: Sequence[Any] = ()
+) -> Path:
     import torch
 
     from napari_cosynth.model.checkpoint import CheckpointConfig, build, save
@@ -54,6 +77,7 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         point_channels=8,
         point_wide=1,
         point_growth=4,
+        look=16 if look else 0,
     )
     words = list(vocabulary(CLASSES.names[1:], ["colon"]))
     config = CheckpointConfig(
@@ -63,13 +87,15 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         class_colors=tuple(tuple(int(v) for v in c) for c in CLASSES.colors),
         mpp=0.5,
         tissues=("colon",),
+        look=look,
+        nodes=nodes,
     )
     torch.manual_seed(0)
     model = build(config)
     for parameter in model.parameters():
         if not parameter.any():
             torch.nn.init.normal_(parameter, std=0.1)
-    return save(model, config, tmp_path_factory.mktemp("checkpoint") / "tiny", "# tiny\n")
+    return save(model, config, folder, "# tiny\n", bank=bank)
 
 
 @pytest.fixture(scope="session")

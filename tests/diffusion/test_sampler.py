@@ -8,15 +8,17 @@ import torch
 from napari_cosynth.diffusion.sampler import (
     AncestralSampler,
     FastSampler,
+    FewSampler,
     FlowSampler,
     SeededNoise,
     sample,
 )
 from napari_cosynth.diffusion.schedule import T_MAX, JointSchedule
-from napari_cosynth.diffusion.tensors import Context, JointState, Prediction
+from napari_cosynth.diffusion.tensors import Clean, Context, JointState, Prediction
 
 K = 3
 SCHEDULE = JointSchedule()
+TIMES = (0.999, 0.78, 0.55, 0.32)
 NOTHING = Context(torch.zeros(0), torch.zeros(0), torch.zeros(0))
 
 
@@ -58,7 +60,15 @@ def oracle() -> Oracle:
 
 
 @pytest.mark.parametrize(
-    "sampler,steps", [(FastSampler, 1), (FastSampler, 6), (FlowSampler, 6), (AncestralSampler, 50)]
+    "sampler,steps",
+    [
+        (FastSampler, 1),
+        (FastSampler, 6),
+        (FlowSampler, 6),
+        (AncestralSampler, 50),
+        (lambda schedule: FewSampler(schedule, TIMES), 4),
+        (lambda schedule: FewSampler(schedule, TIMES), 1),
+    ],
 )
 def test_a_certain_denoiser_is_followed(oracle, sampler, steps):
     states = list(
@@ -78,6 +88,41 @@ def test_times_fall_from_noise_to_zero(sampler, steps):
     assert nodes.shape == (steps + 1,) and nodes.dtype == torch.float64
     assert nodes[0] == T_MAX and nodes[-1] == 0
     assert (nodes[1:] < nodes[:-1]).all()
+
+
+def test_few_goes_through_the_times_it_was_trained_for():
+    sampler = FewSampler(SCHEDULE, TIMES)
+    for steps, expected in (
+        (1, [0.999, 0]),
+        (2, [0.999, 0.55, 0]),
+        (3, [0.999, 0.78, 0.55, 0]),
+        (4, [*TIMES, 0]),
+    ):
+        assert sampler.nodes(steps).tolist() == expected
+    for steps in (0, 5):
+        with pytest.raises(ValueError, match=f"few: expected 1 to 4 passes, got {steps}"):
+            sampler.nodes(steps)
+
+
+def test_few_renews_all_of_the_noise(oracle):
+    """x_s = alpha_s x0 + sigma_s eps: nothing of x_t is left but what the estimate took from it."""
+    sampler, s = FewSampler(SCHEDULE, TIMES), torch.tensor(0.55, dtype=torch.float64)
+    shape = (1, 3, 64, 64)
+    clean = Clean(
+        torch.full(shape, 0.5), torch.zeros(1, 1, 64, 64), torch.full((1, K, 64, 64), 1 / K)
+    )
+    labels = torch.zeros(1, 64, 64, dtype=torch.int64)
+    states = [
+        JointState(torch.full(shape, v), torch.zeros(1, 1, 64, 64), labels) for v in (-3.0, 3.0)
+    ]
+    t = torch.tensor(0.78, dtype=torch.float64)
+    first, second = (
+        sampler.step(state, clean, "cross-entropy", t, s, SeededNoise([4])) for state in states
+    )
+    assert torch.equal(first.image, second.image)
+    alpha, sigma = float(SCHEDULE.image.alpha(s)), float(SCHEDULE.image.sigma(s))
+    assert float(first.image.mean()) == pytest.approx(0.5 * alpha, abs=0.03)
+    assert float(first.image.std()) == pytest.approx(sigma, rel=0.02)
 
 
 def test_noise_of_a_seed_does_not_depend_on_its_neighbours():
