@@ -20,7 +20,7 @@ from napari_cosynth.model.looks import (
     read_bank,
 )
 
-PINK, PURPLE, WHITE = (230, 170, 210), (110, 70, 150), (250, 250, 250)
+PINK, PURPLE, WHITE = (215, 130, 190), (110, 70, 150), (250, 250, 250)
 
 
 def tile(white: int = 0) -> np.ndarray:
