@@ -24,7 +24,7 @@ _PARTS = (
     frozenset({"classes", "colors", "mpp", "samples"}),  # an export
     frozenset({"network", "class_names", "mpp"}),  # a checkpoint, a segmenter
     frozenset({"classes", "stages", "data", "mpp"}),  # a recipe
-    frozenset({"checkpoint", "param_groups", "sha256"}),  # a carried state
+    frozenset({"checkpoint", "optimizers", "sha256"}),  # a carried state
     frozenset({"format", "reading", "items"}),  # the key of a reading
 )
 """Keys of the JSON files that tell what their folders are."""
@@ -37,7 +37,7 @@ _ARRAYS = r"(images|labels|instances|distances)\.tif|(images|labels|masks|types)
 _LISTS = r"layouts\.csv|counts\.csv|patch_info\.csv|annotations\.json|\.zattrs|\.zgroup"
 _IN_EXPORT = re.compile(rf"{_ARRAYS}|{_LISTS}")
 _BESIDE = {
-    "config.json": re.compile(r"model\.safetensors|README\.md"),
+    "config.json": re.compile(r"model\.safetensors|looks\.json|README\.md"),
     "recipe.json": re.compile(r"records-\d+\.zip"),
     "state.json": re.compile(r"state-\d+\.safetensors"),
     "key.json": re.compile(r"reading\.html"),
