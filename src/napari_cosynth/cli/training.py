@@ -146,14 +146,28 @@ def add_export_checkpoint(commands: Commands) -> None:
     parser.add_argument(
         "--float32", action="store_true", help="store float32 instead of float16: twice the size"
     )
-    add_overwrite(parser, reads=("run_folder",))
+    parser.add_argument(
+        "--fit-areas",
+        type=Path,
+        default=None,
+        metavar="DATA",
+        help="folder of the recipe's data sets: sample layouts of training tiles and fit the sizes of "
+        "nuclei to theirs (minutes)",
+    )
+    add_overwrite(parser, reads=("run_folder", "fit_areas"))
     parser.set_defaults(run=_export_checkpoint)
 
 
 def _export_checkpoint(options: argparse.Namespace) -> None:
     export_run = _training("export").export_run
+    quiet()
+    logging.getLogger("napari_cosynth").setLevel(logging.INFO)
     folder = export_run(
-        options.run_folder, options.out, half=not options.float32, overwrite=options.overwrite
+        options.run_folder,
+        options.out,
+        half=not options.float32,
+        overwrite=options.overwrite,
+        areas_from=options.fit_areas,
     )
     print(f"{folder}: look at it with: cosynth info {folder}")
 

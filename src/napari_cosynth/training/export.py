@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from napari_cosynth.errors import one_line
@@ -14,6 +15,7 @@ from napari_cosynth.model.efficientnet import LICENCE
 from napari_cosynth.model.looks import TileLook, read_bank
 from napari_cosynth.paths import check_target
 from napari_cosynth.settings import parse
+from napari_cosynth.training.areas import fit_areas, training_patches
 from napari_cosynth.training.config import Recipe, load_recipe
 
 STATE = "last.ckpt"
@@ -55,16 +57,35 @@ def export_model(
     return save(model, config, out, model_card(config, recipe), half, bank)
 
 
-def export_run(run: Path, out: Path, half: bool = True, overwrite: bool = False) -> Path:
+def export_run(
+    run: Path,
+    out: Path,
+    half: bool = True,
+    overwrite: bool = False,
+    areas_from: Path | None = None,
+) -> Path:
     """The averaged weights of a run's last state, as a checkpoint folder ``out``.
 
-    ``half`` stores float16. Raises ValueError where ``run`` holds no state or it cannot be read.
+    ``half`` stores float16. ``areas_from`` is the folder of the recipe's data sets: the areas of the
+    classes are then fitted to those of training tiles (``training.areas``). Raises ValueError where
+    ``run`` holds no state or it cannot be read.
     """
     state_file = run / STATE
     if not state_file.is_file():
         raise ValueError(f"{state_file}: no such file; is {run} the folder of a run?")
     check_target(out, overwrite, reads=[run], folder=True)
     recipe = load_recipe(run / RECIPE)
+    model, config = _read_state(state_file)
+    if areas_from is not None:
+        found = fit_areas(model, config, training_patches(recipe, areas_from))
+        before, after = np.nan_to_num(found[:, 1:]).round(3).tolist()
+        said = {"over real before": before, "after": after}
+        config = dataclasses.replace(config, training={**config.training, "areas": said})
+    return export_model(model, config, recipe, out, half, read_bank(run / MODEL))
+
+
+def _read_state(state_file: Path) -> tuple[Model, CheckpointConfig]:
+    """The average of a run's state, and its configuration with how far it is."""
     try:
         state = torch.load(state_file, map_location="cpu", weights_only=True, mmap=True)
         kept = state["callbacks"]["Housekeeping"]
@@ -83,6 +104,5 @@ def export_run(run: Path, out: Path, half: bool = True, overwrite: bool = False)
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(f"{state_file}: {one_line(error)[:200]}") from None
-    bank = read_bank(run / MODEL)
-    config = dataclasses.replace(config, training=training)
-    return export_model(model, config, recipe, out, half, bank)
+    model.eval().requires_grad_(False)
+    return model, dataclasses.replace(config, training=training)

@@ -1,0 +1,101 @@
+"""Nuclei of the right size: the biases of a model's label logits, fitted to the areas of real nuclei.
+
+A sampler that takes the likeliest label at every pixel gives a class that is rarely certain too little
+area, and one pass more or less shifts it. Layouts of training tiles are sampled, the area of each class
+is compared with that of the tiles' own labels, and its logits are raised or lowered until they agree.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from napari_cosynth.data.augment import random_crop
+from napari_cosynth.model.checkpoint import CheckpointConfig, Model
+from napari_cosynth.model.samplers import default_sampler
+from napari_cosynth.training.config import Recipe
+from napari_cosynth.training.data import CosynthData
+from napari_cosynth.training.grid import sample_records
+from napari_cosynth.types import Record
+
+logger = logging.getLogger(__name__)
+
+LEAST = 2000
+"""Pixels of a class in all patches together; of a rarer one the bias stays."""
+LARGEST = 3.0
+"""Of a bias' change, in logits."""
+_SLOPE = 0.15
+"""Change of the logarithm of an area with a logit, before two rounds have shown it."""
+
+
+PATCHES, SIDE = 32, 192
+"""Patches of training tiles that are sampled, and their pixels a side."""
+
+
+def training_patches(recipe: Recipe, data_root: Path) -> list[Record]:
+    """The same patches of a recipe's training tiles every time, spread over all of them."""
+    tiles = [r for records in CosynthData(recipe, data_root).training for r in records]
+    rng = np.random.default_rng(recipe.seed)
+    chosen = [tiles[i * len(tiles) // PATCHES] for i in range(PATCHES)]
+    return [random_crop(tile, min(SIDE, *tile.labels.shape), rng) for tile in chosen]
+
+
+def areas(labels: Sequence[npt.NDArray[np.uint8]], classes: int) -> npt.NDArray[np.float64]:
+    """Pixels of each class over all label maps, float64 (classes,)."""
+    return np.sum([np.bincount(x.ravel(), minlength=classes) for x in labels], 0).astype(np.float64)
+
+
+def raise_logits(model: Model, changes: npt.NDArray[np.float64]) -> None:
+    """Adds (classes,) to the label logits, in the last layer's bias."""
+    network = model.network
+    folded = network.config.patch**2
+    with torch.no_grad():
+        bias = network.head.bias
+        assert bias is not None
+        logits = bias[4 * folded :].reshape(-1, folded)
+        logits += torch.from_numpy(changes).to(bias)[:, None]
+
+
+def fit_areas(
+    model: Model, config: CheckpointConfig, records: Sequence[Record], rounds: int = 4
+) -> npt.NDArray[np.float64]:
+    """Changes the biases in place; returns the areas over the real ones before and after, (2, classes).
+
+    ``records`` are patches of training tiles in the model's classes and on its grid; the sampler is the
+    checkpoint's own. NaN where a class has less than ``LEAST`` pixels.
+    """
+    classes = model.network.classes
+    sampler, steps = default_sampler(config)
+    real = areas([r.labels for r in records], classes)
+    fitted = (real >= LEAST) & (np.arange(classes) > 0)
+    slope = _SLOPE
+    biases, errors = [np.zeros(classes)], []
+    for number in range(rounds + 1):
+        made = areas(
+            [m.labels for m in sample_records(model, config, records, steps, sampler)], classes
+        )
+        errors.append(np.where(fitted, np.log(np.maximum(made, 1) / np.maximum(real, 1)), 0.0))
+        logger.info(
+            "areas over real, round %d: %s", number, np.exp(errors[-1][1:]).round(3).tolist()
+        )
+        if number == rounds:
+            break
+        if number:
+            slope = _slope(errors[-1] - errors[-2], biases[-1] - biases[-2], slope)
+        biases.append(np.clip(biases[-1] - errors[-1] / slope, -LARGEST, LARGEST))
+        raise_logits(model, biases[-1] - biases[-2])
+    best = int(np.argmin([np.abs(error).sum() for error in errors]))
+    raise_logits(model, biases[best] - biases[-1])
+    return np.where(fitted, np.exp([errors[0], errors[best]]), np.nan)
+
+
+def _slope(rise: npt.NDArray[np.float64], step: npt.NDArray[np.float64], before: float) -> float:
+    """How the logarithms of the areas rose with the logits in the last round, over all classes."""
+    if not np.abs(step).max() > 1e-3:
+        return before
+    return float(np.clip((rise * step).sum() / (step**2).sum(), _SLOPE / 4, _SLOPE * 8))
