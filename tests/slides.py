@@ -206,6 +206,64 @@ def mirax(folder: Path, image: np.ndarray, tile: int, mpp: float) -> Path:
     return path
 
 
+def dicom(
+    path: Path,
+    image: np.ndarray,
+    tile: int,
+    by_columns: bool = False,
+    positions: list[tuple[int, int]] | None = None,
+    **changes: Any,
+) -> Path:
+    """A DICOM whole-slide image of one level, its frames not compressed, as few attributes as it needs.
+
+    ``positions``: (row, column) in the grid of tiles of those that there are, which the file then states.
+    """
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+    height, width = image.shape[:2]
+    grid = (-(-height // tile), -(-width // tile))
+    places = positions or [(y, x) for y in range(grid[0]) for x in range(grid[1])]
+    if by_columns:
+        places = sorted(places, key=lambda place: place[::-1])
+    content = Dataset()
+    content.file_meta = FileMetaDataset()
+    content.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    content.SOPClassUID = "1.2.840.10008.5.1.4.1.1.77.1.6"
+    content.SOPInstanceUID = generate_uid(entropy_srcs=["tests"])
+    content.SamplesPerPixel = 3 if image.ndim == 3 else 1
+    content.PhotometricInterpretation = "RGB" if image.ndim == 3 else "MONOCHROME2"
+    content.PlanarConfiguration = 0
+    content.BitsAllocated, content.BitsStored, content.HighBit = 8, 8, 7
+    content.PixelRepresentation = 0
+    content.Rows = content.Columns = tile
+    content.TotalPixelMatrixRows, content.TotalPixelMatrixColumns = height, width
+    content.NumberOfFrames = len(places)
+    frames = []
+    for y, x in places:
+        frame = np.zeros((tile, tile, *image.shape[2:]), np.uint8)
+        part = image[y * tile : (y + 1) * tile, x * tile : (x + 1) * tile]
+        frame[: part.shape[0], : part.shape[1]] = part
+        frames.append(frame.tobytes())
+    content.PixelData = b"".join(frames)
+    if positions:
+        content.PerFrameFunctionalGroupsSequence = [_placed(y, x, tile) for y, x in places]
+    for name, value in changes.items():
+        setattr(content, name, value)
+    content.save_as(path, enforce_file_format=True)
+    return path
+
+
+def _placed(y: int, x: int, tile: int) -> Any:
+    from pydicom.dataset import Dataset
+
+    groups, position = Dataset(), Dataset()
+    position.RowPositionInTotalImagePixelMatrix = y * tile + 1
+    position.ColumnPositionInTotalImagePixelMatrix = x * tile + 1
+    groups.PlanePositionSlideSequence = [position]
+    return groups
+
+
 def bare_tiff(path: Path, tags: dict[int, tuple[int, int, int]], chain: int | None = 0) -> Path:
     """A little-endian TIFF of one directory; ``tags``: code -> (type, count, value or offset).
 

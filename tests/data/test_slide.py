@@ -338,3 +338,54 @@ def test_opening_a_hundred_thousand_pixels_a_side_reads_next_to_nothing(tmp_path
     before, after = (int(kib) / 1024 for kib in done.stdout.split())
     assert after < 1024, f"{after:.0f} MiB in all"
     assert after - before < 300, f"{after - before:.0f} MiB for the slide"
+
+
+def test_of_an_ome_tiff_the_slide_and_its_own_pixel_size(tmp_path):
+    macro, slide = np.zeros((40, 40, 3), np.uint8), np.ones((64, 48, 3), np.uint8)
+    path = tmp_path / "a.ome.tif"
+    for order in ((macro, slide), (slide, macro)):
+        with tifffile.TiffWriter(path, ome=True) as file:
+            for image in order:
+                size = 0.5 if image is slide else 4.0
+                about = {"axes": "YXS", "PhysicalSizeX": size, "PhysicalSizeY": size}
+                file.write(image, photometric="rgb", metadata=about)
+        opened = open_slide(path)
+        assert opened.levels[0].shape == slide.shape and opened.mpp == 0.5
+
+
+@pytest.mark.parametrize(
+    ("unit", "size"), [("cm", 5e-5), ("m", 5e-7), ("Å", 5000), ("in", 0.5 / 25400), ("nm", 500)]
+)
+def test_units_of_ome_tiff(tmp_path, unit, size):
+    about = {"axes": "YXS"}
+    for axis in "XY":
+        about |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": unit}
+    tifffile.imwrite(
+        tmp_path / "a.ome.tif", np.zeros((32, 32, 3), np.uint8), photometric="rgb", metadata=about
+    )
+    assert open_slide(tmp_path / "a.ome.tif").mpp == pytest.approx(0.5)
+    about |= {"PhysicalSizeXUnit": "pixel", "PhysicalSizeYUnit": "pixel"}
+    tifffile.imwrite(
+        tmp_path / "b.ome.tif", np.zeros((32, 32, 3), np.uint8), photometric="rgb", metadata=about
+    )
+    assert open_slide(tmp_path / "b.ome.tif").mpp is None
+
+
+def test_the_least_spacing_of_a_philips_tiff(tmp_path):
+    def spacing(value):
+        pair = f"&quot;{value}&quot; &quot;{value}&quot;"
+        return f'<Attribute Name="DICOM_PIXEL_SPACING" Group="0x0028">{pair}</Attribute>'
+
+    text = (
+        f'<DataObject ObjectType="DPUfsImport">{spacing("0.0005")}{spacing("2.5e-4")}</DataObject>'
+    )
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        np.zeros((64, 64, 3), np.uint8),
+        photometric="rgb",
+        tile=(16, 16),
+        description=text,
+        software="Philips DP v1.0",
+        metadata=None,
+    )
+    assert open_slide(tmp_path / "a.tif").mpp == 0.25

@@ -14,17 +14,19 @@ def add_info(commands: Commands) -> None:
     parser = command(
         commands,
         "info",
-        "show what a data set, an export or a checkpoint holds",
-        "cosynth info default\n  cosynth info pannuke/ --picture pannuke.png",
+        "show what a data set, an export, a slide or a checkpoint holds",
+        "cosynth info default\n  cosynth info pannuke/ --picture pannuke.png\n  cosynth info slide.svs",
     )
     parser.add_argument(
         "path",
         nargs="?",
         default="default",
-        help="folder or file of a data set; or name or folder of a checkpoint",
+        help="folder or file of a data set; a slide; or name or folder of a checkpoint",
     )
     _add_source(parser)
-    parser.add_argument("--picture", type=Path, help="PNG file to draw some records into")
+    parser.add_argument(
+        "--picture", type=Path, help="PNG file for some records, or for a slide's thumbnail"
+    )
     add_overwrite(
         parser, "picture", reads=("path",), outputs=lambda options: [(options.picture, False)]
     )
@@ -39,7 +41,11 @@ def _info(options: argparse.Namespace) -> None:
         print_info(options.path)
         return
     from napari_cosynth.shell.describe import describe
+    from napari_cosynth.shell.slides import describe_slide, is_slide
 
+    if options.source_format is None and is_slide(path):
+        describe_slide(path, options.picture)
+        return
     describe(path, options.source_format, options.picture, **_source(options))
 
 

@@ -97,6 +97,8 @@ def _header(path: Path) -> Any:
         raise ValueError(
             f"{path}: reading DICOM needs pydicom: pip install 'napari-cosynth[wsi]'"
         ) from None
+    # It warns of every frame's colour space and of values that are too long, and reads on.
+    logging.getLogger("pydicom").setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -185,15 +187,19 @@ def _open_frames(path: Path) -> Slide:
 
 
 def _frame(path: Path, index: int, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-    """A frame as RGB or grey, whatever its colour space. Errors of pydicom are not translated."""
+    """A frame as RGB or grey, whatever its colour space. Raises ValueError naming file and frame."""
     from pydicom.pixels import pixel_array
 
-    with warnings.catch_warnings():
-        # It says that a JPEG holds YCbCr where the header has RGB, and does right.
-        warnings.simplefilter("ignore")
-        found = np.asarray(pixel_array(path, index=index))
+    where = f"{path}: frame {index}"
+    try:
+        with warnings.catch_warnings():
+            # It says that a JPEG holds YCbCr where the header has RGB, and does right.
+            warnings.simplefilter("ignore")
+            found = np.asarray(pixel_array(path, index=index))
+    except Exception as error:  # pydicom and its decoders raise what they like
+        raise ValueError(f"{where}: cannot be decoded ({one_line(error)})") from None
     if found.shape != shape or found.dtype != np.uint8:
-        raise ValueError(f"frame {index}: expected uint8 {shape}, got {found.dtype} {found.shape}")
+        raise ValueError(f"{where}: expected uint8 {shape}, got {found.dtype} {found.shape}")
     return found
 
 

@@ -30,6 +30,14 @@ _VENDORS = {
     "imagej": "ImageJ",
 }
 """tifffile's kinds of file; the first that fits names it."""
+_COMPRESSIONS = {
+    "NONE": "none",
+    "ADOBE_DEFLATE": "Deflate",
+    "DEFLATE": "Deflate",
+    "APERIO_JP2000_RGB": "JPEG 2000",
+    "APERIO_JP2000_YCBC": "JPEG 2000",
+    "JPEG_2000_LOSSY": "JPEG 2000",
+}
 _NUMBER = r"([0-9.]+(?:[eE][-+]?[0-9]+)?)"
 MOST_LEVELS = 32
 """Each half as large as the one before it, as in every slide, would be 2**32 pixels a side."""
@@ -70,11 +78,12 @@ def _opened(path: Path) -> Slide:
     mpp, mpp_from = _mpp(tif, series)
     page = series.keyframe
     kind = next((name for flag, name in _VENDORS.items() if getattr(tif, f"is_{flag}")), "TIFF")
-    made_by = page.tags.get("Make") or page.tags.get("Software")
+    made_by = page.tags.get("Make")
+    compression = str(page.compression.name)
     facts = SlideFacts(
         kind if "TIFF" in kind else f"TIFF of {kind}",
         kind if "TIFF" not in kind else str(made_by.value).strip() if made_by else "",
-        str(page.compression.name).replace("_", " ") if page.compression > 1 else "none",
+        _COMPRESSIONS.get(compression, compression),
         mpp_from if mpp else "",
         len(levels),
     )

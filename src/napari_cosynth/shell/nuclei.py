@@ -5,17 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from napari_cosynth import registry
 from napari_cosynth.atomic import replaced_file, replaced_folder
 from napari_cosynth.data.base import Dataset
-from napari_cosynth.data.files import read_rgb
-from napari_cosynth.data.listing import IMAGE_SUFFIXES
 from napari_cosynth.data.pyramid import read_region
-from napari_cosynth.data.slide import open_slide
 from napari_cosynth.layouts.detect import detect_nuclei
 from napari_cosynth.layouts.nuclei import Nuclei, layout_on
 from napari_cosynth.layouts.points_csv import write_layout
@@ -23,6 +19,7 @@ from napari_cosynth.layouts.read import read_nuclei
 from napari_cosynth.model.checkpoint import read_config
 from napari_cosynth.nearest import nearest
 from napari_cosynth.paths import SOFTWARE, named
+from napari_cosynth.shell.slides import open_image
 from napari_cosynth.types import ClassTable, Layout, Record
 
 KINDS = registry.names("dataset")
@@ -34,8 +31,9 @@ def detect(options: argparse.Namespace) -> None:
     """The nuclei of an image or of a slide's region -> a CSV."""
     classes = read_config(options.checkpoint).classes
     class_id = classes.index(options.class_name)
-    levels, told = _open_image(options.image)
-    mpp = _known_mpp(options.image, options.mpp, told)
+    slide = open_image(options.image)
+    levels = slide.levels
+    mpp = _known_mpp(options.image, options.mpp, slide.mpp)
     grid = mpp if options.to_mpp is None else _positive(options.to_mpp, "--to-mpp")
     origin, step, shape = _canvas(options.region, levels[0].shape[:2], grid / mpp)
     if max(shape) > LARGEST_SIDE:
@@ -113,15 +111,6 @@ def _write_instances(nuclei: Nuclei, options: argparse.Namespace) -> None:
     instances = nuclei.instances((height, width))
     with replaced_file(options.instances) as fresh:
         tifffile.imwrite(fresh, instances, compression="zlib", software=SOFTWARE)
-
-
-def _open_image(path: Path) -> tuple[Sequence[Any], float | None]:
-    """The levels of an image or slide, and its µm/px where it tells."""
-    plain = set(IMAGE_SUFFIXES) - {".tif", ".tiff"}
-    if path.is_file() and path.suffix.lower() in plain:
-        return [read_rgb(path)], None
-    slide = open_slide(path)
-    return slide.levels, slide.mpp
 
 
 def _known_mpp(path: Path, given: float | None, told: float | None) -> float:
