@@ -7,13 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from napari_cosynth.data.dicom_slide import dicom_in, is_dicom, open_dicom
+from napari_cosynth.data.files import read_rgb
+from napari_cosynth.data.listing import IMAGE_SUFFIXES
 from napari_cosynth.data.ome_zarr_slide import is_ome_zarr, open_ome_zarr
 from napari_cosynth.data.openslide_slide import (
     mpp_by_openslide,
     open_with_openslide,
     openslide_missing,
 )
-from napari_cosynth.data.pyramid import Slide
+from napari_cosynth.data.pyramid import Slide, SlideFacts
 from napari_cosynth.data.tiff_slide import open_tiff
 from napari_cosynth.tiff import DamagedTiffError
 
@@ -64,3 +66,12 @@ def _with_mpp(slide: Slide) -> Slide:
     if slide.mpp is not None or (mpp := mpp_by_openslide(slide.path)) is None:
         return slide
     return replace(slide, mpp=mpp, facts=replace(slide.facts, mpp_from="OpenSlide's properties"))
+
+
+def open_image(path: Path) -> Slide:
+    """A slide, or an image of any other kind as one of one level whose µm/px nothing tells."""
+    plain = set(IMAGE_SUFFIXES) - {".tif", ".tiff"}
+    if path.is_file() and path.suffix.lower() in plain and not is_dicom(path):
+        facts = SlideFacts(path.suffix[1:].upper(), stored=1)
+        return Slide((read_rgb(path),), None, path, facts)
+    return open_slide(path)

@@ -12,6 +12,7 @@ from napari_cosynth import registry
 from napari_cosynth.atomic import replaced_file, replaced_folder
 from napari_cosynth.data.base import Dataset
 from napari_cosynth.data.pyramid import read_region
+from napari_cosynth.data.slide import open_image
 from napari_cosynth.layouts.detect import detect_nuclei
 from napari_cosynth.layouts.nuclei import Nuclei, layout_on
 from napari_cosynth.layouts.points_csv import write_layout
@@ -19,7 +20,6 @@ from napari_cosynth.layouts.read import read_nuclei
 from napari_cosynth.model.checkpoint import read_config
 from napari_cosynth.nearest import nearest
 from napari_cosynth.paths import SOFTWARE, named
-from napari_cosynth.shell.slides import open_image
 from napari_cosynth.types import ClassTable, Layout, Record
 
 KINDS = registry.names("dataset")

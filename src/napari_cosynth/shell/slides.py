@@ -9,12 +9,11 @@ from typing import Any
 from napari_cosynth.atomic import replaced_file
 from napari_cosynth.data.detect import detect
 from napari_cosynth.data.dicom_slide import dicom_in, is_dicom
-from napari_cosynth.data.files import read_rgb
 from napari_cosynth.data.listing import IMAGE_SUFFIXES, SLIDE_SUFFIXES
 from napari_cosynth.data.ome_zarr_metadata import image_groups, read_image
 from napari_cosynth.data.ome_zarr_slide import is_ome_zarr
-from napari_cosynth.data.pyramid import Slide, SlideFacts, downsampling, read_region
-from napari_cosynth.data.slide import open_slide
+from napari_cosynth.data.pyramid import downsampling, read_region
+from napari_cosynth.data.slide import open_image
 
 THUMBNAIL = 1024
 """Pixels of its longer side, at most."""
@@ -28,15 +27,6 @@ def is_slide(path: Path) -> bool:
         return not detect(path) and dicom_in(path) is not None
     endings = (*IMAGE_SUFFIXES, *SLIDE_SUFFIXES)
     return path.suffix.lower() in endings or is_dicom(path)
-
-
-def open_image(path: Path) -> Slide:
-    """A slide, or an image of any other kind as one of one level whose µm/px nothing tells."""
-    plain = set(IMAGE_SUFFIXES) - {".tif", ".tiff"}
-    if path.is_file() and path.suffix.lower() in plain and not is_dicom(path):
-        facts = SlideFacts(path.suffix[1:].upper(), stored=1)
-        return Slide((read_rgb(path),), None, path, facts)
-    return open_slide(path)
 
 
 def describe_slide(path: Path, picture: Path | None) -> None:

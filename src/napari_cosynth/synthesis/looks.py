@@ -12,8 +12,7 @@ import numpy.typing as npt
 import torch
 
 from napari_cosynth.data.base import resized
-from napari_cosynth.data.files import read_rgb
-from napari_cosynth.data.slide import open_slide
+from napari_cosynth.data.slide import open_image
 from napari_cosynth.geometry.box import Box
 from napari_cosynth.model.checkpoint import Checkpoint
 from napari_cosynth.model.looks import TileLook, draw_look, look_of, read_bank
@@ -25,7 +24,6 @@ Asked: TypeAlias = tuple[str | tuple[float, ...], str]
 """``Request.look`` and ``Request.look_of``."""
 LARGEST_REFERENCE = 4096
 """Pixels a side; of a larger image a region has to be named."""
-_PLAIN = (".png", ".jpg", ".jpeg", ".bmp")
 
 
 @dataclass(frozen=True)
@@ -102,11 +100,8 @@ def look_from(spec: str, own_mpp: float, mpp: float | None = None) -> Asked:
     if spec in (BY_SEED, NO_LOOK) or spec.startswith(BANK):
         return spec, ""
     path, box = _parse(spec)
-    if path.suffix.lower() in _PLAIN:
-        pixels, found = read_rgb(path), None
-    else:
-        slide = open_slide(path)
-        pixels, found = slide.levels[0], slide.mpp
+    slide = open_image(path)
+    pixels = slide.levels[0]
     height, width = pixels.shape[:2]
     if box is None:
         box = Box(0, 0, height, width)
@@ -118,7 +113,7 @@ def look_from(spec: str, own_mpp: float, mpp: float | None = None) -> Asked:
     elif box.clipped((height, width)) != box or min(box.shape) < 1:
         raise ValueError(f"look: {spec}: expected y,x,h,w inside {height} x {width} pixels")
     try:
-        numbers = look_of_pixels(np.asarray(pixels[box.slices]), mpp or found, own_mpp)
+        numbers = look_of_pixels(np.asarray(pixels[box.slices]), mpp or slide.mpp, own_mpp)
     except ValueError as error:
         raise ValueError(f"look: {spec}: {error}") from None
     if box == Box(0, 0, height, width):
