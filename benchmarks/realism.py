@@ -1,9 +1,11 @@
 """Held-out layouts -> samples of a checkpoint, against the real patches the layouts come from.
 
-    python benchmarks/realism.py --data DATA [--checkpoint default] [--steps 20] [--patches 14]
+    python benchmarks/realism.py --data DATA [--checkpoint default] [--steps 4] [--patches 14]
+        [--look own|seed|none]
 
 DATA is the folder of the data sets (default: COSYNTH_DATA). Prints the figures as JSON and, with
---picture, writes real and synthetic patches side by side.
+--picture, writes real and synthetic patches side by side. ``own`` asks for the look of each layout's
+own tile, as a user does who names a reference.
 """
 
 from __future__ import annotations
@@ -21,9 +23,13 @@ import numpy.typing as npt
 from skimage.io import imsave
 
 from napari_cosynth.data.augment import random_crop
+from napari_cosynth.data.normalise import optical_density
+from napari_cosynth.data.spectrum import band_power, radial_power
 from napari_cosynth.evaluation.shapes import class_medians, measure_nuclei
 from napari_cosynth.evaluation.texture import texture
 from napari_cosynth.geometry.prompt import prompt_for
+from napari_cosynth.model.checkpoint import read_config
+from napari_cosynth.model.looks import look_of
 from napari_cosynth.shell.overview import outlined
 from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.training.config import load_recipe
@@ -86,11 +92,18 @@ def follow(samples: list[Synthesis], medians: npt.NDArray[np.float64]) -> dict[s
 
 
 def samples_of(
-    records: list[Record], checkpoint: str, steps: int, **options: Any
+    records: list[Record],
+    checkpoint: str,
+    steps: int,
+    looks: list[tuple[float, ...]] | None = None,
+    **options: Any,
 ) -> list[Synthesis]:
-    """A sample for each record's layout, its place in the list the seed; further fields of a request."""
+    """A sample for each record's layout, its place in the list the seed; ``looks`` are those that are
+    asked for, and there may be further fields of a request."""
     samples = []
     for seed, record in enumerate(records):
+        if looks is not None:
+            options["look"] = looks[seed]
         request = Request(
             layout=record.layout,
             prompt=prompt_for(record.layout, record.tissue),
@@ -104,6 +117,46 @@ def samples_of(
     return samples
 
 
+def held_out_looks(
+    recipe_name: str, data: Path, sets: list[str], records: list[Record]
+) -> list[tuple[float, ...]]:
+    """The look of the whole tile that each patch was cut from."""
+    recipe = load_recipe(recipe_name)
+    chosen = tuple(d for d in recipe.data if d.root.split("/")[0] in sets)
+    module = CosynthData(dataclasses.replace(recipe, data=chosen), data)
+    tiles = {record.source: record for records in module.validation for record in records}
+    return [look_of(tiles[record.source].image) for record in records]
+
+
+def against(records: list[Record], samples: list[Synthesis]) -> dict[str, Any]:
+    """What compares samples with the real patches of their layouts."""
+    made = [sample.record for sample in samples]
+    side = min(records[0].labels.shape)
+    powers = [
+        band_power(np.mean([radial_power(r.image) for r in group], 0), side)
+        for group in (made, records)
+    ]
+    density = [
+        np.array([optical_density(r.image).mean() for r in group]) for group in (made, records)
+    ]
+    names = records[0].classes.names
+    counts = [
+        np.sum([np.bincount(r.labels.ravel(), minlength=len(names)) for r in group], 0)
+        for group in (made, records)
+    ]
+    return {
+        "power over real": (powers[0] / powers[1]).round(3).tolist(),
+        "correlation of mean optical density": float(np.corrcoef(density)[0, 1]),
+        "mean optical density, made and real": [float(d.mean()) for d in density],
+        "area over real": float(counts[0][1:].sum() / counts[1][1:].sum()),
+        "area over real by class": {
+            name: round(float(counts[0][i] / counts[1][i]), 3)
+            for i, name in enumerate(names)
+            if i and counts[1][i]
+        },
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -112,8 +165,9 @@ def main() -> None:
     parser.add_argument("--recipe", default="default")
     parser.add_argument("--sets", nargs="+", default=["consep"])
     parser.add_argument("--checkpoint", default="default")
-    parser.add_argument("--sampler", default="fast")
-    parser.add_argument("--steps", type=int, nargs="+", default=[20])
+    parser.add_argument("--sampler", default="", help="default: the checkpoint's own")
+    parser.add_argument("--steps", type=int, nargs="+", default=[0])
+    parser.add_argument("--look", choices=("own", "seed", "none"), default="own")
     parser.add_argument("--guidance", type=float, default=1.0)
     parser.add_argument("--patches", type=int, default=14)
     parser.add_argument("--size", type=int, default=256)
@@ -131,11 +185,18 @@ def main() -> None:
     }
     for steps in options.steps:
         how = {"sampler": options.sampler, "guidance": options.guidance}
-        samples = samples_of(real, options.checkpoint, steps, **how)
+        looks = None
+        if options.look == "own" and read_config(options.checkpoint).look is not None:
+            looks = held_out_looks(options.recipe, options.data, options.sets, real)
+        elif options.look == "none":
+            how["look"] = "none"
+        samples = samples_of(real, options.checkpoint, steps, looks, **how)
         made = [np.stack([getattr(s.record, f) for s in samples]) for f in ("image", "labels")]
-        result[f"{options.sampler} {steps}"] = {
+        request = samples[0].request
+        result[f"{request.sampler} {request.steps}"] = {
             **dataclasses.asdict(texture(*made)),
             **follow(samples, medians),
+            **against(real, samples),
             "median seconds a sample": statistics.median(s.seconds for s in samples),
         }
         if options.picture is not None:
