@@ -165,3 +165,11 @@ def test_features_are_scaled_once_and_frozen():
     assert torch.equal(judge.scale, scale)
     assert not [k for k in judge.state_dict() if "network" in k]
     assert not any(p.requires_grad for p in pretrained().parameters())
+
+
+def test_the_features_draw_nothing():
+    """A run's weights follow its seed, whether the features were read before or not."""
+    pretrained.cache_clear()
+    before = torch.random.get_rng_state()
+    pretrained()
+    assert torch.equal(torch.random.get_rng_state(), before)

@@ -43,16 +43,17 @@ def test_there_and_back(state, tmp_path):
     assert after["loops"] == before["loops"]
     assert after["callbacks"] == before["callbacks"]
     assert after["loss_sums"] == before["loss_sums"]
-    (one,), (two,) = before["optimizer_states"], after["optimizer_states"]
-    assert one["state"].keys() == two["state"].keys()
-    for index, moments in one["state"].items():
-        found = two["state"][index]
-        # The step that AdamW would make: in units of the learning rate, at most about 10.
-        steps = [m["exp_avg"] / (m["exp_avg_sq"].sqrt() + 1e-8) for m in (moments, found)]
-        assert (steps[0] - steps[1]).abs().max() < 0.02 * steps[0].abs().max() + 1e-6
-        large = moments["exp_avg_sq"] > 1e-12
-        ratio = found["exp_avg_sq"][large] / moments["exp_avg_sq"][large]
-        assert ((ratio > 0.8) & (ratio < 1.25)).all()
+    optimizers = zip(before["optimizer_states"], after["optimizer_states"], strict=True)
+    for one, two in optimizers:
+        assert one["state"].keys() == two["state"].keys()
+        for index, moments in one["state"].items():
+            found = two["state"][index]
+            # The step that AdamW would make: in units of the learning rate, at most about 10.
+            steps = [m["exp_avg"] / (m["exp_avg_sq"].sqrt() + 1e-8) for m in (moments, found)]
+            assert (steps[0] - steps[1]).abs().max() < 0.02 * steps[0].abs().max() + 1e-6
+            large = moments["exp_avg_sq"] > 1e-12
+            ratio = found["exp_avg_sq"][large] / moments["exp_avg_sq"][large]
+            assert ((ratio > 0.8) & (ratio < 1.25)).all()
 
 
 def test_a_run_goes_on_from_it(state, recipe, data, tmp_path, losses):

@@ -135,13 +135,15 @@ def pretrained() -> EfficientNetLite0:
     Raises ValueError where the package is missing or its file is not what it was.
     """
     file = weights_file()
-    network = EfficientNetLite0()
+    with torch.device("meta"):  # draws nothing: a run's seed gives the same whoever asked before
+        network = EfficientNetLite0()
     try:
         stored = torch.load(file, map_location="cpu", weights_only=True)
         renamed = {re.sub(r"(^|\.)_", r"\1", key): value for key, value in stored.items()}
-        network.load_state_dict({k: v for k, v in renamed.items() if not k.startswith("fc.")})
+        wanted = {k: v for k, v in renamed.items() if not k.startswith("fc.")}
+        network.load_state_dict(wanted, assign=True)
     except Exception as error:  # torch raises what it likes on damaged files
         raise ValueError(
             f"{file}: not EfficientNet-Lite0's weights ({one_line(error)[:200]})"
         ) from None
-    return network
+    return network.requires_grad_(False)
