@@ -22,6 +22,9 @@ from PIL import Image
 from skimage.io import imread
 
 from napari_cosynth.model.checkpoint import CARD, load, save
+from napari_cosynth.model.efficientnet import LICENCE
+from napari_cosynth.model.looks import read_bank
+from napari_cosynth.training.config import load_recipe
 
 ROOT = Path(__file__).parents[1]
 FIGURES = ROOT / "benchmarks" / "realism.py"
@@ -42,9 +45,13 @@ its distance map. {parameters:.1f} million weights, stored as float16.
 
 ## Losses of the averaged weights on held-out tiles
 
-| steps | image, v-MSE | distance, v-MSE | labels, cross-entropy |
-| --- | --- | --- | --- |
+{start}
+
+| steps | image, v-MSE | distance, v-MSE | labels, cross-entropy | power over real, four bands | nucleus area over real |
+| --- | --- | --- | --- | --- | --- |
 {losses}
+
+The last two columns are of the run's own grid of samples ({layouts} held-out layouts, `{sampler}`).
 
 ## Held-out layouts
 
@@ -90,6 +97,8 @@ Guidance, over the same held-out layouts; the default is 1:
 def loss_table(log: Path) -> str:
     """Every validation of a run, its versions in the order they were started."""
     rows: dict[int, str] = {}
+    samples: dict[int, str] = {}
+    bands = ("power_1/64", "power_1/16", "power_1/8", "power_1/4")
     versions = sorted(log.glob("log/version_*/metrics.csv"), key=lambda p: int(p.parent.name[8:]))
     for path in versions:
         with path.open() as handle:
@@ -98,7 +107,10 @@ def loss_table(log: Path) -> str:
                     values = [float(row[f"val_{k}"]) for k in ("image", "distance", "labels")]
                     step = int(row["step"]) + 1
                     rows[step] = f"| {step:,} | " + " | ".join(f"{v:.3f}" for v in values) + " |"
-    return "\n".join(rows[step] for step in sorted(rows))
+                elif row.get("nucleus_area"):
+                    power = " ".join(f"{float(row[band]):.2f}" for band in bands)
+                    samples[int(row["step"])] = f" {power} | {float(row['nucleus_area']):.2f} |"
+    return "\n".join(rows[step] + samples.get(step, " – | – |") for step in sorted(rows))
 
 
 def figure_table(figures: dict[str, dict[str, Any]]) -> str:
@@ -110,6 +122,8 @@ def figure_table(figures: dict[str, dict[str, Any]]) -> str:
             return "–"
         if isinstance(value, (list, tuple)):
             return " ".join(cell(v) for v in value)
+        if isinstance(value, dict):
+            return ", ".join(f"{name} {cell(v)}" for name, v in value.items())
         return f"{value:.4g}"
 
     lines = ["| | " + " | ".join(columns) + " |", "| --- " * (len(columns) + 1) + "|"]
@@ -159,7 +173,7 @@ def main() -> None:
     parser.add_argument("--machine", default="two CPU cores")
     parser.add_argument("--limits", type=Path, required=True, help="Markdown: what it cannot do")
     parser.add_argument("--conditions", type=Path, required=True, help="benchmarks/conditions.py's")
-    parser.add_argument("--steps", nargs="+", default=["6", "10", "20"])
+    parser.add_argument("--steps", nargs="+", default=["1", "2", "4", "20"])
     parser.add_argument("--patches", default="14")
     options = parser.parse_args()
     held_out = options.log / "held-out.png"
@@ -176,6 +190,7 @@ def main() -> None:
     (options.log / "figures.json").write_text(done.stdout)
     checkpoint = load(options.checkpoint)
     config = checkpoint.config
+    recipe = load_recipe(options.log / "recipe.json")
     name = options.out.name
     card = CARD_TEXT.format(
         name=name,
@@ -190,6 +205,9 @@ def main() -> None:
         machine=options.machine,
         licence=config.licence,
         losses=loss_table(options.log),
+        start=str(config.training.get("init", "From random weights.")),
+        layouts=recipe.sample_layouts,
+        sampler=f"{recipe.sampler} {recipe.sample_steps}",
         picture="held-out.jpg",
         command="python benchmarks/realism.py --data DATA " + " ".join(command),
         patches=options.patches,
@@ -197,7 +215,11 @@ def main() -> None:
         **condition_texts(options.conditions),
         limits=options.limits.read_text(encoding="utf-8").strip(),
     )
-    save(checkpoint.model, config, options.out, card)
+    if recipe.adversarial is not None:
+        card += (
+            f"\nTrained against a discriminator on features of {LICENCE}; not needed to sample.\n"
+        )
+    save(checkpoint.model, config, options.out, card, bank=read_bank(options.checkpoint))
     rows = imread(held_out)
     shown = np.concatenate([rows[i * 256 : (i + 1) * 256] for i in range(5)])
     Image.fromarray(shown).save(options.out / "held-out.jpg", quality=88)
