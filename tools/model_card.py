@@ -47,7 +47,7 @@ its distance map. {parameters:.1f} million weights, stored as float16.
 
 {start}
 
-| steps | image, v-MSE | distance, v-MSE | labels, cross-entropy | power over real, four bands | nucleus area over real |
+| steps | image, v-MSE | distance, v-MSE | labels, cross-entropy | power over real | area over real |
 | --- | --- | --- | --- | --- | --- |
 {losses}
 

@@ -67,16 +67,18 @@ class SamplingConfig:
     """Folder, relative to the run's, or name of the diffusion model; never the bundled one by default."""
     checkpoint_without_points: str = ""
     """One that was trained with ``point_dropout``; empty where it is the same."""
-    sampler: str = "fast"
-    steps: int = 20
+    sampler: str = ""
+    """Empty: the checkpoint's own, ``few`` where it was trained for it."""
+    steps: int = 0
+    """0: as many as the sampler usually takes."""
     guidance: float = 1.0
     shape: int = 256
     """Pixels a side of a sample: patches of this size cover the tiles."""
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.shape) < 1:
-            raise ValueError("sampling: expected steps and shape above 0")
+        if self.steps < 0 or self.shape < 1:
+            raise ValueError("sampling: expected steps of 0 or more and a shape above 0")
 
 
 @dataclass(frozen=True)

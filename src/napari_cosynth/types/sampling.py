@@ -55,12 +55,6 @@ class Request:
     """Passes of the network; 0: as many as the sampler usually takes."""
     guidance: float = 1.0
     """w of Eq. 6: 0 ignores the text, 1 uses it as trained, above 1 exaggerates it."""
-    look: str | tuple[float, ...] = BY_SEED
-    """What the image is to look like: the 16 numbers of a reference (``model.looks``), ``"seed"`` for a
-    training tile of that tissue drawn by the seed, ``"bank:TISSUE"`` for one of another tissue, or
-    ``"none"``."""
-    look_of: str = ""
-    """Where the numbers of ``look`` come from, for the recipe."""
     seeds: tuple[int, ...] = (0,)
     tissue: str = ""
     stain: str = H_AND_E
@@ -70,6 +64,12 @@ class Request:
     scratch: str = ""
     """Folder that keeps the state of a canvas sampled by windows, so that a killed run goes on from its
     last step; empty: nothing is kept."""
+    look: str | tuple[float, ...] = BY_SEED
+    """What the image is to look like: the 16 numbers of a reference (``model.looks``), ``"seed"`` for a
+    training tile of that tissue drawn by the seed, ``"bank:TISSUE"`` for one of another tissue, or
+    ``"none"``."""
+    look_of: str = ""
+    """Where the numbers of ``look`` come from, for the recipe."""
 
     def __post_init__(self) -> None:
         require(self.steps >= 0, f"steps: expected 0 (the usual) or more, got {self.steps}")
