@@ -17,12 +17,17 @@ from napari_cosynth.cli import main
 from napari_cosynth.data.shards import ShardsDataset
 from napari_cosynth.data.splits import groups_of
 from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.export.base import Described
+from napari_cosynth.export.hovernet import write_tiles
 from napari_cosynth.export.recipes import read_sample
+from napari_cosynth.export.stack import write_stack
 from napari_cosynth.generate.manifest import read_manifest
-from napari_cosynth.generate.plan import Plan, Quality
+from napari_cosynth.generate.plan import DatasetLayouts, Plan, Quality
 from napari_cosynth.generate.run import generate, in_this_process
 from napari_cosynth.generate.sample import too_many
 from napari_cosynth.types import Report
+from nuclei import CLASSES
+from nuclei import record as painted
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -353,3 +358,58 @@ def test_shards_keep_their_recipes_in_other_formats(plan, data, tmp_path):
     slides = list(groups_of(ShardsDataset(out)).values())
     assert slides[0:6:2] == slides[1:6:2]
     assert len(set(slides)) == 4
+
+
+def test_crops_of_one_tile_stay_on_one_side_and_are_found_where_they_do_not(
+    plan, tmp_path, tiny_checkpoint, capsys
+):
+    """Splits go by the slide of the real tile, which its real patches share."""
+    names = ("TCGA-AA-0001-01Z", "TCGA-AA-0001-02Z", "TCGA-BB-0002-01Z", "TCGA-CC-0003-01Z")
+    tiles = [
+        Described(painted(i, (64, 128), CLASSES), {"synthetic": False}, n)
+        for i, n in enumerate(names)
+    ]
+    write_tiles(tiles, tmp_path / "data" / "real")
+    (tmp_path / "data" / "real" / "cosynth.json").unlink()
+    source = DatasetLayouts(
+        "dataset", "consep", "real", options={"mpp": 0.5, "class_names": list(CLASSES.names[1:])}
+    )
+    plan = dataclasses.replace(plan, layouts=(source,), samples=16, per_layout=1, steps=1)
+    out = tmp_path / "made"
+    generate(plan, out, tmp_path / "data", quiet=True)
+    made = groups_of(ShardsDataset(out))
+    assert set(made.values()) == {"TCGA-AA-0001", "TCGA-BB-0002", "TCGA-CC-0003"}
+    layouts = {e["layout"] for e in read_manifest(out).samples}
+    assert len(layouts) == 8  # two crops of each of the four tiles
+    arguments = ["split", str(out), str(tmp_path / "parts"), "--parts", "a=1", "b=1", "c=1"]
+    assert main([*arguments, "--to", "stack"]) == 0
+    rows = (tmp_path / "parts" / "split.csv").read_text().splitlines()[1:]
+    sides = {(group, part) for _, group, part in (row.split(",") for row in rows)}
+    assert len(sides) == 3
+    capsys.readouterr()
+    only = [n for n, group in made.items() if group == "TCGA-BB-0002"]
+    write_stack(list(ShardsDataset(out, only=only)), tmp_path / "leak")
+    description = json.loads((tmp_path / "leak" / "cosynth.json").read_text())
+    description["samples"] = [
+        read_sample(out / n.rpartition("-")[0], int(n.rpartition("-")[2]))[1] for n in only
+    ]
+    (tmp_path / "leak" / "cosynth.json").write_text(json.dumps(description))
+    for split in (tmp_path / "parts" / part for part in "abc"):
+        held = "TCGA-BB-0002" in groups_of(StackDataset(split)).values()
+        assert main(["check", str(tmp_path / "leak"), str(split)]) == int(held)
+        assert ("TCGA-BB-0002 is in" in capsys.readouterr().out) == held
+
+
+def test_sets_of_before_go_by_the_tile_too(tmp_path):
+    """Their recipes name a crop, and no slide."""
+    recipes = [
+        {"synthetic": True, "layout": f"consep/train train_{tile} at (0, {x})"}
+        for tile in (1, 2)
+        for x in (0, 64)
+    ]
+    items = [Described(painted(i), recipe) for i, recipe in enumerate(recipes)]
+    slides = list(groups_of(StackDataset(write_stack(items, tmp_path / "s"))).values())
+    assert slides[0] == slides[1] != slides[2] == slides[3]
+    image = {"synthetic": True, "inpainted": {"image": "TCGA-AA-0001-01Z.svs"}}
+    stack = write_stack([Described(painted(), image)], tmp_path / "inpainted")
+    assert list(groups_of(StackDataset(stack)).values()) == ["TCGA-AA-0001"]

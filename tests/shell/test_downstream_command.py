@@ -215,6 +215,32 @@ def test_a_model_that_saw_the_tiles_is_refused(recipe, data, tmp_path, tiny_chec
     assert not (tmp_path / "out").exists()
 
 
+def test_an_exported_model_that_saw_the_tiles_is_refused_before_any_arm(
+    data, tmp_path, tiny_checkpoint, capsys, caplog
+):
+    """Without its run's folder, by what its configuration says; an old one that says nothing is."""
+    from shutil import copytree
+
+    model = copytree(tiny_checkpoint, tmp_path / "exported")
+    path = tmp_path / "leaky.toml"
+    path.write_text(RECIPE.format(checkpoint=model))
+    config = json.loads((model / "config.json").read_text())
+    for tiles, leaked in (
+        ({"consep elsewhere/train": ["d", "c"], "folder x": ["b"]}, "c"),
+        ({"packed .": ["b", "a"]}, "a, b"),
+    ):
+        (model / "config.json").write_text(json.dumps({**config, "tiles": tiles}))
+        assert call(path, data, tmp_path / "out") == 2  # of all arms, "real" would come first
+        assert f"exported: it was trained on {leaked}, which" in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
+    for tiles in ({"consep toy": ["d"]}, {}):
+        (model / "config.json").write_text(json.dumps({**config, "tiles": tiles}))
+        bench = Downstream(load_downstream(path), data, tmp_path / "out", progress=False)
+        caplog.clear()
+        bench.check(bench.recipe.arms)
+        assert ("whether it saw those of the test is not known" in caplog.text) == (not tiles)
+
+
 def test_a_model_that_is_not_there_is_named(recipe, data, tmp_path, tiny_checkpoint, capsys):
     path = tmp_path / "early.toml"
     path.write_text(RECIPE.format(checkpoint="diffusion/model"))

@@ -78,11 +78,13 @@ def test_another_network_is_refused(start, config, tiny_checkpoint):
 
 def test_a_fine_tuned_run_exports_and_states_its_start(recipe, data, tmp_path, capsys):
     """From the shell: train, fine-tune on another class, export, look at it."""
+    recipe = dataclasses.replace(recipe, licence="CC-BY-NC-SA-4.0")
     first = train(recipe, data, tmp_path / "first", device="cpu", progress=False)
     entry = dataclasses.replace(recipe.data[0], classes={"unspecified": "nucleus"})
     changed = dataclasses.replace(
         recipe,
         classes=("nucleus",),
+        licence="CC0-1.0",
         data=(entry,),
         optimizer=dataclasses.replace(recipe.optimizer, lr=0.0, weight_decay=0.0, ema=0.0),
     )
@@ -102,8 +104,14 @@ def test_a_fine_tuned_run_exports_and_states_its_start(recipe, data, tmp_path, c
     )
     averaged = torch.load(run / "last.ckpt", weights_only=True)["state_dict"]
     assert torch.equal(after.model.network.stem.weight, averaged["average.network.stem.weight"])
+    licence = "CC0-1.0; of the weights it started from: CC-BY-NC-SA-4.0"
+    assert after.config.licence == licence
+    assert before.config.tiles == after.config.tiles
+    ((key, names),) = before.config.tiles.items()
+    assert key == f"{entry.kind} {entry.root}"
+    assert names and not set(names) & set(entry.validation)
     card = (out / "README.md").read_text()
-    for fact in ("nucleus", "colon", "0.5 µm/px", "toy", "8", "started from"):
+    for fact in (licence, "nucleus", "colon", "0.5 µm/px", "toy", "8", "started from"):
         assert fact in card
     capsys.readouterr()
     assert main(["info", str(out)]) == 0

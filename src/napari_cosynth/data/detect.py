@@ -31,7 +31,7 @@ def open_records(path: Path, kind: str | None = None, **options: Any) -> tuple[s
     """
     path = named(path)
     if path.name == DESCRIPTION:
-        path = path.parent
+        path = named(path.parent)
     if not path.exists():
         raise ValueError(f"{path}: no such file or folder")
     if kind is None:

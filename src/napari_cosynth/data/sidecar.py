@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,9 @@ import numpy as np
 from napari_cosynth.data.listing import composed
 from napari_cosynth.stack_format import DESCRIPTION, LAYOUTS, points_of, read_description
 from napari_cosynth.types import ClassTable
+
+_CROP = re.compile(r" at \(\d+, \d+\)$")
+"""Where in a tile a generated sample's layout was cut."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +43,19 @@ class Sidecar:
         return str(self.samples[index].get(field, otherwise))
 
     def slide(self, index: int) -> str | None:
-        """The slide of a real sample; for a synthetic one, what samples of one layout share."""
+        """The slide of a real sample and of one made from a real tile's layout or in a real image;
+        for another synthetic one, what samples of one layout share."""
         sample = self.samples[index]
         if slide := sample.get("slide"):
             return str(slide)
         if sample.get("synthetic"):
-            # A generated set's recipes name their layout: copies of it are turned, and have other points.
-            return f"layout {sample.get('layout') or self._layouts[index]}"
+            inpainted = sample.get("inpainted")
+            if isinstance(inpainted, dict) and inpainted.get("image"):
+                return Path(str(inpainted["image"])).stem
+            # A generated set's recipes name their layout: copies of it are turned, and have other points;
+            # crops of one tile show one tissue, also in sets whose recipes do not name its slide.
+            layout = _CROP.sub("", str(sample.get("layout") or self._layouts[index]))
+            return f"layout {layout}"
         return None
 
     @cached_property

@@ -83,6 +83,8 @@ class Job:
     random: tuple[int, ...]
     """Seeds the relabelling."""
     seeds: tuple[int, ...]
+    slide: str = ""
+    """The slide or patient of the layout's tile, where it is of one."""
 
     def final_layout(self) -> Layout:
         """The layout that is sampled, turned and with its final classes."""
@@ -164,7 +166,7 @@ class Draws:
         layout: Layout | Drawn
         if chosen.entry is not None:
             entry = self.pool.entries[chosen.entry]
-            layout, origin = entry.layout, entry.origin
+            layout, origin, slide = entry.layout, entry.origin, entry.slide
         else:
             assert chosen.pilot is not None
             model = self.pool.pilots[chosen.pilot]
@@ -172,10 +174,10 @@ class Draws:
             assert isinstance(source, ModelLayouts)
             path = model_path(source, self.data_root)
             layout = self._drawn(path, model, chosen.tissue, int(seed), pilot, offset)
-            origin = f"{source.path} seed {int(seed)}"
+            origin, slide = f"{source.path} seed {int(seed)}", ""
         return Job(
             index, layout, chosen.tissue, origin, orientation, self.chances,
-            (self.plan.seed, 2, number), self.plan.seeds_of(index),
+            (self.plan.seed, 2, number), self.plan.seeds_of(index), slide,
         )  # fmt: skip
 
     def _drawn(

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from napari_cosynth import registry
 from napari_cosynth.atomic import replaced_file
-from napari_cosynth.data.base import Dataset, crop, remap, resample
+from napari_cosynth.data.base import NamedRecords, crop, remap, resample
 from napari_cosynth.data.listing import files_in
 from napari_cosynth.generate.plan import DatasetLayouts, FolderLayouts, ModelLayouts, Plan
 from napari_cosynth.geometry.raster import pixels
@@ -36,6 +36,8 @@ class Entry:
     """Where it comes from, for the manifest."""
     source: int
     """Which of the plan's sources."""
+    slide: str = ""
+    """The slide or patient of the tile it is of, by which splits are made; empty where there is none."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +73,12 @@ def build_pool(plan: Plan, data_root: Path, classes: ClassTable, mpp: float) -> 
             found = _of_dataset(plan, source, data_root, classes, mpp)
         else:
             found = _of_folder(plan, source, data_root, classes, mpp)
-        for layout, tissue, origin in found:
+        for layout, tissue, origin, slide in found:
             try:
                 pixels(layout)
             except ValueError as error:
                 raise ValueError(f"{origin}: {error}") from None
-            entries.append(Entry(layout, tissue, origin, number))
+            entries.append(Entry(layout, tissue, origin, number, slide))
     return Pool(tuple(entries), tuple(pilots))
 
 
@@ -106,10 +108,10 @@ def class_counts(layout: Layout) -> npt.NDArray[np.int64]:
 
 def _of_dataset(
     plan: Plan, source: DatasetLayouts, data_root: Path, classes: ClassTable, mpp: float
-) -> Iterator[tuple[Layout, str, str]]:
+) -> Iterator[tuple[Layout, str, str, str]]:
     reader = registry.resolve("dataset", source.kind)
     try:
-        dataset: Dataset = reader(
+        dataset: NamedRecords = reader(
             named(data_root / source.root),
             **source.options,
             only=source.only,
@@ -119,8 +121,9 @@ def _of_dataset(
         raise ValueError(f"layouts: {source.root!r}: options: {error}") from None
     for name, read in zip(dataset.names, dataset, strict=True):
         tile = remap(resample(read, mpp), classes, source.classes)
+        slide = dataset.slide_of(name) or f"{source.root} {name}"
         for record, where in _cut(tile, plan, source):
-            yield record.layout, record.tissue, f"{source.root} {name}{where}"
+            yield record.layout, record.tissue, f"{source.root} {name}{where}", slide
 
 
 def _cut(tile: Record, plan: Plan, source: DatasetLayouts) -> Iterator[tuple[Record, str]]:
@@ -153,13 +156,14 @@ def corners(whole: int, part: int, stride: int) -> list[int]:
 
 def _of_folder(
     plan: Plan, source: FolderLayouts, data_root: Path, classes: ClassTable, mpp: float
-) -> Iterator[tuple[Layout, str, str]]:
+) -> Iterator[tuple[Layout, str, str, str]]:
     folder = data_root / source.root
     for path in files_in(folder, (".csv",)):
         yield (
             read_layout(path, plan.shape, mpp, classes),
             source.tissue,
             f"{source.root} {path.name}",
+            "",
         )
 
 
@@ -174,6 +178,7 @@ def save_pool(pool: Pool, path: Path) -> None:
         "tissues": np.array([e.tissue for e in entries], "U"),
         "origins": np.array([e.origin for e in entries], "U"),
         "sources": np.array([e.source for e in entries], np.int64),
+        "slides": np.array([e.slide for e in entries], "U"),
         "pilot_sources": np.array([p.source for p in pilots], np.int64),
         "pilot_tissues": np.array([p.tissue for p in pilots], "U"),
         "pilot_digests": np.array([p.sha256 for p in pilots], "U"),
@@ -201,6 +206,7 @@ def load_pool(path: Path, plan: Plan, classes: ClassTable, mpp: float) -> Pool:
                 str(a["tissues"][i]),
                 str(a["origins"][i]),
                 int(a["sources"][i]),
+                str(a["slides"][i]) if "slides" in a else "",  # earlier runs did not say
             )
             for i in range(len(a["lengths"]))
         )

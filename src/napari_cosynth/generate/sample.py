@@ -100,6 +100,8 @@ def _make(job: Job, settings: Settings) -> bytes:
         if kept:
             break
     recipe = {**sample.recipe, "plan": settings.plan, "id": job.index, "layout": job.origin}
+    if job.slide:
+        recipe["slide"] = job.slide
     return pack(
         Outcome(
             job.index, job.origin, len(layout), tuple(attempts), sample.record if kept else None, recipe

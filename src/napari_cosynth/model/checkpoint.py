@@ -57,6 +57,9 @@ class CheckpointConfig:
     training: dict[str, Any] = field(default_factory=dict)
     """Where the weights come from: recipe, steps, data, hours."""
     licence: str = ""
+    tiles: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Names of the tiles it was trained on by data set ("KIND ROOT"), those of its start too; empty
+    where an earlier version wrote it."""
     format: int = 1
 
     def __post_init__(self) -> None:

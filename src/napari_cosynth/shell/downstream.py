@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -84,17 +84,22 @@ class Downstream:
         names = self.recipe.split.test
         return dict(zip(names, self._open(names), strict=True))
 
+    def check(self, arms: Iterable[Arm]) -> None:
+        """All that can be wrong with them, before anything is written or trained: tiles and their
+        classes, the diffusion models' grid, classes and training tiles. Raises ValueError."""
+        assert self.tiles and self.test
+        for source in dict.fromkeys(arm.source for arm in arms):
+            if source is not None:
+                model = checkpoint_path(self.recipe, source, self.out)
+                check_checkpoint(self.recipe, model, self.data_root)
+
     def run(self, arm: Arm, seed: int, max_hours: float | None = None) -> bool:
         """Trains and tests one segmenter, or goes on with it; False where the time ran out first."""
         path = self.result_path(arm, seed)
         if path.is_file():
             return True
         begun = time.monotonic()
-        # All that can be wrong, before anything is written.
-        assert self.tiles and self.test
-        if arm.source is not None:
-            model = checkpoint_path(self.recipe, arm.source, self.out)
-            check_checkpoint(self.recipe, model, self.data_root)
+        self.check([arm])
         with replaced_file(self.out / RECIPE) as fresh:
             fresh.write_text(json.dumps(plain(self.recipe), indent=1) + "\n", encoding="utf-8")
         sources: list[tuple[Sequence[Record], float]] = []
@@ -263,6 +268,8 @@ def downstream(
     wanted = [_parsed(recipe, text) for text in chosen]
     bench = Downstream(recipe, data_root, out.absolute(), device, progress)
     begun = time.monotonic()
+    if not only_report:
+        bench.check(arm for arm, _ in wanted or bench.missing())
     for arm, seed in () if only_report else (wanted or bench.missing()):
         left = None if hours is None else hours - (time.monotonic() - begun) / 3600
         if (left is not None and left <= 0) or not bench.run(arm, seed, left):

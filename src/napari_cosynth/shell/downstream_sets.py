@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from napari_cosynth.training.export import RECIPE
 from napari_cosynth.training.records import open_dataset
 from napari_cosynth.types import Layout, Progress, Record, Request, Synthesis
 
+logger = logging.getLogger(__name__)
+
 
 def checkpoint_path(recipe: DownstreamRecipe, source: Source, out: Path) -> Path:
     """The folder of the diffusion model that a source samples from: below ``out``, or by name.
@@ -44,7 +47,8 @@ def checkpoint_path(recipe: DownstreamRecipe, source: Source, out: Path) -> Path
 
 def check_checkpoint(recipe: DownstreamRecipe, path: Path, data_root: Path) -> None:
     """Raises ValueError where the diffusion model has another grid or other classes, or where the
-    recipe of its run, beside it, trained on tiles that the segmenters or the test need unseen."""
+    model was trained on tiles that the segmenters or the test need unseen: so say the configuration,
+    and the recipe of the run where it is beside it. Where neither says, a warning does."""
     config = read_config(path)
     if abs(config.mpp / recipe.mpp - 1) > 1e-6:
         raise ValueError(f"{path}: mpp: expected {recipe.mpp:g} µm/px, got {config.mpp:g}")
@@ -53,17 +57,25 @@ def check_checkpoint(recipe: DownstreamRecipe, path: Path, data_root: Path) -> N
         raise ValueError(
             f"{path}: class_names: expected {list(recipe.classes)}, got {list(config.class_names[1:])}"
         )
+    seen: set[str] = set()
+    for key, names in config.tiles.items():
+        # Whatever folder it was in then; packed tiles keep their names and not their kind.
+        if key.partition(" ")[0] in (recipe.data.kind, "packed"):
+            seen.update(names)
     kept = path.parent / RECIPE
-    if not kept.is_file():
-        return
-    unseen = {*recipe.split.segmenter, *recipe.split.test}
-    for data in load_recipe(kept).data:
+    for data in load_recipe(kept).data if kept.is_file() else ():
         if (data.kind, data.root) == (recipe.data.kind, recipe.data.root):
-            names = open_dataset(data, data_root, without=data.excluded).names
-            if leaked := sorted(unseen.intersection(names)):
-                raise ValueError(
-                    f"{path}: it was trained on {', '.join(leaked)}, which the split keeps from it"
-                )
+            seen.update(open_dataset(data, data_root, without=data.excluded).names)
+    if leaked := sorted(seen.intersection((*recipe.split.segmenter, *recipe.split.test))):
+        raise ValueError(
+            f"{path}: it was trained on {', '.join(leaked)}, which the split keeps from it"
+        )
+    if not config.tiles and not kept.is_file():
+        logger.warning(
+            "%s: an earlier version wrote it, and nothing says which tiles it was trained on: whether "
+            "it saw those of the test is not known",
+            path,
+        )
 
 
 def synthetic_set(

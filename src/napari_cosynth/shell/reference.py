@@ -50,7 +50,7 @@ def open_reference(
     unseen: list[Record] = []
     training: list[Record] = []
     for config in chosen_sets(recipe, sets):
-        seen, held, _ = open_split(config, data_root, recipe, ClassTable.of(*recipe.classes))
+        seen, held, *_ = open_split(config, data_root, recipe, ClassTable.of(*recipe.classes))
         training += ready(seen)
         unseen += ready(held)
     if not unseen:

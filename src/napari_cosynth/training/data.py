@@ -195,12 +195,16 @@ class CosynthData(LightningDataModule):
         self.classes = ClassTable.of(*recipe.classes)
         self.training: list[Records] = []
         self.validation: list[Records] = []
+        self.tiles: dict[str, tuple[str, ...]] = {}
+        """The names of the training tiles, by data set ("KIND ROOT")."""
         tissues: set[str] = set()
         for config in recipe.data:
-            training, validation, found = open_split(config, data_root, recipe, self.classes)
+            training, validation, found, names = open_split(config, data_root, recipe, self.classes)
             self.training.append(training)
             self.validation.append(validation)
             tissues.update(found)
+            key = f"{config.kind} {config.root}"
+            self.tiles[key] = tuple(dict.fromkeys((*self.tiles.get(key, ()), *names)))
             logger.info(
                 "%s: %d tiles to train on, %d to validate on",
                 config.root,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from torch import Tensor
 
 from napari_cosynth.model.checkpoint import CheckpointConfig, Model, load
 from napari_cosynth.model.text import CompactTextEncoder
+
+logger = logging.getLogger(__name__)
 
 
 def start_from(model: Model, config: CheckpointConfig, init: str | Path) -> str:
@@ -47,6 +50,22 @@ def start_from(model: Model, config: CheckpointConfig, init: str | Path) -> str:
     if start.config.mpp != config.mpp:
         said += f"; its grid was {start.config.mpp:g} µm/px and is now {config.mpp:g}"
     return said
+
+
+def inherited(config: CheckpointConfig, start: CheckpointConfig) -> CheckpointConfig:
+    """The configuration of a run with what holds on from its start: licence and training tiles.
+
+    A start with another licence than the recipe's is named beside it, which the log says.
+    """
+    licence = config.licence
+    if start.licence and start.licence not in licence:
+        licence = f"{licence or 'not stated'}; of the weights it started from: {start.licence}"
+        logger.warning("licence: %s: both hold for what this run makes", licence)
+    tiles = {
+        key: tuple(dict.fromkeys((*start.tiles.get(key, ()), *config.tiles.get(key, ()))))
+        for key in (*start.tiles, *config.tiles)
+    }
+    return dataclasses.replace(config, licence=licence, tiles=tiles)
 
 
 def _by_name(old: Tensor, new: Tensor, names: Sequence[str], wanted: Sequence[str]) -> Tensor:

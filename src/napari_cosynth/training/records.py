@@ -94,8 +94,8 @@ class LazyRecords:
 
 def open_split(
     config: DataConfig, data_root: Path, recipe: Recipe, classes: ClassTable
-) -> tuple[Records, Records, tuple[str, ...]]:
-    """Training records, validation records and the tissues of the former.
+) -> tuple[Records, Records, tuple[str, ...], tuple[str, ...]]:
+    """Training records, validation records, the tissues of the former and their names.
 
     They are read whole where ``config.in_memory``, else one at a time whenever one is drawn.
     """
@@ -109,4 +109,4 @@ def open_split(
         return list(lazy) if config.in_memory else lazy
 
     training, validation = split_dataset(config, data_root)
-    return hold(training), hold(validation), training.tissues
+    return hold(training), hold(validation), training.tissues, training.names

@@ -38,7 +38,7 @@ from napari_cosynth.training.callbacks import (
 from napari_cosynth.training.config import Recipe, load_recipe
 from napari_cosynth.training.data import CosynthData, tile_looks
 from napari_cosynth.training.export import MODEL, RECIPE, STATE
-from napari_cosynth.training.initial import start_from
+from napari_cosynth.training.initial import inherited, start_from
 from napari_cosynth.training.module import JointDiffusion
 from napari_cosynth.types import H_AND_E, ClassTable
 
@@ -121,11 +121,12 @@ def train(
     data = CosynthData(recipe, data_root, workers)
     bank = tile_looks(data.training) if recipe.adversarial else ()
     config = checkpoint_config(recipe, data.tissues, _scale_of(bank, start))
+    config = dataclasses.replace(config, tiles=data.tiles)
     model = build(config)
-    if init is not None:
+    if start is not None and init is not None:
         said = start_from(model, config, init)
         logger.info(said)
-        config = dataclasses.replace(config, training={"init": said})
+        config = inherited(dataclasses.replace(config, training={"init": said}), start)
     model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     module = (
         JointDiffusion(model, recipe)
