@@ -149,3 +149,63 @@ def test_kl_loss_at_the_last_step_is_the_log_likelihood():
     torch.testing.assert_close(
         categorical.kl_loss(logits, labels, labels, t, SCHEDULE), expected, atol=1e-4, rtol=1e-3
     )
+
+
+class Ramp(CosineSchedule):
+    """Keeps a part of the labels to the end, so that the prior term counts."""
+
+    def alpha_bar(self, t):
+        return 1 - 0.7 * t.double()
+
+
+@pytest.mark.parametrize("schedule", [CosineSchedule(), Ramp()], ids=["cosine", "ramp"])
+def test_the_mean_of_the_label_loss_is_the_variational_bound(schedule):
+    """Against the bound by enumeration: transition matrices, Bayes' rule, and nothing of ours."""
+    classes, steps, clean = 3, 20, 1
+    rng = np.random.default_rng(0)
+    guesses = rng.dirichlet(np.ones(classes), (steps + 1, classes))  # p(l_0 | l_t) at each time
+    kept = [float(schedule.alpha_bar(torch.tensor(i / steps))) for i in range(steps + 1)]
+
+    def forward(share):
+        return share * np.eye(classes) + (1 - share) / classes
+
+    expected = 0.0
+    for i in range(1, steps + 1):
+        marginal, before = forward(kept[i])[clean], forward(kept[i - 1])
+        step = forward(kept[i] / kept[i - 1])
+        for state in range(classes):
+            true = before[clean] * step[:, state]
+            model = guesses[i, state] @ before * step[:, state]
+            true, model = true / true.sum(), model / model.sum()
+            some = true > 0
+            term = (true[some] * np.log(true[some] / model[some])).sum()
+            expected += marginal[state] * term
+    last = forward(kept[-1])[clean]
+    expected += (last * np.log(last * classes)).sum()
+
+    found = 0.0
+    for i in range(1, steps + 1):
+        for state in range(classes):
+            loss = categorical.bound(
+                torch.from_numpy(guesses[i, state]).log().reshape(1, classes, 1, 1),
+                torch.full((1, 1, 1), clean),
+                torch.full((1, 1, 1), state),
+                torch.tensor([i / steps], dtype=torch.float64),
+                schedule,
+                1 / steps,
+            )
+            found += forward(kept[i])[clean][state] * float(loss) / steps
+    assert found == pytest.approx(expected, rel=1e-4)
+    assert expected > 1
+
+
+def test_the_label_loss_is_of_the_images_order_from_the_first_step():
+    """A head that knows nothing is at log K or above, whichever loss it is trained by."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(0, 6, (256, 8, 8), generator=generator)
+    t = torch.rand(256, generator=generator, dtype=torch.float64)
+    noisy = categorical.corrupt(
+        labels, torch.rand(labels.shape, generator=generator), t, SCHEDULE, 6
+    )
+    blind = torch.zeros(256, 6, 8, 8)
+    assert 1 < float(categorical.bound(blind, labels, noisy, t, SCHEDULE).mean()) < 4

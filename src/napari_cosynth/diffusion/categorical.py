@@ -6,6 +6,8 @@ trained: the wrong pairing is biased at large strides.
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -107,7 +109,7 @@ def kl_loss(
     schedule: CosineSchedule,
     stride: float = 1e-3,
 ) -> Tensor:
-    """The paper's label loss per pixel, float32 (B, H, W).
+    """A term of the paper's label loss per pixel, float32 (B, H, W).
 
     KL(q(l_s | l_t, l_0) || p(l_s | l_t)) with s = t - ``stride``; where s would reach 0 the KL is
     -log p(l_0 | u_t) under the same posterior, since q is then one-hot.
@@ -118,3 +120,27 @@ def kl_loss(
     model = posterior(logits.float().softmax(1), labels_t, t, s, schedule, "kl")
     tiny = 1e-12
     return (true * ((true + tiny).log() - (model + tiny).log())).sum(1)
+
+
+def bound(
+    logits: Tensor,
+    labels: Tensor,
+    labels_t: Tensor,
+    t: Tensor,
+    schedule: CosineSchedule,
+    stride: float = 1e-3,
+) -> Tensor:
+    """The paper's label loss per pixel in nats, float32 (B, H, W): its mean over t in [0, 1] is the
+    variational bound of -log p(l_0) (Hoogeboom et al. 2021, Eq. 4).
+
+    The T = 1 / ``stride`` terms of the sum over strides are estimated by T times the one at ``t``; the
+    prior term is KL(q(l_1 | l_0) || 1 / K), which has no gradient and is 0 where the schedule ends in
+    noise.
+    """
+    classes = logits.shape[1]
+    end = schedule.alpha_bar(torch.ones(1, dtype=torch.float64)).item()
+    kept, others = end + (1 - end) / classes, (1 - end) / classes
+    prior = kept * math.log(kept * classes)
+    if others > 0:
+        prior += (classes - 1) * others * math.log(others * classes)
+    return kl_loss(logits, labels, labels_t, t, schedule, stride) / stride + prior

@@ -120,7 +120,7 @@ def losses(
     weights: LossWeights | None = None,
 ) -> Losses:
     """MSE of the raw outputs, weighted over t as ``weights`` say (default: all times alike); for the
-    labels cross-entropy of l_0 or the paper's posterior KL."""
+    labels cross-entropy of l_0 or the paper's variational bound."""
     weights = weights or LossWeights()
     kind = prediction.parametrisation
     wanted_image = gaussian.target(clean.image, noise.image, t, schedule.image, kind)
@@ -129,7 +129,7 @@ def losses(
     if prediction.label_head == "cross-entropy":
         label_loss = F.cross_entropy(logits, clean.labels)
     else:
-        label_loss = categorical.kl_loss(
+        label_loss = categorical.bound(
             logits, clean.labels, state.labels, t, schedule.labels
         ).mean()
 
