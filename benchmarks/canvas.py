@@ -2,13 +2,17 @@
 
     python benchmarks/canvas.py speed [--sides 512 1024 2048] [--steps 4] [--repeats 3]
     python benchmarks/canvas.py seams [--side 1024] [--steps 10] [--picture OUT.png]
+    python benchmarks/canvas.py grain [--side 1024] [--checkpoint default]
     python benchmarks/canvas.py separation [--sides 512 1024 2048 4096]
 
 ``speed`` samples each size in a process of its own, on one thread, and prints medians of that process'
 own seconds (which other work on the machine does not lengthen) and its peak memory.
 ``seams`` compares gradients across the borders of the last step's windows with those elsewhere, for
-windows as they are and for some that are worse on purpose; 1 is no seam. ``separation`` times the
-watershed. Layouts are mosaics of the bundled patterns.
+windows as they are and for some that are worse on purpose; 1 is no seam. ``grain`` compares the mean
+absolute Laplacian where the last pass' windows overlap with that elsewhere, for ramps of several widths
+under the checkpoint's own sampler, and with the same places of a canvas sampled by the narrowest
+ramp, where nothing is averaged. ``separation`` times the watershed. Layouts are mosaics of the
+bundled patterns.
 """
 
 from __future__ import annotations
@@ -21,12 +25,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy import ndimage as ndi
 from skimage.io import imsave
 
 from napari_cosynth.geometry.distance import distance_map
@@ -146,7 +151,7 @@ def seams(side: int, steps: int, picture: Path | None) -> Iterator[dict[str, obj
         "fixed, overlap 1 (tiles)": Fixed(overlap=1),
     }
     for name, windows in variants.items():
-        trajectories.Windows = lambda grid, windows=windows: windows  # type: ignore[assignment,misc]
+        trajectories.Windows = lambda grid, ramp, windows=windows: windows  # type: ignore[assignment,misc]
         begun = time.perf_counter()
         *_, sample = synthesize(request_for(side, steps))
         assert isinstance(sample, Synthesis)
@@ -160,6 +165,51 @@ def seams(side: int, steps: int, picture: Path | None) -> Iterator[dict[str, obj
             **seam(image, windows, steps),
             "seconds": round(time.perf_counter() - begun, 1),
         }
+
+
+# -- grain
+
+
+def grain(side: int, checkpoint: str) -> Iterator[dict[str, object]]:
+    from napari_cosynth.synthesis import trajectories
+
+    request = replace(request_for(side, 0), checkpoint=checkpoint)
+    narrow: npt.NDArray[np.float64] | None = None
+    for ramp in (1, 4, 8, 16, 32, None):
+        windows = Windows(ramp=ramp)
+        trajectories.Windows = lambda grid, ramp, own=windows: own  # type: ignore[assignment,misc]
+        *_, sample = synthesize(request)
+        assert isinstance(sample, Synthesis)
+        rough = np.abs(ndi.laplace(sample.record.image.mean(-1)))
+        narrow = rough if narrow is None else narrow
+        inside = _overlaps(windows, sample.record.image.shape[:2], sample.request.steps - 1)
+        yield {
+            "sampler": f"{sample.request.sampler} {sample.request.steps}",
+            "ramp": ramp or windows.overlap,
+            "grain in overlaps over elsewhere": round(
+                float(rough[inside].mean() / rough[~inside].mean()), 3
+            ),
+            "in overlaps over the same pixels of ramp 1": round(
+                float(rough[inside].mean() / narrow[inside].mean()), 3
+            ),
+            **seam(sample.record.image, windows, sample.request.steps),
+        }
+
+
+def _quotient(above: npt.NDArray[np.float64], below: npt.NDArray[np.float64]) -> float:
+    return round(float(above.mean() / below.mean()), 3)
+
+
+def _overlaps(windows: Windows, shape: tuple[int, int], step: int) -> npt.NDArray[np.bool_]:
+    """Where a canvas' pixels are seen by more than one window of a step."""
+    frame = Frame(shape, windows.grid)
+    counts = []
+    for line in windows.over(frame.padded, step):
+        seen = np.zeros(line.length, int)
+        for start in line.starts:
+            seen[start : start + line.side] += 1
+        counts.append(seen)
+    return (np.maximum.outer(*counts) > 1)[frame.box.slices]
 
 
 # -- separation
@@ -194,10 +244,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("what", choices=("speed", "seams", "separation", "one"))
+    parser.add_argument("what", choices=("speed", "seams", "grain", "separation", "one"))
     parser.add_argument("--sides", type=int, nargs="+", default=[512, 1024, 2048])
     parser.add_argument("--side", type=int, default=1024)
     parser.add_argument("--steps", type=int, default=None)
+    parser.add_argument("--checkpoint", default="default")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--picture", type=Path, default=None)
     options = parser.parse_args()
@@ -207,6 +258,7 @@ def main() -> None:
     results = {
         "speed": lambda: speed(options.sides, options.steps or 4, options.repeats),
         "seams": lambda: seams(options.side, options.steps or 10, options.picture),
+        "grain": lambda: grain(options.side, options.checkpoint),
         "separation": lambda: separation(options.sides),
     }[options.what]()
     for result in results:

@@ -62,7 +62,7 @@ def test_shards_and_a_manifest(plan, data, tmp_path):
     generate(plan, tmp_path / "out", data, quiet=True)
     out = tmp_path / "out"
     assert sorted(p.name for p in out.iterdir()) == [
-        "layouts.npz", "manifest.json", "shard-00000", "shard-00001", "shard-00002",
+        "layouts.npz", "looks.json", "manifest.json", "shard-00000", "shard-00001", "shard-00002",
     ]  # fmt: skip
     manifest = read_manifest(out)
     assert [e["id"] for e in manifest.samples] == list(range(7))

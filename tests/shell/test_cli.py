@@ -161,7 +161,7 @@ def test_a_bad_layout(run, tmp_path, name):
 @pytest.mark.parametrize(
     "extra,message",
     [
-        (("--steps", "0"), "steps: expected at least 1"),
+        (("--steps", "-1"), "steps: expected 0 (the usual) or more, got -1"),
         (("--count", "0"), "--count"),
         (("--seed", "-3"), "seed: expected"),
         (("--guidance", "nan"), "guidance"),
