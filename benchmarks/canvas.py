@@ -9,9 +9,8 @@
 own seconds (which other work on the machine does not lengthen) and its peak memory.
 ``seams`` compares gradients across the borders of the last step's windows with those elsewhere, for
 windows as they are and for some that are worse on purpose; 1 is no seam. ``grain`` compares the mean
-absolute Laplacian where the last pass' windows overlap with that elsewhere, for ramps of several widths
-under the checkpoint's own sampler, and with the same places of a canvas sampled by the narrowest
-ramp, where nothing is averaged. ``separation`` times the watershed. Layouts are mosaics of the
+absolute Laplacian where the last pass' windows overlap, and estimates are averaged, with that elsewhere,
+and with the same canvas sampled at once. ``separation`` times the watershed. Layouts are mosaics of the
 bundled patterns.
 """
 
@@ -151,7 +150,7 @@ def seams(side: int, steps: int, picture: Path | None) -> Iterator[dict[str, obj
         "fixed, overlap 1 (tiles)": Fixed(overlap=1),
     }
     for name, windows in variants.items():
-        trajectories.Windows = lambda grid, ramp, windows=windows: windows  # type: ignore[assignment,misc]
+        trajectories.Windows = lambda grid, windows=windows: windows  # type: ignore[assignment,misc]
         begun = time.perf_counter()
         *_, sample = synthesize(request_for(side, steps))
         assert isinstance(sample, Synthesis)
@@ -171,29 +170,26 @@ def seams(side: int, steps: int, picture: Path | None) -> Iterator[dict[str, obj
 
 
 def grain(side: int, checkpoint: str) -> Iterator[dict[str, object]]:
+    """By windows and, where there is nothing to average, at once."""
     from napari_cosynth.synthesis import trajectories
 
     request = replace(request_for(side, 0), checkpoint=checkpoint)
-    narrow: npt.NDArray[np.float64] | None = None
-    for ramp in (1, 4, 8, 16, 32, None):
-        windows = Windows(ramp=ramp)
-        trajectories.Windows = lambda grid, ramp, own=windows: own  # type: ignore[assignment,misc]
+    rough, limits = [], (trajectories.LARGEST_WHOLE, side)
+    for limit in limits:
+        trajectories.LARGEST_WHOLE = limit
         *_, sample = synthesize(request)
         assert isinstance(sample, Synthesis)
-        rough = np.abs(ndi.laplace(sample.record.image.mean(-1)))
-        narrow = rough if narrow is None else narrow
-        inside = _overlaps(windows, sample.record.image.shape[:2], sample.request.steps - 1)
-        yield {
-            "sampler": f"{sample.request.sampler} {sample.request.steps}",
-            "ramp": ramp or windows.overlap,
-            "grain in overlaps over elsewhere": round(
-                float(rough[inside].mean() / rough[~inside].mean()), 3
-            ),
-            "in overlaps over the same pixels of ramp 1": round(
-                float(rough[inside].mean() / narrow[inside].mean()), 3
-            ),
-            **seam(sample.record.image, windows, sample.request.steps),
-        }
+        rough.append(np.abs(ndi.laplace(sample.record.image.mean(-1))))
+    windowed, whole = rough
+    request = sample.request
+    inside = _overlaps(Windows(), whole.shape, request.steps - 1)
+    yield {
+        "sampler": f"{request.sampler} {request.steps}",
+        "grain in overlaps over elsewhere": _quotient(windowed[inside], windowed[~inside]),
+        "the same places, sampled at once": _quotient(whole[inside], whole[~inside]),
+        "overlaps, windows over at once": _quotient(windowed[inside], whole[inside]),
+        "elsewhere, windows over at once": _quotient(windowed[~inside], whole[~inside]),
+    }
 
 
 def _quotient(above: npt.NDArray[np.float64], below: npt.NDArray[np.float64]) -> float:

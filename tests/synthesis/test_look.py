@@ -14,7 +14,6 @@ from napari_cosynth.cli import main
 from napari_cosynth.export.stack import write_stack
 from napari_cosynth.generate.replay import replay
 from napari_cosynth.geometry.edits import changed_box
-from napari_cosynth.geometry.windows import Windows
 from napari_cosynth.model.looks import look_of, read_bank
 from napari_cosynth.synthesis import trajectories
 from napari_cosynth.synthesis.looks import look_from
@@ -169,17 +168,3 @@ def test_from_the_shell_the_look_is_in_every_recipe(few_checkpoint, layout, refe
     entries = json.loads((out / "cosynth.json").read_text())["samples"]
     assert [e["look_of"] for e in entries] == ["reference.png"] * 2
     assert [e["steps"] for e in entries] == [3, 3]
-
-
-def test_narrow_ramps_share_every_pixel_once():
-    shape = (160, 96)
-    for ramp in (None, 8):
-        for step in range(3):
-            for axis in Windows(64, 32, 16, ramp).over(shape, step):
-                total = np.zeros(axis.length)
-                for start, share in zip(axis.starts, axis.shares, strict=True):
-                    total[start : start + axis.side] += share
-                np.testing.assert_allclose(total, 1, atol=1e-5)
-    rows, _ = Windows(64, 32, 16, 8).over(shape, 0)
-    mixed = ((rows.shares > 0.01) & (rows.shares < 0.99)).sum(1)
-    assert mixed.max() <= 2 * 8

@@ -20,7 +20,7 @@ SHAPE = (90, 130)
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trajectories, "LARGEST_WHOLE", 64)
-    monkeypatch.setattr(trajectories, "Windows", lambda grid, ramp: Windows(48, 16, grid, ramp))
+    monkeypatch.setattr(trajectories, "Windows", lambda grid: Windows(48, 16, grid))
 
 
 @pytest.fixture

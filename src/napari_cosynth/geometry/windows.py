@@ -49,13 +49,8 @@ class Windows:
     has little to say of that nucleus."""
     grid: int = 16
     """Starts are multiples of it: all windows then fold pixels at the same places."""
-    ramp: int | None = None
-    """Pixels in the middle of the overlap over which one window's share passes to the next; None: all of
-    it. Fewer keep the grain of crisp estimates, whose average is softer than each."""
 
     def __post_init__(self) -> None:
-        if self.ramp is not None and not 0 < self.ramp <= self.overlap:
-            raise ValueError(f"windows: expected a ramp of 1 to {self.overlap}, got {self.ramp}")
         if not 0 < self.overlap <= self.side // 2 or self.side % self.grid:
             raise ValueError(
                 f"windows: expected a side that is a multiple of {self.grid} and an overlap of 1 to "
@@ -77,11 +72,8 @@ class Windows:
         moved = np.clip(np.arange(count) * stride - shift, 0, length - side)
         starts = tuple(int(start) for start in np.unique(moved))
         middle = np.arange(side) + 0.5
-        ramp = self.overlap if self.ramp is None else self.ramp
-        to_rim = np.minimum(middle, middle[::-1]) - (self.overlap - ramp) / 2
-        weight = np.sin(np.pi / 2 * np.clip(to_rim / ramp, 0, 1)) ** 2
-        # Along the canvas' rim there is no other window.
-        weight = np.maximum(weight, 1e-6)
+        to_rim = np.minimum(middle, middle[::-1]) / self.overlap
+        weight = np.sin(np.pi / 2 * np.minimum(to_rim, 1)) ** 2
         total = np.zeros(length)
         for start in starts:
             total[start : start + side] += weight

@@ -24,15 +24,11 @@ from napari_cosynth.geometry.box import Box
 from napari_cosynth.geometry.frame import Frame
 from napari_cosynth.geometry.windows import Windows
 from napari_cosynth.model.encoding import decode_distance, decode_image, decode_labels
-from napari_cosynth.model.samplers import FEW
 from napari_cosynth.types import Request
 
 LARGEST_WHOLE = 512
 """Pixels; a canvas with a longer side is sampled by windows. The network was trained on patches of 128,
 and what one pass of it takes in memory grows with the canvas: 512 x 512 takes about 0.7 GB."""
-CRISP = 8
-"""Pixels over which windows of the sampler ``few`` pass into each other: its estimates are crisp, and
-their average over a whole overlap would show as a soft grid."""
 ROWS = 256
 """Rows of a large canvas that are decoded at once."""
 
@@ -93,8 +89,7 @@ class Trajectories:
         self.points = frame.pad(points)
         self.frame = frame
         self.text = text
-        ramp = CRISP if request.sampler == FEW else None
-        self.windows = Windows(grid=frame.multiple, ramp=ramp)
+        self.windows = Windows(grid=frame.multiple)
         self.looks = looks
         self.weights = weights
         self.schedule = JointSchedule()
@@ -165,7 +160,6 @@ class Trajectories:
             type(self.denoiser).__name__,
             self.windows.side,
             self.windows.overlap,
-            self.windows.ramp,
             None if look is None else look.tolist(),
             self.windows.grid,
             self.points.shape,
