@@ -23,7 +23,8 @@ def svs(path, mpp="0.25"):
     with tifffile.TiffWriter(path) as file:
         tile = {"tile": (16, 16), "photometric": "rgb", "metadata": None, "compression": "deflate"}
         file.write(IMAGE, description=text, **tile)
-        file.write(IMAGE[::2, ::2], subfiletype=1, description=text, **tile)
+        file.write(IMAGE[::4, ::4], photometric="rgb", metadata=None)  # the thumbnail
+        file.write(IMAGE[::2, ::2], description=text, **tile)
     return path
 
 
