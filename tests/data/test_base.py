@@ -94,6 +94,17 @@ def test_turning_moves_everything_together(record, turns, flip):
         assert moved.image[y, x, 0] > 0
     assert np.array_equal(moved.image[..., 0] > 0, moved.instances > 0)
     assert sorted(moved.layout.class_ids) == [1, 1, 2]
+    expected = np.rot90(record.image, turns)
+    assert np.array_equal(moved.image, expected[:, ::-1] if flip else expected)
+
+
+def test_augmentation_draws_all_eight_orientations():
+    image = np.arange(64, dtype=np.uint8).reshape(8, 8)[..., None].repeat(3, 2)
+    empty = np.zeros((8, 8), np.int32)
+    tile = make_record(image, empty, empty.astype(np.uint8), TABLE, 0.5)
+    drawn = {augment(tile, 8, np.random.default_rng(s)).image.tobytes() for s in range(80)}
+    wanted = [np.rot90(image, k) for k in range(4)]
+    assert drawn == {v.tobytes() for w in wanted for v in (w, w[:, ::-1])}
 
 
 def test_augmentation_is_a_function_of_its_generator(record):

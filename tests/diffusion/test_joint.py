@@ -123,3 +123,13 @@ def test_weight_one_runs_the_network_once():
     echo = Echo([])
     assert guided(echo, 1.0) is echo
     assert isinstance(guided(echo, 0.0), Guided)
+
+
+def test_times_are_shuffled():
+    """Each place of a batch gets any of the times: else a patch's source would tell its noise."""
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.stack([joint.stratified_times(8, generator) for _ in range(400)])
+    assert torch.allclose(drawn.mean(0), torch.tensor(T_MAX / 2).double(), atol=0.07)
+    parts = (drawn / T_MAX * 8).long()
+    for place in range(8):
+        assert set(parts[:, place].tolist()) == set(range(8))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -137,3 +139,36 @@ def test_sampling_leaves_no_inference_mode_behind(oracle):
     assert not torch.is_inference_mode_enabled()
     steps.close()
     assert not torch.is_inference_mode_enabled()
+
+
+@pytest.mark.parametrize("sampler,kept", [(FastSampler, False), (FlowSampler, True)])
+def test_only_the_fast_sampler_renews_its_noise(sampler, kept):
+    """Of x_s = alpha_s x_0 + sigma_s z the rest z stays standard normal; the flow's is the old one,
+    the other's is correlated with it by exp(-h), h the step in log SNR / 2."""
+    generator = torch.Generator().manual_seed(0)
+    clean = JointState(
+        torch.zeros(1, 3, 64, 64), torch.zeros(1, 1, 64, 64), torch.zeros(1, 64, 64).long()
+    )
+    t, s = torch.tensor([0.6, 0.4], dtype=torch.float64)
+    before = torch.randn(1, 3, 64, 64, generator=generator)
+    state = JointState(
+        SCHEDULE.image.sigma(t).float() * before, torch.randn(1, 1, 64, 64), clean.labels
+    )
+    certain = Clean(clean.image, clean.distance, torch.ones(1, K, 64, 64) / K)
+    after = sampler(SCHEDULE).step(state, certain, "cross-entropy", t, s, SeededNoise([7]).at(1))
+    rest = after.image / SCHEDULE.image.sigma(s).float()
+    step = float(SCHEDULE.image.log_snr_half(s) - SCHEDULE.image.log_snr_half(t))
+    correlation = float(torch.corrcoef(torch.stack([rest.ravel(), before.ravel()]))[0, 1])
+    assert float(rest.std()) == pytest.approx(1, abs=0.03)
+    assert correlation == pytest.approx(1 if kept else math.exp(-step), abs=0.03)
+    assert math.exp(-step) < 0.8
+
+
+def test_the_fast_sampler_ends_where_it_was_chosen_to_and_the_others_at_equal_strides():
+    """docs/results/first-light.md: t = 0.13."""
+    nodes = FastSampler(SCHEDULE).nodes(20)
+    assert torch.allclose(nodes[:-1], torch.linspace(T_MAX, 0.13, 20, dtype=torch.float64))
+    for sampler in (FlowSampler, AncestralSampler):
+        assert torch.allclose(
+            sampler(SCHEDULE).nodes(20), torch.linspace(T_MAX, 0, 21, dtype=torch.float64)
+        )

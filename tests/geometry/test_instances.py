@@ -7,6 +7,7 @@ import pytest
 from skimage.measure import label as connected
 from skimage.segmentation import watershed
 
+from napari_cosynth.geometry.cones import MARGIN, fit_borders
 from napari_cosynth.geometry.distance import distance_map
 from napari_cosynth.geometry.instances import (
     agreeing_labels,
@@ -168,3 +169,20 @@ def test_a_report_of_edited_instances():
     swapped = np.where(edited == 3, np.uint8(2), labels)
     found = report_on(edited, swapped, distance, layout).to_json()
     assert found == {"missed": [2], "spurious": [40], "merged": [], "flagged": [3]}
+
+
+def test_a_border_moves_for_a_fit_that_is_better_by_the_margin_and_for_no_less():
+    """Two cones of radius 20, and a column of pixels that lies on the wrong side of their border."""
+    y, x = np.mgrid[:31, :41]
+    layout = Layout(np.array([[15, 10.0], [15, 30.0]]), np.array([1, 1]), (31, 41), 0.5, TABLE)
+    one, two = (np.hypot(y - 15, x - c) for c in (10, 30))
+    inside = np.minimum(one, two) < 20
+    truth = np.where(inside, np.where(one <= two, 1, 2), 0).astype(np.int32)
+    exact = (1 - np.minimum(one, two) / 20).clip(0, 1).astype(np.float32)
+    wrong = truth.copy()
+    wrong[10:21, 21] = 1  # a pixel too far: its own cone fits better by 0.08 to 0.1
+    assert np.array_equal(fit_borders(wrong, exact, layout)[10:21], truth[10:21])
+    # A fit that is better by less than the margin decides nothing.
+    even = exact.copy()
+    even[10:21, 21] = (1 - (one + two) / 40)[10:21, 21] + 0.25 * MARGIN
+    assert np.array_equal(fit_borders(wrong, even, layout)[10:21, 21], wrong[10:21, 21])
