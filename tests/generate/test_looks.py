@@ -13,7 +13,7 @@ from skimage.io import imsave
 from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.generate.looks import look_at
 from napari_cosynth.generate.plan import Plan
-from napari_cosynth.generate.run import generate
+from napari_cosynth.generate.run import generate, in_this_process
 
 
 @pytest.fixture
@@ -49,8 +49,15 @@ def test_every_reference_once_in_a_round_and_again_without_them(spread, data, re
 
     # A run that goes on elsewhere needs the references no more.
     part = tmp_path / "part"
-    generate(dataclasses.replace(spread), part, data, quiet=True)
-    shutil.rmtree(part / "shard-00001")
+
+    def stopped(jobs, settings):
+        for count, job in enumerate(jobs):
+            if count == 2:
+                raise KeyboardInterrupt
+            yield from in_this_process([job], settings)
+
+    with pytest.raises(KeyboardInterrupt):
+        generate(spread, part, data, engine=stopped, quiet=True)
     shutil.rmtree(references)
     generate(spread, part, data, resume=True, quiet=True)
     assert [e["look"] for e in recipes(part)] == [e["look"] for e in recipes(whole)]
