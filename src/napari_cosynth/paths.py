@@ -69,9 +69,9 @@ def check_target(
     if not overwrite:
         raise FileExistsError(f"{target}: exists already; --overwrite replaces it")
     if folder is not None and folder != target.is_dir():
-        what = ("file", "folder") if folder else ("folder", "file")
+        is_it, expected = ("file", "folder") if folder else ("folder", "file")
         error = NotADirectoryError if folder else IsADirectoryError
-        raise error(f"{target}: is a {what[0]}, expected a {what[1]}")
+        raise error(f"{target}: is a {is_it}, expected a {expected}")
     place = target.resolve()
     for path in (*reads, Path.cwd()):
         if _holds(place, path):

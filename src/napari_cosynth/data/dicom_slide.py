@@ -188,7 +188,7 @@ def _open_frames(path: Path) -> Slide:
 
 def _frame(path: Path, index: int, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     """A frame as RGB or grey, whatever its colour space. Raises ValueError naming file and frame."""
-    from pydicom.pixels import pixel_array
+    from pydicom.pixels.utils import pixel_array
 
     where = f"{path}: frame {index}"
     try:

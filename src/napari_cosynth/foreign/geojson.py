@@ -214,8 +214,9 @@ def read_features(path: Path) -> list[Feature]:
         raise ValueError(f"{path}: features: expected a FeatureCollection or a list of Features")
     found = []
     waiting: list[tuple[Any, str, Feature | None]] = [
-        (entry, f"{path}: feature {number}", None) for number, entry in enumerate(content)
-    ][::-1]
+        (entry, f"{path}: feature {number}", None)
+        for number, entry in reversed(list(enumerate(content)))
+    ]
     while waiting:
         entry, where, parent = waiting.pop()
         if not isinstance(entry, dict) or entry.get("type") != "Feature":

@@ -55,5 +55,5 @@ def load_looks(folder: Path) -> tuple[Asked, ...]:
         raise ValueError(f"{file}: cannot be read as JSON ({error})") from None
     looks: tuple[Asked, ...] = parse(
         tuple[tuple[str | tuple[float, ...], str], ...], table, str(file)
-    )  # type: ignore[arg-type]
+    )
     return looks

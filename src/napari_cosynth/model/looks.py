@@ -186,7 +186,7 @@ def read_bank(folder: Path) -> tuple[TileLook, ...]:
         table = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{file}: cannot be read as JSON ({error})") from None
-    return parse(tuple[TileLook, ...], table, str(file))  # type: ignore[arg-type]
+    return parse(tuple[TileLook, ...], table, str(file))
 
 
 def draw_look(

@@ -232,7 +232,7 @@ class AdversarialDiffusion(JointDiffusion):
         own = list(look.parameters()) if look is not None else []
         held = {id(p) for p in own}
         rest = [p for p in self.model.parameters() if p.requires_grad and id(p) not in held]
-        groups = [{"params": rest}]
+        groups: list[dict[str, Any]] = [{"params": rest}]
         if own:
             groups.append({"params": own, "lr": adversarial.look_rate * settings.lr})
         generator = torch.optim.AdamW(

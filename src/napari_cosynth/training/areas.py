@@ -75,13 +75,13 @@ def fit_areas(
     fitted = (real >= LEAST) & (np.arange(classes) > 0)
     now, best = np.zeros(classes), np.zeros(classes)
     error = reach = np.full(classes, np.inf)
-    first = None
+    first = np.zeros(classes)
     for number in range(rounds + 1):
         labels = [m.labels for m in sample_records(model, config, records, steps, sampler)]
         made = areas(labels, classes)
         found = np.where(fitted, np.log(np.maximum(made, 1) / np.maximum(real, 1)), 0.0)
         logger.info("areas over real, round %d: %s", number, np.exp(found[1:]).round(3).tolist())
-        first = found if first is None else first
+        first = first if number else found
         better = np.abs(found) <= np.abs(error)
         best, error = np.where(better, now, best), np.where(better, found, error)
         reach = np.where(better, np.minimum(reach, FARTHEST), reach / 2)

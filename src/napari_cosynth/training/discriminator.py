@@ -96,7 +96,7 @@ class Discriminator(nn.Module):
         """A map of scores per head, above 0 for real; ``features`` are those of its image."""
         beside = torch.cat([judged.distance, judged.labels], 1)
         scores = [
-            head(torch.cat([f, F.adaptive_avg_pool2d(beside, f.shape[2:])], 1))
+            head(torch.cat([f, F.adaptive_avg_pool2d(beside, (f.shape[2], f.shape[3]))], 1))
             for head, f in zip(self.heads, features, strict=True)
         ]
         if self.pixels is not None:
