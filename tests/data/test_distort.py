@@ -42,8 +42,8 @@ def test_half_of_the_draws_are_blurred():
         profile = distorted(edge, np.random.default_rng(seed)).astype(float).mean((0, 2))
         low, high = profile[:5].mean(), profile[-5:].mean()
         soft.append(abs((profile[9] - low) / (high - low)))
-    # A Gaussian of 0.5 px puts 0.16 of the step on the pixel before it; sigma is uniform below 1.
-    assert 0.15 < (np.array(soft) > 0.16).mean() < 0.45
+    # A Gaussian of 0.5 px puts a tenth of the step on the pixel before it; sigma is uniform below 1.
+    assert 0.15 < (np.array(soft) > 0.1).mean() < 0.45
     assert max(soft) < 0.4
 
 
