@@ -37,6 +37,16 @@ def test_frechet_in_closed_form():
     assert frechet_distance(a, b) == pytest.approx(expected)
 
 
+def test_frechet_of_two_gaussians_by_hand():
+    """Means 5 apart, covariances diag(2/3, 8/3) and diag(6, 2/3): 25 + 8/3 + 2/3."""
+    a = np.array([[1, 0], [-1, 0], [0, 2], [0, -2]])
+    b = np.array([[6, 4], [0, 4], [3, 5], [3, 3]])
+    assert frechet_distance(a, b) == pytest.approx(25 + 10 / 3)
+    # The same pair turned: covariances that are not diagonal.
+    turn = np.array([[0.6, -0.8], [0.8, 0.6]])
+    assert frechet_distance(a @ turn, b @ turn) == pytest.approx(25 + 10 / 3)
+
+
 def test_frechet_with_fewer_rows_than_features():
     rng = np.random.default_rng(0)
     a = rng.normal(size=(8, 300))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import sys
 import warnings
 from pathlib import Path
 
@@ -15,8 +16,10 @@ import tifffile
 from napari_cosynth.cli import main
 from napari_cosynth.data.base import make_record
 from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.evaluation.compare import compare
 from napari_cosynth.evaluation.encoder import save_encoders, train_encoder
 from napari_cosynth.export.stack import write_stack
+from napari_cosynth.model.efficientnet import PACKAGE
 from napari_cosynth.segmenter.checkpoint import pixels_digest
 from napari_cosynth.training.segmenter import SegmenterSettings, train_segmenter
 from napari_cosynth.types import ClassTable, Record
@@ -264,7 +267,7 @@ def test_a_segmenter_judges_the_images(folder, tmp_path, capsys):
     assert "segmenter" in json.loads((tmp_path / "judged.json").read_text())["identity"]
     capsys.readouterr()
     assert main(["compare", str(folder / "good-report.json"), str(tmp_path / "judged.json")]) == 0
-    assert "the reports' segmenter differs: its figures are left out" in capsys.readouterr().out
+    assert "figures of the segmenter are left out: not the same in both" in capsys.readouterr().out
     seen = StackDataset(folder / "real")[0]
     run = tmp_path / "seen"
     tiles = {"0": pixels_digest(seen.image)}
@@ -276,6 +279,47 @@ def test_a_segmenter_judges_the_images(folder, tmp_path, capsys):
     assert call(folder, "good", *out) == 2
     assert "model: tiles: it was trained on 0" in capsys.readouterr().err
     assert not list(tmp_path.glob("leak*"))
+
+
+def test_distances_on_imagenet_features(folder, tmp_path, monkeypatch, capsys):
+    """There by default; without the package left out, with a line, and so is their comparison."""
+    good, noisy = read(folder, "good"), read(folder, "noisy")
+    for name in ("Fréchet distance", "kernel distance"):
+        name = f"{name} (ImageNet features)", "all"
+        assert 2 * good[name]["value"] < noisy[name]["value"]
+        assert good[name]["real"] is not None and good[name]["better"] == "lower"
+    monkeypatch.setitem(sys.modules, PACKAGE.replace("-", "_"), None)
+    assert call(folder, "good", "--out", str(tmp_path / "without")) == 0
+    said = capsys.readouterr().err
+    line = f"No distances on ImageNet features: the package {PACKAGE} is not installed"
+    assert said.count("\n") == 1 and line in said
+    assert line in (tmp_path / "without.html").read_text()
+    rows = read_all(tmp_path / "without.json")
+    assert not any("ImageNet" in f["name"] for f in rows)
+    assert any("tile encoder" in f["name"] for f in rows)
+    assert main(["compare", str(folder / "good-report.json"), str(tmp_path / "without.json")]) == 0
+    assert "figures of the ImageNet features are left out" in capsys.readouterr().out
+
+
+def test_figures_are_left_out_by_the_network_they_depend_on(folder):
+    ours, theirs = (json.loads((folder / "good-report.json").read_text()) for _ in range(2))
+    for report in (ours, theirs):
+        report["figures"] += [
+            {**report["figures"][0], "section": "Memorisation", "name": "median ratio"},
+            {**report["figures"][0], "section": "Images", "name": "FID, over something"},
+        ]
+
+    def left_out(network: str) -> set[str]:
+        other = {**theirs, "identity": {**theirs["identity"], network: "other"}}
+        kept = {d.name for d in compare(ours, other)[0]}
+        return {f["name"] for f in ours["figures"]} - kept
+
+    assert {n.partition(",")[0] for n in left_out("ImageNet features")} == {
+        "Fréchet distance (ImageNet features)",
+        "kernel distance (ImageNet features)",
+    }
+    assert {"median ratio", "kernel distance (tile encoder)"} <= left_out("tile encoder")
+    assert left_out("Inception") == {"FID, over something"}
 
 
 def read_all(path: Path) -> list[dict]:

@@ -106,20 +106,37 @@ def weighted_mean(values: npt.ArrayLike, weights: Floats) -> Estimate:
     return estimates(np.divide(sums, total, out=np.full(len(sums), np.nan), where=total > 0))
 
 
+Distance = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], float]
+"""Of two sets, given the rows of each."""
+
+
+def over_halves(
+    distance: Distance,
+    groups: tuple[Sequence[str], Sequence[str]],
+    seed: int = 0,
+    draws: int = HALVES,
+) -> Floats:
+    """The distance of halves of two sets, (draws,); all NaN where one has no halves or no value."""
+    halves = [half_samples(g, seed + i, draws) for i, g in enumerate(groups)]
+    values = np.array([distance(a, b) for a, b in zip(*halves, strict=False)], np.float64)
+    return np.full(draws, np.nan) if not values.size or np.isnan(values).any() else values
+
+
+def spread_of(whole: float, halves: Floats, least: float = 0.0) -> Estimate:
+    """A distance of two whole sets with its spread over :func:`over_halves`.
+
+    ``least`` is the least value that the distance can take: no interval reaches below it.
+    """
+    return Estimate(whole, np.maximum(whole + halves - halves.mean(), least))
+
+
 def between(
-    distance: Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], float],
+    distance: Distance,
     groups: tuple[Sequence[str], Sequence[str]],
     seed: int = 0,
     draws: int = HALVES,
     least: float = 0.0,
 ) -> Estimate:
-    """A distance of two sets, given the rows of each, and its spread over halves of both.
-
-    ``least`` is the least value that the distance can take: no interval reaches below it.
-    """
+    """A distance of two sets and its spread over halves of both."""
     whole = distance(np.arange(len(groups[0])), np.arange(len(groups[1])))
-    halves = [half_samples(g, seed + i, draws) for i, g in enumerate(groups)]
-    values = np.array([distance(a, b) for a, b in zip(*halves, strict=False)], np.float64)
-    if not values.size or np.isnan(values).any():
-        return Estimate(whole, np.full(draws, np.nan))
-    return Estimate(whole, np.maximum(whole + values - values.mean(), least))
+    return spread_of(whole, over_halves(distance, groups, seed, draws), least)

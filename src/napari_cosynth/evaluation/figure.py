@@ -12,8 +12,15 @@ from napari_cosynth.evaluation.quotients import mean_defined
 from napari_cosynth.evaluation.samples import Rows, Samples
 
 ALL = "all"
-TILE_ENCODER, INCEPTION, SEGMENTER = JUDGES = ("tile encoder", "Inception", "segmenter")
+TILE_ENCODER, IMAGENET, INCEPTION, SEGMENTER = JUDGES = (
+    "tile encoder",
+    "ImageNet features",
+    "Inception",
+    "segmenter",
+)
 """Networks that figures depend on, as figures and a report's identity name them."""
+OVER_HALVES = "over that between halves of the real tiles"
+"""Ends the name of a distance that is given as a multiple of what real tiles differ."""
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,12 @@ import numpy as np
 
 from napari_cosynth.evaluation import diversity, memorisation, separation
 from napari_cosynth.evaluation.bootstrap import (
+    Estimate,
     between,
     bootstrap_weights,
     estimates,
+    over_halves,
+    spread_of,
     weighted_mean,
     weighted_sum,
 )
@@ -20,9 +23,19 @@ from napari_cosynth.evaluation.distances import (
     inception_score,
     kernel_distance,
 )
-from napari_cosynth.evaluation.figure import ALL, INCEPTION, TILE_ENCODER, Figure, halved
+from napari_cosynth.evaluation.figure import (
+    ALL,
+    IMAGENET,
+    INCEPTION,
+    OVER_HALVES,
+    TILE_ENCODER,
+    Figure,
+    halved,
+    halved_many,
+)
 from napari_cosynth.evaluation.labels import amounts, class_percentages, segmentation_distance
 from napari_cosynth.evaluation.layout import follow
+from napari_cosynth.evaluation.quotients import quotient
 from napari_cosynth.evaluation.samples import Floats, Rows, Samples, layout_key, spread
 from napari_cosynth.evaluation.shape_figures import shape_figures
 from napari_cosynth.evaluation.shapes import class_medians
@@ -55,11 +68,17 @@ def evaluate(made: Samples, real: Samples, training: Sequence[Floats] = ()) -> l
 
 
 def image_figures(made: Samples, real: Samples) -> Iterable[Figure]:
-    """Fréchet and kernel distances of features; FID and IS where Inception's are there."""
+    """Fréchet and kernel distances of features; FID and IS where Inception's are there.
+
+    Fréchet distances also as a multiple of that between halves of the real tiles, the samples halved
+    too: so both have the bias of the same number.
+    """
     groups = made.groups, real.groups
     kinds: list[tuple[str, list[Floats], list[Floats]]] = []
     if made.features:
         kinds.append((TILE_ENCODER, made.features, real.features))
+    if made.imagenet is not None and real.imagenet is not None:
+        kinds.append((IMAGENET, [made.imagenet], [real.imagenet]))
     if made.inception and real.inception:
         kinds.append((INCEPTION, [made.inception[0]], [real.inception[0]]))
     for kind, ours, theirs in kinds:
@@ -81,15 +100,22 @@ def image_figures(made: Samples, real: Samples) -> Iterable[Figure]:
                 return float(m(a, b, v, v))
 
             seeds = [distance(x, y) for x, y in zip(ours, theirs, strict=True)]
+            halves = over_halves(mean, groups)
             yield Figure(
                 "Images",
                 name,
                 ALL,
-                between(mean, groups, least=-np.inf if label == "kernel" else 0.0),
+                spread_of(float(np.mean(seeds)), halves, -np.inf if label == "kernel" else 0.0),
                 halved(real, among),
                 "lower",
                 tuple(seeds) if len(seeds) > 1 else (),
             )
+            if label == "Fréchet":
+                usual = halved_many(real, among)
+                multiples = quotient(halves, usual)
+                estimate = Estimate(float(multiples.mean()), multiples)
+                wanted = 1.0 if usual > 0 else float("nan")
+                yield Figure("Images", f"{name}, {OVER_HALVES}", ALL, estimate, wanted, "lower")
     if made.inception and real.inception:
         logits = made.inception[1]
         score = between(lambda a, _: inception_score(logits[a]), groups, least=1.0)

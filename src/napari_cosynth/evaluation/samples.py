@@ -29,6 +29,8 @@ class Samples:
     nuclei: list[Nuclei] = field(default_factory=list)
     features: list[Floats] = field(default_factory=list)
     """Per network (N, F)."""
+    imagenet: Floats | None = None
+    """ImageNet features (N, 1280)."""
     inception: tuple[Floats, Floats] | None = None
     """Features (N, 2048) and logits (N, C)."""
 
@@ -52,6 +54,7 @@ class Samples:
             [self.groups[i] for i in rows],
             [self.nuclei[i] for i in rows],
             [f[rows] for f in self.features],
+            None if self.imagenet is None else self.imagenet[rows],
             None if self.inception is None else tuple(v[rows] for v in self.inception),  # type: ignore[arg-type]
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from napari_cosynth.evaluation.bootstrap import Estimate, between
-from napari_cosynth.evaluation.figure import ALL, Figure, halved, halved_many
+from napari_cosynth.evaluation.figure import ALL, OVER_HALVES, Figure, halved, halved_many
 from napari_cosynth.evaluation.quotients import quotient
 from napari_cosynth.evaluation.samples import Floats, Rows, Samples, spread
 from napari_cosynth.evaluation.shapes import wasserstein
@@ -41,7 +41,7 @@ def shape_figures(made: Samples, real: Samples) -> Iterable[Figure]:
             usual = halved_many(real, among)
             yield Figure(
                 SECTION,
-                f"{kind}, over that between halves of the real tiles",
+                f"{kind}, {OVER_HALVES}",
                 of,
                 Estimate(float(quotient(estimate.value, usual)), quotient(estimate.draws, usual)),
                 1.0 if usual > 0 else float("nan"),

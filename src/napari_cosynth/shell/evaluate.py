@@ -28,13 +28,15 @@ from napari_cosynth.evaluation.encoder import (
     save_encoders,
     train_encoder,
 )
-from napari_cosynth.evaluation.figure import INCEPTION, SEGMENTER, TILE_ENCODER
+from napari_cosynth.evaluation.figure import IMAGENET, INCEPTION, SEGMENTER, TILE_ENCODER
 from napari_cosynth.evaluation.figures import evaluate
+from napari_cosynth.evaluation.imagenet import identity, imagenet_features
 from napari_cosynth.evaluation.inception import inception_features, load_inception
 from napari_cosynth.evaluation.layout import follow
 from napari_cosynth.evaluation.report import Picture, Plot, Report, to_html, to_json
 from napari_cosynth.evaluation.samples import Samples, spread
 from napari_cosynth.evaluation.shapes import class_medians
+from napari_cosynth.model.efficientnet import pretrained
 from napari_cosynth.model.precision import choose_device
 from napari_cosynth.paths import report_files
 from napari_cosynth.shell.overview import outlined
@@ -78,6 +80,7 @@ def run(
     for samples in (made, real):
         samples.features = encoder_features(networks, samples.images)
     training = encoder_features(networks, np.stack([r.image for r in seen])) if seen else []
+    frozen, about_frozen = _imagenet((made, real), device)
     weights = None
     if inception is not None:
         model = load_inception(inception).to(device)
@@ -102,7 +105,11 @@ def run(
     }
     report = Report(
         facts,
-        [*_notes(equal, made, bool(seen), inception is not None), alignment.note(segmenter)],
+        [
+            *_notes(equal, made, bool(seen), inception is not None),
+            about_frozen,
+            alignment.note(segmenter),
+        ],
         [
             *evaluate(made, real, training),
             *(alignment.alignment_figures(made, real, judge) if judge else ()),
@@ -113,6 +120,7 @@ def run(
             "real": _digest(r.image for r in unseen),
             "groups": hashlib.sha256("".join(made.groups).encode()).hexdigest(),
             TILE_ENCODER: digest(networks, dataset.classes, dataset.mpp),
+            **({IMAGENET: frozen} if frozen else {}),
             **({INCEPTION: weights} if weights else {}),
             **({SEGMENTER: judge.sha256} if judge else {}),
         },
@@ -138,6 +146,26 @@ def _networks(
     return networks
 
 
+def _imagenet(both: Iterable[Samples], device: torch.device) -> tuple[str | None, str]:
+    """Takes the ImageNet features of both; the network's identity, and what a reader is told.
+
+    None where its package is not installed.
+    """
+    try:
+        found = identity()
+    except ValueError as error:
+        left_out = f"No distances on {IMAGENET}: {error}"
+        logger.warning(left_out)
+        return None, left_out
+    network = pretrained().to(device)
+    for samples in both:
+        samples.imagenet = imagenet_features(network, samples.images)
+    return found, (
+        f"Distances on {IMAGENET} (EfficientNet-Lite0) are no FID. They depend on no network of ours, "
+        "but on the size, the µm/px and the number of the images: compare at equal ones."
+    )
+
+
 def _digest(arrays: Iterable[npt.NDArray[np.uint8]]) -> str:
     sha = hashlib.sha256()
     for array in arrays:
@@ -151,7 +179,8 @@ def _notes(equal: int, made: Samples, trained: bool, inception: bool) -> list[st
         "Intervals hold the middle 95 % of what other tiles and layouts would have given: a bootstrap "
         "over them for shares and means, random halves of them for distances.",
         f"Fréchet distances are biased: small sets lie farther apart. Both sets were cut to {equal} "
-        "images. Kernel distances are unbiased, and may fall below 0.",
+        "images; read them over that between halves of the real tiles, which takes halves of the "
+        "samples too. Kernel distances are unbiased, and may fall below 0.",
         "'real' under a figure is the same figure of real patches; under a distance it is that of one "
         "half of the real tiles from the other half, at half the number.",
     ]
