@@ -25,6 +25,7 @@ from skimage.io import imsave
 from napari_cosynth.data.augment import random_crop
 from napari_cosynth.data.normalise import optical_density
 from napari_cosynth.data.spectrum import band_power, radial_power
+from napari_cosynth.evaluation.samples import spread
 from napari_cosynth.evaluation.shapes import class_medians, measure_nuclei
 from napari_cosynth.evaluation.texture import texture
 from napari_cosynth.geometry.prompt import prompt_for
@@ -40,13 +41,25 @@ AREAS = "instances of 0.5-2x their class' median area"
 
 
 def held_out(
-    recipe_name: str, data: Path, sets: list[str], count: int, size: int = 256, seed: int = 1
+    recipe_name: str,
+    data: Path,
+    sets: list[str],
+    count: int,
+    size: int = 256,
+    seed: int = 1,
+    training: bool = False,
 ) -> list[Record]:
-    """``count`` patches of ``size`` pixels a side from the validation tiles of the data sets named."""
+    """``count`` patches of ``size`` pixels a side from the validation tiles of the data sets named.
+
+    With ``training`` from their training tiles, spread evenly, instead.
+    """
     recipe = load_recipe(recipe_name)
     chosen = tuple(d for d in recipe.data if d.root.split("/")[0] in sets)
     module = CosynthData(dataclasses.replace(recipe, data=chosen), data)
-    tiles = [record for records in module.validation for record in records]
+    split = module.training if training else module.validation
+    tiles = [record for records in split for record in records]
+    if training:
+        tiles = [tiles[i] for i in spread(len(tiles), count)]
     rng = np.random.default_rng(seed)
     return [random_crop(tiles[i % len(tiles)], size, rng) for i in range(count)]
 

@@ -37,6 +37,8 @@ class Plot:
     x_label: str
     lines: Mapping[str, tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]]
     """Name -> x (N,), y (N,)."""
+    logarithmic: bool = False
+    """Whether x, above 0, is shown by its logarithm."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def to_html(report: Report, title: str) -> str:
     tables = "".join(
         f"<h2>{html.escape(name)}</h2>{_table(rows)}" for name, rows in sections.items()
     )
-    plots = "".join(_svg(plot) for plot in report.plots)
+    plots = "".join(svg(plot) for plot in report.plots)
     pictures = "".join(
         f'<figure><img alt="" src="data:image/jpeg;base64,{_jpeg(p.image)}">'
         f"<figcaption>{html.escape(p.caption)}</figcaption></figure>"
@@ -169,17 +171,20 @@ def _cell(figure: Figure | None) -> str:
     return text
 
 
+_FEW = 8
+"""Of a line of so few points each is marked, and so is a line of one."""
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 
 
-def _svg(plot: Plot) -> str:
-    """A small line plot: 360 x 220 with axes from the data's least to its largest value."""
-    left, top, width, height = 58, 28, 300, 150
+def svg(plot: Plot) -> str:
+    """A small line plot: 372 x 216 with axes from the data's least to its largest value."""
+    left, top, width, height = 58, 40, 300, 150
     xs = np.concatenate([x for x, _ in plot.lines.values()])
     ys = np.concatenate([y for _, y in plot.lines.values()])
     if not xs.size:
         return ""
-    spans = [(v.min(), max(v.max() - v.min(), 1e-12)) for v in (xs, ys)]
+    scaled = np.log if plot.logarithmic else np.asarray
+    spans = [(v.min(), max(v.max() - v.min(), 1e-12)) for v in (scaled(xs), ys)]
     parts = [
         f'<text x="{left}" y="16" font-weight="bold">{html.escape(plot.title)}</text>',
         f'<rect x="{left}" y="{top}" width="{width}" height="{height}" fill="none" stroke="#aaa"/>',
@@ -190,15 +195,20 @@ def _svg(plot: Plot) -> str:
         f'<text x="{left - 4}" y="{top + height}" text-anchor="end">{number(ys.min())}</text>',
     ]
     for i, (name, (x, y)) in enumerate(plot.lines.items()):
-        # Names stand right of the title, out of the lines' way.
-        at = left + width - 52 * (len(plot.lines) - 1 - i)
-        px = left + width * (x - spans[0][0]) / spans[0][1]
+        # Names stand below the title, out of the lines' way.
+        at = left + width - 62 * (len(plot.lines) - 1 - i)
+        px = left + width * (scaled(x) - spans[0][0]) / spans[0][1]
         py = top + height * (1 - (y - spans[1][0]) / spans[1][1])
         points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(px, py, strict=True))
         colour = _COLOURS[i % len(_COLOURS)]
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}"/>')
+        if len(x) <= _FEW:
+            parts += [
+                f'<circle cx="{a:.1f}" cy="{b:.1f}" r="2.5" fill="{colour}"/>'
+                for a, b in zip(px, py, strict=True)
+            ]
         parts.append(
-            f'<text x="{at}" y="16" text-anchor="end" fill="{colour}">{html.escape(name)}</text>'
+            f'<text x="{at}" y="32" text-anchor="end" fill="{colour}">{html.escape(name)}</text>'
         )
     return (
         f'<svg width="{left + width + 14}" height="{top + height + 26}" font-size="11" '
