@@ -29,7 +29,7 @@ def test_watershed_gives_the_same_instances_back(record):
     again, report = separated_again(record)
     np.testing.assert_array_equal(again.instances, record.instances)
     np.testing.assert_array_equal(again.labels, record.labels)
-    assert report.to_json() == {"missed": [], "spurious": [], "merged": [], "flagged": []}
+    assert not any(report.to_json().values())
 
 
 def test_a_point_less_merges_two_nuclei_and_is_reported(record):

@@ -47,7 +47,7 @@ def test_ids_name_their_points_and_touching_nuclei_part():
     truth, labels, distance, layout = scene()
     instances, report = separate(labels, distance, layout)
     assert (instances == truth).mean() > 0.99
-    assert report.to_json() == {"missed": [], "spurious": [], "merged": [], "flagged": []}
+    assert not any(report.to_json().values())
 
 
 def test_a_point_without_foreground_is_missed_and_keeps_its_row():

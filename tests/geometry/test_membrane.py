@@ -14,8 +14,14 @@ RNG = np.random.default_rng(0)
 
 
 def solved(away: np.ndarray, box: Box) -> np.ndarray:
-    """Each pixel of the box is the mean of its neighbours on the canvas, those outside given."""
-    pixels = [(y, x) for y in range(box.y0, box.y1) for x in range(box.x0, box.x1)]
+    inside = np.zeros(away.shape[:2], bool)
+    inside[box.slices] = True
+    return solved_over(away, inside).reshape(*box.shape, 3)
+
+
+def solved_over(away: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Each pixel of a mask is the mean of its neighbours on the canvas, those outside given."""
+    pixels = list(zip(*np.nonzero(inside), strict=True))
     number = {pixel: n for n, pixel in enumerate(pixels)}
     matrix, right = sparse.lil_array((len(pixels), len(pixels))), np.zeros((len(pixels), 3))
     for (y, x), row in number.items():
@@ -27,7 +33,7 @@ def solved(away: np.ndarray, box: Box) -> np.ndarray:
                 matrix[row, number[other]] -= 1
             else:
                 right[row] += away[other]
-    return spsolve(matrix.tocsc(), right).reshape(*box.shape, 3)
+    return spsolve(matrix.tocsc(), right)
 
 
 @pytest.mark.parametrize(
@@ -58,3 +64,18 @@ def test_what_lies_in_the_box_of_the_real_image_does_not_count():
 def test_an_image_that_is_all_box_stays():
     made, real = RNG.integers(0, 255, (2, 30, 30, 3)).astype(np.uint8)
     np.testing.assert_array_equal(seamless(made, real, Box(0, 0, 30, 30)), made)
+
+
+def test_a_mask_in_the_box_is_joined_to_what_is_held_there_too():
+    made, real = RNG.integers(100, 140, (2, 18, 22, 3)).astype(np.uint8)
+    box = Box(0, 4, 15, 22)
+    free = RNG.random(box.shape) < 0.6
+    inside = np.zeros((18, 22), bool)
+    inside[box.slices] = free
+    joined = seamless(made, real, box, free)
+    np.testing.assert_array_equal(joined[~free], real[box.slices][~free])
+    away = real.astype(float) - made
+    wanted = made[inside] + solved_over(away, inside)
+    np.testing.assert_allclose(joined[free], wanted, atol=0.5 + 1e-9)
+    whole = seamless(made, real, box, np.ones(box.shape, bool))
+    np.testing.assert_array_equal(whole, seamless(made, real, box))

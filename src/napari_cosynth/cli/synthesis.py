@@ -117,6 +117,14 @@ def add_inpaint(commands: Commands) -> None:
         help="upper left corner, height and width in the image's pixels",
     )
     parser.add_argument(
+        "--before",
+        type=Path,
+        default=None,
+        metavar="LAYOUT.csv",
+        help="the nuclei the image shows as it is (cosynth layout detect): then only what is around "
+        "points that differ from these is new",
+    )
+    parser.add_argument(
         "--mpp", type=float, default=None, help="µm per pixel of the image (default: the file's)"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of image.tif and stack")

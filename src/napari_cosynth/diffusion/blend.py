@@ -5,6 +5,10 @@ its colours from the first estimates, which hardly see the surroundings; here it
 continuation, noised to ``BEGIN``, still fixes large patches of colour and nothing smaller (Meng et al.
 2022). And every step is taken ``PASSES`` times with the way back in between, so that the region may
 still move towards what was put around it (Lugmayr et al. 2022). docs/results/regions.md has figures.
+
+A sampler of few passes has no node between pure noise and ``BEGIN``: it begins in noise, since its
+weights know no other beginning, and its colours come from the look that it follows. The way back to pure
+noise would forget the step, so that the first is taken once: four nodes take six passes.
 """
 
 from __future__ import annotations
@@ -23,8 +27,10 @@ from napari_cosynth.diffusion.schedule import JointSchedule
 from napari_cosynth.diffusion.tensors import Context, Denoiser, JointState
 
 BEGIN = 0.8
-"""Sampling begins at the last node that is no earlier: of 20 steps' nodes at the fifth."""
+"""Sampling begins at the last node that is no earlier: of 20 steps' the fifth, of few pure noise."""
 PASSES = 2
+FORGETS = 0.95
+"""From this time on the state tells nothing of what it was before: a step from there is taken once."""
 STEERED = 0.3
 """Down to this time the clean estimate's low frequencies are the surroundings'; then it is free."""
 SPREAD = 24.0
@@ -54,7 +60,8 @@ def blended(
         drawn = noise.at(index + 1)
         with torch.inference_mode():
             memory = sampler.before
-            for left in reversed(range(PASSES if float(s) > 0 else 1)):
+            again = float(s) > 0 and float(t) < FORGETS
+            for left in reversed(range(PASSES if again else 1)):
                 prediction = denoiser(state, t.expand(len(state.labels)), context)
                 clean = joint.estimate(prediction, state, t, schedule)
                 if float(t) > STEERED:

@@ -14,7 +14,7 @@ from napari_cosynth.settings import FORBID_UNKNOWN, parse, read_table
 from napari_cosynth.types import H_AND_E
 from napari_cosynth.types.sampling import BANK, BY_SEED, NO_LOOK
 
-MEASURES = ("missed", "spurious", "merged", "flagged")
+MEASURES = ("missed", "spurious", "merged", "flagged", "pale", "small")
 """What :class:`napari_cosynth.types.Report` counts."""
 IMAGES = "images:"
 """Begins a plan's look that names a folder."""
@@ -117,6 +117,10 @@ class Quality:
     """Largest number of nuclei without a point, per point."""
     merged: float | None = None
     flagged: float | None = None
+    pale: float | None = None
+    """Largest share of nuclei without more haematoxylin than around them, per point."""
+    small: float | None = None
+    """Largest share of nuclei of less than half their class' usual area, per point."""
     attempts: int = 1
     """Samples drawn, each with the next seed, until one is kept; 1 rejects without another try."""
 

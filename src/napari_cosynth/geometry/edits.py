@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
+from scipy.spatial import KDTree
 
 from napari_cosynth.geometry.box import Box
 from napari_cosynth.types import Layout
@@ -20,24 +22,65 @@ def cut(layout: Layout, box: Box) -> Layout:
     return Layout(centroids, layout.class_ids[inside], box.shape, layout.mpp, layout.classes)
 
 
-def changed_box(before: Layout, after: Layout) -> Box | None:
-    """The smallest box around every point that only one of two layouts has; None if there is none.
+def changed_points(before: Layout, after: Layout, within: float = 0.0) -> npt.NDArray[np.float64]:
+    """Every point that only one of two layouts of one canvas has, float64 (N, 2), (y, x).
 
-    A moved or re-tagged point counts at its old and its new place. The order of points is no change.
+    A moved or re-tagged point counts at its old and its new place; one that moved by no more than
+    ``within`` pixels does not count. The order of points is no change.
     """
-    one, other = (
-        {
-            (float(y), float(x), int(c))
-            for (y, x), c in zip(layout.centroids, layout.class_ids, strict=True)
-        }
-        for layout in (before, after)
+    gone, new = _alone(before, after, within), _alone(after, before, within)
+    return np.concatenate([before.centroids[gone], after.centroids[new]]).astype(np.float64)
+
+
+def _alone(one: Layout, other: Layout, within: float) -> npt.NDArray[np.bool_]:
+    """Which points of ``one`` have no counterpart of their class, (N,)."""
+    if not len(one) or not len(other):
+        return np.ones(len(one), bool)
+    far = 4.0 * max(one.shape)  # classes lie further from each other than any two points do
+    mine, theirs = (
+        np.column_stack([layout.centroids.astype(np.float64), far * layout.class_ids])
+        for layout in (one, other)
     )
-    different = one ^ other
-    if not different:
+    return np.asarray(KDTree(theirs).query(mine)[0] > within)
+
+
+def changed_box(before: Layout, after: Layout) -> Box | None:
+    """The smallest box around :func:`changed_points`; None if there is none."""
+    different = changed_points(before, after)
+    if not len(different):
         return None
-    pixels = np.floor(np.array([p[:2] for p in different]) + 0.5).astype(int)
+    pixels = np.floor(different + 0.5).astype(int)
     (y0, x0), (y1, x1) = pixels.min(0), pixels.max(0) + 1
     return Box(int(y0), int(x0), int(y1), int(x1))
+
+
+def near_changes(
+    before: Layout, after: Layout, box: Box, reach: float, core: float, within: float = 0.5
+) -> npt.NDArray[np.bool_]:
+    """The pixels of a box that are painted anew when one layout takes the place of another, bool (h, w).
+
+    Those within ``reach`` pixels of a changed point of the box, but for the cores of nuclei that stay:
+    what is within ``core`` pixels of a point that both layouts have and nearer to it than to a change.
+    ``within`` as in :func:`changed_points`.
+    """
+    # A point that changes elsewhere is no part of this edit.
+    changed = changed_points(cut(before, box), cut(after, box), within)
+    stays = after.centroids[~_alone(after, before, within)] - np.array([box.y0, box.x0])
+    pixels = np.stack(np.indices(box.shape), -1).reshape(-1, 2)
+    away, kept = _distance(pixels, changed, reach), _distance(pixels, stays, core)
+    free = np.isfinite(away) & (away <= kept)
+    return np.asarray(free.reshape(box.shape))
+
+
+def _distance(
+    pixels: npt.NDArray[np.int64], points: npt.NDArray[np.floating[Any]], most: float
+) -> npt.NDArray[np.float64]:
+    """To the nearest point, (N,); infinite beyond ``most``."""
+    if not len(points):
+        return np.full(len(pixels), np.inf)
+    # The bound itself is not included.
+    bound = float(np.nextafter(most, np.inf))
+    return np.asarray(KDTree(points).query(pixels, distance_upper_bound=bound)[0])
 
 
 Points: TypeAlias = "dict[str, list[tuple[float, float, str]]]"

@@ -1,7 +1,7 @@
-"""A rectangle of one image in another without a step at its border, its own gradients kept.
+"""A part of one image in another without a step at its border, its own gradients kept.
 
 Poisson image editing (Pérez, Gangnet and Blake 2003): to the new pixels is added the membrane, the
-solution of Laplace's equation, that is at the rectangle's border what the two images differ by there.
+solution of Laplace's equation, that is at the part's border what the two images differ by there.
 A constant difference moves all of the rectangle; one that alternates from pixel to pixel fades within a
 few of them.
 """
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.linalg import splu
 
 from napari_cosynth.geometry.box import Box
 
@@ -17,16 +19,50 @@ Floats = npt.NDArray[np.float64]
 
 
 def seamless(
-    made: npt.NDArray[np.uint8], real: npt.NDArray[np.uint8], box: Box
+    made: npt.NDArray[np.uint8],
+    real: npt.NDArray[np.uint8],
+    box: Box,
+    free: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.uint8]:
     """``made`` in ``box``, uint8 (h, w, C), moved to what ``real`` is just outside it.
 
     ``made`` and ``real`` are uint8 (H, W, C) of the same place; ``real`` does not count inside the box.
-    A side of the box on the images' edge is free.
+    A side of the box on the images' edge is free. With ``free``, bool (h, w), only those pixels of
+    the box are ``made``; the others are ``real``, and what is made joins them too.
     """
     away = real.astype(np.float64) - made
-    new = made[box.slices] + _membrane(away, box)
-    return np.asarray(new.round().clip(0, 255), np.uint8)
+    if free is None or free.all():
+        new = made[box.slices] + _membrane(away, box)
+        return np.asarray(new.round().clip(0, 255), np.uint8)
+    inside = np.zeros(away.shape[:2], bool)
+    inside[box.slices] = free
+    new = real.astype(np.float64)
+    new[inside] = made[inside] + _membrane_over(away, inside)
+    return np.asarray(new[box.slices].round().clip(0, 255), np.uint8)
+
+
+def _membrane_over(away: Floats, inside: npt.NDArray[np.bool_]) -> Floats:
+    """The solution at the pixels of a mask, not all of the canvas, (N, C) in their order."""
+    number = np.full(inside.shape, -1)
+    count = int(inside.sum())
+    number[inside] = np.arange(count)
+    neighbours, pull = np.zeros(count), np.zeros((count, away.shape[2]))
+    rows, columns = [], []
+    for axis in (0, 1):
+        low, high = np.arange(inside.shape[axis] - 1), np.arange(1, inside.shape[axis])
+        for here, there in ((low, high), (high, low)):
+            own, other = (number.take(i, axis) for i in (here, there))
+            beyond = away.take(there, axis)
+            neighbours[own[own >= 0]] += 1
+            held, pair = (own >= 0) & (other < 0), (own >= 0) & (other >= 0)
+            pull[own[held]] += beyond[held]
+            rows.append(own[pair])
+            columns.append(other[pair])
+    y = np.concatenate([*rows, np.arange(count)])
+    x = np.concatenate([*columns, np.arange(count)])
+    values = np.concatenate([-np.ones(len(y) - count), neighbours])
+    matrix = coo_array((values, (y, x)), shape=(count, count)).tocsc()
+    return np.asarray(splu(matrix, permc_spec="MMD_AT_PLUS_A").solve(pull))
 
 
 def _membrane(away: Floats, box: Box) -> Floats:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cosynth.geometry.box import Box
+from napari_cosynth.types import Layout
 
 CONTEXT = 48
 """Pixels of the real image, on the checkpoint's grid, that are shown around the region."""
@@ -30,6 +31,9 @@ class Place:
     """(y, x) of ``image`` in the whole image."""
     source: str = ""
     """The whole image's name."""
+    before: Layout | None = None
+    """The nuclei that ``image`` shows as it is, on its canvas and at its µm/px: then only what is around
+    points that differ from these is new. None: all of the region is."""
 
     def __post_init__(self) -> None:
         image, box = np.asarray(self.image), self.region
@@ -41,6 +45,11 @@ class Place:
             raise ValueError(
                 f"{self.source}: region: expected a part of {image.shape[0]} x {image.shape[1]} "
                 f"pixels, got rows {box.y0} to {box.y1} and columns {box.x0} to {box.x1}"
+            )
+        if self.before is not None and self.before.shape != image.shape[:2]:
+            raise ValueError(
+                f"{self.source}: before: expected a canvas of {image.shape[:2]}, got "
+                f"{self.before.shape}"
             )
 
 

@@ -13,17 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage as ndi
-from skimage.color import rgb2hed
 from skimage.feature import peak_local_max
 from skimage.filters import threshold_otsu
 from skimage.transform import resize, resize_local_mean
+
+from napari_cosynth.geometry.haematoxylin import haematoxylin
 
 GRID_MPP = 0.5
 """µm/px that the image is brought to; finer grids find no more."""
 _FAINT = 0.02
 """Haematoxylin on scikit-image's scale below which nothing is a nucleus: empty glass, pale stroma."""
-_INK = 1.25
-"""Optical density of red over that of green above which it is no haematoxylin (0.93 by Ruifrok)."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,11 @@ class Detector:
     """σ in µm at which the haematoxylin around a nucleus is above Otsu's threshold of the image."""
 
 
+def detectable(mpp: float) -> bool:
+    """Whether pixels of so many µm show nuclei."""
+    return 0.05 <= mpp <= 2
+
+
 def detect_nuclei(
     image: npt.NDArray[np.uint8], mpp: float, detector: Detector | None = None
 ) -> npt.NDArray[np.float32]:
@@ -51,7 +55,7 @@ def detect_nuclei(
     detector = detector or Detector()
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(f"image: expected uint8 (H, W, 3), got {image.dtype} {image.shape}")
-    if not 0.05 <= mpp <= 2:
+    if not detectable(mpp):
         raise ValueError(f"mpp: expected 0.05 to 2 µm/px to see nuclei, got {mpp:g}")
     stain = haematoxylin(_resampled(image, mpp / GRID_MPP))
     response = np.full(stain.shape, -np.inf, np.float32)
@@ -71,19 +75,6 @@ def detect_nuclei(
     ratio = np.array(stain.shape) / np.array(image.shape[:2])
     found = (peaks[kept][order] + 0.5) / ratio - 0.5
     return np.asarray(found, np.float32).reshape(-1, 2)
-
-
-def haematoxylin(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Haematoxylin's optical density, float32 (H, W), 0 where there is none, and where ink is.
-
-    Blue ink of surgical margins would pass for the strongest haematoxylin; but it absorbs red far more
-    than green, and haematoxylin does not.
-    """
-    density = -np.log10((image[..., :2].astype(np.float32) + 1) / 256)
-    ink = (density[..., 0] > _INK * density[..., 1]) & (density[..., 0] > 0.2)
-    stain = rgb2hed(image)[..., 0].clip(0)
-    stain[ink] = 0
-    return np.asarray(stain, np.float32)
 
 
 def _resampled(image: npt.NDArray[np.uint8], factor: float) -> npt.NDArray[np.uint8]:

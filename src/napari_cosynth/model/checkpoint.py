@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -54,6 +55,9 @@ class CheckpointConfig:
     for it."""
     look: LookScale | None = None
     """How looks are standardised for a network that is conditioned on them."""
+    areas: dict[str, float] = field(default_factory=dict)
+    """Class name -> median area of its nuclei on training tiles in µm²; classes without nuclei have
+    none."""
     training: dict[str, Any] = field(default_factory=dict)
     """Where the weights come from: recipe, steps, data, hours."""
     licence: str = ""
@@ -77,6 +81,11 @@ class CheckpointConfig:
             raise ValueError("look: expected together with network.look, or neither")
         if self.network.look not in (0, len(NUMBERS)):
             raise ValueError(f"network.look: expected 0 or {len(NUMBERS)}, got {self.network.look}")
+        for name, area in self.areas.items():
+            if name not in self.class_names[1:]:
+                raise ValueError(f"areas: {name!r} is no class of class_names")
+            if not (area > 0 and math.isfinite(area)):
+                raise ValueError(f"areas: {name}: expected µm² above 0, got {area}")
         if not 0 < self.mpp < 100:
             raise ValueError(f"mpp: expected micrometres per pixel in 0..100, got {self.mpp}")
 

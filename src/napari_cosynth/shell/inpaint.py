@@ -18,14 +18,14 @@ from napari_cosynth.data.pyramid import Slide
 from napari_cosynth.data.slide import open_slide
 from napari_cosynth.export.stack import write_stack
 from napari_cosynth.geometry.box import Box
-from napari_cosynth.geometry.edits import cut
+from napari_cosynth.geometry.edits import changed_points, cut
 from napari_cosynth.geometry.place import Place, part_to_read
 from napari_cosynth.geometry.prompt import prompt_for
 from napari_cosynth.layouts.points_csv import read_layout
 from napari_cosynth.model.checkpoint import read_config
 from napari_cosynth.shell.sampling import Summary, check_known, request_from
 from napari_cosynth.synthesis.inpaint import inpaint
-from napari_cosynth.types import Synthesis
+from napari_cosynth.types import Layout, Synthesis
 
 logger = logging.getLogger(__name__)
 
@@ -58,12 +58,17 @@ def inpaint_image(options: argparse.Namespace) -> None:
             options.layout,
             len(layout),
         )
+    before = None
+    if options.before is not None:
+        before = read_layout(options.before, shape, mpp, config.classes)
+        _check_changes(before, layout, region, options)
     part = part_to_read(region, shape, mpp, config.mpp)
     image = np.ascontiguousarray(level[part.slices])
     prompt = options.prompt or prompt_for(cut(layout, region), options.tissue)
     request = request_from(options, cut(layout, part), prompt, (options.seed,), options.tissue)
     inside = region.moved(-part.y0, -part.x0)
-    place = Place(image, inside, (part.y0, part.x0), Path(options.image).name)
+    known = None if before is None else cut(before, part)
+    place = Place(image, inside, (part.y0, part.x0), Path(options.image).name, known)
     summary = Summary()
     sample = _run(inpaint(request, place), request.steps)
     summary.add(sample)
@@ -73,6 +78,19 @@ def inpaint_image(options: argparse.Namespace) -> None:
         _write_image(folder / "image.tif", level, region, sample.patch, mpp)
     summary.say(options.out / "stack")
     print(f"image: {options.out / 'image.tif'}")
+
+
+def _check_changes(before: Layout, after: Layout, region: Box, options: argparse.Namespace) -> None:
+    """Says which changes are not painted, as they lie elsewhere."""
+    changed = len(changed_points(before, after))
+    inside = len(changed_points(cut(before, region), cut(after, region)))
+    if changed > inside:
+        logger.warning(
+            "%s: %d of the points that differ from %s lie outside --region: nothing is painted there",
+            options.layout,
+            changed - inside,
+            options.before,
+        )
 
 
 def _mpp(slide: Slide, given: float | None) -> float:

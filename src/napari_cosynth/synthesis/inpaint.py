@@ -1,20 +1,25 @@
-"""Nuclei into a real image: a region of it sampled anew from points, everything around it as it was."""
+"""Nuclei into a real image: a region of it, or what is around points of it that changed, sampled anew;
+everything else as it was."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.spatial import KDTree
 
 from napari_cosynth.data.base import resized
-from napari_cosynth.geometry.edits import cut
+from napari_cosynth.geometry.box import Box
+from napari_cosynth.geometry.edits import cut, edit_between, near_changes
 from napari_cosynth.geometry.membrane import seamless
 from napari_cosynth.geometry.place import CONTEXT, SMALLEST_WINDOW, Place, on_grid, working_mpp
 from napari_cosynth.geometry.raster import point_map
+from napari_cosynth.layouts.detect import detect_nuclei, detectable
 from napari_cosynth.model.checkpoint import Checkpoint
 from napari_cosynth.model.encoding import decode_distance, decode_image, decode_labels
 from napari_cosynth.model.precision import choose_device
@@ -29,6 +34,14 @@ from napari_cosynth.types.sampling import BY_SEED
 
 SMALLEST_REGION = 16
 """Pixels a side on the checkpoint's grid."""
+REACH = 12.0
+"""µm around a changed point that are painted anew: a large nucleus and what touches it."""
+CORE = 3.0
+"""µm around a nucleus that stays, which it keeps beside one that changes."""
+APART = 3.0
+"""µm from every point of the layout from which a nucleus found around the region is another one."""
+UNKNOWN = "unspecified"
+"""The class of nuclei found around the region, where the checkpoint knows it."""
 
 
 def inpaint(request: Request, place: Place) -> Iterator[Progress | Synthesis]:
@@ -36,10 +49,14 @@ def inpaint(request: Request, place: Place) -> Iterator[Progress | Synthesis]:
 
     ``request.layout`` is on the canvas of ``place.image`` at that image's µm/px: all nuclei that the
     region is to hold, those that stay as well as new ones; points around the region, if there are any,
-    say what is there. The region's image, labels and distance are sampled; around it the real image is
-    held at every step, while its labels, which nobody knows, are sampled with the rest and thrown away.
+    say what is there, and nuclei that are to be seen there without a point are found. The region's
+    image, labels and distance are sampled; around it the real image is held at every step, while its
+    labels, which nobody knows, are sampled with the rest and thrown away. With ``place.before`` the
+    image is held in the region too, further than ``REACH`` from every point that changed.
+
     ``record`` is the region on the checkpoint's grid and ``patch`` what takes its place in the image,
-    of which no other pixel changes. The first seed counts. Raises ValueError before the first step.
+    of which no other pixel changes. The first seed counts. Raises ValueError before the first step,
+    also where no point of the region differs from ``place.before``.
     """
     device = choose_device(request.device)
     checkpoint = open_checkpoint(request.checkpoint, device)
@@ -49,7 +66,7 @@ def inpaint(request: Request, place: Place) -> Iterator[Progress | Synthesis]:
         raise ValueError(
             f"{place.source}: layout: expected a canvas of {place.image.shape[:2]}, got {own.shape}"
         )
-    layout = fit_layout(replace(own, mpp=working_mpp(own.mpp, grid)), checkpoint)
+    layout = _on_grid(own, checkpoint)
     region = on_grid(place.region, own.shape, layout.shape)
     if min(region.shape) < SMALLEST_REGION:
         raise ValueError(
@@ -58,8 +75,47 @@ def inpaint(request: Request, place: Place) -> Iterator[Progress | Synthesis]:
         )
     multiple = checkpoint.model.network.config.multiple
     window = Window.around(region, layout.shape, multiple, CONTEXT, SMALLEST_WINDOW)
-    points = point_map(layout)
-    return _samples(request, place, checkpoint, layout, points, window, device)
+    facts: dict[str, Any] = {}
+    if place.before is not None:
+        before = _on_grid(place.before, checkpoint)
+        free = near_changes(before, layout, window.free, REACH / grid, CORE / grid)
+        if not free.any():
+            raise ValueError(f"{place.source}: before: every point of the region is there already")
+        window = replace(window, held=~free)
+        facts["edit"] = edit_between(cut(before, window.free), cut(layout, window.free))
+    image = resized(place.image, layout.shape)
+    seen = _with_found(layout, image, window.free)
+    facts["found around"] = len(seen) - len(layout)
+    return _samples(
+        request, place, checkpoint, image, layout, point_map(seen), window, device, facts
+    )
+
+
+def _on_grid(layout: Layout, checkpoint: Checkpoint) -> Layout:
+    mpp = working_mpp(layout.mpp, checkpoint.config.mpp)
+    return fit_layout(replace(layout, mpp=mpp), checkpoint)
+
+
+def _with_found(layout: Layout, image: npt.NDArray[np.uint8], region: Box) -> Layout:
+    """The layout with the nuclei that the image shows around the region and that it has no point of.
+
+    Without them the network takes every nucleus there for background, and makes new ones smaller.
+    """
+    if not detectable(layout.mpp):
+        return layout
+    found = detect_nuclei(image, layout.mpp)
+    low, high = np.array([region.y0, region.x0]) - 0.5, np.array([region.y1, region.x1]) - 0.5
+    found = found[((found < low) | (found >= high)).any(1)]
+    if len(layout) and len(found):
+        found = found[KDTree(layout.centroids).query(found)[0] > APART / layout.mpp]
+    names, ids = layout.classes.names, cut(layout, region).class_ids
+    usual = int(np.bincount(ids).argmax()) if len(ids) else 1
+    class_id = names.index(UNKNOWN) if UNKNOWN in names else usual
+    return replace(
+        layout,
+        centroids=np.concatenate([layout.centroids, found]),
+        class_ids=np.concatenate([layout.class_ids, np.full(len(found), class_id, np.uint8)]),
+    )
 
 
 def _in_look_of(request: Request, place: Place, checkpoint: Checkpoint) -> Request:
@@ -74,13 +130,14 @@ def _samples(
     request: Request,
     place: Place,
     checkpoint: Checkpoint,
+    image: npt.NDArray[np.uint8],
     layout: Layout,
     points: npt.NDArray[np.uint8],
     window: Window,
     device: torch.device,
+    facts: dict[str, Any],
 ) -> Iterator[Progress | Synthesis]:
     begun, seed = time.perf_counter(), request.seeds[0]
-    image = resized(place.image, layout.shape)
     look = look_for(request, checkpoint, layout, seed)
     around = Surroundings(image)
     for step in sample_window(request, checkpoint, device, points, window, around, look.seen):
@@ -88,14 +145,21 @@ def _samples(
     # The last estimate has no step at the region's border, but around it is not quite the real image.
     part = window.part
     guessed = window.of_canvas(decode_image(step.clean.image)[0])
-    made = seamless(guessed, image[part.slices], window.free.moved(-part.y0, -part.x0))
+    free = None if window.held is None else ~window.held
+    made = seamless(guessed, image[part.slices], window.free.moved(-part.y0, -part.x0), free)
     raw = window.freed(decode_labels(step.state.labels)[0])
     distance = window.freed(decode_distance(step.state.distance)[0])
     source = f"{place.source or 'image'}, inpainted by {checkpoint.name} seed {seed}"
-    record, report = separated(made, raw, distance, cut(layout, window.free), request, source)
+    inside, areas = cut(layout, window.free), checkpoint.config.areas
+    record, report = separated(made, raw, distance, inside, request, source, areas)
     whole = image.copy()
     whole[window.free.slices] = made
     patch = np.ascontiguousarray(resized(whole, place.image.shape[:2])[place.region.slices])
+    if free is not None:
+        changed = np.zeros(layout.shape, bool)
+        changed[window.free.slices] = free
+        kept = ~_enlarged(changed, place.image.shape[:2])[place.region.slices]
+        patch[kept] = place.image[place.region.slices][kept]
     box = place.region.moved(*place.origin)
     provenance = {
         **provenance_of(checkpoint, request, device),
@@ -104,7 +168,17 @@ def _samples(
             "image": place.source,
             "region": [box.y0, box.x0, box.y1, box.x1],
             "mpp": request.layout.mpp,
+            **facts,
         },
     }
     seconds = time.perf_counter() - begun
     yield Synthesis(record, request, seed, report, raw, seconds, provenance, patch)
+
+
+def _enlarged(mask: npt.NDArray[np.bool_], shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """A mask on another grid of the same image: each pixel is what its centre lies in."""
+    y, x = (
+        np.minimum(((np.arange(n) + 0.5) * o / n).astype(np.int64), o - 1)
+        for n, o in zip(shape, mask.shape, strict=True)
+    )
+    return np.asarray(mask[np.ix_(y, x)])

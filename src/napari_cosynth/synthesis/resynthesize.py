@@ -89,7 +89,8 @@ def _samples(
     distance = window.paste(decode_distance(state.distance)[0], record.distance)
     image = window.paste(decode_image(state.image)[0], record.image)
     source = f"{checkpoint.name} seed {seed}, edited"
-    fresh, report = separated(image, raw, distance, layout, request, source)
+    areas = checkpoint.config.areas
+    fresh, report = separated(image, raw, distance, layout, request, source, areas)
     box = window.free
     provenance = {
         **before.provenance,

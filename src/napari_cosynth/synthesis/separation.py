@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
+from napari_cosynth.geometry.haematoxylin import judged
 from napari_cosynth.geometry.instances import agreeing_labels, separate
 from napari_cosynth.types import Layout, Record, Report, Request
 
@@ -16,11 +19,13 @@ def separated(
     layout: Layout,
     request: Request,
     source: str,
+    areas: Mapping[str, float],
 ) -> tuple[Record, Report]:
     """A sample's record with its instances, and semantic labels that agree with them.
 
     ``image`` uint8 (H, W, 3), ``raw`` labels uint8 (H, W) and ``distance`` float32 (H, W) in [0, 1] as
-    they were sampled; ``layout`` on the same canvas.
+    they were sampled; ``layout`` on the same canvas; ``areas`` are the usual ones of the classes in µm²,
+    by name.
     """
     instances, report = separate(raw, distance, layout)
     record = Record(
@@ -34,4 +39,4 @@ def separated(
         source=source,
         stain=request.stain,
     )
-    return record, report
+    return record, judged(report, record, areas)

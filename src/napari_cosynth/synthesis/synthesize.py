@@ -91,8 +91,7 @@ def _samples(
                 pixels = state.result()
             yield progress
         source = f"{checkpoint.name} seed {seed}"
-        record, report = separated(
-            pixels.image, pixels.labels, pixels.distance, layout, request, source
-        )
+        arrays, areas = (pixels.image, pixels.labels, pixels.distance), checkpoint.config.areas
+        record, report = separated(*arrays, layout, request, source, areas)
         seconds = time.perf_counter() - begun
         yield Synthesis(record, request, seed, report, pixels.labels, seconds, provenance[index])

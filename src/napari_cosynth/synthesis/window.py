@@ -53,6 +53,8 @@ class Window:
     free: Box
     """In pixels of the canvas, and clipped to it."""
     frame: Frame
+    held: npt.NDArray[np.bool_] | None = None
+    """What of ``free`` may not change all the same, bool of its shape; None: nothing."""
 
     @classmethod
     def around(
@@ -78,7 +80,7 @@ class Window:
         """True where the window's pixels are known, bool (h, w): nowhere in the canvas' margin."""
         known = np.zeros(self.shown.shape, bool)
         known[self._inside(self.part).slices] = True
-        known[self._inside(self.free).slices] = False
+        known[self._inside(self.free).slices] = False if self.held is None else self.held
         return known
 
     @property

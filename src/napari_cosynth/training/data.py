@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
@@ -19,6 +20,7 @@ from napari_cosynth.data.augment import augment, random_crop
 from napari_cosynth.data.base import Records
 from napari_cosynth.diffusion.joint import Noise, stratified_times
 from napari_cosynth.diffusion.tensors import JointState
+from napari_cosynth.geometry.measure import majority_classes
 from napari_cosynth.geometry.prompt import build_prompt, class_names
 from napari_cosynth.model.encoding import encode_points, encode_records
 from napari_cosynth.model.looks import TileLook, look_of
@@ -173,6 +175,21 @@ def tile_looks(sets: Sequence[Records], most: int = 400) -> tuple[TileLook, ...]
             tile = Path(record.source).name
             found.append(TileLook(tile, record.tissue, shares, look_of(record.image)))
     return tuple(found)
+
+
+def usual_areas(sets: Sequence[Records], classes: ClassTable, most: int = 100) -> dict[str, float]:
+    """Class name -> median area in µm² of its nuclei on training tiles, at most ``most`` of each set."""
+    found: list[list[npt.NDArray[np.float64]]] = [[] for _ in classes.names]
+    for records in sets:
+        count = min(most, len(records))
+        for record in (records[i * len(records) // count] for i in range(count)):
+            ids = majority_classes(record.instances, record.labels, len(classes))
+            pixels = np.bincount(record.instances.ravel(), minlength=len(ids) + 1)[1:]
+            for k in range(1, len(classes)):
+                found[k].append(pixels[(ids == k) & (pixels > 0)] * record.mpp**2)
+    areas = [np.concatenate(rows) if rows else np.zeros(0) for rows in found]
+    named = zip(classes.names, areas, strict=True)
+    return {name: round(float(np.median(a)), 2) for name, a in named if len(a)}
 
 
 def seed_of(*key: int) -> int:

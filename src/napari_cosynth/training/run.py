@@ -36,7 +36,7 @@ from napari_cosynth.training.callbacks import (
     disk_error,
 )
 from napari_cosynth.training.config import Recipe, load_recipe
-from napari_cosynth.training.data import CosynthData, tile_looks
+from napari_cosynth.training.data import CosynthData, tile_looks, usual_areas
 from napari_cosynth.training.export import MODEL, RECIPE, STATE
 from napari_cosynth.training.initial import inherited, start_from
 from napari_cosynth.training.module import JointDiffusion
@@ -46,11 +46,15 @@ logger = logging.getLogger(__name__)
 
 
 def checkpoint_config(
-    recipe: Recipe, tissues: Sequence[str], scale: LookScale | None = None
+    recipe: Recipe,
+    tissues: Sequence[str],
+    scale: LookScale | None = None,
+    areas: dict[str, float] | None = None,
 ) -> CheckpointConfig:
     """The configuration of the model a recipe trains on data of these tissues.
 
-    ``scale`` is that of the looks, for a network that is conditioned on them.
+    ``scale`` is that of the looks, for a network that is conditioned on them; ``areas`` are the usual
+    ones of the classes in µm², by name.
     """
     table = ClassTable.of(*recipe.classes)
     text = dict(recipe.text)
@@ -72,6 +76,7 @@ def checkpoint_config(
         stains=recipe.stains,
         nodes=recipe.adversarial.nodes if recipe.adversarial else (),
         look=scale,
+        areas=areas or {},
         licence=recipe.licence,
     )
 
@@ -120,7 +125,8 @@ def train(
     features = pretrained() if recipe.adversarial else None
     data = CosynthData(recipe, data_root, workers)
     bank = tile_looks(data.training) if recipe.adversarial else ()
-    config = checkpoint_config(recipe, data.tissues, _scale_of(bank, start))
+    areas = usual_areas(data.training, data.classes)
+    config = checkpoint_config(recipe, data.tissues, _scale_of(bank, start), areas)
     config = dataclasses.replace(config, tiles=data.tiles)
     model = build(config)
     if start is not None and init is not None:

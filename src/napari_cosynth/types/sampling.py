@@ -26,6 +26,10 @@ class Report:
     """Ids of instances with more than one peak in the distance map."""
     flagged: tuple[int, ...] = ()
     """Ids of instances whose majority class is not their point's."""
+    pale: tuple[int, ...] = ()
+    """Ids of instances in which the image shows no more haematoxylin than around them."""
+    small: tuple[int, ...] = ()
+    """Ids of instances of less than half the usual area of their class."""
 
     def to_json(self) -> dict[str, list[int]]:
         """Field -> ids, JSON-ready."""
