@@ -8,12 +8,12 @@ a JPEG tile has a size of its own, which its decoder reserves.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 MOST_PAGES = 10_000
 """A slide has a dozen pages, a stack some thousands; a chain of millions is an attack."""
@@ -21,7 +21,8 @@ LARGEST_SEGMENT = 2**28
 """Bytes of one decoded tile or strip; more is no image of tissue but a mistake or an attack."""
 LARGEST_ARRAY = 2**32
 """Bytes of an image that is read at once."""
-_JPEG = (6, 7, 33007, 34892)
+JPEG = (6, 7, 33007, 34892)
+"""Codes of JPEG compression."""
 
 
 class DamagedTiffError(ValueError):
@@ -76,7 +77,7 @@ def require_whole_page(path: Path, page: Any) -> None:
     ends = np.array(starts[:wanted], np.uint64) + np.array(sizes[:wanted], np.uint64)
     _require_end(path, int(ends.max(initial=0)))
     frame = page.keyframe
-    if frame.compression in _JPEG and frame.jpegheader is None and not hasattr(frame, "_checked"):
+    if frame.compression in JPEG and frame.jpegheader is None and not hasattr(frame, "_checked"):
         frame.decode, frame._checked = _small_jpegs(path, frame.decode), True
 
 
@@ -103,13 +104,14 @@ def _small_jpegs(path: Path, decode: Callable[..., Any]) -> Callable[..., Any]:
     return checked
 
 
-def read_tiff(path: Path) -> npt.NDArray[Any]:
-    """The first series of a file, as ``tifffile.imread`` reads it.
+@contextmanager
+def opened_series(path: Path) -> Iterator[tuple[Any, Any]]:
+    """A file, open, and :func:`largest_series` of it, whose pixels are all there and fit in memory.
 
     Raises ValueError naming the file where it is damaged; other errors of tifffile are not translated.
     """
     with open_tiff_file(path) as tif:
-        series = tif.series[0]
+        series = largest_series(tif)
         if 0 in series.shape:
             raise DamagedTiffError(f"{path}: expected an image, got {series.shape} pixels")
         if (size := math.prod(series.shape) * series.dtype.itemsize) > LARGEST_ARRAY:
@@ -118,4 +120,24 @@ def read_tiff(path: Path) -> npt.NDArray[Any]:
                 f"got {series.shape} {series.dtype}, {size / 2**30:.1f} GiB"
             )
         require_whole(path, series)
-        return np.asarray(series.asarray())
+        yield tif, series
+
+
+def largest_series(tif: Any) -> Any:
+    """The image that a file is about; label, macro picture and thumbnail are smaller."""
+    return max(tif.series, key=lambda s: math.prod(s.shape))
+
+
+def orientation_of(page: Any) -> int:
+    """The ``Orientation`` of a page, 1 where it has none."""
+    tag = page.tags.get("Orientation")
+    return int(tag.value) if tag is not None else 1
+
+
+def upright(array: Any, orientation: int) -> Any:
+    """An array (H, W, ...), numpy or dask, as a viewer shows it; orientations are TIFF's and EXIF's."""
+    if orientation in (5, 6, 7, 8):
+        array = array.swapaxes(0, 1)
+    rows = slice(None, None, -1 if orientation in (3, 4, 7, 8) else 1)
+    columns = slice(None, None, -1 if orientation in (2, 3, 6, 7) else 1)
+    return array[rows, columns]

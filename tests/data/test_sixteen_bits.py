@@ -53,10 +53,19 @@ def test_what_has_no_known_white_is_refused(tmp_path, change, message):
         read_rgb(tmp_path / "a.tif")
 
 
-def test_a_slide_of_sixteen_bits_says_what_to_do(tmp_path):
-    tifffile.imwrite(tmp_path / "a.tif", np.zeros((64, 64, 3), np.uint16), photometric="rgb")
-    with pytest.raises(ValueError, match=r"got uint16 .*; scale it to 0\.\.255 and save as uint8"):
-        open_slide(tmp_path / "a.tif")
+def test_a_slide_of_sixteen_bits_is_scaled_or_says_what_to_do(tmp_path, monkeypatch):
+    one = record()
+    tifffile.imwrite(tmp_path / "a.tif", one.image.astype(np.uint16) * 257, photometric="rgb")
+    np.testing.assert_array_equal(open_slide(tmp_path / "a.tif").levels[0], one.image)
+    monkeypatch.setattr("napari_cosynth.data.pyramid.SMALL", 1000)  # lazy, with an overview
+    slide = open_slide(tmp_path / "a.tif")
+    assert len(slide.levels) > 1 and all(level.dtype == np.uint8 for level in slide.levels)
+    np.testing.assert_array_equal(slide.levels[0], one.image)
+    tifffile.imwrite(tmp_path / "b.tif", one.image.astype(np.uint16), photometric="rgb")
+    with pytest.raises(
+        ValueError, match=r"b\.tif: 16 bits, but no value above \d+:.* save as uint8"
+    ):
+        open_slide(tmp_path / "b.tif")
 
 
 def test_a_stack_whose_images_have_sixteen_bits(tmp_path):

@@ -12,37 +12,41 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cosynth.data.listing import composed
+from napari_cosynth.data.picture import picture
+from napari_cosynth.data.pixels import samples_of
 from napari_cosynth.errors import one_line
 from napari_cosynth.foreign.files import read_json
-from napari_cosynth.tiff import DamagedTiffError, read_tiff
+from napari_cosynth.tiff import opened_series, orientation_of, upright
 
 logger = logging.getLogger(__name__)
 
 
-def read_image(path: Path) -> npt.NDArray[np.generic]:
-    """An image file of any kind as an array; ValueError naming the file if it cannot be read."""
-    try:
-        if path.suffix.lower() in (".tif", ".tiff"):
-            return read_tiff(path)
-        from skimage.io import imread
+def read_rgb(path: Path) -> npt.NDArray[np.uint8]:
+    """An image file as a viewer shows it, uint8 (H, W, 3).
 
-        return np.asarray(imread(path))
-    except DamagedTiffError:
+    Colours are turned to RGB by what the file says of them, grey is repeated, transparency lies on
+    white, EXIF's orientation is applied, and 16 bits are scaled (:func:`eight_bits`). Raises ValueError
+    naming the file if it cannot be read, or holds colours that are not known.
+    """
+    try:
+        image = _tiff(path) if path.suffix.lower() in (".tif", ".tiff") else picture(path)
+    except MemoryError:
         raise
     except Exception as error:  # decoders raise what they like on damaged files
-        # imageio's first sentence says it; the rest advises other packages.
-        reason = one_line(error).split(" Based on the extension")[0]
-        raise ValueError(f"{path}: cannot be read as an image ({reason})") from error
-
-
-def read_rgb(path: Path) -> npt.NDArray[np.uint8]:
-    """uint8 (H, W, 3); grey is repeated, alpha dropped, 16 bits scaled (:func:`eight_bits`)."""
-    image = read_image(path)
+        if isinstance(error, ValueError) and str(error).startswith(str(path)):
+            raise
+        raise ValueError(f"{path}: cannot be read as an image ({one_line(error)})") from error
     if image.ndim == 2:
         image = np.stack([image] * 3, -1)
-    if image.ndim != 3 or image.shape[2] not in (3, 4):
-        raise ValueError(f"{path}: expected an 8-bit RGB image, got {image.dtype} {image.shape}")
-    return eight_bits(np.ascontiguousarray(image[..., :3]), str(path), path.parent)
+    return eight_bits(np.ascontiguousarray(image), str(path), path.parent)
+
+
+def _tiff(path: Path) -> npt.NDArray[Any]:
+    with opened_series(path) as (_, series):
+        samples = samples_of(path, series)
+        return np.asarray(
+            upright(samples.pixels(series.asarray()), orientation_of(series.keyframe))
+        )
 
 
 FULL_SCALE = 4096
@@ -73,6 +77,24 @@ def eight_bits(pixels: npt.NDArray[Any], where: str, dataset: Path) -> npt.NDArr
 @lru_cache(maxsize=1024)
 def _say_scaled(dataset: Path) -> None:
     logger.warning("%s: 16-bit images, read as 8 bits: values / 257", dataset)
+
+
+def from_0_to_255(pixels: npt.NDArray[Any], where: str) -> npt.NDArray[np.uint8]:
+    """An image of numbers of any type in 0..255, as float64 of PanNuke, as uint8.
+
+    Raises ValueError that begins with ``where`` for other values, and for floats of which none is above
+    1: their white is 1.
+    """
+    if pixels.dtype == np.uint8:
+        return np.ascontiguousarray(pixels)
+    whole = pixels.dtype.kind in "iu"
+    if not (whole or np.isfinite(pixels).all()) or pixels.min(initial=0) < 0:
+        raise ValueError(f"{where}: expected values in 0..255, got other values")
+    if (most := pixels.max(initial=0)) > 255:
+        raise ValueError(f"{where}: expected values in 0..255, got {most}")
+    if not whole and 0 < most <= 1:
+        raise ValueError(f"{where}: no value above 1 in floats: scale the image to 0..255")
+    return np.ascontiguousarray(pixels.round(), np.uint8)
 
 
 def load_npy(path: Path, mapped: bool = False) -> npt.NDArray[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 
 from napari_cosynth.data.dicom_slide import dicom_in, is_dicom, open_dicom
@@ -11,7 +10,6 @@ from napari_cosynth.data.files import read_rgb
 from napari_cosynth.data.listing import IMAGE_SUFFIXES
 from napari_cosynth.data.ome_zarr_slide import is_ome_zarr, open_ome_zarr
 from napari_cosynth.data.openslide_slide import (
-    mpp_by_openslide,
     open_with_openslide,
     openslide_missing,
 )
@@ -47,7 +45,7 @@ def open_slide(path: str | Path) -> Slide:
     if path.suffix.lower() in ONLY_OPENSLIDE:
         return open_with_openslide(path)
     try:
-        return _with_mpp(open_tiff(path))
+        return open_tiff(path)
     except DamagedTiffError:
         raise
     except ValueError as error:
@@ -59,13 +57,6 @@ def open_slide(path: str | Path) -> Slide:
             raise error from None  # what tifffile said is about the file that was given
         logger.info("%s; read by OpenSlide instead", error)
         return slide
-
-
-def _with_mpp(slide: Slide) -> Slide:
-    """A slide whose µm/px OpenSlide knows, where its own reader does not."""
-    if slide.mpp is not None or (mpp := mpp_by_openslide(slide.path)) is None:
-        return slide
-    return replace(slide, mpp=mpp, facts=replace(slide.facts, mpp_from="OpenSlide's properties"))
 
 
 def open_image(path: Path) -> Slide:

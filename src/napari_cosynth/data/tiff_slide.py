@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 
+from napari_cosynth.data.files import eight_bits
+from napari_cosynth.data.pixel_size import mpp_of
+from napari_cosynth.data.pixels import Samples, samples_of
 from napari_cosynth.data.pyramid import (
     LazyLevel,
     Slide,
     SlideFacts,
-    plausible_mpp,
     with_overview,
 )
-from napari_cosynth.data.units import micrometres
-from napari_cosynth.tiff import open_tiff_file, require_whole
+from napari_cosynth.tiff import (
+    largest_series,
+    open_tiff_file,
+    orientation_of,
+    require_whole,
+    upright,
+)
 
 _VENDORS = {
     "svs": "Aperio",
@@ -38,7 +43,6 @@ _COMPRESSIONS = {
     "APERIO_JP2000_YCBC": "JPEG 2000",
     "JPEG_2000_LOSSY": "JPEG 2000",
 }
-_NUMBER = r"([0-9.]+(?:[eE][-+]?[0-9]+)?)"
 MOST_LEVELS = 32
 """Each half as large as the one before it, as in every slide, would be 2**32 pixels a side."""
 
@@ -60,22 +64,24 @@ def open_tiff(path: Path) -> Slide:
 
 def _opened(path: Path) -> Slide:
     tif = open_tiff_file(path)
-    series = max(tif.series, key=lambda s: int(np.prod(s.shape, dtype=object)))
-    axes, shape, dtype = series.axes, series.shape, series.dtype
-    rgb = axes == "YXS" and shape[-1] in (3, 4)
-    if not (rgb or axes == "YX") or dtype != np.uint8:
+    series = largest_series(tif)
+    samples = samples_of(path, series)
+    if samples.dtype not in (np.uint8, np.uint16):
         raise ValueError(
-            f"{path}: expected an 8-bit RGB or grey image, got {dtype} {axes} {shape}"
-            + ("; scale it to 0..255 and save as uint8" if dtype == np.uint16 else "")
+            f"{path}: expected an 8-bit RGB or grey image, got {series.dtype} {series.axes} "
+            f"{series.shape}"
         )
     if len(series.levels) > MOST_LEVELS:
         raise ValueError(f"{path}: expected at most {MOST_LEVELS} levels, got {len(series.levels)}")
     levels = []
     for index, level in enumerate(series.levels):
         require_whole(path, level)
-        array = _array(path, series, index, level)
-        levels.append(array[..., :3] if rgb else array)
-    mpp, mpp_from = _mpp(tif, series)
+        array = _array(path, series, index, level, samples)
+        levels.append(upright(array, orientation_of(series.keyframe)))
+    found = with_overview(levels, path)
+    if samples.dtype == np.uint16:
+        found = _eight_bits(found, path)
+    mpp, mpp_from = mpp_of(tif, series)
     page = series.keyframe
     kind = next((name for flag, name in _VENDORS.items() if getattr(tif, f"is_{flag}")), "TIFF")
     made_by = page.tags.get("Make")
@@ -84,17 +90,31 @@ def _opened(path: Path) -> Slide:
         kind if "TIFF" in kind else f"TIFF of {kind}",
         kind if "TIFF" not in kind else str(made_by.value).strip() if made_by else "",
         _COMPRESSIONS.get(compression, compression),
-        mpp_from if mpp else "",
-        len(levels),
+        mpp_from,
+        len(series.levels),
     )
-    return Slide(with_overview(levels, path), mpp, path, facts)
+    return Slide(found, mpp, path, facts)
 
 
-def _array(path: Path, series: Any, index: int, level: Any) -> Any:
+def _eight_bits(levels: tuple[Any, ...], path: Path) -> tuple[Any, ...]:
+    """Levels of 16 bits as 8; the smallest tells whether white is known."""
+    eight_bits(np.asarray(levels[-1]), str(path), path.parent)
+
+    def scaled(part: Any) -> Any:
+        return ((part.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+    return tuple(
+        scaled(level) if isinstance(level, np.ndarray) else level.map_blocks(scaled, dtype=np.uint8)
+        for level in levels
+    )
+
+
+def _array(path: Path, series: Any, index: int, level: Any, samples: Samples) -> Any:
     page = level.keyframe
+    size = level.shape[1:] if samples.planar else level.shape[:2]
     opened: list[Any] = []
 
-    def read(window: tuple[slice, ...]) -> Any:
+    def raw(window: tuple[slice, ...]) -> Any:
         if page.is_memmappable and len(level.pages) == 1:
             return level.asarray(out="memmap")[window]
         whole = zip(window, level.shape, strict=True)
@@ -106,73 +126,15 @@ def _array(path: Path, series: Any, index: int, level: Any) -> Any:
             opened.append(zarr.open(series.aszarr(level=index), mode="r"))
         return opened[0][window]
 
+    def read(window: tuple[slice, ...]) -> Any:
+        return samples.pixels(np.asarray(raw(samples.window(window))))
+
     if page.is_tiled:
         tile = (page.tilelength, page.tilewidth)
     elif page.is_memmappable:
-        tile = (1, level.shape[1])
+        tile = (1, size[1])
     else:
-        tile = (min(page.rowsperstrip, level.shape[0]), level.shape[1])
-    sizes = tuple(int(n) for n in (*tile, *level.shape[2:]))
-    return LazyLevel(level.shape, level.dtype, sizes, read, path).as_array()
-
-
-def _mpp(tif: Any, series: Any) -> tuple[float | None, str]:
-    """µm/px of a series, None rather than a guess, and where it is written."""
-    page = series.keyframe
-    if tif.is_svs:
-        found = re.search(rf"\|\s*MPP\s*=\s*{_NUMBER}", page.description)
-        return _plausible(found[1], found[1]) if found else None, "Aperio's text"
-    if tif.is_philips:
-        return _philips_mpp(page.description), "Philips' XML"
-    if tif.is_ome:
-        return _ome_mpp(tif, series), "OME-XML"
-    try:
-        x, y = (page.tags[name].value for name in ("XResolution", "YResolution"))
-        per_x, per_y = x[0] / x[1], y[0] / y[1]
-        unit = (tif.imagej_metadata or {}).get("unit")
-        if unit is not None:
-            size = micrometres(unit) or float("nan")
-            return plausible_mpp(size / per_x, size / per_y), "ImageJ's unit and resolution tags"
-        size = {2: 25400.0, 3: 10000.0}[int(page.tags["ResolutionUnit"].value)]
-        return plausible_mpp(size / per_x, size / per_y), "resolution tags"
-    except (KeyError, ZeroDivisionError, TypeError, ValueError, IndexError):
-        return None, ""
-
-
-def _plausible(x: str, y: str, unit: float = 1.0) -> float | None:
-    try:
-        return plausible_mpp(float(x) * unit, float(y) * unit)
-    except ValueError:
-        return None
-
-
-def _philips_mpp(xml: str) -> float | None:
-    """The least spacing, in mm there, of its levels."""
-    mark = r"(?:&quot;|\")"
-    pair = rf"{mark}{_NUMBER}{mark}\s+{mark}{_NUMBER}{mark}"
-    found = re.findall(rf'"DICOM_PIXEL_SPACING"[^>]*>\s*{pair}', xml)
-    sizes = [size for y, x in found if (size := _plausible(x, y, 1e3)) is not None]
-    return min(sizes, default=None)
-
-
-def _ome_mpp(tif: Any, series: Any) -> float | None:
-    """That of the image that a series is: by its number, unless its size is another's."""
-    try:
-        listed = ElementTree.fromstring(tif.ome_metadata or "").findall(".//{*}Image/{*}Pixels")
-    except ElementTree.ParseError:
-        return None
-    number = next((n for n, other in enumerate(tif.series) if other is series), 0)
-    listed = listed[number : number + 1] + listed  # those of its size, its own before others
-    wanted = [str(series.shape[series.axes.index(axis)]) for axis in "XY"]
-    for pixels in listed:
-        if [pixels.attrib.get(f"Size{axis}") for axis in "XY"] == wanted:
-            try:
-                x, y = (
-                    float(pixels.attrib[f"PhysicalSize{axis}"])
-                    * (micrometres(pixels.attrib.get(f"PhysicalSize{axis}Unit", "µm")) or np.nan)
-                    for axis in "XY"
-                )
-            except (KeyError, ValueError):
-                return None
-            return plausible_mpp(x, y)
-    return None
+        tile = (min(page.rowsperstrip, size[0]), size[1])
+    channels = samples.shape[2:]
+    sizes = tuple(int(n) for n in (*tile, *channels))
+    return LazyLevel((*size, *channels), samples.dtype, sizes, read, path).as_array()

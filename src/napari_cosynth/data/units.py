@@ -35,7 +35,8 @@ def micrometres(unit: object) -> float | None:
     if not isinstance(unit, str):
         return None
     # ImageJ escapes the micro sign; Unicode has two, and two of the letter Å.
-    plain = unit.strip().replace("\\u00B5", "µ").replace("\u03bc", "µ").replace("\u212b", "Å")
+    plain = unit.strip().replace("\\u00B5", "µ").replace("\\u00b5", "µ")
+    plain = plain.replace("\u03bc", "µ").replace("\u212b", "Å")
     if plain in _SYMBOLS:
         return _SYMBOLS[plain]
     word = plain.lower().removesuffix("s").replace("metre", "meter").replace("ångström", "angstrom")
