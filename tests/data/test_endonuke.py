@@ -111,7 +111,7 @@ def test_a_bad_keypoint_names_file_and_line(tmp_path, text, message):
 
 def test_bad_tiles_are_named(folder):
     save_image(folder / "masks" / "0000.png", np.zeros((200, 199), np.uint8))
-    with pytest.raises(ValueError, match=r"0000\.png: expected integers \(200, 200\)"):
+    with pytest.raises(ValueError, match=r"0000\.png: expected a mask \(200, 200\)"):
         EndoNukeDataset(folder)[0]
     save_image(folder / "images" / "0000.png", np.zeros((200, 199, 3), np.uint8))
     with pytest.raises(ValueError, match=r"0000\.png: expected a square tile"):

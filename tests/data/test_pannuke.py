@@ -110,8 +110,16 @@ def damage(root: Path, name: str, change) -> None:
         ("images", lambda a: a * 2.0, r"images\.npy: patch 0: expected values in 0\.\.255"),
         ("images", lambda a: a * np.nan, r"images\.npy: patch 0: expected values in 0\.\.255"),
         ("masks", lambda a: a[..., :5], r"masks\.npy: expected \(2, 256, 256, 6\)"),
-        ("masks", lambda a: a + 0.4, r"masks\.npy: patch 0: expected whole instance ids"),
-        ("masks", lambda a: a - 1, r"masks\.npy: patch 0: expected whole instance ids"),
+        (
+            "masks",
+            lambda a: a + 0.4,
+            r"masks\.npy: patch 0: expected whole numbers of 0 or more as ids",
+        ),
+        (
+            "masks",
+            lambda a: a - 1,
+            r"masks\.npy: patch 0: expected whole numbers of 0 or more as ids",
+        ),
         ("types", lambda a: a[:1], r"types\.npy: expected 2 tissue names"),
         ("types", lambda a: np.arange(2), r"types\.npy: expected 2 tissue names"),
         ("types", lambda a: a.astype(object), r"types\.npy: cannot be read as a plain"),

@@ -166,6 +166,7 @@ def test_damage_within_a_sample_is_found(tmp_path):
     folder = write_stack([good, apart, mixed, beyond, empty], tmp_path / "s")
     assert kinds(opened(folder)) == [
         ("disagreement", "s", "1"),
+        ("unreadable", "s", "1"),  # as info says
         ("two classes", "s", "2"),
         ("layout", "s", "3"),
         ("empty", "s", "4"),

@@ -172,6 +172,11 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="label image of the nuclei, where an OME-Zarr has several",
     )
+    parser.add_argument(
+        "--unclassified",
+        metavar="CLASS",
+        help="class of nuclei that have none, or drop (default: such a record is refused)",
+    )
 
 
 def _source(options: argparse.Namespace) -> dict[str, Any]:
@@ -180,6 +185,7 @@ def _source(options: argparse.Namespace) -> dict[str, Any]:
         "mpp": options.source_mpp,
         "class_names": options.class_names,
         "instances": options.instances,
+        "unclassified": options.unclassified,
     }
 
 

@@ -7,6 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +21,7 @@ from napari_cosynth.geometry.measure import (
     SMALLEST_FRAGMENT,
     layout_of,
     majority_classes,
+    parted,
     relabel,
 )
 from napari_cosynth.types import H_AND_E, ClassTable, Record
@@ -63,6 +65,13 @@ class Parts:
     tissue: str = ""
     source: str = ""
     stain: str = H_AND_E
+    labelled: str = ""
+    """The file of instances and classes, for error messages; empty where it is ``source``."""
+
+
+PARTED = "nuclei in several parts that do not touch: each part is a nucleus of its own"
+UNCLASSIFIED = "nuclei without a class"
+DROP = "drop"
 
 
 class NamedRecords(ABC):
@@ -74,6 +83,35 @@ class NamedRecords(ABC):
     """What our own exports carry beside the format."""
     mpp_stated: bool = True
     """Whether µm/px is known: from the files, the format's definition or the caller; else assumed."""
+    unclassified: int | None = None
+    """What becomes of nuclei without a class: None refuses them, 0 drops them, else their class."""
+
+    @cached_property
+    def noted(self) -> dict[str, dict[str, int]]:
+        """What was done to nuclei as their records were read: in words -> record -> how many."""
+        return {}
+
+    @property
+    def notes(self) -> list[str]:
+        """The same, a line each."""
+        return [
+            f"{sum(counts.values()):,} {what} (in {len(counts):,} records, first {next(iter(counts))})"
+            for what, counts in self.noted.items()
+        ]
+
+    def note(self, name: str, what: str, count: int) -> None:
+        """Counts what was done to nuclei of a record, once however often it is read."""
+        if count:
+            self.noted.setdefault(what, {})[name] = count
+
+    def classify_rest(self, wanted: str) -> None:
+        """Gives nuclei without a class that class, one of the table's or a new one, or drops them."""
+        if wanted == DROP:
+            self.unclassified = 0
+            return
+        if wanted not in self.classes.names:
+            self.classes = ClassTable.of(*self.classes.names[1:], wanted)
+        self.unclassified = self.classes.index(wanted)
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
@@ -90,10 +128,30 @@ class NamedRecords(ABC):
 
     def read(self, name: str) -> Record:
         """The record of that name. Raises ValueError naming the file that is damaged."""
-        parts = self.parts(name)
+        return self.made(name, self.parts(name))
+
+    def made(self, name: str, parts: Parts) -> Record:
+        """The record of the arrays that were read. Raises ValueError naming file and nucleus."""
+        numbered = relabel(parts.instances, 1)
+        self.note(name, PARTED, parted(parts.instances, numbered))
+        bare = without_class(parts, numbered, len(self.classes))
+        if bare.size:
+            if self.unclassified is None:
+                first = parts.instances.flat[np.flatnonzero(numbered == bare[0])[0]]
+                raise ValueError(
+                    f"{parts.labelled or parts.source}: instance {first} has no class (--unclassified "
+                    "drops such nuclei, or gives them a class)"
+                )
+            numbered = numbered.copy()
+            rest = np.isin(numbered, bare)
+            labels = np.where(rest, self.unclassified, parts.labels).astype(np.uint8)
+            numbered[rest & (labels == 0)] = 0
+            becomes = self.classes.names[self.unclassified] if self.unclassified else "left out"
+            self.note(name, f"{UNCLASSIFIED}: {becomes}", len(bare))
+            parts = dataclasses.replace(parts, labels=labels)
         return make_record(
             parts.image,
-            parts.instances,
+            numbered,
             parts.labels,
             self.classes,
             parts.mpp,
@@ -135,6 +193,18 @@ class NamedRecords(ABC):
 
     def __getitem__(self, index: int) -> Record:
         return self.read(self.names[index])
+
+
+def without_class(
+    parts: Parts, numbered: npt.NDArray[np.int32], classes: int
+) -> npt.NDArray[np.intp]:
+    """Which connected instances have no class at any pixel; ``numbered`` has them from 1."""
+    if not numbered.shape == parts.labels.shape == parts.image.shape[:2]:
+        raise ValueError(
+            f"{parts.source}: image {parts.image.shape[:2]}, instances {numbered.shape} and labels "
+            f"{parts.labels.shape} differ in shape"
+        )
+    return np.flatnonzero(majority_classes(numbered, parts.labels, classes) == 0) + 1
 
 
 def patient_of(name: str) -> str:

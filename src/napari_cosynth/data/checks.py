@@ -36,7 +36,7 @@ class Checked:
     """Split -> number of records."""
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    """What could not be checked, and why."""
+    """What could not be checked, and why; what reading does to nuclei."""
 
 
 def check(
@@ -60,11 +60,16 @@ def check(
                 result.findings.append(Finding("unreadable", split, name, str(error)))
                 continue
             result.findings += _of_record(split, name, parts, dataset, points.get(name))
+            try:
+                dataset.made(name, parts)
+            except ValueError as error:
+                result.findings.append(Finding("unreadable", split, name, str(error)))
             for other, twin in copies.add((split, name), parts.image):
                 kind = "copy" if other == split else "leaked copy"
                 result.findings.append(
                     Finding(kind, split, name, f"shows what {other}: {twin} shows")
                 )
+        result.notes += [f"{split}: {note}" for note in dataset.notes]
     _shared_slides(splits, result)
     return result
 

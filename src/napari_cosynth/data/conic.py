@@ -12,6 +12,7 @@ from napari_cosynth.data.base import NamedRecords, Parts
 from napari_cosynth.data.files import load_npy, select
 from napari_cosynth.data.lizard import LIZARD_CLASSES
 from napari_cosynth.data.sidecar import read_sidecar
+from napari_cosynth.foreign.instances import class_map, instance_ids
 from napari_cosynth.types import H_AND_E, ClassTable
 
 
@@ -44,7 +45,7 @@ class ConicDataset(NamedRecords):
                 f"{self._images}: expected uint8 (N, H, W, 3), got {images.dtype} {images.shape}"
             )
         expected = (*images.shape[:3], 2)
-        if labels.shape != expected or labels.dtype.kind not in "iu":
+        if labels.shape != expected or labels.dtype.kind not in "iuf":
             raise ValueError(
                 f"{self._labels}: expected integers {expected}, got {labels.dtype} {labels.shape}"
             )
@@ -80,20 +81,15 @@ class ConicDataset(NamedRecords):
         both = np.array(load_npy(self._labels, mapped=True)[number])
         instances, labels = both[..., 0], both[..., 1]
         where = f"{self._labels}: patch {number}"
-        if both.min(initial=0) < 0 or instances.max(initial=0) >= 2**31:
-            raise ValueError(f"{where}: expected ids of 0 or more and below 2^31")
-        if labels.max(initial=0) >= len(self.classes):
-            raise ValueError(
-                f"{where}: expected classes 0..{len(self.classes) - 1}, got {labels.max()}"
-            )
         return Parts(
             np.array(load_npy(self._images, mapped=True)[number]),
-            instances.astype(np.int32),
-            labels.astype(np.uint8),
+            instance_ids(instances, where),
+            class_map(labels, where, len(self.classes)),
             self.mpp,
             self.tissue_of(name),
             f"{self._images}: patch {number}",
             self.own_text(name, "stain", H_AND_E),
+            labelled=where,
         )
 
 

@@ -12,6 +12,8 @@ from napari_cosynth.data.files import mat_names, read_rgb, select
 from napari_cosynth.data.listing import files_in, first_below, images_in, partners
 from napari_cosynth.data.sidecar import read_sidecar
 from napari_cosynth.foreign.files import read_mat
+from napari_cosynth.foreign.instances import instance_ids, whole_numbers
+from napari_cosynth.foreign.mat_classes import class_per_pixel
 from napari_cosynth.types import H_AND_E, ClassTable
 
 CONSEP_CLASSES = (
@@ -29,8 +31,8 @@ class ConsepDataset(NamedRecords):
     """HoVer-Net's layout (Graham et al. 2019).
 
     ``Images/NAME.png`` uint8 (H, W, 3); ``Labels/NAME.mat`` with ``inst_map`` int (H, W), 0 background,
-    and ``inst_type`` (N, 1), the class of each instance in the order of the sorted ids, or
-    ``type_map`` (H, W). CoNSeP's tiles are 1000x1000 at 0.25 µm/px.
+    and ``inst_type`` (N, 1), the class of each instance by ``inst_uid``, where there is one, else in the
+    order of the sorted ids, or ``type_map`` (H, W). CoNSeP's tiles are 1000x1000 at 0.25 µm/px.
     """
 
     def __init__(
@@ -69,20 +71,12 @@ class ConsepDataset(NamedRecords):
         content = read_mat(path)
         if "inst_map" not in content:
             raise ValueError(f"{path}: expected 'inst_map', got {sorted(content)}")
-        instances = np.asarray(content["inst_map"]).astype(np.int32)
-        if "inst_type" in content:
-            types = np.asarray(content["inst_type"]).ravel()
-            ids = np.unique(instances[instances > 0])
-            if len(types) != len(ids):
-                raise ValueError(
-                    f"{path}: inst_type: expected {len(ids)} classes, one per instance, got {len(types)}"
-                )
-            table = np.zeros(int(instances.max(initial=0)) + 1, np.int64)
-            table[ids] = types
-            labels = table[instances]
-        elif "type_map" in content:
-            labels = np.asarray(content["type_map"]).astype(np.int64)
-        else:
+        stored = whole_numbers(content["inst_map"], f"{path}: inst_map")
+        labels = class_per_pixel(path, content, stored)
+        if labels is None and "type_map" in content:
+            where = f"{path}: type_map"
+            labels = whole_numbers(content["type_map"], where).astype(np.int64)
+        if labels is None:
             raise ValueError(f"{path}: expected 'inst_type' or 'type_map', got {sorted(content)}")
         if labels.min(initial=0) < 0 or labels.max(initial=0) >= len(self.classes):
             raise ValueError(
@@ -90,10 +84,11 @@ class ConsepDataset(NamedRecords):
             )
         return Parts(
             read_rgb(self._images[name]),
-            instances,
+            instance_ids(stored, f"{path}: inst_map"),
             labels.astype(np.uint8),
             self.mpp,
             self.tissue_of(name),
             str(self._images[name]),
             self.own_text(name, "stain", H_AND_E),
+            labelled=str(path),
         )

@@ -24,8 +24,12 @@ def detect(path: Path) -> tuple[str, ...]:
     )
 
 
-def open_records(path: Path, kind: str | None = None, **options: Any) -> tuple[str, NamedRecords]:
+def open_records(
+    path: Path, kind: str | None = None, unclassified: str | None = None, **options: Any
+) -> tuple[str, NamedRecords]:
     """A data set of any format and that format's name; options that are None are left out.
+
+    ``unclassified``: the class of nuclei without one, or ``drop``; None refuses such records.
 
     Raises ValueError in one line where no format or several fit, or the format has no such option.
     """
@@ -53,4 +57,6 @@ def open_records(path: Path, kind: str | None = None, **options: Any) -> tuple[s
         if not unknown:
             raise
         raise ValueError(f"{path}: the format {kind} takes no {unknown[0]}") from None
+    if unclassified is not None:
+        dataset.classify_rest(unclassified)
     return kind, dataset

@@ -12,7 +12,7 @@ from scipy import ndimage as ndi
 from skimage.segmentation import watershed
 
 from napari_cosynth.data.base import NamedRecords, Parts
-from napari_cosynth.data.files import read_image, read_rgb, select
+from napari_cosynth.data.files import read_rgb, select
 from napari_cosynth.data.listing import (
     IMAGE_SUFFIXES,
     files_in,
@@ -21,6 +21,7 @@ from napari_cosynth.data.listing import (
     name_of,
     partners,
 )
+from napari_cosynth.foreign.instances import foreground, read_label_image
 from napari_cosynth.types import ClassTable
 
 logger = logging.getLogger(__name__)
@@ -90,14 +91,13 @@ class EndoNukeDataset(NamedRecords):
             raise ValueError(
                 f"{self._images[name]}: expected a square tile, got {height} x {width}"
             )
-        mask = read_image(self._masks[name])
-        if mask.shape != (height, width) or mask.dtype.kind not in "iub":
+        mask = foreground(read_label_image(self._masks[name]), str(self._masks[name]))
+        if mask.shape != (height, width):
             raise ValueError(
-                f"{self._masks[name]}: expected integers {(height, width)} as the image, "
-                f"got {mask.dtype} {mask.shape}"
+                f"{self._masks[name]}: expected a mask {(height, width)} as the image, got {mask.shape}"
             )
         keypoints, types = read_keypoints(self._labels[name], (height, width))
-        instances, unused = instances_from_keypoints(mask.astype(bool), keypoints)
+        instances, unused = instances_from_keypoints(mask, keypoints)
         if unused:
             logger.info("%s: %d keypoints without a mask", self._labels[name], len(unused))
         table = np.concatenate([np.zeros(1, np.uint8), types + 1]).astype(np.uint8)

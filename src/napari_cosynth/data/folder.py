@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from napari_cosynth.data.base import NamedRecords, Parts
-from napari_cosynth.data.files import read_image, read_rgb, read_tissues, select
+from napari_cosynth.data.files import read_rgb, read_tissues, select
 from napari_cosynth.data.listing import IMAGE_SUFFIXES, files_in, images_in, partners
 from napari_cosynth.data.sidecar import read_sidecar
+from napari_cosynth.foreign.instances import class_map, instance_ids, read_label_image
 from napari_cosynth.types import H_AND_E, ClassTable
 
 ASSUMED_MPP = 0.25
@@ -68,25 +69,13 @@ class FolderDataset(NamedRecords):
 
     def parts(self, name: str) -> Parts:
         path = self._instances[name]
-        instances = read_image(path)
-        if instances.ndim != 2 or not np.issubdtype(instances.dtype, np.integer):
-            raise ValueError(
-                f"{path}: expected integer ids (H, W), got {instances.dtype} {instances.shape}"
-            )
-        ids = instances.astype(np.int32)
+        ids = instance_ids(read_label_image(path), str(path))
         labels = (ids > 0).astype(np.uint8)
         if self._labels:
             path = self._labels[name]
-            classes = read_image(path)
-            if classes.shape != ids.shape or classes.dtype != np.uint8:
-                raise ValueError(
-                    f"{path}: expected uint8 {ids.shape}, got {classes.dtype} {classes.shape}"
-                )
-            if classes.max(initial=0) >= len(self.classes):
-                raise ValueError(
-                    f"{path}: expected classes 0..{len(self.classes) - 1}, got {classes.max()}"
-                )
-            labels = classes.astype(np.uint8)
+            labels = class_map(read_label_image(path), str(path), len(self.classes))
+            if labels.shape != ids.shape:
+                raise ValueError(f"{path}: expected {ids.shape} as the ids, got {labels.shape}")
         return Parts(
             read_rgb(self._images[name]),
             ids,
@@ -95,4 +84,5 @@ class FolderDataset(NamedRecords):
             self.tissue_of(name),
             str(self._images[name]),
             self.own_text(name, "stain", H_AND_E),
+            labelled=str(path),
         )

@@ -10,9 +10,10 @@ import numpy as np
 
 from napari_cosynth.data.base import NamedRecords, Parts, patient_of
 from napari_cosynth.data.consep import CONSEP_CLASSES
-from napari_cosynth.data.files import load_npy, select
+from napari_cosynth.data.files import from_0_to_255, load_npy, select
 from napari_cosynth.data.listing import by_name, files_in
 from napari_cosynth.data.sidecar import read_sidecar
+from napari_cosynth.foreign.instances import class_map, instance_ids
 from napari_cosynth.types import H_AND_E, ClassTable
 
 ASSUMED_MPP = 0.25
@@ -68,25 +69,16 @@ class HoverNetDataset(NamedRecords):
         path = self._paths[name]
         patch = load_npy(path)
         channels = 5 if self._typed else 4
-        if patch.ndim != 3 or patch.shape[2] != channels or patch.dtype.kind not in "iu":
+        if patch.ndim != 3 or patch.shape[2] != channels or patch.dtype.kind not in "iuf":
             raise ValueError(
                 f"{path}: expected integers (H, W, {channels}), got {patch.dtype} {patch.shape}"
             )
         image, ids = patch[..., :3], patch[..., 3]
-        labels = patch[..., 4] if self._typed else ids > 0
-        if image.min(initial=0) < 0 or image.max(initial=0) > 255:
-            raise ValueError(f"{path}: expected an image in 0..255")
-        if ids.min(initial=0) < 0 or ids.max(initial=0) >= 2**31:
-            raise ValueError(f"{path}: expected instance ids of 0 or more and below 2^31")
-        if labels.min(initial=0) < 0 or labels.max(initial=0) >= len(self.classes):
-            raise ValueError(
-                f"{path}: expected classes 0..{len(self.classes) - 1}, got "
-                f"{labels.min()}..{labels.max()}"
-            )
+        labels = patch[..., 4] if self._typed else (ids > 0).astype(np.uint8)
         return Parts(
-            np.ascontiguousarray(image, np.uint8),
-            ids.astype(np.int32),
-            labels.astype(np.uint8),
+            from_0_to_255(image, str(path)),
+            instance_ids(ids, str(path)),
+            class_map(labels, str(path), len(self.classes)),
             self.mpp,
             self.tissue_of(name),
             str(path),

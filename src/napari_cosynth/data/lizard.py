@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +13,8 @@ from napari_cosynth.data.base import NamedRecords, Parts
 from napari_cosynth.data.files import mat_names, read_rgb, select
 from napari_cosynth.data.listing import by_name, files_in, first_below, name_of, partners
 from napari_cosynth.foreign.files import read_mat
+from napari_cosynth.foreign.instances import instance_ids, whole_numbers
+from napari_cosynth.foreign.mat_classes import class_per_pixel
 from napari_cosynth.types import ClassTable
 
 logger = logging.getLogger(__name__)
@@ -78,6 +79,7 @@ class LizardDataset(NamedRecords):
             self.mpp,
             self.tissue,
             str(self._images[name]),
+            labelled=str(path),
         )
 
 
@@ -87,33 +89,10 @@ def read_labels(path: Path, classes: int) -> tuple[npt.NDArray[np.int32], npt.ND
     for field in ("inst_map", "id", "class"):
         if field not in content:
             raise ValueError(f"{path}: expected {field!r}, got {sorted(content)}")
-    instances = _whole_numbers(content["inst_map"], path, "inst_map").astype(np.int32)
-    ids = _whole_numbers(content["id"], path, "id").ravel()
-    types = _whole_numbers(content["class"], path, "class").ravel()
-    if instances.ndim != 2:
-        raise ValueError(f"{path}: inst_map: expected (H, W), got {instances.shape}")
-    if len(ids) != len(types):
-        raise ValueError(f"{path}: class: expected {len(ids)}, one per id, got {len(types)}")
-    if len(types) and not (types.min() >= 1 and types.max() < classes):
-        raise ValueError(
-            f"{path}: class: expected 1..{classes - 1}, got {types.min()}..{types.max()}"
-        )
-    if len(np.unique(ids)) != len(ids) or (len(ids) and ids.min() < 1):
-        raise ValueError(f"{path}: id: expected distinct ids above 0")
-    if instances.min(initial=0) < 0:
-        raise ValueError(f"{path}: inst_map: expected ids of 0 or more, got {instances.min()}")
-    table = np.zeros(max(int(instances.max(initial=0)), int(ids.max(initial=0))) + 1, np.uint8)
-    table[ids] = types
-    unknown = np.setdiff1d(np.unique(instances), [0, *ids])
-    if unknown.size:
-        raise ValueError(f"{path}: id: nucleus {unknown[0]} of inst_map is not among them")
-    return instances, table[instances]
-
-
-def _whole_numbers(value: Any, path: Path, field: str) -> npt.NDArray[np.int64]:
-    array = np.asarray(value)
-    if array.dtype.kind not in "iuf" or not np.array_equal(array, np.round(array)):
-        raise ValueError(f"{path}: {field}: expected whole numbers, got {array.dtype}")
-    if array.size and np.abs(array).max() >= 2**31:
-        raise ValueError(f"{path}: {field}: expected numbers below 2^31")
-    return array.astype(np.int64)
+    stored = whole_numbers(content["inst_map"], f"{path}: inst_map")
+    labels = class_per_pixel(path, content, stored)
+    assert labels is not None
+    types = np.unique(np.asarray(content["class"]))
+    if len(types) and not (types[0] >= 1 and types[-1] < classes):
+        raise ValueError(f"{path}: class: expected 1..{classes - 1}, got {types[0]}..{types[-1]}")
+    return instance_ids(stored, f"{path}: inst_map"), labels.astype(np.uint8)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_cosynth.data.base import NamedRecords, Parts
-from napari_cosynth.data.files import read_image, read_rgb, select
+from napari_cosynth.data.files import read_rgb, select
 from napari_cosynth.data.listing import (
     IMAGE_SUFFIXES,
     composed,
@@ -18,6 +18,7 @@ from napari_cosynth.data.listing import (
     named_below,
     partners,
 )
+from napari_cosynth.foreign.instances import instance_ids, read_label_image
 from napari_cosynth.types import ClassTable
 
 IMAGES, MASKS = "tissue images", "label masks"
@@ -74,13 +75,7 @@ class NuInsSegDataset(NamedRecords):
 
     def parts(self, name: str) -> Parts:
         image, path = self._files[name]
-        mask = read_image(path)
-        whole = mask.ndim == 2 and mask.dtype.kind in "iuf"
-        if not whole or not np.array_equal(mask, np.round(mask)) or mask.min(initial=0) < 0:
-            raise ValueError(
-                f"{path}: expected instance ids (H, W), 0 or more, got {mask.dtype} {mask.shape}"
-            )
-        instances = mask.astype(np.int32)
+        instances = instance_ids(read_label_image(path), str(path))
         return Parts(
             read_rgb(image),
             instances,

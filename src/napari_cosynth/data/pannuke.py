@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cosynth.data.base import NamedRecords, Parts
-from napari_cosynth.data.files import load_npy, read_rgb, select
+from napari_cosynth.data.files import from_0_to_255, load_npy, read_rgb, select
 from napari_cosynth.data.listing import (
     files_in,
     first_below,
@@ -22,6 +22,7 @@ from napari_cosynth.data.listing import (
     written_name,
 )
 from napari_cosynth.data.sidecar import read_sidecar
+from napari_cosynth.foreign.instances import class_map, instance_ids
 from napari_cosynth.paths import named
 from napari_cosynth.types import H_AND_E, ClassTable
 
@@ -140,21 +141,21 @@ class _Folds:
 
     def read(self, name: str) -> Arrays:
         path, masks, index = self._places[name]
-        image = np.array(load_npy(path, mapped=True)[index])
-        if not (np.isfinite(image).all() and image.min() >= 0 and image.max() <= 255):
-            raise ValueError(f"{path}: patch {index}: expected values in 0..255")
+        image = from_0_to_255(
+            np.array(load_npy(path, mapped=True)[index]), f"{path}: patch {index}"
+        )
         channels = np.array(load_npy(masks, mapped=True)[index])[..., : self._classes - 1]
-        ids = channels.round().astype(np.int32)
-        if not np.array_equal(ids, channels) or ids.min() < 0:
-            raise ValueError(f"{masks}: patch {index}: expected whole instance ids of 0 or more")
+        where = f"{masks}: patch {index}"
+        ids = np.stack([instance_ids(plane, where) for plane in np.moveaxis(channels, -1, 0)], -1)
         instances = np.zeros(ids.shape[:2], np.int32)
         labels = np.zeros(ids.shape[:2], np.uint8)
         for channel in range(self._classes - 1):
             inside = ids[..., channel] > 0
             # Ids may repeat between channels; each channel's begin where the last one's ended.
-            instances[inside] = ids[..., channel][inside] + instances.max()
+            _, position = np.unique(ids[..., channel][inside], return_inverse=True)
+            instances[inside] = position + 1 + instances.max(initial=0)
             labels[inside] = channel + 1
-        return image.round().astype(np.uint8), instances, labels
+        return image, instances, labels
 
 
 class _Patches:
@@ -187,15 +188,14 @@ class _Patches:
     def read(self, name: str) -> Arrays:
         path = self._labels[name]
         both = load_npy(path)
-        if both.ndim != 3 or both.shape[0] != 2 or both.dtype.kind not in "iu":
+        if both.ndim != 3 or both.shape[0] != 2 or both.dtype.kind not in "iuf":
             raise ValueError(f"{path}: expected integers (2, H, W), got {both.dtype} {both.shape}")
-        instances, labels = both
-        if instances.min() < 0 or labels.min() < 0 or labels.max() > len(PANNUKE_CLASSES):
-            raise ValueError(f"{path}: expected ids of 0 or more and classes 0..5")
+        instances = instance_ids(both[0], str(path))
+        labels = class_map(both[1], str(path), len(PANNUKE_CLASSES) + 1)
         return (
             read_rgb(self._images[name]),
             np.where(labels > 0, instances, 0).astype(np.int32),
-            labels.astype(np.uint8),
+            labels,
         )
 
 

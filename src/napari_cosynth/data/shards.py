@@ -59,9 +59,9 @@ class ShardsDataset(NamedRecords):
         stack, number = self._stack(name)
         return stack.parts(number)
 
-    def read(self, name: str) -> Record:
+    def made(self, name: str, parts: Parts) -> Record:
         stack, number = self._stack(name)
-        return stack.read(number)
+        return stack.made(number, parts)
 
     def _stack(self, name: str) -> tuple[StackDataset, str]:
         shard, _, number = name.rpartition("-")

@@ -109,8 +109,7 @@ class StackDataset(NamedRecords):
         except ValueError as error:
             raise ValueError(f"{self.root}: sample {name}: {error}") from None
 
-    def read(self, name: str) -> Record:
-        parts = self.parts(name)
+    def made(self, name: str, parts: Parts) -> Record:
         labels, instances = parts.labels, parts.instances.astype(np.int32)
         if labels.max(initial=0) >= len(self.classes):
             raise ValueError(

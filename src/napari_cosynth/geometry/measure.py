@@ -29,6 +29,15 @@ def relabel(
     return ids[parts]
 
 
+def parted(instances: npt.NDArray[np.integer], parts: npt.NDArray[np.int32] | None = None) -> int:
+    """How many instances are in several parts; ``parts`` is :func:`relabel` of them, all kept."""
+    parts = relabel(instances, 1) if parts is None else parts
+    owner = np.zeros(int(parts.max(initial=0)) + 1, np.int64)
+    owner[parts.ravel()] = np.asarray(instances).ravel()
+    _, count = np.unique(owner[1:], return_counts=True)
+    return int((count > 1).sum())
+
+
 def majority_classes(
     instances: npt.NDArray[np.int32], labels: npt.NDArray[np.uint8], classes: int
 ) -> npt.NDArray[np.uint8]:

@@ -13,9 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cosynth.foreign.files import read_json, read_mat
+from napari_cosynth.foreign.instances import instance_ids, whole_numbers
+from napari_cosynth.foreign.mat_classes import class_per_pixel
 from napari_cosynth.foreign.positions import read_positions
 from napari_cosynth.geometry.outlines import Outline, outline_centroids
-from napari_cosynth.layouts.labels import label_centroids
+from napari_cosynth.layouts.labels import label_centroids, parted_note
 from napari_cosynth.layouts.nuclei import Nuclei
 
 
@@ -94,51 +96,44 @@ def _mpp(table: dict[str, Any]) -> float | None:
 def read_hovernet_mat(path: str | Path) -> Nuclei:
     """The nuclei of a ``.mat`` of HoVer-Net, CoNSeP or Lizard: ``inst_map`` with classes, if any.
 
-    Classes are ``inst_type`` (in the order of the sorted ids), ``class`` by ``id`` (Lizard), or the
-    majority of ``type_map``; they are named ``type 3`` and so on. Raises ValueError naming the file.
+    Classes are ``inst_type`` (by ``inst_uid``, else in the order of the sorted ids), ``class`` by ``id``
+    (Lizard), or the majority of ``type_map``; they are named ``type 3`` and so on. Raises ValueError
+    naming the file.
     """
     path = Path(path)
     content = read_mat(path)
-    instances = np.asarray(content.get("inst_map", np.zeros(0)))
-    if instances.ndim != 2 or instances.dtype.kind not in "uif" or not instances.size:
-        raise ValueError(f"{path}: inst_map: expected (H, W) of numbers, got {instances.shape}")
-    if not np.isfinite(instances).all() or instances.min() < 0:
-        raise ValueError(f"{path}: inst_map: expected ids from 0")
-    ids, centroids = label_centroids(instances.astype(np.int64))
-    types = _types(path, content, instances.astype(np.int64), ids)
-    names = [""] * len(ids) if types is None else [f"type {t}" if t else "" for t in types]
-    shape = (instances.shape[0], instances.shape[1])
-    return Nuclei(centroids.astype(np.float64), tuple(names), str(path), shape=shape)
+    if "inst_map" not in content:
+        raise ValueError(f"{path}: inst_map: expected ids (H, W), got {sorted(content)}")
+    stored = whole_numbers(content["inst_map"], f"{path}: inst_map")
+    instances = instance_ids(stored, f"{path}: inst_map")
+    ids, centroids = label_centroids(instances)
+    return Nuclei(
+        centroids.astype(np.float64),
+        tuple(f"type {kind}" if kind else "" for kind in _types(path, content, stored, ids)),
+        str(path),
+        shape=(instances.shape[0], instances.shape[1]),
+        notes=parted_note(instances),
+    )
 
 
 def _types(
     path: Path,
     content: dict[str, Any],
-    instances: npt.NDArray[np.int64],
+    stored: npt.NDArray[Any],
     ids: npt.NDArray[np.int64],
-) -> list[int] | None:
-    for name, key in (("inst_type", None), ("class", "id")):
-        if name not in content:
-            continue
-        try:
-            values = np.asarray(content[name]).ravel().astype(np.int64)
-            keys = ids if key is None else np.asarray(content[key]).ravel().astype(np.int64)
-        except (KeyError, TypeError, ValueError):
-            raise ValueError(f"{path}: {name}: expected a class per instance") from None
-        table = dict(zip(keys.tolist(), values.tolist(), strict=False))
-        if len(values) != len(keys) or not set(ids.tolist()) <= set(table):
-            raise ValueError(
-                f"{path}: {name}: expected {len(ids)} classes, one per instance, got {len(values)}"
-            )
-        return [table[i] for i in ids.tolist()]
-    if "type_map" in content:
-        classes = np.asarray(content["type_map"])
-        if classes.shape != instances.shape or classes.min() < 0 or classes.max() > 255:
-            raise ValueError(f"{path}: type_map: expected classes of shape {instances.shape}")
-        row = np.searchsorted(ids, instances)
-        inside = instances > 0
-        votes = np.zeros((len(ids), 256), np.int64)
-        np.add.at(votes, (row[inside], classes[inside].astype(np.int64)), 1)
-        votes[:, 0] = 0
-        return [int(v) for v in votes.argmax(1)]
-    return None
+) -> list[int]:
+    """The class of each instance, in the order of the ids; 0 where it has none."""
+    classes = class_per_pixel(path, content, stored)
+    if classes is None and "type_map" in content:
+        classes = whole_numbers(content["type_map"], f"{path}: type_map").astype(np.int64)
+        if classes.shape != stored.shape or classes.max(initial=0) > 255:
+            raise ValueError(f"{path}: type_map: expected classes of shape {stored.shape}")
+    if classes is None:
+        return [0] * len(ids)
+    inside = stored > 0
+    _, row = np.unique(stored[inside], return_inverse=True)
+    kinds, kind = np.unique(classes[inside], return_inverse=True)
+    votes = np.zeros((len(ids), len(kinds)), np.int64)
+    np.add.at(votes, (row, kind), 1)
+    votes[:, kinds == 0] = 0
+    return [int(kinds[v.argmax()]) if v.any() else 0 for v in votes]

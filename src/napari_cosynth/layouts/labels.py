@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.geometry.measure import snapped_centroids
+from napari_cosynth.foreign.instances import instance_ids, read_label_image
+from napari_cosynth.geometry.measure import parted, snapped_centroids
 from napari_cosynth.layouts.nuclei import Nuclei
-from napari_cosynth.tiff import DamagedTiffError, read_tiff
 
 
 def label_centroids(
@@ -35,23 +35,19 @@ def read_labels(path: str | Path) -> Nuclei:
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"{path}: no such file")
-    try:
-        if path.suffix.lower() == ".npy":
-            data = np.load(path, mmap_mode="r", allow_pickle=False)
-        elif path.suffix.lower() in (".tif", ".tiff"):
-            data = read_tiff(path)
-        else:
-            from skimage.io import imread
-
-            data = np.asarray(imread(path))
-    except DamagedTiffError:
-        raise
-    except Exception as error:  # decoders raise what they like on damaged files
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"{path}: cannot be read as an image ({reason})") from None
-    if data.ndim != 2 or data.dtype.kind not in "ui" or data.min(initial=0) < 0:
-        raise ValueError(f"{path}: expected labels (H, W) from 0, got {data.dtype} {data.shape}")
-    _, centroids = label_centroids(np.asarray(data))
-    shape = (data.shape[0], data.shape[1])
+    instances = instance_ids(read_label_image(path), str(path))
+    _, centroids = label_centroids(instances)
     names = ("",) * len(centroids)
-    return Nuclei(centroids.astype(np.float64), names, str(path), shape=shape)
+    return Nuclei(
+        centroids.astype(np.float64),
+        names,
+        str(path),
+        shape=(instances.shape[0], instances.shape[1]),
+        notes=parted_note(instances),
+    )
+
+
+def parted_note(instances: npt.NDArray[np.int32]) -> tuple[str, ...]:
+    """A note on objects in several parts that do not touch, where there are any."""
+    count = parted(instances)
+    return (f"{count:,} objects are in several parts, each of them one point",) if count else ()

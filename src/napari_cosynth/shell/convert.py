@@ -66,6 +66,7 @@ def convert(
     with tqdm(total=len(dataset), unit="record", desc=f"{found} -> {to}", disable=None) as bar:
         exporter(_items(dataset, classes, changes, bar.update), target, overwrite)
     print(f"{target}: {len(dataset)} records of {source} ({found}) as {to}")
+    _say_notes(dataset)
 
 
 def split(
@@ -97,6 +98,7 @@ def split(
             classes = target_classes(dataset.classes, to or "", {})
             with tqdm(total=len(chosen), unit="record", desc=part, disable=None) as bar:
                 exporter(_items(chosen, classes, Changes(), bar.update, named), folder / part)
+            _say_notes(chosen)
     for part, names in parts.items():
         slides = len({named[name] for name in names})
         print(f"{out}: {part}: {len(names)} records of {slides} slides or patients")
@@ -140,6 +142,11 @@ def _exporter(to: str, compression: str | None) -> Any:
 def _say_what_is_assumed(source: Path, dataset: NamedRecords) -> None:
     if not dataset.mpp_stated:
         logger.warning("%s: its files state no µm/px; --source-mpp does", source)
+
+
+def _say_notes(dataset: NamedRecords) -> None:
+    for note in dataset.notes:
+        logger.warning("%s", note)
 
 
 def _items(

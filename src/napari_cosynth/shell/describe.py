@@ -56,7 +56,7 @@ def describe(path: Path, kind: str | None, picture: Path | None, **options: Any)
         "tissues": ", ".join(f"{name} ({n})" for name, n in sorted(tissues.items())),
         "stains": ", ".join(f"{name} ({n})" for name, n in sorted(stains.items())),
     }
-    for key, value in facts.items():
+    for key, value in [*facts.items(), *(("note", note) for note in dataset.notes)]:
         print(f"{key + ':':9}{value}")
     if picture:
         import imageio.v3 as iio

@@ -1,0 +1,55 @@
+"""Classes of the instances of a MATLAB file, by their ids: HoVer-Net, CoNSeP and Lizard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cosynth.foreign.instances import of_instances
+
+
+def class_per_pixel(
+    path: Path, content: dict[str, Any], instances: npt.NDArray[Any]
+) -> npt.NDArray[np.int64] | None:
+    """The class of the instance at each pixel, int64 (H, W), 0 where it has none.
+
+    ``instances``: the file's ids, as :func:`~napari_cosynth.foreign.instances.whole_numbers` reads
+    ``inst_map``. Classes are ``inst_type`` by ``inst_uid``, which leaves out instances without an
+    outline, and else in the order of the sorted ids; or ``class`` by ``id`` (Lizard), which has all.
+    None where the file has neither. Raises ValueError naming file and field.
+    """
+    ids = np.unique(instances)
+    ids = ids[ids > 0]
+    if "inst_type" in content:
+        values = _column(path, content, "inst_type")
+        keys = _column(path, content, "inst_uid") if "inst_uid" in content else ids
+        what = "inst_type"
+    elif "class" in content:
+        values, keys, what = _column(path, content, "class"), _column(path, content, "id"), "class"
+        if len(unknown := np.setdiff1d(ids, keys)):
+            raise ValueError(f"{path}: id: nucleus {unknown[0]} of inst_map is not among them")
+    else:
+        return None
+    if len(values) != len(keys):
+        raise ValueError(
+            f"{path}: {what}: expected {len(keys)} classes, one per instance, got {len(values)}"
+        )
+    if len(np.unique(keys)) != len(keys) or (len(keys) and keys.min() < 1):
+        field = "id" if what == "class" else "inst_uid"
+        raise ValueError(f"{path}: {field}: expected distinct ids above 0")
+    return np.asarray(of_instances(instances, keys, values), np.int64)
+
+
+def _column(path: Path, content: dict[str, Any], field: str) -> npt.NDArray[np.int64]:
+    """A field of N whole numbers. Raises ValueError naming it where it is missing or holds others."""
+    if field not in content:
+        raise ValueError(f"{path}: expected {field!r}, got {sorted(content)}")
+    array = np.asarray(content[field])
+    if array.dtype.kind not in "iuf" or not (array == np.floor(array)).all():
+        raise ValueError(f"{path}: {field}: expected whole numbers, got {array.dtype}")
+    if array.size and not (np.abs(array.astype(np.float64)) < 2**63).all():
+        raise ValueError(f"{path}: {field}: expected whole numbers, got one beyond 64 bits")
+    return array.ravel().astype(np.int64)
