@@ -20,8 +20,9 @@ import numpy.typing as npt
 import torch
 from scipy import ndimage as ndi
 
-from napari_cosynth.data.base import crop, resample
+from napari_cosynth.data.base import crop
 from napari_cosynth.data.consep import ConsepDataset
+from napari_cosynth.data.resample import resample
 from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.evaluation.damages import scrambled, warped
 from napari_cosynth.evaluation.distances import frechet_distance, kernel_distance

@@ -20,8 +20,8 @@ import torch
 import torch.nn.functional as F
 
 import encoder
-from napari_cosynth.data.base import resample
 from napari_cosynth.data.consep import ConsepDataset
+from napari_cosynth.data.resample import resample
 from napari_cosynth.evaluation.distances import frechet_distance, kernel_distance
 from napari_cosynth.model.efficientnet import pretrained
 

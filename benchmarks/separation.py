@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.data.base import resample
 from napari_cosynth.data.consep import ConsepDataset
+from napari_cosynth.data.resample import resample
 from napari_cosynth.evaluation.separation import separations
 from napari_cosynth.geometry.distance import distance_map
 from napari_cosynth.geometry.instances import separate

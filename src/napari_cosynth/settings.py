@@ -12,6 +12,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from napari_cosynth.nearest import nearest
+from napari_cosynth.text import encoding_of
 
 T = TypeVar("T")
 
@@ -25,7 +26,7 @@ def read_table(path: Path) -> Any:
         raise ValueError(f"{path}: no such file")
     form = "JSON" if path.suffix == ".json" else "TOML"
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding=encoding_of(path))
         return json.loads(text) if form == "JSON" else tomllib.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: cannot be read as {form} ({error})") from None

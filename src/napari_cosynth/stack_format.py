@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_cosynth.text import encoding_of
 from napari_cosynth.tiff import (
     MOST_PAGES,
     DamagedTiffError,
@@ -42,7 +43,7 @@ _FIELDS: tuple[tuple[str, type | tuple[type, ...]], ...] = (
 def read_description(path: Path) -> dict[str, Any]:
     """The description of a stack or another export. Raises ValueError naming file and field."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding=encoding_of(path)))
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: cannot be read as JSON ({error})") from None
     for field, kind in _FIELDS:
@@ -74,7 +75,7 @@ def points_of(path: Path, count: int, classes: Sequence[str]) -> Iterator[tuple[
     """
     known = frozenset(classes[1:])
     try:
-        with path.open(newline="", encoding="utf-8") as handle:
+        with path.open(newline="", encoding=encoding_of(path)) as handle:
             for line, row in enumerate(csv.DictReader(handle), start=2):
                 try:
                     sample, point = int(row["sample"]), (float(row["axis-0"]), float(row["axis-1"]))
@@ -85,7 +86,7 @@ def points_of(path: Path, count: int, classes: Sequence[str]) -> Iterator[tuple[
                 except (KeyError, TypeError, ValueError) as error:
                     raise ValueError(f"{path}: line {line}: {error}") from None
                 yield sample, (*point, row["class"])
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeError, csv.Error) as error:
         raise ValueError(f"{path}: cannot be read as CSV ({error})") from None
 
 

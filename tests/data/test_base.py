@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from napari_cosynth.data.augment import augment, random_crop, turn
-from napari_cosynth.data.base import crop, make_record, remap, resample
+from napari_cosynth.data.base import crop, make_record, remap
+from napari_cosynth.data.resample import resample
 from napari_cosynth.data.stain import jitter_stain
 from napari_cosynth.geometry.raster import point_map
 from napari_cosynth.types import ClassTable

@@ -7,13 +7,13 @@ import logging
 import numpy as np
 import pytest
 
-from napari_cosynth.data.base import resample
 from napari_cosynth.data.endonuke import (
     ENDONUKE_CLASSES,
     EndoNukeDataset,
     instances_from_keypoints,
     read_keypoints,
 )
+from napari_cosynth.data.resample import resample
 from napari_cosynth.geometry.prompt import prompt_for
 from published import GROUND, make_endonuke, save_image
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -157,7 +158,70 @@ def test_monuseg_as_published(tmp_path, caplog):
         expected[shapely.contains_xy(Polygon(points), x + 0.5, y + 0.5)] = index
     np.testing.assert_array_equal(parts.instances, expected)
     assert len(dataset[0].layout) == 3
-    assert "1 regions of fewer than three vertices" in caplog.text
+    assert "left out: 1 regions of fewer than three vertices" in caplog.text
+    assert dataset.classes.names == ("background", "unspecified")
+    assert dataset.mpp_stated and dataset[0].mpp == 0.25
+
+
+def region(*points, negative=0):
+    vertices = "".join(f'<Vertex X="{x}" Y="{y}"/>' for x, y in points)
+    return f'<Region NegativeROA="{negative}"><Vertices>{vertices}</Vertices></Region>'
+
+
+def square_at(x, y, side):
+    return (x, y), (x + side, y), (x + side, y + side), (x, y + side)
+
+
+def test_monusac_has_classes_a_pixel_size_holes_and_what_is_no_nucleus(tmp_path, caplog):
+    imsave(tmp_path / "a.png", image((40, 60)), check_contrast=False)
+    layers = {
+        "Epithelial": region(*square_at(4, 4, 12)) + region(*square_at(8, 8, 4), negative=1),
+        "Lymphocyte": region(*square_at(30, 6, 8)),
+        "Ambiguous": region(*square_at(40, 20, 10)),
+    }
+    annotations = "".join(
+        f'<Annotation><Attributes><Attribute Name="{name}" Value=""/></Attributes>'
+        f"<Regions>{regions}</Regions></Annotation>"
+        for name, regions in layers.items()
+    )
+    text = f'<Annotations MicronsPerPixel="0.502">{annotations}</Annotations>'
+    (tmp_path / "a.xml").write_text(text, encoding="utf-8-sig")
+    dataset = MonusegDataset(tmp_path)
+    assert dataset.classes.names == ("background", "Epithelial", "Lymphocyte")
+    expected = np.zeros((40, 60), int)
+    expected[4:16, 4:16], expected[8:12, 8:12], expected[6:14, 30:38] = 1, 0, 2
+    parts = dataset.parts("a")
+    np.testing.assert_array_equal(parts.instances, expected)
+    np.testing.assert_array_equal(parts.labels, expected)
+    assert "a.xml: left out: 1 ambiguous regions" in caplog.text
+    assert dataset.mpp_stated and dataset[0].mpp == 0.502
+    (tmp_path / "a.xml").write_text(text.replace(' MicronsPerPixel="0.502"', ""))
+    assert not MonusegDataset(tmp_path).mpp_stated
+
+
+def test_asaps_xml(tmp_path, caplog):
+    imsave(tmp_path / "a.png", image((40, 60)), check_contrast=False)
+
+    def annotation(kind, group, points):
+        corners = "".join(
+            f'<Coordinate Order="{i}" X="{x}" Y="{y}"/>' for i, (x, y) in enumerate(points)
+        )
+        return (
+            f'<Annotation Name="A" Type="{kind}" PartOfGroup="{group}">'
+            f"<Coordinates>{corners}</Coordinates></Annotation>"
+        )
+
+    annotations = annotation("Polygon", "Tumor", square_at(4, 4, 8))
+    annotations += annotation("Polygon", "None", square_at(30, 4, 8))
+    annotations += annotation("Dot", "Tumor", [(50, 30)])
+    (tmp_path / "a.xml").write_text(
+        f"<ASAP_Annotations><Annotations>{annotations}</Annotations></ASAP_Annotations>"
+    )
+    assert detect(tmp_path) == ("monuseg",)
+    dataset = MonusegDataset(tmp_path)
+    assert dataset.classes.names == ("background", "Tumor", "unspecified")
+    assert dataset[0].layout.class_ids.tolist() == [1, 2]
+    assert "left out: 1 points and lines" in caplog.text
 
 
 def test_monuseg_names_what_is_damaged(tmp_path):
@@ -358,6 +422,44 @@ def test_coco_names_what_is_damaged(tmp_path, annotation, message):
     coco_file(tmp_path, [annotation])
     with pytest.raises(ValueError, match=message):
         list(CocoDataset(tmp_path))
+
+
+def test_coco_categories_of_the_background_and_of_one_name(tmp_path, caplog):
+    names = [(0, "_background_"), (1, "nuclei"), (2, "immune"), (5, "nuclei"), (6, "Background")]
+    square = [[4, 4, 10, 4, 10, 10, 4, 10]]
+    annotations = [
+        {"category_id": 5, "segmentation": square},
+        {"category_id": 1, "segmentation": [[20, 4, 26, 4, 26, 10]]},
+        {"category_id": 6, "segmentation": [[30, 4, 36, 4, 36, 10]]},
+    ]
+    categories = [{"id": key, "name": name} for key, name in names]
+    dataset = CocoDataset(coco_file(tmp_path, annotations, categories=categories))
+    assert dataset.classes.names == ("background", "nuclei", "immune")
+    assert dataset[0].layout.class_ids.tolist() == [1, 1]
+    assert "left out: 1 annotations of the background" in caplog.text
+
+
+def test_many_coco_annotations_take_no_mask_each(tmp_path):
+    corners = np.array([[1, 1], [5, 1], [5, 5], [1, 5]])
+    shape = (400, 400)
+    annotations = [
+        {
+            "category_id": 7,
+            "segmentation": [(corners + 8 * np.array([i % 50, i // 50])).ravel().tolist()],
+        }
+        for i in range(2500)
+    ]
+    images = [{"id": 4, "file_name": "a.png", "height": 400, "width": 400}]
+    path = coco_file(tmp_path, annotations, images=images)
+    imsave(tmp_path / "images" / "a.png", image(shape), check_contrast=False)
+    dataset = CocoDataset(path)
+    tracemalloc.start()
+    instances = dataset.parts("a").instances
+    assert tracemalloc.get_traced_memory()[1] < 1e8
+    tracemalloc.stop()
+    y, x = np.indices(shape)
+    inside = (y % 8 >= 1) & (y % 8 < 5) & (x % 8 >= 1) & (x % 8 < 5)
+    np.testing.assert_array_equal(instances, np.where(inside, y // 8 * 50 + x // 8 + 1, 0))
 
 
 @pytest.mark.parametrize("name", ["../a.png", "/etc/a.png", "missing.png"])

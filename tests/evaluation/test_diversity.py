@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from napari_cosynth.data.base import crop, resample
+from napari_cosynth.data.base import crop
 from napari_cosynth.data.consep import ConsepDataset
+from napari_cosynth.data.resample import resample
 from napari_cosynth.evaluation import memorisation
 from napari_cosynth.evaluation.distances import frechet_distance, kernel_distance
 from napari_cosynth.evaluation.diversity import (

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
-from napari_cosynth.geometry.rle import decode, encode, fill_polygon, from_string, to_string
+from napari_cosynth.geometry.rle import (
+    decode,
+    encode,
+    from_string,
+    paint,
+    polygon_spans,
+    to_string,
+)
 
 
 def masks():
@@ -43,9 +50,25 @@ def test_runs_that_do_not_fill_the_canvas_are_refused():
 def test_polygons_are_filled_as_the_api_does():
     rng = np.random.default_rng(1)
     shape = (50, 70)
+    polygons = []
     for corners in [3, 4, 5, 9, 20] * 20:
         points = rng.uniform(-5, 75, (corners, 2))
-        if corners % 2:
-            points = points.round()
+        polygons.append(points.round() if corners % 2 else points)
+    of, starts, stops = polygon_spans(polygons, shape)
+    for number, points in enumerate(polygons):
         theirs = coco.decode(coco.frPyObjects([points.ravel().tolist()], *shape))[..., 0] > 0
-        np.testing.assert_array_equal(fill_polygon(points, shape), theirs)
+        flat = np.zeros(shape[0] * shape[1], bool)
+        paint(flat, starts[of == number], stops[of == number], True)
+        np.testing.assert_array_equal(flat.reshape(shape, order="F"), theirs)
+
+
+def test_the_later_span_holds():
+    flat = np.zeros(12, int)
+    paint(flat, np.array([0, 2, 5]), np.array([4, 6, 5]), np.array([1, 2, 3]))
+    assert flat.tolist() == [1, 1, 2, 2, 2, 2, 0, 0, 0, 0, 0, 0]
+
+
+def test_a_border_without_end_is_refused():
+    far = np.array([(0, 0), (1e9, 0), (0, 1e9)])
+    with pytest.raises(ValueError, match="within reach of the image"):
+        polygon_spans([far], (50, 70))

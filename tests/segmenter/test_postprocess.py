@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_cosynth.data.base import resample
 from napari_cosynth.data.consep import ConsepDataset
+from napari_cosynth.data.resample import resample
 from napari_cosynth.evaluation.segmentation import aji_counts, overlaps, panoptic
 from napari_cosynth.segmenter.postprocess import nuclei_instances, sobel_kernels, typed_instances
 from napari_cosynth.segmenter.targets import offset_maps

@@ -14,10 +14,11 @@ from skimage.io import imread
 
 from napari_cosynth.cli import main
 from napari_cosynth.data.detect import open_records
+from napari_cosynth.export.folder import write_folder
 from napari_cosynth.export.recipes import read_sample
 from napari_cosynth.export.stack import write_stack
 from napari_cosynth.types import ClassTable
-from nuclei import items
+from nuclei import items, record
 
 
 @pytest.fixture
@@ -188,3 +189,17 @@ def test_memory_does_not_grow_with_the_number_of_records(tmp_path):
         peaks.append(int(done.stdout.split("peak")[1]) / 1024)
     # 152 records more are 110 MB more of arrays.
     assert peaks[1] - peaks[0] < 20, peaks
+
+
+def test_tiles_smaller_than_the_patch_are_said(tmp_path, capsys, caplog):
+    made = [
+        dataclasses.replace(item, record=record(i, shape=shape))
+        for i, (item, shape) in enumerate(zip(items(2), [(40, 56), (90, 130)], strict=True))
+    ]
+    source = write_folder(made, tmp_path / "s")
+    command = ["convert", str(source), str(tmp_path / "o"), "--to", "folder", "--patch"]
+    assert main([*command, "64"]) == 0
+    assert "1 tiles smaller than --patch 64: left out (in 1 records, first tile_0)" in caplog.text
+    assert len(list((tmp_path / "o" / "images").iterdir())) == 2
+    assert main([*command, "200", "--overwrite"]) == 2
+    assert "every tile is smaller than --patch 200" in capsys.readouterr().err

@@ -117,3 +117,15 @@ def test_a_scratch_folder_is_gone_once_the_stack_is_there(
 def _small_windows(self: windows.Windows, grid: int = 16) -> None:
     for name, value in (("side", 48), ("overlap", 16), ("grid", grid)):
         object.__setattr__(self, name, value)
+
+
+@pytest.mark.parametrize("extra", [(), ("--points", "region")])
+def test_points_counted_from_the_regions_corner(inpaint, tmp_path, caplog, extra) -> None:
+    """As ``layout detect --region`` writes them."""
+    points = "index,axis-0,axis-1,class\n0,10,10,epithelial\n1,30.5,30,1\n"
+    (tmp_path / "layout.csv").write_text(points)
+    code, error, out = inpaint("140 150 64 90", "--mpp", "0.5", *extra)
+    assert code == 0, error
+    record = StackDataset(out / "stack")[0]
+    np.testing.assert_array_equal(record.layout.centroids, [[10, 10], [30.5, 30]])
+    assert ("counted from the region's corner" in caplog.text) == (not extra)

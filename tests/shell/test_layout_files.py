@@ -143,3 +143,19 @@ def test_convert_names_a_file_that_it_cannot_read(tmp_path, capsys):
     assert "gone.geojson: no such file" in capsys.readouterr().err
     assert main(["layout", "convert", "consep:gone", out]) == 2
     assert "gone" in capsys.readouterr().err
+
+
+def test_points_at_the_far_border_of_a_pixel_are_on_the_canvas_made_for_them(tmp_path, capsys):
+    points = [(20, 10), (43, 7), (5, 13)]  # QuPath's, at whole coordinates
+    feature = {
+        "type": "Feature",
+        "geometry": {"type": "MultiPoint", "coordinates": points},
+        "properties": {"classification": {"name": "A"}},
+    }
+    (tmp_path / "p.geojson").write_text(json.dumps([feature]))
+    command = ["layout", "convert", str(tmp_path / "p.geojson"), "--mpp", "0.25"]
+    for grid in ("0.25", "0.5", "0.6"):
+        out = tmp_path / f"{grid}.csv"
+        given = [str(out), "--map", "A=inflammatory", "--to-mpp", grid]
+        assert main([*command[:3], given[0], *command[3:], *given[1:]]) == 0
+        assert len(out.read_text().splitlines()) == 1 + 3, capsys.readouterr().out

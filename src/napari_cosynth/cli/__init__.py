@@ -19,6 +19,7 @@ from napari_cosynth.cli import (
     synthesis,
     training,
 )
+from napari_cosynth.cli.console import show_everything
 from napari_cosynth.cli.options import Help, Parser, check_outputs, name_paths, quiet
 from napari_cosynth.errors import one_line
 
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     ``check`` gives 1 when it found something. Without a command it says what there is.
     """
+    show_everything()
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.command is None:
@@ -50,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, FileExistsError) and hasattr(options, "overwrite"):
             line = line if "--overwrite" in line else f"{line}; --overwrite replaces it"
         print(f"cosynth {name}: {line}", file=sys.stderr)
+        return 2
+    except MemoryError as error:
+        print(f"cosynth {name}: {one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         resumable = hasattr(options, "resume") and options.out.exists()

@@ -125,6 +125,13 @@ def add_inpaint(commands: Commands) -> None:
         "points that differ from these is new",
     )
     parser.add_argument(
+        "--points",
+        choices=("image", "region"),
+        default=None,
+        help="what the points are counted from: the image's corner, or the region's, as layout detect "
+        "--region writes them (default: the image's, unless none then lies in the region)",
+    )
+    parser.add_argument(
         "--mpp", type=float, default=None, help="µm per pixel of the image (default: the file's)"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of image.tif and stack")

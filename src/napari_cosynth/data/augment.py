@@ -8,7 +8,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.data.base import crop, remade, resample
+from napari_cosynth.data.base import crop, remade
+from napari_cosynth.data.resample import resample
 from napari_cosynth.data.stain import jitter_stain
 from napari_cosynth.types import Record
 

@@ -1,4 +1,4 @@
-"""The data set protocol, and the operations every record goes through: make, resample, remap, crop."""
+"""The data set protocol, and the operations every record goes through: make, remap, crop."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from skimage.transform import resize, resize_local_mean
 
 from napari_cosynth.data.sidecar import Sidecar
 from napari_cosynth.geometry.distance import distance_map
@@ -132,27 +131,28 @@ class NamedRecords(ABC):
 
     def made(self, name: str, parts: Parts) -> Record:
         """The record of the arrays that were read. Raises ValueError naming file and nucleus."""
+        _check_shapes(parts.image, parts.instances, parts.labels, parts.source)
         numbered = relabel(parts.instances, 1)
         self.note(name, PARTED, parted(parts.instances, numbered))
-        bare = without_class(parts, numbered, len(self.classes))
+        class_ids = majority_classes(numbered, parts.labels, len(self.classes))
+        bare = np.flatnonzero(class_ids == 0)
+        if bare.size and self.unclassified is None:
+            first = parts.instances.flat[np.flatnonzero(numbered == bare[0] + 1)[0]]
+            raise ValueError(
+                f"{parts.labelled or parts.source}: instance {first} has no class (--unclassified "
+                "drops such nuclei, or gives them a class)"
+            )
         if bare.size:
-            if self.unclassified is None:
-                first = parts.instances.flat[np.flatnonzero(numbered == bare[0])[0]]
-                raise ValueError(
-                    f"{parts.labelled or parts.source}: instance {first} has no class (--unclassified "
-                    "drops such nuclei, or gives them a class)"
-                )
-            numbered = numbered.copy()
-            rest = np.isin(numbered, bare)
-            labels = np.where(rest, self.unclassified, parts.labels).astype(np.uint8)
-            numbered[rest & (labels == 0)] = 0
             becomes = self.classes.names[self.unclassified] if self.unclassified else "left out"
             self.note(name, f"{UNCLASSIFIED}: {becomes}", len(bare))
-            parts = dataclasses.replace(parts, labels=labels)
-        return make_record(
+            class_ids[bare] = self.unclassified or 0
+            kept = class_ids > 0
+            table = np.concatenate([[0], np.where(kept, np.cumsum(kept), 0)]).astype(np.int32)
+            numbered, class_ids = table[numbered], class_ids[kept]
+        return _record(
             parts.image,
             numbered,
-            parts.labels,
+            class_ids,
             self.classes,
             parts.mpp,
             parts.tissue,
@@ -195,18 +195,6 @@ class NamedRecords(ABC):
         return self.read(self.names[index])
 
 
-def without_class(
-    parts: Parts, numbered: npt.NDArray[np.int32], classes: int
-) -> npt.NDArray[np.intp]:
-    """Which connected instances have no class at any pixel; ``numbered`` has them from 1."""
-    if not numbered.shape == parts.labels.shape == parts.image.shape[:2]:
-        raise ValueError(
-            f"{parts.source}: image {parts.image.shape[:2]}, instances {numbered.shape} and labels "
-            f"{parts.labels.shape} differ in shape"
-        )
-    return np.flatnonzero(majority_classes(numbered, parts.labels, classes) == 0) + 1
-
-
 def patient_of(name: str) -> str:
     """The patient of a TCGA barcode (``TCGA-AR-A1AS-01Z-00-DX1`` is ``TCGA-AR-A1AS``), else the name."""
     found = re.match(r"TCGA-\w{2}-\w{4}(?=\W|_|$)", name)
@@ -230,16 +218,36 @@ def make_record(
     each takes its majority class, and labels, distance and layout are recomputed from the result.
     Raises ValueError naming ``source`` where an instance has no class or shapes disagree.
     """
-    if instances.shape != image.shape[:2] or labels.shape != image.shape[:2]:
-        raise ValueError(
-            f"{source}: image {image.shape[:2]}, instances {instances.shape} and labels "
-            f"{labels.shape} differ in shape"
-        )
+    _check_shapes(image, instances, labels, source)
     parts = relabel(instances, smallest)
     class_ids = majority_classes(parts, labels, len(classes))
     unlabelled = np.flatnonzero(class_ids == 0)
     if unlabelled.size:
         raise ValueError(f"{source}: instance {unlabelled[0] + 1} has no class")
+    return _record(image, parts, class_ids, classes, mpp, tissue, source, stain)
+
+
+def _check_shapes(
+    image: npt.NDArray[Any], instances: npt.NDArray[Any], labels: npt.NDArray[Any], source: str
+) -> None:
+    if instances.shape != image.shape[:2] or labels.shape != image.shape[:2]:
+        raise ValueError(
+            f"{source}: image {image.shape[:2]}, instances {instances.shape} and labels "
+            f"{labels.shape} differ in shape"
+        )
+
+
+def _record(
+    image: npt.NDArray[np.uint8],
+    parts: npt.NDArray[np.int32],
+    class_ids: npt.NDArray[np.uint8],
+    classes: ClassTable,
+    mpp: float,
+    tissue: str,
+    source: str,
+    stain: str,
+) -> Record:
+    """A record of connected instances 1..N and their classes (N,)."""
     table = np.concatenate([np.zeros(1, np.uint8), class_ids])
     return Record(
         image=np.ascontiguousarray(image),
@@ -285,45 +293,6 @@ def crop(record: Record, y: int, x: int, height: int, width: int) -> Record:
     """
     window = np.s_[y : y + height, x : x + width]
     return remade(record, record.image[window], record.instances[window], record.labels[window])
-
-
-def resample(record: Record, mpp: float) -> Record:
-    """A record at another pixel size: area mean of the image, nearest neighbour for the ids.
-
-    Shrinking averages whole pixel areas, which keeps the texture that a coarser scan would show;
-    growing interpolates linearly.
-    """
-    factor = record.mpp / mpp
-    if abs(factor - 1) < 1e-6:
-        return record
-    height, width = (max(1, round(n * factor)) for n in record.labels.shape)
-    shape = height, width
-
-    def nearest(ids: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
-        rows, columns = (
-            np.minimum(((np.arange(new) + 0.5) * old / new).astype(int), old - 1)
-            for new, old in zip(shape, ids.shape, strict=True)
-        )
-        return ids[np.ix_(rows, columns)]
-
-    return remade(
-        record,
-        resized(record.image, shape),
-        nearest(record.instances),
-        nearest(record.labels).astype(np.uint8),
-        mpp=mpp,
-    )
-
-
-def resized(image: npt.NDArray[np.uint8], shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """An image (H, W, 3) of another shape, its outline kept: area means where it shrinks, else linear."""
-    if shape == image.shape[:2]:
-        return image
-    if shape[0] < image.shape[0]:
-        made = resize_local_mean(image, shape, channel_axis=2, preserve_range=True)
-    else:
-        made = resize(image, (*shape, 3), order=1, preserve_range=True)
-    return np.asarray(made.round().clip(0, 255).astype(np.uint8))
 
 
 def remap(record: Record, classes: ClassTable, mapping: Mapping[str, str]) -> Record:

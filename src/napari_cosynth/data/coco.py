@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from napari_cosynth.data.base import NamedRecords, Parts
+from napari_cosynth.data.coco_shapes import CocoShapes
 from napari_cosynth.data.files import read_rgb, select
 from napari_cosynth.data.listing import files_in, find_written, name_of, written_path
 from napari_cosynth.data.sidecar import read_sidecar
 from napari_cosynth.foreign.files import read_json
-from napari_cosynth.geometry.rle import decode, fill_polygon, from_string
 from napari_cosynth.paths import named
-from napari_cosynth.settings import parse
 from napari_cosynth.stack_format import DESCRIPTION
-from napari_cosynth.types import H_AND_E, ClassTable
+from napari_cosynth.types import BACKGROUND, H_AND_E, ClassTable
 
 logger = logging.getLogger(__name__)
 
 ASSUMED_MPP = 0.25
+_AT_ONCE = 4096
+"""Annotations whose outlines are drawn together."""
 _KEYS = (b'"images"', b'"annotations"', b'"categories"')
 
 
@@ -34,8 +35,9 @@ class CocoDataset(NamedRecords):
     ``root`` is the file, or a folder with one such file in it or in its ``annotations``; images are
     looked for beside it, in ``images`` and in the folder above. ``segmentation`` is a list of polygons or
     run lengths, compressed or not; both fill the pixels that the COCO API fills. Categories become
-    classes in the order of their ids; where nuclei overlap, the later one holds. Crowds
-    (``iscrowd`` 1) are no single nucleus and are left out.
+    classes in the order of their ids, those of one name one class; a category called background is
+    ours. Where nuclei overlap, the later one holds. Crowds (``iscrowd`` 1) are no single nucleus and
+    are left out.
     """
 
     def __init__(
@@ -52,8 +54,7 @@ class CocoDataset(NamedRecords):
         self.tissue = tissue
         content = read_json(self.path)
         lists = {key: _list(content, key, self.path) for key in ("categories", "images")}
-        self._class_ids = _class_ids(lists["categories"], self.path)
-        names = [c["name"] for c in sorted(lists["categories"], key=lambda c: c["id"])]
+        self._class_ids, names = _class_ids(lists["categories"], self.path)
         try:
             self.classes = self.own.classes if self.own else ClassTable.of(*names)
         except ValueError as error:
@@ -93,28 +94,29 @@ class CocoDataset(NamedRecords):
             raise ValueError(
                 f"{path}: expected {shape} as {self.path.name} has it, got {image.shape}"
             )
-        instances, labels = np.zeros(shape, np.int32), np.zeros(shape, np.uint8)
-        lost = crowds = 0
-        for index, annotation in enumerate(self._annotations.get(key, ()), start=1):
-            where = f"{self.path}: annotation {annotation.get('id')}"
-            category = annotation.get("category_id")
-            if category not in self._class_ids:
-                raise ValueError(f"{where}: category_id: {category!r} is no category")
-            if annotation.get("iscrowd"):
-                crowds += 1
-                continue
-            mask = _mask(annotation.get("segmentation"), shape, where)
-            instances[mask] = index
-            labels[mask] = self._class_ids[category]
-            lost += not mask.any()
-        if lost or crowds:
-            logger.warning(
-                "%s: %s: left out: %d crowds, %d annotations that cover no pixel",
-                self.path,
-                name,
-                crowds,
-                lost,
-            )
+        listed = self._annotations.get(key, [])
+        classes = np.zeros(len(listed) + 1, np.uint8)
+        left_out: Counter[str] = Counter()
+        flat = np.zeros(shape[0] * shape[1], np.int32)
+        for first in range(0, len(listed), _AT_ONCE):
+            drawn = CocoShapes(shape)
+            for index, annotation in enumerate(listed[first : first + _AT_ONCE], start=first + 1):
+                where = f"{self.path}: annotation {annotation.get('id')}"
+                category = annotation.get("category_id")
+                if category not in self._class_ids:
+                    raise ValueError(f"{where}: category_id: {category!r} is no category")
+                classes[index] = self._class_ids[category]
+                if annotation.get("iscrowd"):
+                    left_out["crowds"] += 1
+                elif not classes[index]:
+                    left_out["annotations of the background"] += 1
+                else:
+                    drawn.add(index, annotation.get("segmentation"), where)
+            left_out["annotations that cover no pixel"] += drawn.paint_on(flat)
+        if said := [f"{count} {what}" for what, count in left_out.items() if count]:
+            logger.warning("%s: %s: left out: %s", self.path, name, ", ".join(said))
+        instances = np.ascontiguousarray(flat.reshape(shape, order="F"))
+        labels = classes[instances]
         return Parts(
             image,
             instances,
@@ -123,6 +125,7 @@ class CocoDataset(NamedRecords):
             self.tissue_of(name),
             str(path),
             self.own_text(name, "stain", H_AND_E),
+            labelled=str(self.path),
         )
 
     def _find(self, file: PurePosixPath) -> Path:
@@ -172,15 +175,30 @@ def _list(content: Any, key: str, path: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _class_ids(categories: list[dict[str, Any]], path: Path) -> dict[int, int]:
-    """Category id -> class id, 1..K-1 in the order of the category ids."""
+def _class_ids(categories: list[dict[str, Any]], path: Path) -> tuple[dict[int, int], list[str]]:
+    """Category id -> class id, and the classes' names from 1, in the order of the category ids.
+
+    A category called background, as many converters write, is class 0; those of one name are one class,
+    as the project that Roboflow puts first under a class' own name.
+    """
     for category in categories:
         if not isinstance(category.get("id"), int) or not isinstance(category.get("name"), str):
             raise ValueError(f"{path}: categories: expected id and name, got {category}")
-    ordered = sorted(category["id"] for category in categories)
-    if len(set(ordered)) != len(ordered):
+    ordered = sorted(categories, key=lambda category: category["id"])
+    ids = [category["id"] for category in ordered]
+    if len(set(ids)) != len(ids):
         raise ValueError(f"{path}: categories: an id is there twice")
-    return {key: index for index, key in enumerate(ordered, start=1)}
+    called = [category["name"].strip() for category in ordered]
+    names = list(dict.fromkeys(name for name in called if not _is_background(name)))
+    return {
+        key: 0 if _is_background(name) else names.index(name) + 1
+        for key, name in zip(ids, called, strict=True)
+    }, names
+
+
+def _is_background(name: str) -> bool:
+    """Also as ``_background_``, which labelme writes, or ``__background__``."""
+    return name.strip("_ ").lower() == BACKGROUND
 
 
 def _image(entry: dict[str, Any], where: str) -> tuple[int, PurePosixPath, tuple[int, int]]:
@@ -195,27 +213,3 @@ def _image(entry: dict[str, Any], where: str) -> tuple[int, PurePosixPath, tuple
     if not isinstance(height, int) or not isinstance(width, int) or min(height, width) < 1:
         raise ValueError(f"{where}: expected height and width, got {height!r} and {width!r}")
     return key, path, (height, width)
-
-
-def _mask(value: Any, shape: tuple[int, int], where: str) -> npt.NDArray[np.bool_]:
-    where = f"{where}: segmentation"
-    try:
-        if isinstance(value, dict):
-            size = parse(tuple[int, int], value.get("size"), "size")
-            counts = value.get("counts")
-            if size != shape:
-                raise ValueError(f"size: expected {shape}, got {size}")
-            runs = (
-                from_string(counts)
-                if isinstance(counts, str)
-                else parse(list[int], counts, "counts")
-            )
-            return decode(runs, shape)
-        mask = np.zeros(shape, bool)
-        for flat in parse(list[list[float]], value, "polygons"):
-            if len(flat) < 6 or len(flat) % 2 or not np.isfinite(flat).all():
-                raise ValueError("expected polygons of three or more finite points")
-            mask |= fill_polygon(np.reshape(flat, (-1, 2)), shape)
-        return mask
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from None

@@ -13,7 +13,11 @@ from napari_cosynth.data.files import load_npy, select
 from napari_cosynth.data.lizard import LIZARD_CLASSES
 from napari_cosynth.data.sidecar import read_sidecar
 from napari_cosynth.foreign.instances import class_map, instance_ids
+from napari_cosynth.text import encoding_of
 from napari_cosynth.types import H_AND_E, ClassTable
+
+NAMES = "patch_info"
+"""The column of ``patch_info.csv`` that names the patches."""
 
 
 class ConicDataset(NamedRecords):
@@ -51,13 +55,13 @@ class ConicDataset(NamedRecords):
             )
         count = len(images)
         counts = self.root / "counts.csv"
-        if counts.is_file() and (found := len(_rows(counts))) != count:
+        if counts.is_file() and (found := len(_rows(counts)[1])) != count:
             raise ValueError(f"{counts}: expected {count} rows, one per patch, got {found}")
         self._told = (self.root / "patch_info.csv").is_file()
         names = [f"{i:05d}" for i in range(count)]
         if self._told:
             path = self.root / "patch_info.csv"
-            names = [row[0] for row in _rows(path) if row]
+            names = _names(path)
             if len(names) != count or len(set(names)) != count:
                 raise ValueError(f"{path}: expected {count} names, each once")
         self._numbers = {name: i for i, name in enumerate(names)}
@@ -93,10 +97,22 @@ class ConicDataset(NamedRecords):
         )
 
 
-def _rows(path: Path) -> list[list[str]]:
-    """The lines of a CSV below its header."""
+def _names(path: Path) -> list[str]:
+    """The column ``patch_info``: pandas puts an index before it. Of one column, that."""
+    header, rows = _rows(path)
+    if NAMES not in header and len(header) > 1:
+        raise ValueError(f"{path}: expected a column {NAMES!r}, got {', '.join(header)}")
+    column = header.index(NAMES) if NAMES in header else 0
+    if short := next((n for n, row in enumerate(rows, start=2) if len(row) <= column), None):
+        raise ValueError(f"{path}: line {short}: no {NAMES!r}")
+    return [row[column] for row in rows]
+
+
+def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
+    """The header of a CSV and its lines that hold something."""
     try:
-        with path.open(newline="", encoding="utf-8") as handle:
-            return list(csv.reader(handle))[1:]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        with path.open(newline="", encoding=encoding_of(path)) as handle:
+            header, *rows = [row for row in csv.reader(handle) if row] or [[]]
+    except (OSError, UnicodeError, csv.Error) as error:
         raise ValueError(f"{path}: cannot be read as CSV ({error})") from None
+    return [name.strip() for name in header], rows

@@ -22,6 +22,7 @@ from napari_cosynth.data.listing import (
     partners,
 )
 from napari_cosynth.foreign.instances import foreground, read_label_image
+from napari_cosynth.text import encoding_of
 from napari_cosynth.types import ClassTable
 
 logger = logging.getLogger(__name__)
@@ -130,8 +131,8 @@ def read_keypoints(
     moves to the last pixel. Raises ValueError naming file and line.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = path.read_text(encoding=encoding_of(path)).splitlines()
+    except (OSError, UnicodeError) as error:
         raise ValueError(f"{path}: cannot be read as text ({error})") from None
     points, types = [], []
     height, width = shape

@@ -24,6 +24,7 @@ from napari_cosynth.data.listing import (
 from napari_cosynth.data.sidecar import read_sidecar
 from napari_cosynth.foreign.instances import class_map, instance_ids
 from napari_cosynth.paths import named
+from napari_cosynth.text import encoding_of
 from napari_cosynth.types import H_AND_E, ClassTable
 
 PANNUKE_CLASSES = ("neoplastic", "inflammatory", "connective", "dead", "epithelial")
@@ -170,12 +171,12 @@ class _Patches:
         self.tissues: dict[str, str] = {}
         path = root / "types.csv"
         try:
-            with path.open(newline="", encoding="utf-8") as handle:
+            with path.open(newline="", encoding=encoding_of(path)) as handle:
                 rows = list(csv.DictReader(handle))
             listed = {written_name(row["image"]): row["tissue_type"] for row in rows}
         except KeyError as error:
             raise ValueError(f"{path}: no column {error}") from None
-        except (OSError, UnicodeDecodeError, csv.Error, TypeError) as error:
+        except (OSError, UnicodeError, csv.Error, TypeError) as error:
             raise ValueError(f"{path}: cannot be read as CSV ({error})") from None
         for name in self._images:
             if not listed.get(name):

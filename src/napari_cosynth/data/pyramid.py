@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from napari_cosynth.errors import one_line
+
 SMALL = 2**26
 """Bytes; a level up to this size is read at once, which makes panning over it immediate."""
 LARGEST_FLAT = 2**32
@@ -83,8 +85,12 @@ class LazyLevel:
             return np.asarray(self.read(window))
         except Exception as error:  # decoders raise what they like on damaged tiles
             y, x = (int(part.start or 0) for part in window[:2])
-            reason = " ".join(str(error).split()) or type(error).__name__
-            reason = reason.removeprefix(f"{self.path}: ")
+            if isinstance(error, MemoryError):
+                height, width = (int(p.stop) - int(p.start or 0) for p in window[:2])
+                raise ValueError(
+                    f"{self.path}: not enough memory for {height} x {width} pixels at once"
+                ) from None
+            reason = one_line(error).removeprefix(f"{self.path}: ")
             raise ValueError(
                 f"{self.path}: cannot be decoded near row {y}, column {x} ({reason})"
             ) from None

@@ -202,7 +202,7 @@ def read_manifest(folder: Path, head: bool = False) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ValueError(f"{folder}: no generated data set there (no {MANIFEST})") from None
     except (OSError, ValueError) as error:

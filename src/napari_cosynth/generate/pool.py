@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from napari_cosynth import registry
 from napari_cosynth.atomic import replaced_file
-from napari_cosynth.data.base import NamedRecords, crop, remap, resample
+from napari_cosynth.data.base import NamedRecords, crop, remap
 from napari_cosynth.data.listing import files_in
+from napari_cosynth.data.resample import resample
 from napari_cosynth.generate.plan import DatasetLayouts, FolderLayouts, ModelLayouts, Plan
 from napari_cosynth.geometry.raster import pixels
 from napari_cosynth.layouts.points_csv import read_layout

@@ -7,12 +7,15 @@ each run from the fourth on as its difference from the one two before (``rleToSt
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 _SCALE = 5
 """COCO fills polygons on a grid finer by this factor."""
+MOST_POINTS = 2**26
+"""Of the borders of polygons that are filled at once."""
 
 
 def encode(
@@ -38,11 +41,41 @@ def encode(
 
 def decode(runs: Sequence[int], shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """The mask of some runs. Raises ValueError where they do not fill the canvas (H, W)."""
-    counts = np.asarray(runs, np.int64)
-    if counts.ndim != 1 or (counts < 0).any() or counts.sum() != shape[0] * shape[1]:
-        raise ValueError(f"counts: expected runs that add up to {shape[0]} x {shape[1]}")
-    flat = np.repeat(np.arange(len(counts)) % 2 == 1, counts)
+    flat = np.zeros(shape[0] * shape[1], bool)
+    paint(flat, *run_spans(runs, shape), True)
     return flat.reshape(shape, order="F")
+
+
+def run_spans(
+    runs: Sequence[int], shape: tuple[int, int]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """First pixels and the ones after the last, int64 (N,) each, of a mask's spans down the columns.
+
+    Raises ValueError where the runs do not fill the canvas (H, W).
+    """
+    counts = np.asarray(runs)
+    if counts.ndim != 1 or (len(counts) and counts.dtype.kind not in "iu"):
+        raise ValueError(f"counts: expected whole numbers, got {str(runs)[:60]}")
+    ends = np.cumsum(counts, dtype=np.int64)
+    if (counts < 0).any() or (ends[-1] if len(ends) else 0) != shape[0] * shape[1]:
+        raise ValueError(f"counts: expected runs that add up to {shape[0]} x {shape[1]}")
+    return ends[: len(ends) // 2 * 2 : 2], ends[1::2]
+
+
+def paint(
+    flat: npt.NDArray[Any],
+    starts: npt.NDArray[np.int64],
+    stops: npt.NDArray[np.int64],
+    values: Any,
+) -> None:
+    """Writes a value, or one for each span, into a canvas as one line down its columns.
+
+    Where spans overlap the later one holds.
+    """
+    lengths = stops - starts
+    first = np.cumsum(lengths) - lengths
+    pixels = np.arange(int(lengths.sum())) + np.repeat(starts - first, lengths)
+    flat[pixels] = values if np.ndim(values) == 0 else np.repeat(values, lengths)
 
 
 def to_string(runs: Sequence[int]) -> str:
@@ -79,38 +112,65 @@ def from_string(text: str) -> list[int]:
     return runs
 
 
-def fill_polygon(points: npt.NDArray[np.floating], shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """The mask of one polygon, float (N, 2) of (x, y), as the COCO API fills it (``rleFrPoly``).
+def polygon_spans(
+    polygons: Sequence[npt.NDArray[np.floating]], shape: tuple[int, int]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Polygons, float (N, 2) of (x, y) each, filled as the COCO API does (``rleFrPoly``), all at once.
 
-    The border is drawn on a grid finer by 5; where it crosses the middle line of a column, the mask
-    changes at the next row below.
+    Returns the polygon's number, the first pixel and the one after the last of each span down the
+    columns of a canvas (H, W). A border is drawn on a grid finer by 5; where it crosses the middle line
+    of a column, the mask changes at the next row below. Raises ValueError on a border that is far
+    longer than any canvas.
     """
     height, width = shape
-    corners = (_SCALE * np.asarray(points, np.float64) + 0.5).astype(np.int64)
-    drawn = [_line(a, b) for a, b in zip(corners, np.roll(corners, -1, axis=0), strict=True)]
-    u, v = np.concatenate(drawn).T
-    crosses = u[1:] != u[:-1]
+    sizes = np.array([len(points) for points in polygons], np.int64)
+    if not sizes.sum():
+        return (np.zeros(0, np.int64),) * 3
+    here = (_SCALE * np.concatenate(polygons).astype(np.float64) + 0.5).astype(np.int64)
+    following = np.arange(1, len(here) + 1)
+    ends = np.cumsum(sizes)[sizes > 0]
+    following[ends - 1] = ends - sizes[sizes > 0]
+    edge, (u, v) = _lines(here, here[following])
+    owner = np.repeat(np.arange(len(sizes)), sizes)[edge]
+    crosses = (u[1:] != u[:-1]) & (owner[1:] == owner[:-1])
     left = np.where(u[1:] < u[:-1], u[1:], u[1:] - 1)[crosses]
     upper = np.minimum(v[1:], v[:-1])[crosses]
     column = (left + 0.5) / _SCALE - 0.5
     kept = (np.floor(column) == column) & (column >= 0) & (column <= width - 1)
     row = np.ceil(np.clip((upper[kept] + 0.5) / _SCALE - 0.5, 0, height)).astype(np.int64)
-    flips = np.bincount(column[kept].astype(np.int64) * height + row, minlength=height * width + 1)
-    flat = np.cumsum(flips)[:-1] % 2 == 1
-    return np.asarray(flat[: height * width].reshape(shape, order="F"))
+    at, of = column[kept].astype(np.int64) * height + row, owner[1:][crosses][kept]
+    # A polygon that is cut off to the right does not change back.
+    open_ended = np.flatnonzero(np.bincount(of, minlength=len(sizes)) % 2)
+    at = np.concatenate([at, np.full(len(open_ended), height * width)])
+    of = np.concatenate([of, open_ended])
+    order = np.lexsort((at, of))
+    return of[order][::2], at[order][::2], at[order][1::2]
 
 
-def _line(start: npt.NDArray[np.int64], end: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The grid points from one corner to the next, drawn in the order that does not depend on
-    direction and returned from start to end."""
-    dx, dy = np.abs(end - start)
-    wide = dx >= dy
-    flip = start[0] > end[0] if wide else start[1] > end[1]
-    a, b = (end, start) if flip else (start, end)
-    along = np.arange(max(dx, dy) + 1)
-    slope = (b[1] - a[1]) / dx if wide and dx else (b[0] - a[0]) / dy if dy else 0.0
-    if wide:
-        line = np.stack([a[0] + along, (a[1] + slope * along + 0.5).astype(np.int64)], 1)
-    else:
-        line = np.stack([(a[0] + slope * along + 0.5).astype(np.int64), a[1] + along], 1)
-    return line[::-1] if flip else line
+def _lines(
+    start: npt.NDArray[np.int64], end: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The grid points from corners (N, 2) to the next ones: of which edge, and (2, M) coordinates.
+
+    Each is drawn in the order that does not depend on its direction.
+    """
+    away = np.abs(end - start)
+    reach = away.max(1)
+    if (total := int(reach.sum() + len(reach))) > MOST_POINTS:
+        raise ValueError(
+            f"expected borders within reach of the image, got {total // _SCALE} pixels"
+        )
+    wide = (away[:, 0] >= away[:, 1])[:, None]
+    a, b = (np.where(wide, corners, corners[:, ::-1]).T for corners in (start, end))
+    # Along the longer side, from its lower end.
+    flip = a[0] > b[0]
+    low, high = np.where(flip, b, a), np.where(flip, a, b)
+    slope = (high[1] - low[1]) / np.maximum(reach, 1)
+    edge = np.repeat(np.arange(len(reach)), reach + 1)
+    first = np.cumsum(reach + 1) - (reach + 1)
+    along = np.arange(len(edge)) - first[edge]
+    along = np.where(flip[edge], reach[edge] - along, along)
+    one = low[0][edge] + along
+    other = (low[1][edge] + slope[edge] * along + 0.5).astype(np.int64)
+    across = wide[edge, 0]
+    return edge, np.stack([np.where(across, one, other), np.where(across, other, one)])

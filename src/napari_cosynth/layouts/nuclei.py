@@ -46,10 +46,11 @@ class Nuclei:
         """(H, W) of the image, or of the smallest canvas from pixel (0, 0) that holds every nucleus."""
         if self.shape is not None:
             return self.shape
-        reach = [self.centroids.max(0)] if len(self) else [np.zeros(2)]
+        # A centroid on the far border of a pixel lies in the next one; an outline may end there.
+        reach = [np.floor(self.centroids.max(0) + 0.5) + 1] if len(self) else [np.ones(2)]
         for parts in self.outlines or ():
-            reach += [ring.max(0) for part in parts for ring in part]
-        height, width = (max(1, int(np.ceil(v + 0.5))) for v in np.max(reach, axis=0))
+            reach += [np.ceil(ring.max(0) + 0.5) for part in parts for ring in part]
+        height, width = (max(1, int(v)) for v in np.max(reach, axis=0))
         return height, width
 
     def instances(self, shape: tuple[int, int]) -> npt.NDArray[np.int32]:

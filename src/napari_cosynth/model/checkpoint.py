@@ -175,7 +175,7 @@ def read_config(path: str | Path) -> CheckpointConfig:
     if not file.is_file():
         raise ValueError(f"{path}: no checkpoint: expected a folder with {CONFIG} and {WEIGHTS}")
     try:
-        table = json.loads(file.read_text(encoding="utf-8"))
+        table = json.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise ValueError(f"{file}: cannot be read as JSON ({error})") from None
     return parse(CheckpointConfig, table, str(file))

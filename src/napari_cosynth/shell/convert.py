@@ -16,10 +16,11 @@ from tqdm import tqdm
 
 from napari_cosynth import registry
 from napari_cosynth.atomic import replaced_folder
-from napari_cosynth.data.base import NamedRecords, crop, remap, resample
+from napari_cosynth.data.base import NamedRecords, crop, remap
 from napari_cosynth.data.detect import open_records
 from napari_cosynth.data.lizard import LIZARD_CLASSES
 from napari_cosynth.data.pannuke import PANNUKE_CLASSES
+from napari_cosynth.data.resample import resample
 from napari_cosynth.data.splits import groups_of, read_groups, split_by_group
 from napari_cosynth.export.base import Described
 from napari_cosynth.export.recipes import read_samples
@@ -28,6 +29,7 @@ from napari_cosynth.types import ClassTable, Layout, Record
 
 logger = logging.getLogger(__name__)
 
+SMALL = "tiles smaller than --patch {}: left out"
 PUBLISHED = {"conic": LIZARD_CLASSES, "pannuke": PANNUKE_CLASSES}
 """Formats whose readers elsewhere know the classes by their numbers."""
 
@@ -64,7 +66,8 @@ def convert(
     _say_what_is_assumed(source, dataset)
     classes = target_classes(dataset.classes, to, changes.classes)
     with tqdm(total=len(dataset), unit="record", desc=f"{found} -> {to}", disable=None) as bar:
-        exporter(_items(dataset, classes, changes, bar.update), target, overwrite)
+        items = _some(_items(dataset, classes, changes, bar.update), source, changes.patch)
+        exporter(items, target, overwrite)
     print(f"{target}: {len(dataset)} records of {source} ({found}) as {to}")
     _say_notes(dataset)
 
@@ -175,8 +178,20 @@ def _items(
         if changes.patch is None:
             yield Described(record, description, "" if plain.isdecimal() else plain)
             continue
+        if min(record.labels.shape) < changes.patch:
+            dataset.note(name, SMALL.format(changes.patch), 1)
         for number, piece in enumerate(patches(record, changes.patch)):
             yield Described(piece, description, f"{plain}_{number:03d}")
+
+
+def _some(items: Iterator[Described], source: Path, side: int | None) -> Iterator[Described]:
+    """The items; raises ValueError where tiles smaller than a patch leave none."""
+    empty = True
+    for item in items:
+        empty = False
+        yield item
+    if empty and side is not None:
+        raise ValueError(f"{source}: every tile is smaller than --patch {side}: nothing to save")
 
 
 def patches(record: Record, side: int) -> Iterator[Record]:

@@ -12,7 +12,8 @@ from typing import Any
 
 import napari_cosynth
 from napari_cosynth.atomic import replaced_file
-from napari_cosynth.data.base import remap, resample
+from napari_cosynth.data.base import remap
+from napari_cosynth.data.resample import resample
 from napari_cosynth.evaluation.downstream import TABLE, Results, synthetic_plots, table_figures
 from napari_cosynth.evaluation.report import Report, number, to_html, to_json
 from napari_cosynth.evaluation.scores import Scores, score

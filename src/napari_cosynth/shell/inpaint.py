@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from napari_cosynth.layouts.points_csv import read_layout
 from napari_cosynth.model.checkpoint import read_config
 from napari_cosynth.shell.sampling import Summary, check_known, request_from
 from napari_cosynth.synthesis.inpaint import inpaint
-from napari_cosynth.types import Layout, Synthesis
+from napari_cosynth.types import ClassTable, Layout, Synthesis
 
 logger = logging.getLogger(__name__)
 
@@ -50,17 +52,10 @@ def inpaint_image(options: argparse.Namespace) -> None:
             f"--region: expected Y X H W inside {shape[0]} x {shape[1]} pixels, got "
             f"{y} {x} {height} {width}"
         )
-    layout = read_layout(options.layout, shape, mpp, config.classes, options.sample)
-    if not len(cut(layout, region)):
-        logger.warning(
-            "%s: none of its %d points lies in --region: it gets no nuclei (points are in the image's "
-            "pixels)",
-            options.layout,
-            len(layout),
-        )
+    layout = _layout(options, options.layout, shape, region, mpp, config.classes)
     before = None
     if options.before is not None:
-        before = read_layout(options.before, shape, mpp, config.classes)
+        before = _layout(options, options.before, shape, region, mpp, config.classes)
         _check_changes(before, layout, region, options)
     part = part_to_read(region, shape, mpp, config.mpp)
     image = np.ascontiguousarray(level[part.slices])
@@ -91,6 +86,50 @@ def _check_changes(before: Layout, after: Layout, region: Box, options: argparse
             changed - inside,
             options.before,
         )
+
+
+def _layout(
+    options: argparse.Namespace,
+    path: Path,
+    shape: tuple[int, int],
+    region: Box,
+    mpp: float,
+    classes: ClassTable,
+) -> Layout:
+    """The points in the image's pixels; ``layout detect --region`` counts from the region's."""
+    if options.points == "region":
+        return _of_region(options, path, shape, region, mpp, classes)
+    layout = read_layout(path, shape, mpp, classes, options.sample)
+    if len(cut(layout, region)) or not len(layout):
+        return layout
+    none = f"{path}: none of its {len(layout)} points lies in --region in the image's pixels"
+    own = None
+    if options.points is None:
+        with suppress(ValueError):
+            own = _of_region(options, path, shape, region, mpp, classes)
+    if own is None:
+        logger.warning("%s: it gets no nuclei", none)
+        return layout
+    logger.warning(
+        "%s: they are counted from the region's corner, as layout detect --region writes them "
+        "(--points says which)",
+        none,
+    )
+    return own
+
+
+def _of_region(
+    options: argparse.Namespace,
+    path: Path,
+    shape: tuple[int, int],
+    region: Box,
+    mpp: float,
+    classes: ClassTable,
+) -> Layout:
+    """Points counted from the region's corner, in the image's pixels."""
+    own = read_layout(path, region.shape, mpp, classes, options.sample)
+    at = own.centroids + np.array([region.y0, region.x0], np.float32)
+    return dataclasses.replace(own, centroids=at, shape=shape)
 
 
 def _mpp(slide: Slide, given: float | None) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -65,6 +66,8 @@ def convert(options: argparse.Namespace) -> None:
     mpp = _known_mpp(Path(options.source), options.mpp, nuclei.mpp)
     grid = mpp if options.to_mpp is None else _positive(options.to_mpp, "--to-mpp")
     origin, step, shape = _canvas(options.region, nuclei.extent, grid / mpp)
+    if options.region is None:  # a pixel of a coarser grid that is covered in part has nuclei too
+        shape = tuple(max(1, math.ceil(n / step - 1e-6)) for n in nuclei.extent)  # type: ignore[assignment]
     layout, notes = layout_on(nuclei, classes, mapping, shape, grid, origin, step)
     if options.instances is not None:
         _write_instances(nuclei, options)

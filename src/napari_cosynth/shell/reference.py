@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from napari_cosynth import registry
-from napari_cosynth.data.base import crop, remap, resample
+from napari_cosynth.data.base import crop, remap
+from napari_cosynth.data.resample import resample
 from napari_cosynth.nearest import nearest
 from napari_cosynth.paths import named
 from napari_cosynth.shell.datasets import chosen_sets, named_dataset

@@ -14,7 +14,8 @@ from skimage.segmentation import find_boundaries
 import napari_cosynth
 from napari_cosynth import registry
 from napari_cosynth.atomic import replaced_file
-from napari_cosynth.data.base import Dataset, resample
+from napari_cosynth.data.base import Dataset
+from napari_cosynth.data.resample import resample
 from napari_cosynth.evaluation.bootstrap import bootstrap_weights, weighted_mean
 from napari_cosynth.evaluation.checks import check_sample
 from napari_cosynth.evaluation.figure import ALL, Figure

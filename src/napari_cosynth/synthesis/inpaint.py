@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from scipy.spatial import KDTree
 
-from napari_cosynth.data.base import resized
+from napari_cosynth.data.resample import resized
 from napari_cosynth.geometry.box import Box
 from napari_cosynth.geometry.edits import cut, edit_between, near_changes
 from napari_cosynth.geometry.membrane import seamless

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from napari_cosynth.data.base import resized
+from napari_cosynth.data.resample import resized
 from napari_cosynth.data.slide import open_image
 from napari_cosynth.geometry.box import Box
 from napari_cosynth.model.checkpoint import Checkpoint

@@ -1,0 +1,127 @@
+"""Outlines of nuclei in the XML of Aperio's ImageScope (MoNuSeg, MoNuSAC) and of ASAP."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cosynth.foreign.positions import read_positions
+
+AMBIGUOUS = "ambiguous"
+"""MoNuSAC's regions that its annotators could not tell: no nuclei."""
+_NO_CLASS = ("", "description", "none")
+"""What ImageScope calls an attribute that nobody named, and ASAP a group that is none."""
+_AREAS = ("polygon", "spline", "rectangle")
+"""ASAP's kinds of annotation that have an area."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """One outlined nucleus."""
+
+    outline: npt.NDArray[np.float64]
+    """float64 (N, 2), N >= 3, (x, y) in pixels from the corner of the top left one."""
+    class_name: str
+    """Empty where the file names none."""
+    holes: tuple[npt.NDArray[np.float64], ...] = ()
+    """The regions of its annotation that are marked as negative (``NegativeROA``)."""
+
+
+@dataclass
+class Outlines:
+    """What a file holds."""
+
+    regions: list[Region] = field(default_factory=list)
+    mpp: float | None = None
+    """µm/px, where the file states it (``MicronsPerPixel``)."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """What is no nucleus, in words, and how many of it."""
+
+
+def is_outline_xml(head: bytes) -> bool:
+    """By the first bytes of a file."""
+    return b"<Annotations" in head or b"<ASAP_Annotations" in head
+
+
+def read_outlines(path: Path) -> Outlines:
+    """The outlines of a file. Raises ValueError naming the region that is damaged.
+
+    Slips of the mouse, of fewer than three vertices, points and ambiguous regions are left out and
+    counted.
+    """
+    try:
+        root = ElementTree.parse(path).getroot()
+    except (OSError, ElementTree.ParseError) as error:
+        raise ValueError(f"{path}: cannot be read as XML ({error})") from None
+    found = Outlines()
+    if root.tag == "ASAP_Annotations":
+        _read_asap(root, path, found)
+    elif root.tag == "Annotations":
+        _read_aperio(root, path, found)
+    else:
+        raise ValueError(f"{path}: expected Annotations of Aperio or ASAP, got {root.tag}")
+    return found
+
+
+def _read_aperio(root: ElementTree.Element, path: Path, found: Outlines) -> None:
+    found.mpp = _mpp(root.get("MicronsPerPixel"))
+    number = 0
+    for annotation in root.iterfind("./Annotation"):
+        name = _class_of(annotation)
+        outlines, holes = [], []
+        for region in annotation.iterfind(".//Region"):
+            number += 1
+            vertices = region.findall("./Vertices/Vertex")
+            outline = _outline(vertices, f"{path}: region {number}", found)
+            if outline is not None:
+                negative = region.get("NegativeROA", "0").strip() not in ("", "0", "false")
+                (holes if negative else outlines).append(outline)
+        if name.lower() == AMBIGUOUS:
+            found.left_out["ambiguous regions"] += len(outlines)
+            continue
+        found.regions += [Region(outline, name, tuple(holes)) for outline in outlines]
+
+
+def _class_of(annotation: ElementTree.Element) -> str:
+    """An annotation is a layer: named itself, or by its first attribute, as MoNuSAC's are."""
+    names = [annotation.get("Name", "")]
+    names += [a.get("Name", "") for a in annotation.iterfind("./Attributes/Attribute")]
+    return next((name.strip() for name in names if name.strip().lower() not in _NO_CLASS), "")
+
+
+def _read_asap(root: ElementTree.Element, path: Path, found: Outlines) -> None:
+    for number, annotation in enumerate(root.iterfind("./Annotations/Annotation"), start=1):
+        if annotation.get("Type", "Polygon").lower() not in _AREAS:
+            found.left_out["points and lines"] += 1
+            continue
+        vertices = annotation.findall("./Coordinates/Coordinate")
+        outline = _outline(vertices, f"{path}: annotation {number}", found)
+        if outline is not None:
+            group = annotation.get("PartOfGroup", "").strip()
+            found.regions.append(Region(outline, "" if group.lower() in _NO_CLASS else group))
+
+
+def _outline(
+    vertices: list[ElementTree.Element], where: str, found: Outlines
+) -> npt.NDArray[np.float64] | None:
+    try:
+        points = [(float(vertex.attrib["X"]), float(vertex.attrib["Y"])) for vertex in vertices]
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{where}: expected vertices with X and Y ({error})") from None
+    if len(points) < 3:
+        found.left_out["regions of fewer than three vertices"] += 1
+        return None
+    return read_positions(points, where)
+
+
+def _mpp(text: str | None) -> float | None:
+    try:
+        value = float((text or "").replace(",", "."))
+    except ValueError:
+        return None
+    return value if 0.01 < value < 10 else None
