@@ -195,7 +195,7 @@ class _Patches:
         labels = class_map(both[1], str(path), len(PANNUKE_CLASSES) + 1)
         return (
             read_rgb(self._images[name]),
-            np.where(labels > 0, instances, 0).astype(np.int32),
+            instances,
             labels,
         )
 
