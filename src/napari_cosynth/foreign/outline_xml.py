@@ -73,7 +73,8 @@ def _read_aperio(root: ElementTree.Element, path: Path, found: Outlines) -> None
     number = 0
     for annotation in root.iterfind("./Annotation"):
         name = _class_of(annotation)
-        outlines, holes = [], []
+        outlines: list[npt.NDArray[np.float64]] = []
+        holes: list[npt.NDArray[np.float64]] = []
         for region in annotation.iterfind(".//Region"):
             number += 1
             vertices = region.findall("./Vertices/Vertex")

@@ -66,7 +66,7 @@ def near_changes(
     # A point that changes elsewhere is no part of this edit.
     changed = changed_points(cut(before, box), cut(after, box), within)
     stays = after.centroids[~_alone(after, before, within)] - np.array([box.y0, box.x0])
-    pixels = np.stack(np.indices(box.shape), -1).reshape(-1, 2)
+    pixels = np.indices(box.shape).reshape(2, -1).T
     away, kept = _distance(pixels, changed, reach), _distance(pixels, stays, core)
     free = np.isfinite(away) & (away <= kept)
     return np.asarray(free.reshape(box.shape))
