@@ -7,7 +7,7 @@ import torch
 from napari_cosynth.diffusion import categorical, gaussian, joint
 from napari_cosynth.diffusion.blend import BEGIN, PASSES, _Colours, blended, spread
 from napari_cosynth.diffusion.clamp import ClampedSampler, Known
-from napari_cosynth.diffusion.sampler import FastSampler, SeededNoise
+from napari_cosynth.diffusion.sampler import FastSampler, FewSampler, Sampler, SeededNoise, Step
 from napari_cosynth.diffusion.schedule import CosineSchedule, JointSchedule
 from napari_cosynth.diffusion.tensors import Context, JointState, Prediction
 
@@ -67,7 +67,8 @@ def test_an_estimate_takes_the_surroundings_colours_and_keeps_its_texture() -> N
     assert torch.corrcoef(torch.stack([there, before]))[0, 1] > 0.98
 
 
-def test_steps_are_taken_twice_from_the_node_it_begins_at() -> None:
+def passes(inner: Sampler, steps: int) -> tuple[list[float], list[Step]]:
+    """The times of the network's passes, and the steps; what is known is there in the end."""
     times: list[float] = []
 
     class Grey:
@@ -90,9 +91,20 @@ def test_steps_are_taken_twice_from_the_node_it_begins_at() -> None:
     known[:, 4:12, 8:24] = False
     noise = joint.Noise.draw(1, *shape, torch.Generator().manual_seed(1))
     held = Known(state, known, torch.zeros_like(known), noise)
-    sampler = ClampedSampler(FastSampler(SCHEDULE), held, SCHEDULE, 3)
-    steps = list(blended(Grey(), NOTHING, sampler, SCHEDULE, SeededNoise([0]), shape, 10))
+    sampler = ClampedSampler(inner, held, SCHEDULE, 3)
+    done = list(blended(Grey(), NOTHING, sampler, SCHEDULE, SeededNoise([0]), shape, steps))
+    final = done[-1].state
+    assert torch.equal(final.image[0, :, known[0]], state.image[0, :, known[0]])
+    return times, done
+
+
+def test_steps_are_taken_twice_from_the_node_it_begins_at() -> None:
+    times, steps = passes(FastSampler(SCHEDULE), 10)
     assert [s.index for s in steps] == list(range(steps[0].index, 11))
     assert BEGIN <= times[0] < 0.95 and len(times) == PASSES * (len(steps) - 1) + 1
-    final = steps[-1].state
-    assert torch.equal(final.image[0, :, known[0]], state.image[0, :, known[0]])
+
+
+def test_a_step_from_pure_noise_which_the_way_back_would_forget_is_taken_once() -> None:
+    times, steps = passes(FewSampler(SCHEDULE, (0.999, 0.78, 0.55, 0.32)), 4)
+    assert [s.index for s in steps] == [1, 2, 3, 4]
+    torch.testing.assert_close(times, [0.999, 0.78, 0.78, 0.55, 0.55, 0.32])

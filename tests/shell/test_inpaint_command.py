@@ -50,6 +50,22 @@ def test_all_but_the_region_is_bit_for_bit_the_image(inpaint, tmp_path: Path) ->
     assert open_slide(out / "image.tif").mpp == pytest.approx(0.5)
 
 
+def test_before_a_layout_all_but_what_is_around_its_changes_stays(
+    inpaint, tmp_path: Path, caplog
+) -> None:
+    lines = POINTS.splitlines(keepends=True)
+    (tmp_path / "before.csv").write_text("".join(lines[:2]))
+    before = str(tmp_path / "before.csv")
+    code, error, out = inpaint("140 150 64 90", "--mpp", "0.5", "--before", before)
+    assert code == 0, error
+    assert "1 of the points that differ" in caplog.text and "outside --region" in caplog.text
+    old, new = (tifffile.imread(p) for p in (tmp_path / "slide.tif", out / "image.tif"))
+    y, x = np.indices(old.shape[:2])
+    away = np.hypot(y - 170.5, x - 180)
+    changed = (old != new).any(-1)
+    assert changed[away < 18].mean() > 0.9 and not changed[away > 24].any()
+
+
 def test_a_region_without_points_is_said_before_it_is_sampled(inpaint, caplog) -> None:
     """A layout in the region's own pixels, which is easily taken for the image's, is such a one."""
     code, _, out = inpaint("200 20 64 90", "--mpp", "0.5")

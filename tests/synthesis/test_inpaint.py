@@ -14,7 +14,7 @@ from napari_cosynth.data.slide import open_slide
 from napari_cosynth.geometry.box import Box
 from napari_cosynth.geometry.edits import cut
 from napari_cosynth.geometry.place import Place, part_to_read
-from napari_cosynth.synthesis.inpaint import inpaint
+from napari_cosynth.synthesis.inpaint import _with_found, inpaint
 from napari_cosynth.types import ClassTable, Layout, Progress, Request, Synthesis
 
 REGION = Box(40, 56, 104, 136)
@@ -99,6 +99,90 @@ def test_an_image_of_another_scale_keeps_its_own_grid(request_: Request, image: 
     assert sample.record.mpp == 0.5 and sample.record.labels.shape == (32, 40)
     assert sample.patch is not None and sample.patch.shape == (64, 80, 3)
     np.testing.assert_allclose(sample.record.layout.centroids[0], [4.75, 1.75])
+
+
+def without(layout: Layout, row: int) -> Layout:
+    kept = np.arange(len(layout)) != row
+    return dataclasses.replace(
+        layout, centroids=layout.centroids[kept], class_ids=layout.class_ids[kept]
+    )
+
+
+def away_from(point: tuple[float, float], box: Box) -> np.ndarray:
+    y, x = np.indices(box.shape)
+    return np.hypot(y + box.y0 - point[0], x + box.x0 - point[1])
+
+
+@pytest.mark.parametrize("added", [True, False])
+def test_only_what_is_around_a_changed_point_is_new(
+    request_: Request, image: np.ndarray, added: bool
+) -> None:
+    layouts = request_.layout, without(request_.layout, 1)
+    after, before = layouts if added else layouts[::-1]
+    wanted = dataclasses.replace(request_, layout=after)
+    sample = last(inpaint(wanted, Place(image, REGION, before=before)))
+    assert sample.patch is not None
+    differs = (sample.patch != image[REGION.slices]).any(-1)
+    away = away_from((70, 100), REGION)
+    assert not differs[away > 24].any() and differs[away < 20].mean() > 0.9
+    np.testing.assert_array_equal(sample.patch, sample.record.image)
+    assert len(sample.record.layout) == (3 if added else 2)
+    edit = sample.recipe["inpainted"]["edit"]
+    point, none = [(30.0, 44.0, request_.layout.classes.names[2])], []
+    assert edit == {"added": point if added else none, "removed": none if added else point}
+
+
+def test_a_nucleus_that_stays_beside_a_new_one_keeps_its_core(
+    request_: Request, image: np.ndarray
+) -> None:
+    centroids = np.array([[70, 100], [70, 116]], np.float32)
+    after = dataclasses.replace(request_.layout, centroids=centroids, class_ids=np.array([2, 1]))
+    wanted = dataclasses.replace(request_, layout=after)
+    sample = last(inpaint(wanted, Place(image, REGION, before=without(after, 0))))
+    assert sample.patch is not None
+    differs = (sample.patch != image[REGION.slices]).any(-1)
+    core = away_from((70, 116), REGION) <= 6
+    assert not differs[core].any()
+    assert differs[(away_from((70, 100), REGION) < 20) & ~core].mean() > 0.9
+
+
+def test_on_a_finer_grid_too_what_is_far_from_the_change_stays_bit_for_bit(
+    request_: Request, image: np.ndarray
+) -> None:
+    layout = dataclasses.replace(request_.layout, mpp=0.25)
+    wanted = dataclasses.replace(request_, layout=layout)
+    sample = last(inpaint(wanted, Place(image, REGION, before=without(layout, 0))))
+    assert sample.patch is not None
+    differs = (sample.patch != image[REGION.slices]).any(-1)
+    away = away_from((50, 60), REGION)
+    assert not differs[away > 50].any() and differs[away < 40].mean() > 0.9
+
+
+def test_a_layout_that_changes_nothing_is_refused(request_: Request, image: np.ndarray) -> None:
+    elsewhere = without(request_.layout, 3)
+    for before in (request_.layout, elsewhere):
+        with pytest.raises(ValueError, match=r"a.png: before: every point of the region is there"):
+            inpaint(request_, Place(image, REGION, source="a.png", before=before))
+    small = Layout(np.zeros((0, 2)), np.zeros(0), (9, 9), 0.5, request_.layout.classes)
+    with pytest.raises(ValueError, match=r"before: expected a canvas of \(176, 208\)"):
+        Place(image, REGION, before=small)
+
+
+def test_nuclei_around_the_region_are_found_where_no_point_says_them(request_: Request) -> None:
+    y, x = np.indices((176, 208))
+    image = np.full((176, 208, 3), (235, 200, 215), np.uint8)
+    discs = [(20, 20), (20, 100), (150, 60), (70, 100), (150, 180)]
+    for cy, cx in discs:
+        image[np.hypot(y - cy, x - cx) <= 6] = (90, 60, 140)
+    layout = dataclasses.replace(request_.layout, mpp=0.5)
+    seen = _with_found(layout, image, REGION)
+    count = len(layout)
+    np.testing.assert_array_equal(seen.centroids[:count], layout.centroids)
+    found = seen.centroids[count:]
+    # That at (20, 20) has its point, and that at (70, 100) lies in the region.
+    rest = [discs[1], discs[2], discs[4]]
+    assert sorted(map(tuple, np.round(found).astype(int).tolist())) == sorted(rest)
+    assert len(set(seen.class_ids[count:].tolist())) == 1
 
 
 def test_only_the_surroundings_are_read() -> None:
