@@ -4,9 +4,9 @@
                                       [--unseen] [--picture OUT.png]
 
 Held-out MoNuSeg tiles by default, at the checkpoint's µm/px. In a region of each, up to four points go
-where no annotated nucleus is near; the annotated ones stay. Without ``--whole`` the layout before the change is
-told, so that only what is around the new points is painted. ``--unseen`` leaves nuclei around the region
-unknown. Figures, a line a tile:
+where no annotated nucleus is near; the annotated ones stay. Without ``--whole`` the layout before the
+change is told, so that only what is around the new points is painted. ``--unseen`` leaves nuclei around
+the region unknown. Figures, a line a tile:
 
 area      median area of the added nuclei over that of the annotated ones in and near the region
 contrast  haematoxylin inside less around, of the added nuclei over the annotated ones (medians)
