@@ -85,7 +85,7 @@ def inpaint(request: Request, place: Place) -> Iterator[Progress | Synthesis]:
         facts["edit"] = edit_between(cut(before, window.free), cut(layout, window.free))
     image = resized(place.image, layout.shape)
     seen = _with_found(layout, image, window.free)
-    facts["found around"] = len(seen) - len(layout)
+    facts["found_around"] = len(seen) - len(layout)
     return _samples(
         request, place, checkpoint, image, layout, point_map(seen), window, device, facts
     )
@@ -101,9 +101,14 @@ def _with_found(layout: Layout, image: npt.NDArray[np.uint8], region: Box) -> La
 
     Without them the network takes every nucleus there for background, and makes new ones smaller.
     """
-    if not detectable(layout.mpp):
+    outside = np.ones(layout.shape, bool)
+    outside[region.slices] = False
+    if not detectable(layout.mpp) or not outside.any():
         return layout
-    found = detect_nuclei(image, layout.mpp)
+    # What the region holds is replaced, so it must not move the detector's thresholds.
+    around = image.copy()
+    around[region.slices] = np.median(image[outside], axis=0)
+    found = detect_nuclei(around, layout.mpp)
     low, high = np.array([region.y0, region.x0]) - 0.5, np.array([region.y1, region.x1]) - 0.5
     found = found[((found < low) | (found >= high)).any(1)]
     if len(layout) and len(found):
