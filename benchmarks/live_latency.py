@@ -22,9 +22,9 @@ from qtpy.QtWidgets import QApplication
 
 from gui_stalls import tiled, wait
 from napari_cosynth.types import Progress, Synthesis
-from napari_cosynth.widget.live import DRAFT_STEPS
 from napari_cosynth.widget.panel import CoSynthPanel
 from napari_cosynth.widget.placement import free_placement
+from napari_cosynth.widget.sampling_controls import draft_steps
 
 
 class Clock:
@@ -32,6 +32,8 @@ class Clock:
 
     def __init__(self, panel: CoSynthPanel) -> None:
         self.panel = panel
+        sampling = panel.sampling
+        self.draft = draft_steps(str(sampling.sampler.value), int(sampling.steps.value))
         self.at: dict[str, float] = {}
         self.steps: list[float] = []
         self.full = False
@@ -57,7 +59,7 @@ class Clock:
         self.at.setdefault(name, 1000 * (time.perf_counter() - self._begun))
 
     def _on_step(self, progress: Progress) -> None:
-        if progress.steps == DRAFT_STEPS:
+        if progress.steps == self.draft:
             self.steps.append(1000 * (time.perf_counter() - self._begun))
 
     def _paint(self) -> None:
@@ -70,11 +72,11 @@ class Clock:
             self._note("preview")
 
     def _on_arrival(self, sample: Synthesis) -> None:
-        if sample.request.steps == DRAFT_STEPS:
+        if sample.request.steps == self.draft:
             self._note("sampled")
 
     def _on_shown(self, sample: Synthesis) -> None:
-        if sample.request.steps == DRAFT_STEPS:
+        if sample.request.steps == self.draft:
             self._paint()
             self._note("draft")
         else:
@@ -119,20 +121,23 @@ def main() -> None:
     parser.add_argument("--edits", type=int, default=10, help="of each kind")
     parser.add_argument("--kinds", nargs="+", default=["add", "move", "delete"])
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--full", type=int, default=8, help="steps once the hand has rested")
+    parser.add_argument(
+        "--full", type=int, help="steps once the hand has rested (the checkpoint's own)"
+    )
     options = parser.parse_args()
     viewer = napari.Viewer()
     panel = CoSynthPanel(viewer)
     viewer.window.add_dock_widget(panel, name="CoSynth")
     panel.model.device.value = options.device
-    panel.sampling.steps.value = options.full
+    if options.full is not None:
+        panel.sampling.steps.value = options.full
     layout = tiled(options.size)
     layer = panel.layout_controls.add_layout(free_placement(layout.shape, layout.mpp, []), layout)
     clock = Clock(panel)
     clock.begin()
     panel.sampling.live.value = True
     wait(lambda: clock.full and not panel.live.busy, 120)
-    print(f"{options.size} x {options.size}, {len(layer.data)} points, {DRAFT_STEPS} draft steps")
+    print(f"{options.size} x {options.size}, {len(layer.data)} points, {clock.draft} draft steps")
     for kind in options.kinds:
         edit = edits(layer, np.random.default_rng(0))[kind]
         found: dict[str, list[float]] = {}

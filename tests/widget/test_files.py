@@ -403,7 +403,7 @@ def test_ihc_sample_that_cannot_be_downloaded_is_one_line(tmp_path, monkeypatch)
 def test_preferences_have_our_entries(plugin_settings, tmp_path):
     from napari.settings import get_plugin_settings
 
-    assert read_preferences() == Preferences("auto", 20, None)
+    assert read_preferences() == Preferences("auto", 0, None)
     synthesis = get_plugin_settings(PLUGIN).synthesis
     synthesis.device, synthesis.steps, synthesis.checkpoints = "cpu", 6, str(tmp_path)
     assert read_preferences() == Preferences("cpu", 6, tmp_path)

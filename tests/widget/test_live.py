@@ -13,7 +13,7 @@ from killed_sessions import made
 from napari_cosynth.geometry.edits import changed_box
 from napari_cosynth.synthesis.resynthesize import REACH
 from napari_cosynth.types import Layout, Synthesis
-from napari_cosynth.widget import live, results
+from napari_cosynth.widget import results, sampling_controls
 from napari_cosynth.widget.panel import CoSynthPanel
 from napari_cosynth.widget.placement import free_placement
 from napari_cosynth.widget.result_view import LiveView
@@ -49,7 +49,7 @@ class Watch:
 def watch(
     panel: CoSynthPanel, points: Points, qtbot: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Watch:
-    monkeypatch.setattr(live, "DRAFT_STEPS", 2)
+    monkeypatch.setattr(sampling_controls, "USUAL_DRAFT", 2)
     panel.sampling.steps.value = 3
     return Watch(panel, qtbot)
 

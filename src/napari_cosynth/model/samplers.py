@@ -11,12 +11,7 @@ from napari_cosynth.diffusion.sampler import Sampler
 from napari_cosynth.diffusion.schedule import JointSchedule
 from napari_cosynth.model.checkpoint import CheckpointConfig
 from napari_cosynth.types import Request
-
-FEW = "few"
-"""The sampler whose times are the checkpoint's."""
-FAST, FAST_STEPS = "fast", 20
-ANCESTRAL_STEPS = 1000
-"""The paper's."""
+from napari_cosynth.types.sampling import FAST, FEW, usual_sampler, usual_steps
 
 
 def sampler_of(config: CheckpointConfig, name: str) -> Callable[[JointSchedule], Sampler]:
@@ -30,7 +25,7 @@ def sampler_of(config: CheckpointConfig, name: str) -> Callable[[JointSchedule],
     if not config.nodes:
         raise ValueError(
             f"sampler: {FEW} needs weights that were trained for it, and these were not; "
-            f"use {FAST} ({FAST_STEPS} steps)"
+            f"use {FAST} ({usual_steps(FAST, 0)} steps)"
         )
     return partial(sampler, times=config.nodes)
 
@@ -54,11 +49,11 @@ def settle(sampler: str, steps: int, config: CheckpointConfig) -> tuple[str, int
         if steps > usual and sampler == FEW:
             sampler = FAST
     if not steps:
-        steps = {FEW: len(config.nodes), "ancestral": ANCESTRAL_STEPS}.get(sampler, FAST_STEPS)
+        steps = usual_steps(sampler, len(config.nodes))
     sampler_of(config, sampler)(JointSchedule()).nodes(steps)
     return sampler, steps
 
 
 def default_sampler(config: CheckpointConfig) -> tuple[str, int]:
     """The sampler and passes of a checkpoint: ``few`` where it was trained for it, else ``fast``."""
-    return (FEW, len(config.nodes)) if config.nodes else (FAST, FAST_STEPS)
+    return usual_sampler(len(config.nodes))

@@ -41,6 +41,22 @@ class Report:
         return cls(**{f.name: tuple(value.get(f.name, ())) for f in dataclasses.fields(cls)})
 
 
+FEW, FAST, ANCESTRAL = "few", "fast", "ancestral"
+"""Samplers of the registry: ``few`` goes through the times that a checkpoint was trained for."""
+USUAL_STEPS = {FAST: 20, ANCESTRAL: 1000}
+"""Passes that a sampler usually takes, ``ancestral`` as in its paper; of any other ``fast``'s."""
+
+
+def usual_sampler(nodes: int) -> tuple[str, int]:
+    """The sampler and passes of a checkpoint that was trained for ``nodes`` times; 0: for none."""
+    return (FEW, nodes) if nodes else (FAST, USUAL_STEPS[FAST])
+
+
+def usual_steps(sampler: str, nodes: int) -> int:
+    """The passes that a sampler usually takes with such a checkpoint."""
+    return nodes if sampler == FEW else USUAL_STEPS.get(sampler, USUAL_STEPS[FAST])
+
+
 BY_SEED, NO_LOOK, BANK = "seed", "none", "bank:"
 """Looks that are no numbers: ``Request.look``."""
 

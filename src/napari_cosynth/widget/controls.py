@@ -1,9 +1,8 @@
-"""The dock's form: what to sample with, of magicgui widgets."""
+"""The dock's form: what to sample with, of magicgui widgets; and what its parts are made with."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from magicgui.widgets import (
@@ -12,7 +11,6 @@ from magicgui.widgets import (
     FloatSpinBox,
     Label,
     LineEdit,
-    PushButton,
     SpinBox,
     Widget,
 )
@@ -27,7 +25,6 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_cosynth import registry
 from napari_cosynth.geometry.prompt import build_prompt
 from napari_cosynth.types import H_AND_E
 from napari_cosynth.widget.facts import CheckpointFacts, bundled, checkpoints_in, read_facts
@@ -36,10 +33,6 @@ BROWSE = "Other folder…"
 NO_TISSUE = "any"
 STAINS = (H_AND_E, "IHC")
 DEVICES = ("auto", "cpu", "cuda", "mps")
-LARGEST_SEED = 2**31 - 1
-PRESETS: dict[str, tuple[str, int]] = {"Draft": ("fast", 6), "Final": ("fast", 20)}
-"""Name -> sampler and steps."""
-CUSTOM = "Custom"
 
 
 def form(*rows: tuple[str, Sequence[Widget]]) -> QWidget:
@@ -74,6 +67,16 @@ def side_by_side(*widgets: Widget) -> QWidget:
         stretch = 2 if isinstance(widget, ComboBox) else 1
         box.addWidget(widget.native, 0 if isinstance(widget, (CheckBox, Label)) else stretch)
     return line
+
+
+def offer(box: ComboBox, reason_against: Callable[[str], str]) -> None:
+    """Greys out the choices that have a reason against them, which is told where the mouse rests."""
+    model = box.native.model()
+    for index, choice in enumerate(box.choices):
+        reason = reason_against(str(choice))
+        item = model.item(index)
+        item.setEnabled(not reason)
+        item.setData(reason, Qt.ItemDataRole.ToolTipRole)
 
 
 class ModelControls:
@@ -129,7 +132,13 @@ class ModelControls:
             self.tissue.choices = [NO_TISSUE, *facts.tissues]
             self.stain.choices = [*STAINS, *(s for s in facts.stains if s not in STAINS)]
             self.stain.value = facts.stains[0] if facts.stains else H_AND_E
-        self._disable_stains(facts.stains)
+        known = ", ".join(facts.stains)
+        offer(
+            self.stain,
+            lambda name: (
+                "" if name in facts.stains else f"the checkpoint was trained on {known} only"
+            ),
+        )
         self.changed_checkpoint.emit(facts)
         self._rebuild_prompt()
 
@@ -174,98 +183,3 @@ class ModelControls:
         finally:
             with self.checkpoint.changed.blocked():
                 self.checkpoint.value = self._last
-
-    def _disable_stains(self, known: Sequence[str]) -> None:
-        model = self.stain.native.model()
-        for index, stain in enumerate(self.stain.choices):
-            item = model.item(index)
-            able = stain in known
-            item.setEnabled(able)
-            reason = "" if able else f"the checkpoint was trained on {', '.join(known)} only"
-            item.setData(reason, Qt.ItemDataRole.ToolTipRole)
-
-
-class SamplingControls:
-    """Preset, sampler, steps, guidance, seed, count, preview; and Live, which the dock places."""
-
-    edited = Signal()
-
-    def __init__(self, steps: int = 20) -> None:
-        self.preset = ComboBox(choices=[*PRESETS, CUSTOM], value="Final", label="Quality")
-        self.sampler = ComboBox(
-            choices=sorted(registry.names("sampler"), key=lambda n: n != "fast"), label="Sampler"
-        )
-        self.steps = SpinBox(value=20, min=1, max=1000, label="Steps")
-        self.guidance = FloatSpinBox(value=1.0, min=0.0, max=20.0, step=0.5, label="Guidance")
-        self.seed = SpinBox(value=0, min=0, max=LARGEST_SEED, label="Seed")
-        self.random = CheckBox(value=False, text="random")
-        self.reuse = PushButton(text="reuse")
-        self.count = SpinBox(value=1, min=1, max=100, label="Samples")
-        self.preview = SpinBox(value=4, min=0, max=100, label="Preview")
-        self.live = CheckBox(value=False, text="Live")
-        self.live.tooltip = (
-            "Sample again after every edit: a draft at once, the full number of steps when you rest"
-        )
-        self.guidance.tooltip = (
-            "How strongly the text is followed: 1 as trained; any other value doubles the time"
-        )
-        self.random.tooltip = "Draw a new seed for every run; off: this seed again"
-        self.reuse.tooltip = "Put the last run's seed back and keep it"
-        self.count.tooltip = "How many samples, with consecutive seeds"
-        self.preview.tooltip = "Show the picture every so many steps; 0 never"
-        self.reuse.enabled = False
-        self._last_seed: int | None = None
-        self._words = [Label(value=text) for text in ("preview every", "steps", "guidance")]
-        self.native = form(
-            ("Quality", [self.preset, self._words[0], self.preview]),
-            ("Sampler", [self.sampler, self._words[1], self.steps]),
-            ("Seed", [self.seed, self.random, self.reuse]),
-            ("Samples", [self.count, self._words[2], self.guidance]),
-        )
-        self.preset.changed.connect(self._use_preset)
-        self.sampler.changed.connect(self._name_preset)
-        self.steps.changed.connect(self._name_preset)
-        self.reuse.changed.connect(self._reuse)
-        for widget in (self.guidance, self.seed, self.random, self.count):
-            widget.changed.connect(lambda: self.edited.emit())
-        self.steps.value = steps
-
-    @property
-    def summary(self) -> str:
-        """The form in one line."""
-        parts = [f"{self.sampler.value}, {self.steps.value} steps", f"seed {self.seed.value}"]
-        if self.preset.value != CUSTOM:
-            parts[0] = f"{self.preset.value}, {self.steps.value} steps"
-        if self.random.value:
-            parts[1] = "random seed"
-        if self.count.value > 1:
-            parts.append(f"{self.count.value} samples")
-        return " · ".join(parts)
-
-    def draw_seeds(self) -> tuple[int, ...]:
-        """The next run's seeds; a random one is shown, so that it can be used again."""
-        if self.random.value:
-            self.seed.value = random.randint(0, LARGEST_SEED - int(self.count.value))
-        first = int(self.seed.value)
-        self._last_seed = first
-        self.reuse.enabled = True
-        return tuple(range(first, first + int(self.count.value)))
-
-    def _reuse(self) -> None:
-        if self._last_seed is not None:
-            self.random.value = False
-            self.seed.value = self._last_seed
-
-    def _use_preset(self, name: str) -> None:
-        if name in PRESETS:
-            sampler, steps = PRESETS[name]
-            with self.sampler.changed.blocked(), self.steps.changed.blocked():
-                self.sampler.value, self.steps.value = sampler, steps
-        self.edited.emit()
-
-    def _name_preset(self) -> None:
-        now = (str(self.sampler.value), int(self.steps.value))
-        name = next((n for n, preset in PRESETS.items() if preset == now), CUSTOM)
-        with self.preset.changed.blocked():
-            self.preset.value = name
-        self.edited.emit()

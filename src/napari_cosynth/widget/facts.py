@@ -29,6 +29,10 @@ class CheckpointFacts:
     """Micrometres per pixel of the grid the model samples on."""
     tissues: tuple[str, ...]
     stains: tuple[str, ...]
+    nodes: int = 0
+    """So many times it was trained for to be sampled in as few passes; 0: for none."""
+    follows_looks: bool = False
+    """Whether it paints in the look of a reference."""
 
 
 def bundled() -> list[str]:
@@ -53,10 +57,12 @@ def read_facts(name: str) -> CheckpointFacts:
         mpp = float(table["mpp"])
         tissues = tuple(str(n) for n in table.get("tissues", ()))
         stains = tuple(str(n) for n in table.get("stains", (H_AND_E,)))
+        nodes = len(table.get("nodes") or ())
+        follows_looks = table.get("look") is not None
     except FileNotFoundError:
         raise ValueError(f"{folder}: not a checkpoint folder (it has no config.json)") from None
     except KeyError as error:
         raise ValueError(f"{file}: {error.args[0]}: missing") from None
     except (OSError, ValueError, TypeError, OverflowError) as error:
         raise ValueError(f"{file}: cannot be read ({error})") from None
-    return CheckpointFacts(name, classes, mpp, tissues, stains)
+    return CheckpointFacts(name, classes, mpp, tissues, stains, nodes, follows_looks)

@@ -22,9 +22,10 @@ from qtpy.QtWidgets import (
 
 from napari_cosynth.types import Progress
 from napari_cosynth.widget.column import Section
-from napari_cosynth.widget.controls import LARGEST_SEED, form, side_by_side
+from napari_cosynth.widget.controls import form, side_by_side
 from napari_cosynth.widget.docks import Companion
 from napari_cosynth.widget.gallery import THUMBNAIL, Gallery
+from napari_cosynth.widget.sampling_controls import LARGEST_SEED
 from napari_cosynth.widget.stain import StainControls
 
 KEPT = QColor(60, 170, 80)

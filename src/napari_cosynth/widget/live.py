@@ -13,13 +13,15 @@ from qtpy.QtCore import QTimer
 
 from napari_cosynth.geometry.edits import changed_box, same_layout
 from napari_cosynth.types import Progress, Request, Synthesis
+from napari_cosynth.types.sampling import FEW
+from napari_cosynth.widget.sampling_controls import draft_steps
 from napari_cosynth.widget.worker import Runner
 
-DRAFT_STEPS = 6
 GATHER_MS = 30
 """Edits that come closer together than this, such as a brush's, are one."""
-REST_MS = 1000
-"""A hand that rests so long gets the full number of steps."""
+REST_MS, FEW_REST_MS = 1000, 250
+"""A hand that rests so long gets the full number of steps; the second where those are few, and so are
+done soon."""
 WINDOW_ABOVE = 256
 """Canvases with a longer side are only ever sampled around the edit; smaller ones in drafts."""
 LARGEST_EDIT = 768
@@ -48,7 +50,7 @@ class Live:
         self._full: deque[Synthesis] = deque(maxlen=REMEMBERED)
         self._previewed = False
         self._gather = self._timer(GATHER_MS, self._draft)
-        self._rest = self._timer(REST_MS, self._finish)
+        self._rest = self._timer(REST_MS, self._finish)  # set anew by each draft
         runner.progressed.connect(self._on_progress)
         runner.sampled.connect(self._on_sample)
         runner.ended.connect(self._on_end)
@@ -72,7 +74,7 @@ class Live:
         """The layout or the form was edited."""
         if self.on:
             self._gather.start()
-            self._rest.start()
+            self._rest.stop()
 
     def stop(self) -> None:
         """Drops the running draft and every plan for one."""
@@ -94,14 +96,18 @@ class Live:
             return
         known = self._remembered(request)
         if known is not None:
-            self._rest.stop()
             self._drop_running()
             self._show(known)
             return
-        draft = replace(request, steps=min(DRAFT_STEPS, request.steps), preview_every=1)
+        self._rest.start(FEW_REST_MS if request.sampler == FEW else REST_MS)
+        steps = draft_steps(request.sampler, request.steps)
+        draft = replace(request, steps=steps, preview_every=1)
         self._start(draft, self._base(request))
 
     def _finish(self) -> None:
+        if self._wanted is not None:
+            self._rest.start()  # the draft comes first
+            return
         request = self.make_request()
         if request is not None and self._remembered(request) is None:
             # A draft that is still under way is of this very layout: it is shown first.

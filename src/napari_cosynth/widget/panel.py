@@ -19,7 +19,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_cosynth.geometry.edits import same_layout
 from napari_cosynth.types import Layout, Progress, Request, Synthesis
 from napari_cosynth.widget.column import Column, Section
-from napari_cosynth.widget.controls import ModelControls, SamplingControls
+from napari_cosynth.widget.controls import ModelControls
 from napari_cosynth.widget.gallery import Gallery
 from napari_cosynth.widget.into_image import into_image
 from napari_cosynth.widget.layers import set_notes
@@ -33,6 +33,7 @@ from napari_cosynth.widget.request_form import RequestForm
 from napari_cosynth.widget.result_picker import ResultPicker
 from napari_cosynth.widget.result_view import LiveView, RunView, summary
 from napari_cosynth.widget.run_bar import RunBar
+from napari_cosynth.widget.sampling_controls import SamplingControls
 from napari_cosynth.widget.speed import Speeds
 from napari_cosynth.widget.tags import read_tag
 from napari_cosynth.widget.worker import Runner
@@ -67,6 +68,7 @@ class CoSynthPanel(QWidget):
         self._connect()
         if self.model.facts is not None:
             self.layout_controls.use_facts(self.model.facts)
+            self.sampling.use_facts(self.model.facts)
         self._show_results()
         self._show_busy()
         self._summarise()
@@ -95,6 +97,7 @@ class CoSynthPanel(QWidget):
 
     def _connect(self) -> None:
         self.model.changed_checkpoint.connect(self.layout_controls.use_facts)
+        self.model.changed_checkpoint.connect(self.sampling.use_facts)
         self.layout_controls.edited.connect(self._on_edited)
         self.layout_controls.switched.connect(self._on_switched)
         self.layout_controls.summarised.connect(self.sections["Layout"].summarise)

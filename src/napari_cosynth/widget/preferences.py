@@ -14,7 +14,8 @@ class Preferences:
     """The user's settings, or the manifest's defaults."""
 
     device: str = "auto"
-    steps: int = 20
+    steps: int = 0
+    """0: as many as the checkpoint usually takes."""
     checkpoints: Path | None = None
     """A folder of checkpoint folders, the shell's (COSYNTH_CHECKPOINTS) where none is set; None where
     there is none."""

@@ -12,6 +12,9 @@ from napari_cosynth.types import Progress, Request
 from napari_cosynth.widget.controls import side_by_side
 from napari_cosynth.widget.speed import duration
 
+PARTS = 100
+"""Of a step, in the progress bar: a large canvas takes long for one, and there may be one only."""
+
 
 class RunBar(QWidget):
     """Shows one run at a time. ``live`` is the form's own switch, placed here."""
@@ -45,18 +48,20 @@ class RunBar(QWidget):
         box.addWidget(self.status.native)
 
     def begin(self, request: Request) -> None:
-        """A run starts: reading the checkpoint, which has no steps, comes first."""
+        """A run starts: reading the checkpoint, which has no steps, comes first.
+
+        The time that was expected stands until it is measured.
+        """
         self.progress.min, self.progress.value = 0, 0
-        self.progress.max = request.steps * len(request.seeds)
+        self.progress.max = PARTS * request.steps * len(request.seeds)
         self.status.value = "starting…"
-        self.time.value = ""
         self._first = None
 
     def advance(self, progress: Progress) -> None:
         """A step is done; from the second on it is known how long the rest takes."""
         now = time.perf_counter()
         done = progress.index * progress.steps + progress.step + progress.part
-        self.progress.value = int(done)
+        self.progress.value = int(PARTS * done)
         sample = f"sample {progress.index + 1} of {progress.count}, " if progress.count > 1 else ""
         part = f", {progress.part:.0%} of the next" if progress.part else ""
         self.status.value = f"{sample}step {progress.step} of {progress.steps}{part}"
@@ -64,7 +69,8 @@ class RunBar(QWidget):
             self._first = now, done
         elif done > self._first[1]:
             begun, skipped = self._first
-            left = (now - begun) / (done - skipped) * (int(self.progress.max) - done)
+            whole = progress.count * progress.steps
+            left = (now - begun) / (done - skipped) * (whole - done)
             self.time.value = f"{duration(left)} left"
 
     def end(self, outcome: str) -> None:
