@@ -7,22 +7,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from napari.components import ViewerModel
 from napari.utils.notifications import show_info, show_warning
 from psygnal import Signal
 from qtpy.QtCore import QAbstractListModel, QModelIndex, Qt
 from qtpy.QtGui import QIcon, QImage, QPixmap
-from skimage.transform import resize_local_mean
 
 from napari_cosynth.export.stack import Described, append_stack
-from napari_cosynth.types import Record, Synthesis
+from napari_cosynth.types import Synthesis
 from napari_cosynth.widget import results
 from napari_cosynth.widget.background import Background
 from napari_cosynth.widget.gallery_layers import Shown, touched
 from napari_cosynth.widget.placement import Placement
 from napari_cosynth.widget.saving import described_sample, groups_of, stack_folder
 from napari_cosynth.widget.session import Entry, Orphan, Session, orphans
+from napari_cosynth.widget.thumbnails import small_picture
 
 THUMBNAIL = 96
 """Pixels of a thumbnail's longer side."""
@@ -104,7 +103,7 @@ class Gallery(QAbstractListModel):
 
         def work() -> Item:
             number = self._session.add(sample, layout, placement)
-            return Item(number, self._session.entries[number], thumbnail(sample.record), group)
+            return Item(number, self._session.entries[number], small_picture(sample.record.image, THUMBNAIL), group)
 
         self._work.do(work, self._append)
 
@@ -231,7 +230,7 @@ class Gallery(QAbstractListModel):
                     taken_names = [*names, *(item.group for item in items)]
                     while group in taken_names:
                         group += "′"
-                    image = thumbnail(self._session.read(number).record)
+                    image = small_picture(self._session.read(number).record.image, THUMBNAIL)
                     items.append(Item(number, entry, image, group))
             return items, damaged
 
@@ -261,14 +260,3 @@ def _icon(image: QImage) -> QIcon:
     # Qt would tint the chosen one, whose colours are what is being chosen.
     icon.addPixmap(pixmap, QIcon.Mode.Selected)
     return icon
-
-
-def thumbnail(record: Record) -> QImage:
-    """A sample's image with its longer side at ``THUMBNAIL`` pixels; made in any thread."""
-    height, width = record.labels.shape
-    factor = THUMBNAIL / max(height, width)
-    shape = (max(1, round(height * factor)), max(1, round(width * factor)))
-    small = resize_local_mean(record.image.astype(np.float64), shape, channel_axis=-1)
-    pixels = np.ascontiguousarray(small.round().clip(0, 255).astype(np.uint8))
-    image = QImage(pixels.data, shape[1], shape[0], 3 * shape[1], QImage.Format.Format_RGB888)
-    return image.copy()  # Qt's own memory; numpy's goes

@@ -1,0 +1,21 @@
+"""Small pictures of pixels, for lists and forms; made in any thread."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from qtpy.QtGui import QImage
+from skimage.transform import resize_local_mean
+
+
+def small_picture(pixels: npt.NDArray[Any], side: int) -> QImage:
+    """An image, uint8 (H, W, 3), with its longer side at ``side`` pixels."""
+    height, width = pixels.shape[:2]
+    factor = side / max(height, width)
+    shape = (max(1, round(height * factor)), max(1, round(width * factor)))
+    small = resize_local_mean(pixels.astype(np.float64), shape, channel_axis=-1)
+    rounded = np.ascontiguousarray(small.round().clip(0, 255).astype(np.uint8))
+    image = QImage(rounded.data, shape[1], shape[0], 3 * shape[1], QImage.Format.Format_RGB888)
+    return image.copy()  # Qt's own memory; numpy's goes
