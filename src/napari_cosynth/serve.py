@@ -61,6 +61,20 @@ def _inpaint(*arguments: Any) -> Iterator[Progress | Synthesis]:
     return events
 
 
+def _look_of(pixels: Any) -> Iterator[Any]:
+    """The look of pixels on a checkpoint's grid, uint8 (H, W, 3)."""
+    from napari_cosynth.model.looks import look_of
+
+    yield look_of(pixels)
+
+
+def _look_from(*arguments: Any) -> Iterator[Any]:
+    """The look of an image file, and where it comes from, in words."""
+    from napari_cosynth.synthesis.looks import look_from
+
+    yield look_from(*arguments)
+
+
 def _warm_up(checkpoint: str, device: str) -> Iterator[Progress | Synthesis]:
     """Imports torch and reads the weights before they are needed; samples nothing."""
     from napari_cosynth.model.precision import choose_device
@@ -70,22 +84,27 @@ def _warm_up(checkpoint: str, device: str) -> Iterator[Progress | Synthesis]:
     return iter(())
 
 
-KINDS: dict[str, Callable[..., Iterator[Progress | Synthesis]]] = {
+KINDS: dict[str, Callable[..., Iterator[Any]]] = {
     "synthesize": _synthesize,
     "resynthesize": _resynthesize,
     "inpaint": _inpaint,
     "warm up": _warm_up,
+    "look of": _look_of,
+    "look from": _look_from,
 }
+ASIDE = frozenset({"look of", "look from"})
+"""Short calls that are answered beside whatever is being sampled, and are not cancelled with it."""
 
 
 class Server:
-    """Answers calls in their order until stdin ends."""
+    """Answers calls in their order until stdin ends; those of ``ASIDE`` at once."""
 
     def __init__(self, source: BinaryIO, target: BinaryIO) -> None:
         self._source = source
         self._target = target
         self._calls: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
         self._cancelled = -1
+        self._sending = threading.Lock()
         threading.Thread(target=self._listen, daemon=True).start()
 
     def run(self) -> None:
@@ -98,6 +117,8 @@ class Server:
                 message = pickle.load(self._source)
                 if isinstance(message, int):
                     self._cancelled = max(self._cancelled, message)
+                elif message.kind in ASIDE:
+                    threading.Thread(target=self._answer, args=(message,), daemon=True).start()
                 else:
                     self._calls.put(message)
         except (EOFError, OSError):
@@ -107,9 +128,10 @@ class Server:
     def _answer(self, call: Call) -> None:
         last: Failure | None = None
         try:
-            if call.number > self._cancelled:
+            number = sys.maxsize if call.kind in ASIDE else call.number
+            if number > self._cancelled:
                 for event in KINDS[call.kind](*call.arguments):
-                    if call.number <= self._cancelled:
+                    if number <= self._cancelled:
                         break
                     self._send(call.number, event)
         except Exception as error:  # every error belongs to the parent
@@ -118,8 +140,9 @@ class Server:
 
     def _send(self, number: int, event: object) -> None:
         try:
-            pickle.dump((number, event), self._target, protocol=5)
-            self._target.flush()
+            with self._sending:
+                pickle.dump((number, event), self._target, protocol=5)
+                self._target.flush()
         except BrokenPipeError:
             self._cancelled = sys.maxsize
 

@@ -62,8 +62,8 @@ def test_a_process_that_dies_is_said_and_replaced(
 ) -> None:
     events = backend.call("synthesize", request_of(layout, tiny_checkpoint, steps=1000))
     next(events)
-    assert backend._process is not None
-    os.kill(backend._process.pid, signal.SIGKILL)
+    assert backend._server is not None
+    os.kill(backend._server.pid, signal.SIGKILL)
     with pytest.raises(RuntimeError, match="ended unexpectedly"):
         list(events)
     (*_, last) = backend.call("synthesize", request_of(layout, tiny_checkpoint))

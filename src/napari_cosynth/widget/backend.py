@@ -8,21 +8,26 @@ from __future__ import annotations
 
 import itertools
 import pickle
+import queue
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from napari_cosynth.serve import KINDS, Call, Failure
+from napari_cosynth.serve import ASIDE, KINDS, Call, Failure
 from napari_cosynth.types import Progress, Synthesis
 
 
 class Backend(Protocol):
-    """What the dock's worker thread asks."""
+    """What the dock's worker threads ask; several may at the same time."""
 
     def call(self, kind: str, *arguments: Any) -> Iterator[Progress | Synthesis]:
         """The events of one of :data:`napari_cosynth.serve.KINDS`, computed as they are asked for."""
+        ...
+
+    def ask(self, kind: str, *arguments: Any) -> Any:
+        """The answer of one of :data:`napari_cosynth.serve.ASIDE`, whatever is being sampled."""
         ...
 
     def warm_up(self, checkpoint: str, device: str) -> None:
@@ -44,6 +49,9 @@ class InThread:
     def call(self, kind: str, *arguments: Any) -> Iterator[Progress | Synthesis]:
         return KINDS[kind](*arguments)
 
+    def ask(self, kind: str, *arguments: Any) -> Any:
+        return next(KINDS[kind](*arguments))
+
     def warm_up(self, checkpoint: str, device: str) -> None:
         """Nothing: importing torch here would hold up the window."""
 
@@ -59,68 +67,126 @@ class RemoteError(Exception):
 
 
 class InProcess:
-    """A sampling process, started by the first call and kept; used by one thread at a time."""
+    """A sampling process, started by the first call and kept."""
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
+        self._server: _Server | None = None
         self._numbers = itertools.count()
         self._latest = -1
-        self._writing = threading.Lock()
+        self._starting = threading.Lock()
+        self._closed = False
 
     def call(self, kind: str, *arguments: Any) -> Iterator[Progress | Synthesis]:
-        process = self._running()
-        number = self._latest = next(self._numbers)
-        self._send(process, Call(number, kind, arguments))
-        assert process.stdout is not None
-        while True:
-            try:
-                answered, event = pickle.load(process.stdout)
-            except (EOFError, OSError, ValueError, pickle.UnpicklingError):
-                raise RuntimeError(self._obituary(process)) from None
-            if answered != number:
-                continue  # what a cancelled call still had to say
-            if event is None:
-                return
-            if isinstance(event, Failure):
-                raise event.error from RemoteError("\n" + event.trace)
-            yield event
+        server, number = self._running(), next(self._numbers)
+        if kind not in ASIDE:
+            self._latest = number
+        answers = server.answers_to(number)
+        server.send(Call(number, kind, arguments))
+        try:
+            while (event := answers.get()) is not None:
+                if isinstance(event, Failure):
+                    cause = RemoteError("\n" + event.trace) if event.trace else None
+                    raise event.error from cause
+                yield event
+        finally:
+            server.forget(number)
+
+    def ask(self, kind: str, *arguments: Any) -> Any:
+        return next(self.call(kind, *arguments))
 
     def warm_up(self, checkpoint: str, device: str) -> None:
-        # Nobody waits for the answer: the next call passes over it.
-        self._send(self._running(), Call(next(self._numbers), "warm up", (checkpoint, device)))
+        # Nobody waits for the answer.
+        self._running().send(Call(next(self._numbers), "warm up", (checkpoint, device)))
 
     def cancel(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self._send(self._process, self._latest)
+        if self._server is not None and self._server.alive:
+            self._server.send(self._latest)
 
     def close(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            # The server ends with its input; a step that is under way ends with it at once.
-            process.kill()
-            process.wait()
+        with self._starting:
+            self._closed = True
+            server, self._server = self._server, None
+        if server is not None:
+            server.kill()
 
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is None or self._process.poll() is not None:
-            self._process = subprocess.Popen(
-                # Not -m: run as __main__, its classes would have other names in their pickles.
-                [sys.executable, "-c", "from napari_cosynth.serve import main; main()"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-            )
-        return self._process
+    def _running(self) -> _Server:
+        with self._starting:
+            if self._closed:
+                raise RuntimeError("the dock is closed")
+            if self._server is None or not self._server.alive:
+                self._server = _Server()
+            return self._server
 
-    def _send(self, process: subprocess.Popen[bytes], message: object) -> None:
-        assert process.stdin is not None
+
+class _Server:
+    """One sampling process, and who waits for which of its answers."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            # Not -m: run as __main__, its classes would have other names in their pickles.
+            [sys.executable, "-c", "from napari_cosynth.serve import main; main()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+        self._writing = threading.Lock()
+        self._waiting = threading.Lock()
+        self._answers: dict[int, queue.SimpleQueue[Any]] = {}
+        self._ended: Failure | None = None
+        threading.Thread(target=self._listen, name="cosynth-answers", daemon=True).start()
+
+    @property
+    def alive(self) -> bool:
+        return self._ended is None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def answers_to(self, number: int) -> queue.SimpleQueue[Any]:
+        """Where the events of a call will come, which is made after this; None ends them."""
+        answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        with self._waiting:
+            self._answers[number] = answers
+            if self._ended is not None:
+                answers.put(self._ended)
+        return answers
+
+    def forget(self, number: int) -> None:
+        """What this call still has to say is passed over."""
+        with self._waiting:
+            self._answers.pop(number, None)
+
+    def send(self, message: object) -> None:
+        assert self._process.stdin is not None
         try:
             with self._writing:
-                pickle.dump(message, process.stdin, protocol=5)
-                process.stdin.flush()
+                pickle.dump(message, self._process.stdin, protocol=5)
+                self._process.stdin.flush()
         except (BrokenPipeError, ValueError):
-            pass  # reading its answer will say that the process has ended
+            pass  # the answers will say that the process has ended
 
-    def _obituary(self, process: subprocess.Popen[bytes]) -> str:
-        code = process.wait()
+    def kill(self) -> None:
+        # The server ends with its input; a step that is under way ends with it at once.
+        self._process.kill()
+        self._process.wait()
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        try:
+            while True:
+                number, event = pickle.load(self._process.stdout)
+                with self._waiting:
+                    if number in self._answers:
+                        self._answers[number].put(event)
+        except (EOFError, OSError, ValueError, pickle.UnpicklingError):
+            error = RuntimeError(self._obituary())
+        with self._waiting:
+            self._ended = Failure(error, "")
+            for answers in self._answers.values():
+                answers.put(self._ended)
+
+    def _obituary(self) -> str:
+        code = self._process.wait()
         reason = "; the system may have run out of memory" if code in (-9, 137) else ""
         return f"the sampling process ended unexpectedly (exit code {code}){reason}"
