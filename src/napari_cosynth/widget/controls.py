@@ -86,7 +86,13 @@ class ModelControls:
     edited = Signal()
     """Anything that decides the next request."""
 
-    def __init__(self, folder: Path | None = None, device: str = "auto") -> None:
+    def __init__(
+        self,
+        folder: Path | None = None,
+        device: str = "auto",
+        more: Sequence[tuple[str, Sequence[Widget]]] = (),
+    ) -> None:
+        """``more``: lines that others add to the form."""
         names = bundled() + (checkpoints_in(folder) if folder else [])
         self.checkpoint = ComboBox(choices=[*names, BROWSE], label="Checkpoint")
         self.tissue = ComboBox(choices=[NO_TISSUE], label="Tissue")
@@ -102,6 +108,7 @@ class ModelControls:
             ("Checkpoint", [self.checkpoint, self._words[0], self.device]),
             ("Tissue", [self.tissue, self._words[1], self.stain]),
             ("Prompt", [self.prompt, self.follow]),
+            *more,
         )
         self.facts: CheckpointFacts | None = None
         self._classes: list[str] | None = None

@@ -103,7 +103,8 @@ class Gallery(QAbstractListModel):
 
         def work() -> Item:
             number = self._session.add(sample, layout, placement)
-            return Item(number, self._session.entries[number], small_picture(sample.record.image, THUMBNAIL), group)
+            picture = small_picture(sample.record.image, THUMBNAIL)
+            return Item(number, self._session.entries[number], picture, group)
 
         self._work.do(work, self._append)
 

@@ -39,7 +39,7 @@ def into_image(
     Raises ValueError saying what is missing.
     """
     canvas = placement_from(points)
-    corners = canvas.corners[[0, 2]] * canvas.scale + np.array(canvas.origin)
+    corners = canvas.world
     slide = image_under(viewer, points, corners)
     level = _level(slide)
     mpp = known_mpp(slide, ask_mpp)

@@ -13,7 +13,7 @@ from qtpy.QtCore import QTimer
 
 from napari_cosynth.geometry.edits import changed_box, same_layout
 from napari_cosynth.types import Progress, Request, Synthesis
-from napari_cosynth.types.sampling import FEW
+from napari_cosynth.types.sampling import BY_SEED, FEW
 from napari_cosynth.widget.sampling_controls import draft_steps
 from napari_cosynth.widget.worker import Runner
 
@@ -130,12 +130,13 @@ class Live:
                 self.runner.cancel()
             return
         self._running = request
+        sent = self._in_the_look_before(request)
         # No box where the points are the old ones: then the text is new, which concerns all pixels.
         box = changed_box(base.request.layout, request.layout) if base else None
         if box is None or max(box.shape) > LARGEST_EDIT:
-            self.runner.call("synthesize", request)
+            self.runner.call("synthesize", sent)
         else:
-            self.runner.call("resynthesize", request, base, box)
+            self.runner.call("resynthesize", sent, base, box)
 
     def _base(self, request: Request) -> Synthesis | None:
         """The newest full sample, if one of the edited layout may differ from it in a window only."""
@@ -144,6 +145,14 @@ class Live:
         base = self._full[-1]
         same_grid = base.record.layout.shape == request.layout.shape
         return base if same_grid and _key(base.request) == _key(request) else None
+
+    def _in_the_look_before(self, request: Request) -> Request:
+        """The request in the look that a seed drew before: an edit would draw another."""
+        base = self._base(request)
+        if base is None or request.look != BY_SEED or not base.provenance.get("look"):
+            return request
+        look_of = str(base.provenance.get("look_of", ""))
+        return replace(request, look=tuple(base.provenance["look"]), look_of=look_of)
 
     def _remembered(self, request: Request) -> Synthesis | None:
         for sample in self._full:
@@ -165,6 +174,8 @@ class Live:
     def _on_sample(self, sample: Synthesis) -> None:
         if self._running is None:
             return
+        asked = replace(sample.request, look=self._running.look, look_of=self._running.look_of)
+        sample = replace(sample, request=asked)  # its recipe has the look that it is in
         request = self.make_request()
         whole = _large(sample.request) or "resampled" not in sample.provenance
         if request is not None and request.steps == sample.request.steps and whole:
@@ -210,4 +221,5 @@ def _key(request: Request) -> tuple[Any, ...]:
         request.layout.shape,
         request.layout.mpp,
         request.layout.classes,
+        request.look,
     )

@@ -25,6 +25,7 @@ from napari_cosynth.widget.into_image import into_image
 from napari_cosynth.widget.layers import set_notes
 from napari_cosynth.widget.layout_controls import LayoutControls
 from napari_cosynth.widget.live import Live
+from napari_cosynth.widget.look_controls import LookControls
 from napari_cosynth.widget.preferences import read_preferences
 from napari_cosynth.widget.questions import ask_mpp
 from napari_cosynth.widget.recovery import RecoveryBar
@@ -37,6 +38,8 @@ from napari_cosynth.widget.sampling_controls import SamplingControls
 from napari_cosynth.widget.speed import Speeds
 from napari_cosynth.widget.tags import read_tag
 from napari_cosynth.widget.worker import Runner
+
+READING_LOOK = "reading the look…"
 
 
 class CoSynthPanel(QWidget):
@@ -51,10 +54,13 @@ class CoSynthPanel(QWidget):
         self.runner = Runner()
         self.live = Live(self.runner, self._live_request)
         preferences = read_preferences()
-        self.model = ModelControls(preferences.checkpoints, preferences.device)
+        self.look = LookControls(napari_viewer, self._ask)
+        self.model = ModelControls(
+            preferences.checkpoints, preferences.device, [("Look", self.look.row)]
+        )
         self.sampling = SamplingControls(preferences.steps)
         self.layout_controls = LayoutControls(napari_viewer)
-        self.form = RequestForm(self.model, self.sampling, self.layout_controls)
+        self.form = RequestForm(self.model, self.sampling, self.layout_controls, self.look)
         self.results = ResultPicker(napari_viewer)
         self.refine = RefinePanel(napari_viewer, self.results.result)
         self.bar = RunBar(self.sampling.live)
@@ -69,6 +75,7 @@ class CoSynthPanel(QWidget):
         if self.model.facts is not None:
             self.layout_controls.use_facts(self.model.facts)
             self.sampling.use_facts(self.model.facts)
+            self.look.use_facts(self.model.facts)
         self._show_results()
         self._show_busy()
         self._summarise()
@@ -98,12 +105,14 @@ class CoSynthPanel(QWidget):
     def _connect(self) -> None:
         self.model.changed_checkpoint.connect(self.layout_controls.use_facts)
         self.model.changed_checkpoint.connect(self.sampling.use_facts)
+        self.model.changed_checkpoint.connect(self.look.use_facts)
         self.layout_controls.edited.connect(self._on_edited)
         self.layout_controls.switched.connect(self._on_switched)
         self.layout_controls.summarised.connect(self.sections["Layout"].summarise)
-        for form in (self.model, self.sampling):
+        for form in (self.model, self.sampling, self.look):
             form.edited.connect(self.live.touch)
             form.edited.connect(self._summarise)
+        self.look.edited.connect(self._start_waiting)
         self.sampling.live.changed.connect(self.live.switch)
         self.live.shown.connect(self._show_live)
         self.live.previewed.connect(self._preview_live)
@@ -126,6 +135,7 @@ class CoSynthPanel(QWidget):
             self.live.stop,
             self.runner.close,
             self.speeds.close,
+            self.look.close,
             self.gallery.close,
             self.layout_controls.close_editor,
             self.refine.let_go,
@@ -152,7 +162,7 @@ class CoSynthPanel(QWidget):
             self._start_next = partial(self._start, draw_seeds, fleeting)
             self.live.stop()
             return
-        if self.runner.busy:
+        if self.runner.busy or self._waits_for_look(partial(self._start, draw_seeds, fleeting)):
             return
         try:
             request = self.form.request(draw_seeds())
@@ -169,11 +179,15 @@ class CoSynthPanel(QWidget):
 
     def start_into_image(self) -> None:
         """Samples the layout into the image under it; while a run goes on, a click does nothing."""
-        if self.live.busy or self.runner.busy:
+        if (
+            self.live.busy
+            or self.runner.busy
+            or self._waits_for_look(self.start_into_image, into_image=True)
+        ):
             return
         points = self.layout_controls.points
         try:
-            request = self.form.request(self.sampling.draw_seeds())
+            request = self.form.request(self.sampling.draw_seeds(), into_image=True)
             assert points is not None  # the request has a layout
             into = into_image(self.viewer, points, request, self.form.mpp, ask_mpp)
         except ValueError as error:
@@ -187,6 +201,22 @@ class CoSynthPanel(QWidget):
         # Called in the worker's thread, which reads the slide too.
         self.runner.start(lambda: backend.call("inpaint", into.request, into.read()))
         self._show_busy()
+
+    def _ask(self, kind: str, *arguments: object) -> object:
+        return self.runner.backend.ask(kind, *arguments)
+
+    def _waits_for_look(self, start: Callable[[], None], into_image: bool = False) -> bool:
+        """Whether the look is not known yet; ``start`` follows when it is."""
+        if self.look.ready(into_image):
+            return False
+        self._start_next = start
+        self.bar.status.value = READING_LOOK
+        return True
+
+    def _start_waiting(self) -> None:
+        if self._start_next is not None and not self.runner.busy and self.look.ready():
+            start, self._start_next = self._start_next, None
+            start()
 
     def stop(self) -> None:
         """Cancels the run: no further step, and no further layer."""
@@ -240,14 +270,15 @@ class CoSynthPanel(QWidget):
         self.bar.end(outcome)
         self._show_busy()
         self._summarise()
-        if self._start_next is not None:
-            start, self._start_next = self._start_next, None
-            start()
+        self._start_waiting()
 
     # -- live
 
     def _live_request(self) -> Request | None:
         """None while there is no valid layout."""
+        if not self.look.ready():
+            self.bar.status.value = READING_LOOK  # live is told when it is read
+            return None
         try:
             return self.form.live_request()
         except ValueError as error:
@@ -286,7 +317,9 @@ class CoSynthPanel(QWidget):
             self.runner.backend.warm_up(self.model.facts.name, str(self.model.device.value))
         self.live.stop()  # its sample is of the layout that was; the edit that follows begins anew
         self._live_view.leave()
+        self._start_next = None
         points = self.layout_controls.points
+        self.look.use_layout(points)
         if points is not None and (tag := read_tag(points.metadata)):
             self.model.suggest_tissue(tag.tissue)
         self._summarise()
@@ -303,6 +336,7 @@ class CoSynthPanel(QWidget):
     def _show_results(self) -> None:
         self.results.refresh()
         self.refine.refresh()
+        self.look.refresh()
 
     def _on_displayed(self, group: str) -> None:
         self.results.choose(group)
@@ -310,7 +344,8 @@ class CoSynthPanel(QWidget):
 
     def _summarise(self) -> None:
         """The folded sections in a line each, and how long the next run will take."""
-        self.sections["Model"].summarise(self.model.summary)
+        model = [part for part in (self.model.summary, self.look.summary) if part]
+        self.sections["Model"].summarise(" · ".join(model))
         self.sections["Sampling"].summarise(self.sampling.summary)
         if self._run is None:  # else the time that is left stands there
             self.bar.time.value = self.form.expected_time(self.speeds)

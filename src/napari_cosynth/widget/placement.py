@@ -58,6 +58,11 @@ class Placement:
         h, w = self.shape
         return np.array([(0, 0), (0, w), (h, w), (h, 0)], np.float64) - 0.5
 
+    @property
+    def world(self) -> npt.NDArray[np.float64]:
+        """The canvas' upper left and lower right corner in the world, float64 (2, 2)."""
+        return self.corners[[0, 2]] * self.scale + np.array(self.origin)
+
     def at_mpp(self, mpp: float, shape: tuple[int, int]) -> Placement:
         """The same region on a grid of ``mpp``; its corners stay, its pixel centres move."""
         if shape == self.shape and np.isclose(mpp, self.mpp, rtol=1e-6):

@@ -13,6 +13,14 @@ def ask_class(names: list[str]) -> str | None:
     return name if accepted else None
 
 
+def ask_layer(names: list[str]) -> str | None:
+    """The look of which layer is to be followed; None if the user cancels."""
+    name, accepted = QInputDialog.getItem(
+        None, "CoSynth", "Follow the look of this layer:", names, 0, False
+    )
+    return name if accepted else None
+
+
 def ask_mpp(name: str) -> float | None:
     """The µm/px of a layer that does not tell; None if the user cancels."""
     value, accepted = QInputDialog.getDouble(

@@ -39,14 +39,24 @@ def region_pixels(
             continue
         require_plain(layer)
         levels = list(layer.data) if layer.multiscale else [layer.data]
-        height, width = levels[0].shape[:2]
-        # Pixel centres are at integers, and a pixel is in where its centre is.
-        edges = (own - np.asarray(layer.translate)[-2:]) / np.asarray(layer.scale)[-2:]
-        low = np.ceil(edges[0]).clip(0, (height, width)).astype(int)
-        high = (np.floor(edges[1]) + 1).clip(0, (height, width)).astype(int)
+        low, high = pixels_inside(layer, own)
         words = f"{layer.name} [{low[0]}:{high[0]}, {low[1]}:{high[1]}]"
         return words, partial(_read, levels, low, high, layer.name)
     raise ValueError("no RGB image under the rectangle: open a slide, and draw one over it")
+
+
+def pixels_inside(
+    layer: Image, corners: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """First and last + 1 pixel of a layer inside two corners of its world, int64 (2,) each.
+
+    Pixel centres are at integers, and a pixel is in where its centre is.
+    """
+    first = layer.data[0] if layer.multiscale else layer.data
+    edges = (corners - np.asarray(layer.translate)[-2:]) / np.asarray(layer.scale)[-2:]
+    low = np.ceil(edges[0]).clip(0, first.shape[:2]).astype(int)
+    high = (np.floor(edges[1]) + 1).clip(0, first.shape[:2]).astype(int)
+    return low, high
 
 
 def _read(

@@ -8,6 +8,7 @@ from napari_cosynth.types import Request
 from napari_cosynth.widget.controls import ModelControls
 from napari_cosynth.widget.layers import placement_from
 from napari_cosynth.widget.layout_controls import LayoutControls
+from napari_cosynth.widget.look_controls import LookControls
 from napari_cosynth.widget.placement import Placement
 from napari_cosynth.widget.sampling_controls import SamplingControls
 from napari_cosynth.widget.speed import Speeds
@@ -15,16 +16,21 @@ from napari_cosynth.widget.speed import Speeds
 
 @dataclass(frozen=True)
 class RequestForm:
-    """The dock's three groups of controls read together."""
+    """The dock's groups of controls read together."""
 
     model: ModelControls
     sampling: SamplingControls
     layout: LayoutControls
+    look: LookControls
 
-    def request(self, seeds: tuple[int, ...]) -> Request:
-        """What the form says now. Raises ValueError where it does not make a request."""
+    def request(self, seeds: tuple[int, ...], into_image: bool = False) -> Request:
+        """What the form says now, once the look is ready.
+
+        Raises ValueError where it does not make a request.
+        """
         if self.model.facts is None:
             raise ValueError("no checkpoint: choose one first")
+        look, look_of = self.look.asked_into_image() if into_image else self.look.asked()
         return Request(
             layout=self.layout.layout_now(),
             prompt=str(self.model.prompt.value),
@@ -37,6 +43,8 @@ class RequestForm:
             stain=str(self.model.stain.value),
             device=str(self.model.device.value),
             preview_every=int(self.sampling.preview.value),
+            look=look,
+            look_of=look_of,
         )
 
     def live_request(self) -> Request:

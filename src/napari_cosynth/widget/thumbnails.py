@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from qtpy.QtCore import QBuffer, QByteArray
 from qtpy.QtGui import QImage
 from skimage.transform import resize_local_mean
 
@@ -19,3 +21,12 @@ def small_picture(pixels: npt.NDArray[Any], side: int) -> QImage:
     rounded = np.ascontiguousarray(small.round().clip(0, 255).astype(np.uint8))
     image = QImage(rounded.data, shape[1], shape[0], 3 * shape[1], QImage.Format.Format_RGB888)
     return image.copy()  # Qt's own memory; numpy's goes
+
+
+def as_html(image: QImage) -> str:
+    """A picture as Qt's tooltips show it."""
+    data = QByteArray()
+    buffer = QBuffer(data)
+    buffer.open(QBuffer.OpenModeFlag.WriteOnly)
+    image.save(buffer, "PNG")
+    return f'<img src="data:image/png;base64,{base64.b64encode(bytes(data.data())).decode()}">'
