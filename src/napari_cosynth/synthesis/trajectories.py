@@ -25,7 +25,6 @@ from napari_cosynth.geometry.frame import Frame
 from napari_cosynth.geometry.windows import Windows
 from napari_cosynth.model.encoding import decode_distance, decode_image, decode_labels
 from napari_cosynth.types import Request
-from napari_cosynth.types.sampling import FEW
 
 LARGEST_WHOLE = 512
 """Pixels; a canvas with a longer side is sampled by windows. The network was trained on patches of 128,

@@ -97,7 +97,7 @@ def below(viewer: ViewerModel, points: Points, mpp: float) -> LayerReference:
     y, x = placement.origin
     placement = replace(placement, scale=placement.scale * unit, origin=(y * unit, x * unit))
     levels = _levels(layer)
-    origin, step = sampling_of(layer, placement)  # type: ignore[arg-type]
+    origin, step = sampling_of(layer, placement)
     parts = [
         _inside(start, step, count, size)
         for start, count, size in zip(origin, placement.shape, levels[0].shape[:2], strict=True)
