@@ -63,6 +63,14 @@ Left to right: real patch, its nuclei outlined, synthetic patch for the same poi
 
 {table}
 
+{conditions}
+## Limits
+
+{limits}
+"""
+
+
+CONDITIONS_TEXT = """\
 ## What the conditions do
 
 `python benchmarks/conditions.py --data DATA --out FOLDER`, with {seeds} seeds.
@@ -87,10 +95,6 @@ own tile left out, say how well this tells organs apart at all:
 Guidance, over the same held-out layouts; the default is 1:
 
 {guidance}
-
-## Limits
-
-{limits}
 """
 
 
@@ -172,7 +176,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="checkpoint folder to write")
     parser.add_argument("--machine", default="two CPU cores")
     parser.add_argument("--limits", type=Path, required=True, help="Markdown: what it cannot do")
-    parser.add_argument("--conditions", type=Path, required=True, help="benchmarks/conditions.py's")
+    parser.add_argument("--conditions", type=Path, help="benchmarks/conditions.py's folder")
     parser.add_argument("--steps", nargs="+", default=["1", "2", "4", "20"])
     parser.add_argument("--patches", default="14")
     options = parser.parse_args()
@@ -212,7 +216,9 @@ def main() -> None:
         command="python benchmarks/realism.py --data DATA " + " ".join(command),
         patches=options.patches,
         table=figure_table(json.loads(done.stdout)),
-        **condition_texts(options.conditions),
+        conditions=""
+        if options.conditions is None
+        else CONDITIONS_TEXT.format(**condition_texts(options.conditions)),
         limits=options.limits.read_text(encoding="utf-8").strip(),
     )
     if recipe.adversarial is not None:
@@ -223,7 +229,7 @@ def main() -> None:
     rows = imread(held_out)
     shown = np.concatenate([rows[i * 256 : (i + 1) * 256] for i in range(5)])
     Image.fromarray(shown).save(options.out / "held-out.jpg", quality=88)
-    for name, width in (("structures", 1280), ("organs", 1400)):
+    for name, width in (("structures", 1280), ("organs", 1400)) if options.conditions else ():
         picture(options.conditions / f"{name}.png", options.out / f"{name}.jpg", width)
     print(options.out / CARD)
 
