@@ -6,7 +6,8 @@ DATA is the folder of the data sets (default: COSYNTH_DATA). Samples the layouts
 prints a Markdown row for each sampler and number of passes: texture, adherence to the layout, distances
 on ImageNet features, seconds a sample. Above them stand the patches themselves, whose distance is that
 of half of their tiles from the other half, at half the number, and as many patches of training tiles,
-whose distance is what other tissue gives at the same number. With --rows FILE the figures are kept as
+whose distance is what other tissue gives at the same number. A checkpoint
+that follows looks is asked for that of each layout's own tile. With --rows FILE the figures are kept as
 JSON after every row, and rows that are there already are not sampled again.
 """
 
@@ -36,7 +37,7 @@ from napari_cosynth.model.checkpoint import load
 from napari_cosynth.model.efficientnet import pretrained, weights_file
 from napari_cosynth.model.samplers import FEW, sampler_of
 from napari_cosynth.types import Record
-from realism import AREAS, follow, held_out, samples_of, training_medians
+from realism import AREAS, follow, held_out, held_out_looks, samples_of, training_medians
 
 Figures = dict[str, float | None]
 SECONDS = "median seconds a sample"
@@ -188,11 +189,14 @@ def main() -> None:
     if REAL not in rows:
         rows |= json_ready(real_figures(real, held_out(*where, training=True), frozen))
     own = features_of(real) if frozen else None
+    looks = None
+    if checkpoint.config.look is not None:
+        looks = held_out_looks(options.recipe, options.data, options.sets, real)
     for sampler, passes in wanted:
         name = f"{sampler} {passes}"
         if name in rows:
             continue
-        samples = samples_of(real, options.checkpoint, passes, sampler=sampler)
+        samples = samples_of(real, options.checkpoint, passes, looks, sampler=sampler)
         records = [s.record for s in samples]
         adherence = follow(samples, medians)
         figures = {
