@@ -71,7 +71,7 @@ def read_outlines(path: Path) -> Outlines:
 def _read_aperio(root: ElementTree.Element, path: Path, found: Outlines) -> None:
     found.mpp = _mpp(root.get("MicronsPerPixel"))
     number = 0
-    for annotation in root.iterfind("./Annotation"):
+    for annotation in root.findall("./Annotation") or [root]:  # some writers leave the layers out
         name = _class_of(annotation)
         outlines: list[npt.NDArray[np.float64]] = []
         holes: list[npt.NDArray[np.float64]] = []
