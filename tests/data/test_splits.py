@@ -85,8 +85,8 @@ def test_samples_of_one_layout_stay_together(tmp_path):
 
 
 def test_turned_copies_of_a_layout_stay_together(tmp_path):
-    """Their points differ, but their recipes name the layout they are of."""
-    recipes = ["tile at (0, 0)", "tile at (0, 0)", "tile at (0, 96)"]
+    """Their points differ, but their recipes name the layout they are of, and the tile of that."""
+    recipes = ["tile at (0, 0)", "tile at (0, 96)", "other at (0, 0)"]
     made = [
         dataclasses.replace(item, description={**item.description, "layout": name})
         for item, name in zip(items(3), recipes, strict=True)
