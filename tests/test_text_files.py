@@ -12,9 +12,12 @@ from napari_cosynth.cli import main
 from napari_cosynth.data.conic import ConicDataset
 from napari_cosynth.data.endonuke import read_keypoints
 from napari_cosynth.data.pannuke import PanNukeDataset
+from napari_cosynth.data.splits import read_groups
 from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.export.pannuke import write_pannuke
 from napari_cosynth.export.stack import write_stack
+from napari_cosynth.foreign.files import read_json
+from napari_cosynth.layouts.points_csv import read_points
 from napari_cosynth.settings import read_table
 from nuclei import items
 
@@ -34,6 +37,12 @@ def test_a_byte_order_mark_is_no_content(tmp_path, encoding):
         text = (folder / name).read_text(encoding="utf-8")
         (folder / name).write_text(text, encoding=encoding)
     assert len(StackDataset(folder)[1].layout) == len(items(2)[1].record.layout)
+    (tmp_path / "points.csv").write_text("axis-0,axis-1,class\n4,5,a\n", encoding=encoding)
+    assert read_points(tmp_path / "points.csv").centroids.tolist() == [[4, 5]]
+    (tmp_path / "groups.csv").write_text("name,slide\nx,s\n", encoding=encoding)
+    assert read_groups(tmp_path / "groups.csv", "slide", ("x",)) == {"x": "s"}
+    (tmp_path / "a.json").write_text('{"a": 1}', encoding=encoding)
+    assert read_json(tmp_path / "a.json") == {"a": 1}
 
 
 @pytest.mark.parametrize("encoding", MARKED)

@@ -14,4 +14,9 @@ def encoding_of(path: Path) -> str:
     Raises OSError where the file cannot be opened.
     """
     with path.open("rb") as file:
-        return "utf-16" if file.read(2) in _UTF_16 else "utf-8-sig"
+        return encoding_by(file.read(2))
+
+
+def encoding_by(start: bytes) -> str:
+    """The same by the first two bytes of a file."""
+    return "utf-16" if start[:2] in _UTF_16 else "utf-8-sig"

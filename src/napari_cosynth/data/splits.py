@@ -9,6 +9,7 @@ from pathlib import Path
 
 from napari_cosynth.data.base import NamedRecords, patient_of
 from napari_cosynth.data.listing import composed, written_name
+from napari_cosynth.text import encoding_of
 
 
 def split_by_group(
@@ -72,13 +73,13 @@ def read_groups(path: Path, column: str, names: tuple[str, ...]) -> dict[str, st
     record is missing.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as handle:
+        with path.open(newline="", encoding=encoding_of(path)) as handle:
             reader = csv.DictReader(handle)
             header = list(reader.fieldnames or ())
             rows = list(reader)
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeError, csv.Error) as error:
         raise ValueError(f"{path}: cannot be read as CSV ({error})") from None
     if column not in header:
         raise ValueError(f"{path}: no column {column!r}; it has {', '.join(header) or 'none'}")

@@ -25,6 +25,7 @@ from napari_cosynth.evaluation.bootstrap import (
 )
 from napari_cosynth.evaluation.quotients import quotient
 from napari_cosynth.foreign.files import read_json
+from napari_cosynth.text import encoding_of
 from napari_cosynth.types import Record
 
 Floats = npt.NDArray[np.float64]
@@ -134,10 +135,10 @@ class Answers:
 def read_answers(path: Path, key: Key) -> Answers:
     """A CSV as the page saves it. Raises ValueError naming file, line and column."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as handle:
+        with path.open(newline="", encoding=encoding_of(path)) as handle:
             reader = csv.DictReader(handle)
             rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeError, csv.Error) as error:
         raise ValueError(f"{path}: cannot be read as CSV ({error})") from None
     missing = [c for c in COLUMNS if c not in (reader.fieldnames or ())]
     if missing:

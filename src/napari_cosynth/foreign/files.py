@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_cosynth.errors import one_line
+from napari_cosynth.text import encoding_by
 
 LARGEST_JSON = 2**31
 """Bytes; a slide of 500,000 outlined nuclei takes half of it."""
@@ -30,7 +31,7 @@ def read_json(path: Path, largest: int = LARGEST_JSON) -> Any:
     if len(content) > largest:
         raise ValueError(f"{path}: expected at most {largest} bytes, got more once unpacked")
     try:
-        return json.loads(content.decode("utf-8-sig"))
+        return json.loads(content.decode(encoding_by(content)))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: cannot be read as JSON ({error})") from None
 

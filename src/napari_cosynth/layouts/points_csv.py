@@ -16,6 +16,7 @@ import numpy as np
 
 from napari_cosynth.atomic import replaced_file
 from napari_cosynth.layouts.nuclei import Nuclei
+from napari_cosynth.text import encoding_of
 from napari_cosynth.types import ClassTable, Layout
 
 COLUMNS = ("axis-0", "axis-1", "class")
@@ -64,14 +65,14 @@ def read_points(path: str | Path, sample: int | None = None) -> Nuclei:
 def _rows(path: Path, sample: int | None) -> Iterator[tuple[str, tuple[float, float], str | None]]:
     """Where it stands, (y, x) and class of each row. Raises ValueError naming file, line, column."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding=encoding_of(path))
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise ValueError(f"{path}: expected a CSV file, got a folder") from None
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise ValueError(f"{path}: not a text file ({error})") from None
     if "\0" in text:
         raise ValueError(f"{path}: not a text file (it holds zero bytes)")

@@ -17,6 +17,7 @@ from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.geometry.measure import majority_classes
 from napari_cosynth.layouts.class_names import own_table
 from napari_cosynth.stack_format import DESCRIPTION
+from napari_cosynth.text import encoding_of
 from napari_cosynth.types import Record
 from napari_cosynth.widget.layers import no_notes, points_kwargs
 from napari_cosynth.widget.nuclei_layers import nuclei_layers
@@ -177,7 +178,7 @@ def _read_points(path: str | Sequence[str]) -> list[LayerTuple]:
     """
     file = _one(path)
     points, names = [], []
-    with file.open(newline="", encoding="utf-8-sig") as handle:
+    with file.open(newline="", encoding=encoding_of(file)) as handle:
         reader = csv.DictReader(handle, skipinitialspace=True)
         axes = sorted(n for n in reader.fieldnames or () if n.startswith("axis-"))
         for row in reader:
