@@ -7,13 +7,13 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_cosynth.data.nucleus_notes import PARTED, UNCLASSIFIED, NucleusNotes
 from napari_cosynth.data.sidecar import Sidecar
 from napari_cosynth.geometry.distance import distance_map
 from napari_cosynth.geometry.measure import (
@@ -68,12 +68,7 @@ class Parts:
     """The file of instances and classes, for error messages; empty where it is ``source``."""
 
 
-PARTED = "nuclei in several parts that do not touch: each part is a nucleus of its own"
-UNCLASSIFIED = "nuclei without a class"
-DROP = "drop"
-
-
-class NamedRecords(ABC):
+class NamedRecords(NucleusNotes, ABC):
     """A data set that knows the names of its records and how one of them is read."""
 
     classes: ClassTable
@@ -82,35 +77,6 @@ class NamedRecords(ABC):
     """What our own exports carry beside the format."""
     mpp_stated: bool = True
     """Whether µm/px is known: from the files, the format's definition or the caller; else assumed."""
-    unclassified: int | None = None
-    """What becomes of nuclei without a class: None refuses them, 0 drops them, else their class."""
-
-    @cached_property
-    def noted(self) -> dict[str, dict[str, int]]:
-        """What was done to nuclei as their records were read: in words -> record -> how many."""
-        return {}
-
-    @property
-    def notes(self) -> list[str]:
-        """The same, a line each."""
-        return [
-            f"{sum(counts.values()):,} {what} (in {len(counts):,} records, first {next(iter(counts))})"
-            for what, counts in self.noted.items()
-        ]
-
-    def note(self, name: str, what: str, count: int) -> None:
-        """Counts what was done to nuclei of a record, once however often it is read."""
-        if count:
-            self.noted.setdefault(what, {})[name] = count
-
-    def classify_rest(self, wanted: str) -> None:
-        """Gives nuclei without a class that class, one of the table's or a new one, or drops them."""
-        if wanted == DROP:
-            self.unclassified = 0
-            return
-        if wanted not in self.classes.names:
-            self.classes = ClassTable.of(*self.classes.names[1:], wanted)
-        self.unclassified = self.classes.index(wanted)
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
