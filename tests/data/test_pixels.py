@@ -169,31 +169,6 @@ def test_the_largest_image_of_a_file_with_its_own_pixel_size(tmp_path):
     assert open_slide(tmp_path / "a.ome.tif").mpp == 0.5
 
 
-@pytest.mark.parametrize(
-    ("size", "unit", "mpp"),
-    [
-        ("5e-5", "cm", 0.5),
-        ("5e-7", "m", 0.5),
-        ("5000", "Å", 0.5),
-        ("0.5", "µm", 0.5),
-        ("0.5", "\N{GREEK SMALL LETTER MU}m", 0.5),
-        ("0.5", "pixel", None),
-    ],
-)
-def test_units_of_ome_xml(tmp_path, size, unit, mpp):
-    about = {"PhysicalSizeX": 1, "PhysicalSizeY": 1}
-    tifffile.imwrite(tmp_path / "a.ome.tif", IMAGE, photometric="rgb", metadata=about)
-    xml = tifffile.TiffFile(tmp_path / "a.ome.tif").ome_metadata
-    for axis in "XY":
-        said = f'PhysicalSize{axis}="{size}" PhysicalSize{axis}Unit="{unit}"'
-        xml = xml.replace(f'PhysicalSize{axis}="1"', said)
-    tifffile.imwrite(
-        tmp_path / "b.ome.tif", IMAGE, photometric="rgb", description=xml.encode(), metadata=None
-    )
-    found = open_slide(tmp_path / "b.ome.tif").mpp
-    assert found == mpp if mpp is None else found == pytest.approx(mpp)
-
-
 @pytest.mark.parametrize("text", ["2.5e-1", "0,25", "0.25"])
 def test_aperios_pixel_size_as_any_program_writes_it(tmp_path, text):
     about = f"Aperio Image Library v1\n40x48|AppMag = 40|MPP = {text}|Left = 1"

@@ -120,7 +120,10 @@ def test_mirax_needs_openslide_and_is_read_by_it(tmp_path, monkeypatch):
         ({"resolution": (20000, 20000), "resolutionunit": "CENTIMETER"}, 0.5),
         ({"resolution": (300, 300), "resolutionunit": "INCH"}, None),  # for print
         ({"resolution": (20000, 10000), "resolutionunit": "CENTIMETER"}, None),  # not square
+        ({"resolution": (2000, 2000), "resolutionunit": "MILLIMETER"}, 0.5),
         ({"resolution": (4, 4), "imagej": True, "metadata": {"unit": "um"}}, 0.25),
+        ({"resolution": (4, 4), "imagej": True, "metadata": {"unit": "\\u00b5m"}}, 0.25),
+        ({"resolution": (4, 4), "imagej": True, "metadata": {"unit": "pixel"}}, None),
     ],
 )
 def test_mpp_of_a_plain_tiff_is_read_and_never_invented(tmp_path, options, mpp):
@@ -354,7 +357,16 @@ def test_of_an_ome_tiff_the_slide_and_its_own_pixel_size(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("unit", "size"), [("cm", 5e-5), ("m", 5e-7), ("Å", 5000), ("in", 0.5 / 25400), ("nm", 500)]
+    ("unit", "size"),
+    [
+        ("cm", 5e-5),
+        ("m", 5e-7),
+        ("Å", 5000),
+        ("in", 0.5 / 25400),
+        ("nm", 500),
+        ("µm", 0.5),
+        ("\N{GREEK SMALL LETTER MU}m", 0.5),
+    ],
 )
 def test_units_of_ome_tiff(tmp_path, unit, size):
     about = {"axes": "YXS"}

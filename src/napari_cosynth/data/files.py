@@ -70,7 +70,11 @@ def eight_bits(pixels: npt.NDArray[Any], where: str, dataset: Path) -> npt.NDArr
             "scale it to 0..255 and save as uint8"
         )
     _say_scaled(dataset)
-    # Rounds value / 257, so that 65535 is 255 and what was 8 bits before comes back.
+    return scaled(pixels)
+
+
+def scaled(pixels: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
+    """value / 257, rounded, so that 65535 is 255 and what was 8 bits before comes back."""
     return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 

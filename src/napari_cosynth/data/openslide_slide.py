@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_cosynth.data.pixels import opaque
 from napari_cosynth.data.pyramid import (
     LARGEST_MPP,
     LARGEST_STATED,
@@ -47,7 +48,7 @@ def open_with_openslide(path: Path) -> Slide:
     except Exception as error:  # openslide raises errors of PIL, ctypes and its own
         raise ValueError(f"{path}: cannot be read by OpenSlide ({one_line(error)})") from None
     colour = properties.get(openslide.PROPERTY_NAME_BACKGROUND_COLOR, "FFFFFF")
-    background = np.array(list(bytes.fromhex(colour)), np.float32)
+    background = np.array(list(bytes.fromhex(colour)), np.uint8)
     levels = [
         _level(opened, index, (height, width), factor, background, path)
         for index, ((width, height), factor) in enumerate(zip(sizes, factors, strict=True))
@@ -79,7 +80,7 @@ def _level(
     index: int,
     shape: tuple[int, int],
     factor: float,
-    background: npt.NDArray[np.float32],
+    background: npt.NDArray[np.uint8],
     path: Path,
 ) -> Any:
     def read(window: tuple[slice, ...]) -> npt.NDArray[np.uint8]:
@@ -88,12 +89,7 @@ def _level(
         corner = (round(columns.start * factor), round(rows.start * factor))
         size = (columns.stop - columns.start, rows.stop - rows.start)
         rgba = np.asarray(opened.read_region(corner, index, size))
-        alpha = rgba[..., 3:]
-        if alpha.min(initial=255) == 255:
-            return rgba[..., :3]
-        part = alpha.astype(np.float32) / 255
-        mixed = rgba[..., :3] * part + background * (1 - part)
-        return mixed.round().astype(np.uint8)
+        return opaque(rgba[..., :3], rgba[..., 3:], background)
 
     return LazyLevel((*shape, 3), np.dtype(np.uint8), (_TILE, _TILE, 3), read, path).as_array()
 

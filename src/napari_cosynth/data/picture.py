@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.data.pixels import on_white
+from napari_cosynth.data.pixels import opaque
 from napari_cosynth.tiff import upright
 
 _SIXTEEN = ("I;16", "I;16B", "I;16L", "I;16N")
@@ -38,7 +38,7 @@ def picture(path: Path) -> npt.NDArray[Any]:
             return values.astype(np.uint16) if fits else values
         if image.has_transparency_data:
             rgba = np.asarray(image.convert("RGBA"))
-            return on_white(rgba[..., :3], rgba[..., 3:])
+            return opaque(rgba[..., :3], rgba[..., 3:])
         return np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
 
 
@@ -58,5 +58,5 @@ def _wide_png(path: Path) -> npt.NDArray[Any] | None:
         ) from None
     pixels = np.asarray(png_decode(path.read_bytes()))
     if pixels.shape[2] == 2:
-        return on_white(pixels[..., 0], pixels[..., 1])
-    return on_white(pixels[..., :3], pixels[..., 3:]) if pixels.shape[2] == 4 else pixels
+        return opaque(pixels[..., 0], pixels[..., 1])
+    return opaque(pixels[..., :3], pixels[..., 3:]) if pixels.shape[2] == 4 else pixels

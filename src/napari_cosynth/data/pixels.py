@@ -66,7 +66,7 @@ class Samples:
         if not self.count:
             return self._colour(samples[..., None])
         made = self._colour(samples[..., : self.colours])
-        return made if not self.alpha else self._on_white(made, samples[..., self.colours])
+        return made if not self.alpha else self._opaque(made, samples[..., self.colours])
 
     def _colour(self, colour: npt.NDArray[Any]) -> npt.NDArray[Any]:
         full = np.iinfo(colour.dtype).max if colour.dtype.kind == "u" else 255
@@ -91,21 +91,25 @@ class Samples:
         green = (y - blue_share * blue - red_share * red) / green_share
         return np.stack([red, green, blue], -1).round().clip(0, 255).astype(np.uint8)
 
-    def _on_white(self, colour: npt.NDArray[Any], alpha: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def _opaque(self, colour: npt.NDArray[Any], alpha: npt.NDArray[Any]) -> npt.NDArray[Any]:
         part = alpha[..., None] if colour.ndim == 3 else alpha
-        return on_white(colour, part, premultiplied=self.alpha == _ASSOCIATED)
+        return opaque(colour, part, premultiplied=self.alpha == _ASSOCIATED)
 
 
-def on_white(
-    colour: npt.NDArray[Any], alpha: npt.NDArray[Any], premultiplied: bool = False
+def opaque(
+    colour: npt.NDArray[Any],
+    alpha: npt.NDArray[Any],
+    background: npt.NDArray[Any] | None = None,
+    premultiplied: bool = False,
 ) -> npt.NDArray[Any]:
-    """Unsigned colours blended onto white by ``alpha`` of their type: what a viewer shows on glass."""
+    """Unsigned colours blended onto a background, white if None, by ``alpha`` of their type."""
     full = np.iinfo(alpha.dtype).max
     if alpha.min(initial=full) == full:
         return colour
     part = alpha.astype(np.float32) / full
     shown = colour.astype(np.float32) if premultiplied else colour * part
-    return (shown + full * (1 - part)).round().clip(0, full).astype(colour.dtype)
+    under = np.float32(full) if background is None else background.astype(np.float32)
+    return (shown + under * (1 - part)).round().clip(0, full).astype(colour.dtype)
 
 
 def samples_of(path: Path, series: Any) -> Samples:

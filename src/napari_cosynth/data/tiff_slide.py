@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_cosynth.data.files import eight_bits
+from napari_cosynth.data.files import eight_bits, scaled
 from napari_cosynth.data.pixel_size import mpp_of
 from napari_cosynth.data.pixels import Samples, samples_of
 from napari_cosynth.data.pyramid import (
@@ -99,10 +99,6 @@ def _opened(path: Path) -> Slide:
 def _eight_bits(levels: tuple[Any, ...], path: Path) -> tuple[Any, ...]:
     """Levels of 16 bits as 8; the smallest tells whether white is known."""
     eight_bits(np.asarray(levels[-1]), str(path), path.parent)
-
-    def scaled(part: Any) -> Any:
-        return ((part.astype(np.uint32) + 128) // 257).astype(np.uint8)
-
     return tuple(
         scaled(level) if isinstance(level, np.ndarray) else level.map_blocks(scaled, dtype=np.uint8)
         for level in levels
