@@ -2,8 +2,7 @@
 
     python benchmarks/imagenet_depth.py --data DATA [--draws 30]
 
-DATA is the folder of the data sets (default: COSYNTH_DATA). Patches of CoNSeP's 27 training tiles. The
-first
+DATA is the folder of the data sets (default: COSYNTH_DATA). Patches of CoNSeP's training tiles. The first
 table says how far a damage moves a distance between four tiles and four others, in deviations of that
 over draws of the tiles; the second what distance two sets of the same tiles have, by their number.
 """

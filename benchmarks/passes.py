@@ -30,7 +30,7 @@ from napari_cosynth.evaluation.distances import frechet_distance, kernel_distanc
 from napari_cosynth.evaluation.figure import IMAGENET, halved
 from napari_cosynth.evaluation.imagenet import imagenet_features
 from napari_cosynth.evaluation.quotients import json_ready
-from napari_cosynth.evaluation.report import Plot, number, svg
+from napari_cosynth.evaluation.report import PLOT_HEIGHT, PLOT_WIDTH, Plot, drawing, number
 from napari_cosynth.evaluation.samples import Samples
 from napari_cosynth.evaluation.texture import band_ratios, spectral_distance, texture
 from napari_cosynth.model.checkpoint import load
@@ -120,13 +120,14 @@ def plots(rows: dict[str, Figures]) -> str:
         if lines and level is not None:
             lines["real"] = np.array([min(ends), max(ends)]), np.array([level, level])
         if lines:
-            panels.append(svg(Plot(figure, "passes", lines, logarithmic=True)))
+            panels.append(drawing(Plot(figure, "passes", lines, logarithmic=True)))
     placed = "".join(
-        f'<g transform="translate({380 * (i % 2)} {230 * (i // 2)})">{panel}</g>'
+        f'<g transform="translate({PLOT_WIDTH * (i % 2)} {PLOT_HEIGHT * (i // 2)})">{panel}</g>'
         for i, panel in enumerate(panels)
     )
-    height = 230 * -(-len(panels) // 2)
-    return f'<svg xmlns="http://www.w3.org/2000/svg" width="760" height="{height}">{placed}</svg>\n'
+    width, height = 2 * PLOT_WIDTH, PLOT_HEIGHT * -(-len(panels) // 2)
+    start = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">'
+    return f"{start}{placed}</svg>\n"
 
 
 def kept_rows(path: Path | None, of: dict[str, Any]) -> dict[str, Figures]:

@@ -118,7 +118,9 @@ def to_html(report: Report, title: str) -> str:
     tables = "".join(
         f"<h2>{html.escape(name)}</h2>{_table(rows)}" for name, rows in sections.items()
     )
-    plots = "".join(svg(plot) for plot in report.plots)
+    plots = "".join(
+        f'<svg width="{PLOT_WIDTH}" height="{PLOT_HEIGHT}">{drawing(p)}</svg>' for p in report.plots
+    )
     pictures = "".join(
         f'<figure><img alt="" src="data:image/jpeg;base64,{_jpeg(p.image)}">'
         f"<figcaption>{html.escape(p.caption)}</figcaption></figure>"
@@ -171,14 +173,16 @@ def _cell(figure: Figure | None) -> str:
     return text
 
 
+PLOT_WIDTH, PLOT_HEIGHT = 372, 216
 _FEW = 8
 """Of a line of so few points each is marked, and so is a line of one."""
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 
 
-def svg(plot: Plot) -> str:
-    """A small line plot: 372 x 216 with axes from the data's least to its largest value."""
-    left, top, width, height = 58, 40, 300, 150
+def drawing(plot: Plot) -> str:
+    """A line plot as a group of SVG, with axes from the data's least to its largest value."""
+    left, top = 58, 40
+    width, height = PLOT_WIDTH - left - 14, PLOT_HEIGHT - top - 26
     xs = np.concatenate([x for x, _ in plot.lines.values()])
     ys = np.concatenate([y for _, y in plot.lines.values()])
     if not xs.size:
@@ -210,10 +214,7 @@ def svg(plot: Plot) -> str:
         parts.append(
             f'<text x="{at}" y="32" text-anchor="end" fill="{colour}">{html.escape(name)}</text>'
         )
-    return (
-        f'<svg width="{left + width + 14}" height="{top + height + 26}" font-size="11" '
-        f'font-family="system-ui, sans-serif">{"".join(parts)}</svg>'
-    )
+    return f'<g font-size="11" font-family="system-ui, sans-serif">{"".join(parts)}</g>'
 
 
 def _jpeg(image: npt.NDArray[np.uint8]) -> str:
