@@ -12,7 +12,7 @@ from napari_cosynth import registry
 from napari_cosynth.data.augment import random_crop
 from napari_cosynth.data.base import make_record
 from napari_cosynth.training.config import DataConfig, NormaliserConfig
-from napari_cosynth.training.data import CosynthData
+from napari_cosynth.training.data import CosynthData, usual_areas
 from napari_cosynth.training.records import LazyRecords, split_dataset, validation_names
 from napari_cosynth.types import ClassTable
 
@@ -93,3 +93,19 @@ def test_patches_on_a_grid_reach_the_border():
     corners = [random_crop(record, 32, rng, stride=16).image[0, 0] for _ in range(200)]
     assert {int(c[0]) for c in corners} == {0, 16, 32, 48, 64, 68}
     assert {int(c[1]) for c in corners} == {0, 16, 32}
+
+
+def test_the_usual_area_of_a_class_is_the_median_over_all_sets():
+    classes = ClassTable.of("a", "b", "never")
+
+    def record(*sides: int):
+        instances = np.zeros((40, 40 * len(sides)), np.int32)
+        for number, side in enumerate(sides):
+            instances[5 : 5 + side, 40 * number + 5 : 40 * number + 5 + side] = number + 1
+        labels = np.where(instances > 0, 1 + (instances == len(sides)), 0).astype(np.uint8)
+        image = np.zeros((*instances.shape, 3), np.uint8)
+        return make_record(image, instances, labels, classes, 0.5)
+
+    found = usual_areas([[record(4, 6, 9)], [record(8, 10, 11)]], classes)
+    assert found == {"a": (36 + 64) / 2 / 4, "b": (81 + 121) / 2 / 4}
+    assert usual_areas([[]], classes) == {}
