@@ -104,6 +104,7 @@ def test_one_pass_is_told_from_its_beginning_to_its_end(few: CoSynthPanel, qtbot
     assert told == [(1.0, "step 1 of 1")]
     assert " s a sample; " in few.bar.status.value and " on cpu, " in few.bar.time.value
     # A canvas by windows is under way in its only pass.
+    few.sampling.preset.value = "Final"
     few.bar.begin(few.form.request((0,)))
     few.bar.advance(Progress(0, 0, 1, 0, 3, part=0.5))
     assert few.bar.progress.value / few.bar.progress.max == pytest.approx(1 / 6, abs=0.01)

@@ -39,6 +39,7 @@ def tissue(shape: tuple[int, int], seed: int = 0) -> np.ndarray:
 @pytest.fixture
 def dock(panel: CoSynthPanel, few_checkpoint: Path) -> CoSynthPanel:
     """The dock on a checkpoint that follows looks, with a slide of 0.25 µm/px in the viewer."""
+    panel.sampling.preset.value = "Final"
     panel.model.use(str(few_checkpoint))
     panel.viewer.add_image(
         tissue((300, 260)), name="slide", scale=(0.25, 0.25), units=("µm", "µm"), translate=(10, 20)

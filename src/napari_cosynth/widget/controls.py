@@ -80,7 +80,7 @@ def offer(box: ComboBox, reason_against: Callable[[str], str]) -> None:
 
 
 class ModelControls:
-    """Checkpoint, tissue, stain, prompt, device."""
+    """Checkpoint, stain, tissue, look, prompt; and the device."""
 
     changed_checkpoint = Signal(CheckpointFacts)
     edited = Signal()
@@ -90,9 +90,9 @@ class ModelControls:
         self,
         folder: Path | None = None,
         device: str = "auto",
-        more: Sequence[tuple[str, Sequence[Widget]]] = (),
+        look: Sequence[Widget] = (),
     ) -> None:
-        """``more``: lines that others add to the form."""
+        """``look`` stands beside the tissue; ``device`` is for another form."""
         names = bundled() + (checkpoints_in(folder) if folder else [])
         self.checkpoint = ComboBox(choices=[*names, BROWSE], label="Checkpoint")
         self.tissue = ComboBox(choices=[NO_TISSUE], label="Tissue")
@@ -103,12 +103,12 @@ class ModelControls:
         self.device.value = device if device in DEVICES else "auto"
         self.follow.tooltip = "Build the prompt from the layout's classes; off: keep what you typed"
         self.device.tooltip = "auto takes cuda, then mps, then cpu"
-        self._words = [Label(value=text) for text in ("on", "stain")]
+        self._words = [Label(value=text) for text in ("stain", "look")]
+        # No line of its own for the look: at 1280x800 it would push the form's end out of sight.
         self.native = form(
-            ("Checkpoint", [self.checkpoint, self._words[0], self.device]),
-            ("Tissue", [self.tissue, self._words[1], self.stain]),
+            ("Checkpoint", [self.checkpoint, self._words[0], self.stain]),
+            ("Tissue", [self.tissue, *(self._words[1:] if look else []), *look]),
             ("Prompt", [self.prompt, self.follow]),
-            *more,
         )
         self.facts: CheckpointFacts | None = None
         self._classes: list[str] | None = None

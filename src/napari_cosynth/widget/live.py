@@ -108,25 +108,27 @@ class Live:
         if self._wanted is not None:
             self._rest.start()  # the draft comes first
             return
+        if self.runner.busy:
+            # A draft that is still under way is of this very layout, and may be all that is wanted.
+            self._wanted = self._finish
+            return
         request = self.make_request()
         if request is not None and self._remembered(request) is None:
-            # A draft that is still under way is of this very layout: it is shown first.
-            base = self._base(request) if _large(request) else None
-            self._start(request, base, drop=False)
+            self._start(request, self._base(request) if _large(request) else None)
 
     def _drop_running(self) -> None:
         self._wanted = None
         if self._running is not None:
             self.runner.cancel()
 
-    def _start(self, request: Request, base: Synthesis | None, drop: bool = True) -> None:
-        """Starts a run once the present one has ended; ``drop`` cancels that if it is ours.
+    def _start(self, request: Request, base: Synthesis | None) -> None:
+        """Starts a run once the present one has ended; that is cancelled if it is ours.
 
         With a ``base`` only the surroundings of what differs from it are sampled.
         """
         if self.runner.busy:
             self._wanted = lambda: self._start(request, base)
-            if drop and self._running is not None:
+            if self._running is not None:
                 self.runner.cancel()
             return
         self._running = request

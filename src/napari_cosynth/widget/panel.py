@@ -55,10 +55,8 @@ class CoSynthPanel(QWidget):
         self.live = Live(self.runner, self._live_request)
         preferences = read_preferences()
         self.look = LookControls(napari_viewer, self._ask)
-        self.model = ModelControls(
-            preferences.checkpoints, preferences.device, [("Look", self.look.row)]
-        )
-        self.sampling = SamplingControls(preferences.steps)
+        self.model = ModelControls(preferences.checkpoints, preferences.device, self.look.row)
+        self.sampling = SamplingControls(preferences.steps, self.model.device)
         self.layout_controls = LayoutControls(napari_viewer)
         self.form = RequestForm(self.model, self.sampling, self.layout_controls, self.look)
         self.results = ResultPicker(napari_viewer)

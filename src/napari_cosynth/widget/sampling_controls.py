@@ -41,8 +41,11 @@ class SamplingControls:
 
     edited = Signal()
 
-    def __init__(self, steps: int = 0) -> None:
-        """``steps``: what the form starts with; 0: what is usual for the checkpoint."""
+    def __init__(self, steps: int = 0, device: ComboBox | None = None) -> None:
+        """``steps``: what the form starts with; 0: what is usual for the checkpoint.
+
+        ``device``: the form's own, placed here.
+        """
         self._nodes = 0  # until there is a checkpoint
         self.preset = ComboBox(choices=[DRAFT, FINAL, CUSTOM], value=FINAL, label="Quality")
         self.sampler = ComboBox(
@@ -76,6 +79,7 @@ class SamplingControls:
             ("Sampler", [self.sampler, self._words[1], self.steps]),
             ("Seed", [self.seed, self.random, self.reuse]),
             ("Samples", [self.count, self._words[2], self.guidance]),
+            *([] if device is None else [("Device", [device])]),
         )
         self.preset.changed.connect(self._use_preset)
         self.sampler.changed.connect(self._use_sampler)
