@@ -15,8 +15,8 @@ import numpy.typing as npt
 from napari_cosynth.atomic import leftovers, replaced_file
 
 RUN = "cosynth-run.json"
-"""Marks a folder as a scratch folder: ``identity`` of its run, and the steps it has ``finished``; null
-before there are any to go on from."""
+"""Marks a folder as a scratch folder: ``identity`` of its run, the names of its ``files``, and the steps
+it has ``finished``; null before there are any to go on from."""
 
 
 class Rows:
@@ -57,7 +57,7 @@ class Rows:
 
 class Scratch:
     """A run's arrays: without a folder in files that end with the process however it ends; in a folder
-    they stay until :meth:`remove`, and a run of the same ``identity`` goes on from its last step.
+    they stay until :func:`remove_run`, and a run of the same ``identity`` goes on from its last step.
 
     Raises ValueError naming the folder where it holds another run, or anything that is none of ours.
     """
@@ -124,7 +124,7 @@ class Scratch:
     def _record(self, finished: int | None) -> None:
         assert self.folder is not None
         with replaced_file(self.folder / RUN) as fresh:
-            content = {"identity": self.identity, "finished": finished}
+            content = {"identity": self.identity, "finished": finished, "files": self._names}
             fresh.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
     def close(self) -> None:
@@ -132,15 +132,24 @@ class Scratch:
         while self._files:
             self._files.pop().close()
 
-    def remove(self) -> None:
-        """The run is over: nothing of it stays; what others have put into the folder does."""
-        self.close()
-        if self.folder is not None:
-            own = (self.folder / name for name in (*self._names, RUN))
-            for path in (*own, *leftovers(self.folder, RUN)):
-                path.unlink(missing_ok=True)
-            with suppress(OSError):  # not empty
-                self.folder.rmdir()
+
+def folder_of(scratch: str | Path, seed: int) -> Path:
+    """Where in a folder for the runs of several seeds one seed's lies."""
+    return Path(scratch) / f"seed-{seed}"
+
+
+def remove_run(folder: Path) -> None:
+    """The run of a folder is over: nothing of it stays; what others have put into the folder does."""
+    try:
+        names = json.loads((folder / RUN).read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    own = [folder / str(name) for name in (*names, RUN)]
+    for path in (*own, *leftovers(folder, RUN)):
+        if path.parent == folder:
+            path.unlink(missing_ok=True)
+    with suppress(OSError):  # not empty
+        folder.rmdir()
 
 
 def _bytes(rows: npt.NDArray[Any]) -> memoryview:

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from napari_cosynth import registry
 from napari_cosynth.atomic import replaced_folder
 from napari_cosynth.data.stain_match import match_to_file
+from napari_cosynth.diffusion.scratch import folder_of, remove_run
 from napari_cosynth.export.stack import write_stack
 from napari_cosynth.geometry.prompt import prompt_for
 from napari_cosynth.layouts.patterns import BundledLayout, bundled_layouts
@@ -64,6 +65,8 @@ def synthesize_layout(options: argparse.Namespace) -> None:
         # One sample is in memory: the exporter asks for the next when it has written the last.
         exporter(map(summary.add, matched), options.out, options.overwrite)
     if options.scratch is not None:
+        for seed in seeds:
+            remove_run(folder_of(options.scratch, seed))
         with contextlib.suppress(OSError):  # not empty: something of others is in it
             options.scratch.rmdir()
     summary.say(options.out)

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -18,7 +17,7 @@ from napari_cosynth.diffusion.canvas_noise import CanvasNoise
 from napari_cosynth.diffusion.point_features import PointFeatures
 from napari_cosynth.diffusion.sampler import Sampler, SeededNoise, Step, sample
 from napari_cosynth.diffusion.schedule import JointSchedule
-from napari_cosynth.diffusion.scratch import Scratch
+from napari_cosynth.diffusion.scratch import Scratch, folder_of
 from napari_cosynth.diffusion.tensors import Condition, Denoiser
 from napari_cosynth.geometry.box import Box
 from napari_cosynth.geometry.frame import Frame
@@ -122,7 +121,7 @@ class Trajectories:
             features.close()
 
     def _by_windows(self, seed: int, features: PointFeatures) -> Iterator[CanvasState]:
-        folder = Path(self.request.scratch) / f"seed-{seed}" if self.request.scratch else None
+        folder = folder_of(self.request.scratch, seed) if self.request.scratch else None
         scratch = Scratch(folder, self._identity(seed, features.look))
         canvas = Canvas(
             self.denoiser,
