@@ -46,6 +46,7 @@ def test_the_result_lies_on_the_slides_pixels(make: Any, panel: CoSynthPanel) ->
         "image": "slide",
         "region": [150, 120, 214, 168],
         "mpp": pytest.approx(0.499),
+        "found_around": sample.recipe["inpainted"]["found_around"],
     }
     for layer in group.values():
         assert layer.data.shape[:2] == (64, 48)
