@@ -168,7 +168,11 @@ def test_a_report_of_edited_instances():
     edited[edited == 2], edited[0:2, 0:2] = 0, 40
     swapped = np.where(edited == 3, np.uint8(2), labels)
     found = report_on(edited, swapped, distance, layout).to_json()
-    assert found == {"missed": [2], "spurious": [40], "merged": [], "flagged": [3]}
+    assert {k: v for k, v in found.items() if v} == {
+        "missed": [2],
+        "spurious": [40],
+        "flagged": [3],
+    }
 
 
 def test_a_border_moves_for_a_fit_that_is_better_by_the_margin_and_for_no_less():
