@@ -64,7 +64,8 @@ def test_palette_colours_differ():
 
 
 @pytest.mark.parametrize(
-    "change", [{"steps": 0}, {"guidance": float("nan")}, {"seeds": ()}, {"seeds": (-1,)}]
+    "change",
+    [{"steps": -1}, {"look": "pink"}, {"guidance": float("nan")}, {"seeds": ()}, {"seeds": (-1,)}],
 )
 def test_a_bad_request_is_refused(layout, change):
     with pytest.raises(ValueError, match=next(iter(change)).rstrip("s")):

@@ -141,7 +141,7 @@ def add_inpaint(commands: Commands) -> None:
     parser.add_argument(
         "--prompt", default=None, help="text instead of the one built from tissue and classes"
     )
-    add_sampling(parser, "image", "layout")
+    add_sampling(parser, "image", "layout", "before")
     parser.set_defaults(run=_inpaint)
 
 
