@@ -78,7 +78,9 @@ def export_run(
     model, config = _read_state(state_file)
     if areas_from is not None:
         found = fit_areas(model, config, training_patches(recipe, areas_from))
-        before, after = np.nan_to_num(found[:, 1:]).round(3).tolist()
+        before, after = (
+            [round(v, 3) if np.isfinite(v) else None for v in row] for row in found[:, 1:].tolist()
+        )
         said = {"over real before": before, "after": after}
         config = dataclasses.replace(config, training={**config.training, "areas": said})
     return export_model(model, config, recipe, out, half, read_bank(run / MODEL))
