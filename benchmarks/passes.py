@@ -174,12 +174,12 @@ def main() -> None:
     try:
         sampler_of(checkpoint.config, FEW)
     except ValueError as error:
-        print(f"{FEW} is left out: {error}\n")
+        print(f"{FEW} is left out: {error}\n", flush=True)
         wanted = [w for w in wanted if w[0] != FEW]
     try:
         frozen = bool(weights_file())
     except ValueError as error:
-        print(f"distances on {IMAGENET} are left out: {error}\n")
+        print(f"distances on {IMAGENET} are left out: {error}\n", flush=True)
         frozen = False
     chosen = {k: getattr(options, k) for k in ("recipe", "sets", "patches", "size")}
     of = {"checkpoint": checkpoint.sha256, **chosen, IMAGENET: frozen}

@@ -134,14 +134,17 @@ class AncestralSampler:
         image_noise = noise.normal(*state.image.shape[1:])
         distance_noise = noise.normal(*state.distance.shape[1:])
         return JointState(
-            gaussian.ancestral_step(
-                state.image, clean.image, image_noise, t, s, self.schedule.image
-            ),
-            gaussian.ancestral_step(
-                state.distance, clean.distance, distance_noise, t, s, self.schedule.distance
-            ),
+            self.draw(state.image, clean.image, image_noise, t, s, self.schedule.image),
+            self.draw(state.distance, clean.distance, distance_noise, t, s, self.schedule.distance),
             labels,
         )
+
+    @staticmethod
+    def draw(
+        x_t: Tensor, x0: Tensor, noise: Tensor, t: Tensor, s: Tensor, schedule: CosineSchedule
+    ) -> Tensor:
+        """x_s of one Gaussian target; ``noise`` is standard normal."""
+        return gaussian.ancestral_step(x_t, x0, noise, t, s, schedule)
 
 
 class FastSampler:
@@ -206,7 +209,7 @@ class FlowSampler(FastSampler):
         return uniform_nodes(steps)
 
 
-class FewSampler:
+class FewSampler(AncestralSampler):
     """A few passes at the times that the weights were trained for by adversarial post-training.
 
     After each pass but the last the clean estimate is corrupted anew, with all the noise of its time:
@@ -214,10 +217,8 @@ class FewSampler:
     their exact posterior. The last estimate is the sample.
     """
 
-    before: Memory = None
-
     def __init__(self, schedule: JointSchedule, times: Sequence[float]) -> None:
-        self.schedule = schedule
+        super().__init__(schedule)
         self.times = tuple(times)
         """From noise on, falling; of fewer passes than times some are left out, evenly."""
 
@@ -228,25 +229,12 @@ class FewSampler:
         chosen = [self.times[i * known // steps] for i in range(steps)]
         return torch.tensor([*chosen, 0.0], dtype=torch.float64)
 
-    def step(
-        self,
-        state: JointState,
-        clean: Clean,
-        head: LabelHead,
-        t: Tensor,
-        s: Tensor,
-        noise: NoiseSource,
-    ) -> JointState:
-        labels = _label_step(state, clean, head, t, s, noise, self.schedule)
-        if float(s) <= 0:
-            return JointState(clean.image, clean.distance, labels)
-        image_noise = noise.normal(*state.image.shape[1:])
-        distance_noise = noise.normal(*state.distance.shape[1:])
-        return JointState(
-            gaussian.corrupt(clean.image, image_noise, s, self.schedule.image),
-            gaussian.corrupt(clean.distance, distance_noise, s, self.schedule.distance),
-            labels,
-        )
+    @staticmethod
+    def draw(
+        x_t: Tensor, x0: Tensor, noise: Tensor, t: Tensor, s: Tensor, schedule: CosineSchedule
+    ) -> Tensor:
+        """x_s from the clean estimate alone."""
+        return gaussian.corrupt(x0, noise, s, schedule)
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,9 @@ def to_html(report: Report, title: str) -> str:
         f"<h2>{html.escape(name)}</h2>{_table(rows)}" for name, rows in sections.items()
     )
     plots = "".join(
-        f'<svg width="{PLOT_WIDTH}" height="{PLOT_HEIGHT}">{drawing(p)}</svg>' for p in report.plots
+        f'<svg width="{PLOT_WIDTH}" height="{PLOT_HEIGHT}">{drawn}</svg>'
+        for drawn in map(drawing, report.plots)
+        if drawn
     )
     pictures = "".join(
         f'<figure><img alt="" src="data:image/jpeg;base64,{_jpeg(p.image)}">'

@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from safetensors.torch import save as serialised
 from torch import Tensor, nn
 
 from napari_cosynth import registry
-from napari_cosynth.model.looks import LOOKS, NUMBERS, LookScale, TileLook
+from napari_cosynth.model.looks import LOOKS, NUMBERS, LookScale, TileLook, read_bank
 from napari_cosynth.model.text import TextEncoder
 from napari_cosynth.model.unet import JointUNet, NetworkConfig
 from napari_cosynth.nearest import nearest
@@ -119,6 +120,11 @@ class Checkpoint:
     @property
     def classes(self) -> ClassTable:
         return self.config.classes
+
+    @cached_property
+    def bank(self) -> tuple[TileLook, ...]:
+        """The looks of its training tiles; read once, since every seed draws from them."""
+        return read_bank(self.path)
 
 
 def build(config: CheckpointConfig) -> Model:

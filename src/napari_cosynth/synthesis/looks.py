@@ -15,7 +15,7 @@ from napari_cosynth.data.resample import resized
 from napari_cosynth.data.slide import open_image
 from napari_cosynth.geometry.box import Box
 from napari_cosynth.model.checkpoint import Checkpoint
-from napari_cosynth.model.looks import TileLook, draw_look, look_of, read_bank
+from napari_cosynth.model.looks import TileLook, draw_look, look_of
 from napari_cosynth.nearest import one_of
 from napari_cosynth.types import Layout, Request
 from napari_cosynth.types.sampling import BANK, BY_SEED, NO_LOOK
@@ -63,7 +63,7 @@ def look_for(request: Request, checkpoint: Checkpoint, layout: Layout, seed: int
 def _from_bank(
     request: Request, checkpoint: Checkpoint, layout: Layout, seed: int
 ) -> TileLook | None:
-    asked, bank = str(request.look), read_bank(checkpoint.path)
+    asked, bank = str(request.look), checkpoint.bank
     tissue = asked.removeprefix(BANK) if asked.startswith(BANK) else request.tissue
     known = sorted({tile.tissue for tile in bank})
     if asked.startswith(BANK) and tissue not in known:
