@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pytest
 
+from napari_cosynth.geometry import haematoxylin as haematoxylin_module
 from napari_cosynth.geometry.haematoxylin import haematoxylin, judged
 from napari_cosynth.types import ClassTable, Layout, Record, Report
 
@@ -49,6 +51,14 @@ def test_what_other_nuclei_hold_is_not_around(classes: ClassTable) -> None:
     labels = np.where(ring, 1, crowd.labels).astype(np.uint8)
     crowd = dataclasses.replace(crowd, image=image, instances=instances, labels=labels)
     assert judged(Report(), crowd, {}).pale == (2,)
+
+
+def test_bands_change_nothing(classes: ClassTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = classes.names[1]
+    whole = judged(Report(), record(classes), {name: 149 / 4})
+    for rows in (7, 16):
+        monkeypatch.setattr(haematoxylin_module, "BAND", rows)
+        assert judged(Report(), record(classes), {name: 149 / 4}) == whole
 
 
 def test_an_empty_record_is_judged_too(classes: ClassTable) -> None:
