@@ -69,6 +69,8 @@ class Scene:
 
     def run(self, press: Callable[[], object]) -> None:
         """Presses a button that synthesises, and waits for its end."""
+        while not self.panel.look.ready():  # its picture is read in a thread
+            QApplication.processEvents()
         loop = QEventLoop()
         self.panel.runner.ended.connect(lambda _: loop.quit())
         QTimer.singleShot(1_800_000, loop.quit)

@@ -23,6 +23,7 @@ from napari_cosynth.types import Layout, Synthesis
 from napari_cosynth.widget import look_controls
 from napari_cosynth.widget.panel import CoSynthPanel
 from napari_cosynth.widget.placement import free_placement
+from napari_cosynth.widget.results import blank_layers
 
 WAIT = 120_000
 PLUGIN = "napari-cosynth"
@@ -67,6 +68,23 @@ def run(dock: CoSynthPanel, qtbot: Any, button: Any) -> Synthesis:
     button.native.click()
     qtbot.waitUntil(lambda: bool(made) and not dock.runner.busy, timeout=WAIT)
     return made[-1]
+
+
+def test_a_result_that_is_being_made_is_not_what_lies_below(
+    dock: CoSynthPanel, layout: Layout, qtbot: Any
+) -> None:
+    """Its image lies over the canvas and changes with every preview: a look that follows itself."""
+    dock.viewer.layers.remove("slide")
+    place = free_placement((64, 64), 0.5, [])
+    dock.layout_controls.add_layout(place, layout)
+    layers = blank_layers(place, layout.classes, "result")
+    for layer in layers.values():
+        dock.viewer.add_layer(layer)
+    layers["image"].data, layers["image"].visible = tissue((64, 64)), True
+    look, _ = wait_for_look(dock, qtbot)
+    assert (look, dock.look.choice.value) == ("seed", "by seed")
+    sample = run(dock, qtbot, dock.bar.synthesise)
+    assert sample.recipe["look_of"].startswith("training tile")
 
 
 def halved(pixels: np.ndarray) -> np.ndarray:

@@ -278,7 +278,8 @@ class LookControls:
         self.picture.visible = image is not None
         if image is not None:
             small = image.scaledToHeight(HEIGHT, Qt.TransformationMode.SmoothTransformation)
-            self.picture.native.setPixmap(QPixmap.fromImage(small.copy(0, 0, 2 * HEIGHT, HEIGHT)))
+            width = min(small.width(), 2 * HEIGHT)
+            self.picture.native.setPixmap(QPixmap.fromImage(small.copy(0, 0, width, HEIGHT)))
             self.picture.tooltip = as_html(image)
 
 

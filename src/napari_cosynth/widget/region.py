@@ -23,7 +23,7 @@ from napari_cosynth.widget.placement import (
     unit_of,
     world_scale,
 )
-from napari_cosynth.widget.tags import read_tag
+from napari_cosynth.widget.tags import KEY, read_tag
 
 AskMpp = Callable[[str], float | None]
 """A layer's name -> its µm/px, or None if the user does not say."""
@@ -208,8 +208,9 @@ def image_under(viewer: ViewerModel, source: Layer, corners: npt.NDArray[np.floa
 
 
 def is_slide(layer: Layer) -> bool:
-    """Whether a layer is a visible image that is no result of ours."""
-    return isinstance(layer, Image) and layer.visible and read_tag(layer.metadata) is None
+    """Whether a layer is a visible image that is no result of ours, and none that is being made."""
+    ours = read_tag(layer.metadata) is not None or layer.metadata.get(KEY, {}).get("unfinished")
+    return isinstance(layer, Image) and layer.visible and not ours
 
 
 def _unit_factor(source: Layer, target: Layer) -> float:

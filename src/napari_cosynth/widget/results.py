@@ -75,12 +75,18 @@ def blank_layers(placement: Placement, classes: ClassTable, group: str) -> dict[
     """Role -> layer of a result that is not sampled yet, bottom first; not yet in any viewer.
 
     napari takes far longer to add a layer than to give it new data, so the layers are added while
-    the sampler runs. They carry no tag: what is unfinished cannot be saved.
+    the sampler runs. They carry no tag, but say that they are unfinished: they cannot be saved, and are
+    no image of the user's.
     """
     shape = placement.shape
 
     def common(role: str) -> dict[str, Any]:
-        return {"name": f"{group}{SEPARATOR}{role}", "visible": False, **placement.layer_kwargs}
+        return {
+            "name": f"{group}{SEPARATOR}{role}",
+            "visible": False,
+            "metadata": {KEY: {"unfinished": True}},
+            **placement.layer_kwargs,
+        }
 
     layers: dict[str, Layer] = {
         "image": Image(np.zeros((*shape, 3), np.uint8), rgb=True, **common("image")),
