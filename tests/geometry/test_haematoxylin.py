@@ -53,6 +53,18 @@ def test_what_other_nuclei_hold_is_not_around(classes: ClassTable) -> None:
     assert judged(Report(), crowd, {}).pale == (2,)
 
 
+def test_only_what_lies_close_is_around(classes: ClassTable) -> None:
+    """A violet nucleus in a halo that is darker yet, on pale ground further away."""
+    alone = record(classes)
+    image, instances = alone.image.copy(), np.where(alone.instances == 6, 6, 0).astype(np.int32)
+    away = np.hypot(*(np.indices(instances.shape) - np.array([40, 80])[:, None, None]))
+    image[(away > 7) & (away <= 12)] = (40, 20, 90)
+    halo = dataclasses.replace(
+        alone, image=image, instances=instances, labels=(instances > 0).astype(np.uint8)
+    )
+    assert judged(Report(), halo, {}).pale == (6,)
+
+
 def test_bands_change_nothing(classes: ClassTable, monkeypatch: pytest.MonkeyPatch) -> None:
     name = classes.names[1]
     whole = judged(Report(), record(classes), {name: 149 / 4})
