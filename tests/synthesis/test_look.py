@@ -111,6 +111,18 @@ def test_a_replay_needs_no_reference(request_, reference, tmp_path, few_checkpoi
     assert again.recipe["look"] == sample.recipe["look"]
 
 
+def test_a_damaged_look_of_a_recipe_names_the_sample(
+    request_, tmp_path, few_checkpoint, monkeypatch
+):
+    monkeypatch.setenv("COSYNTH_CHECKPOINTS", str(few_checkpoint.parent))
+    stack = write_stack(samples(request_), tmp_path / "stack")
+    content = json.loads((stack / "cosynth.json").read_text())
+    content["samples"][0]["look"] = [0.1, "x"]
+    (stack / "cosynth.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"stack: sample 0: look: expected null or finite numbers"):
+        replay(stack, 0)
+
+
 def test_an_edit_keeps_the_look_around_it_and_is_replayed(
     request_, tmp_path, few_checkpoint, monkeypatch
 ):

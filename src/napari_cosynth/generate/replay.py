@@ -24,7 +24,7 @@ from napari_cosynth.synthesis.provenance import package_versions
 from napari_cosynth.synthesis.resynthesize import REACH, resynthesize
 from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.types import H_AND_E, Layout, Record, Request, Synthesis
-from napari_cosynth.types.sampling import NO_LOOK
+from napari_cosynth.types.sampling import BY_SEED, asked_again
 
 _NEEDED = ("seed", "prompt", "sampler", "steps", "guidance", "checkpoint_sha256")
 _ELSEWHERE = {
@@ -223,6 +223,8 @@ def _make(
                 (sample,) = _samples(resynthesize(request, sample, box))
     except (KeyError, TypeError, IndexError) as error:
         raise ValueError(f"{where}: its recipe is damaged ({error!r})") from None
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
     return sample
 
 
@@ -231,6 +233,7 @@ def _samples(events: Iterator[Any]) -> list[Synthesis]:
 
 
 def _request(layout: Layout, recipe: dict[str, Any], checkpoint: str, device: str) -> Request:
+    look, look_of = asked_again(recipe) or (BY_SEED, "")
     return Request(
         layout=layout,
         prompt=recipe["prompt"],
@@ -238,22 +241,13 @@ def _request(layout: Layout, recipe: dict[str, Any], checkpoint: str, device: st
         sampler=recipe["sampler"],
         steps=recipe["steps"],
         guidance=recipe["guidance"],
-        **look_asked(recipe),
+        look=look,
+        look_of=look_of,
         seeds=(recipe["seed"],),
         tissue=recipe.get("tissue", ""),
         stain=recipe.get("stain", H_AND_E),
         device=device,
     )
-
-
-def look_asked(recipe: dict[str, Any]) -> dict[str, Any]:
-    """What a recipe says of the look, as fields of a request."""
-    if "look" not in recipe:  # of a network without looks
-        return {}
-    numbers = recipe["look"]
-    if numbers is None:
-        return {"look": NO_LOOK}
-    return {"look": tuple(float(v) for v in numbers), "look_of": recipe.get("look_of", "")}
 
 
 def _difference(name: str, held: npt.NDArray[Any], made: npt.NDArray[Any]) -> str:

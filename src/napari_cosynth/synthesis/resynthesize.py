@@ -23,7 +23,7 @@ from napari_cosynth.synthesis.preparation import fit_layout, open_checkpoint
 from napari_cosynth.synthesis.separation import separated
 from napari_cosynth.synthesis.window import Surroundings, Window, progress_of, sample_window
 from napari_cosynth.types import Layout, Progress, Request, Synthesis
-from napari_cosynth.types.sampling import NO_LOOK
+from napari_cosynth.types.sampling import asked_again
 
 REACH = 24
 """Pixels around a changed point that are sampled again: a large nucleus and its surroundings."""
@@ -112,12 +112,10 @@ def _samples(
 
 def _in_look_of(request: Request, before: Synthesis) -> Request:
     """The request in the look of the sample around the edit, unless it names numbers of its own."""
-    numbers = before.provenance.get("look", ())
-    if not isinstance(request.look, str) or numbers == ():
+    asked = asked_again(before.provenance)
+    if not isinstance(request.look, str) or asked is None:
         return request
-    if numbers is None:
-        return replace(request, look=NO_LOOK)
-    return replace(request, look=tuple(numbers), look_of=before.provenance.get("look_of", ""))
+    return replace(request, look=asked[0], look_of=asked[1])
 
 
 def _edit(before: Synthesis, layout: Layout) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -59,6 +60,25 @@ def usual_steps(sampler: str, nodes: int) -> int:
 
 BY_SEED, NO_LOOK, BANK = "seed", "none", "bank:"
 """Looks that are no numbers: ``Request.look``."""
+
+
+def asked_again(recipe: Mapping[str, Any]) -> tuple[str | tuple[float, ...], str] | None:
+    """``Request.look`` and ``Request.look_of`` of a recipe; None where it is of a network without looks.
+
+    Raises ValueError where its look is neither null nor finite numbers.
+    """
+    if "look" not in recipe:
+        return None
+    stored = recipe["look"]
+    if stored is None:
+        return NO_LOOK, ""
+    try:
+        numbers = tuple(float(number) for number in stored)
+    except (TypeError, ValueError):
+        numbers = ()
+    if not numbers or not np.isfinite(numbers).all():
+        raise ValueError(f"look: expected null or finite numbers, got {str(stored)[:60]}")
+    return numbers, str(recipe.get("look_of", ""))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from magicgui.widgets import ComboBox, Label, Widget
 from napari.components import ViewerModel
 from napari.layers import Image, Points
@@ -20,7 +19,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QPixmap
 from qtpy.QtWidgets import QFileDialog
 
-from napari_cosynth.types.sampling import BY_SEED, NO_LOOK
+from napari_cosynth.types.sampling import BY_SEED, NO_LOOK, asked_again
 from napari_cosynth.widget import look_reference
 from napari_cosynth.widget.background import Background
 from napari_cosynth.widget.controls import offer
@@ -301,15 +300,8 @@ def _from_recipes(recipes: Any) -> dict[str, Any]:
 
     Raises ValueError where what it tells is no look.
     """
-    recipe = recipes[0] if len(recipes) == 1 else {}
-    if LOOK not in recipe:
+    asked = asked_again(recipes[0]) if len(recipes) == 1 else None
+    if asked is None:
         return {}
-    numbers = recipe[LOOK]
-    if numbers is not None:
-        try:
-            numbers = [float(n) for n in numbers]
-        except (TypeError, ValueError):
-            numbers = []
-        if not numbers or not np.isfinite(numbers).all():
-            raise ValueError(f"look: expected numbers in its recipe, got {recipe[LOOK]!r}")
-    return {"kind": KEPT, LOOK: numbers, "look_of": str(recipe.get("look_of", ""))}
+    look, look_of = asked
+    return {"kind": KEPT, LOOK: None if look == NO_LOOK else list(look), "look_of": look_of}
