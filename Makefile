@@ -15,7 +15,7 @@ demo: setup-demo
 	.venv/bin/cosynth demo --out demo --overwrite
 
 test: setup-test
-	$(SHELL) -c 'if [ -n "$$DISPLAY" ]; then exec $(PY) -m pytest; else exec xvfb-run -a -s "-screen 0 1600x1200x24" $(PY) -m pytest; fi'
+	$(PY) -m pytest -n logical --maxprocesses 4 --dist worksteal
 
 check: setup-test
 	.venv/bin/ruff check .

@@ -13,6 +13,10 @@ import pytest
 
 from napari_cosynth.types import ClassTable, Layout
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Several processes share the cores. Read when torch is imported, here and in what tests start.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 CLASSES = ClassTable.of("inflammatory", "epithelial", "spindle-shaped")
 
 
