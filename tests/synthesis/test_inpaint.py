@@ -176,7 +176,9 @@ def test_nuclei_around_the_region_are_found_where_no_point_says_them(request_: R
     for cy, cx in discs:
         image[np.hypot(y - cy, x - cx) <= 6] = (90, 60, 140)
     layout = dataclasses.replace(request_.layout, mpp=0.5)
-    seen = _with_found(layout, image, REGION)
+    painted = np.zeros(layout.shape, bool)
+    painted[REGION.slices] = True
+    seen = _with_found(layout, image, painted)
     count = len(layout)
     np.testing.assert_array_equal(seen.centroids[:count], layout.centroids)
     found = seen.centroids[count:]
@@ -184,6 +186,11 @@ def test_nuclei_around_the_region_are_found_where_no_point_says_them(request_: R
     rest = [discs[1], discs[2], discs[4]]
     assert sorted(map(tuple, np.round(found).astype(int).tolist())) == sorted(rest)
     assert len(set(seen.class_ids[count:].tolist())) == 1
+    # Where the image stays within the region, its nuclei stay too; that one has no point.
+    painted[60:80, 90:110] = False
+    layout = without(layout, 1)
+    seen = _with_found(layout, image, painted)
+    assert (70, 100) in map(tuple, np.round(seen.centroids[len(layout) :]).astype(int).tolist())
 
 
 def test_only_the_surroundings_are_read() -> None:

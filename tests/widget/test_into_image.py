@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
+from skimage.draw import disk
 
+from napari_cosynth.synthesis.inpaint import REACH
 from napari_cosynth.types import Layout, Synthesis
-from napari_cosynth.widget import results
+from napari_cosynth.widget import layout_controls, results
+from napari_cosynth.widget.into_image import shown_nuclei
 from napari_cosynth.widget.layers import SAMPLE_KEY
 from napari_cosynth.widget.panel import CoSynthPanel
 from napari_cosynth.widget.placement import Placement
+from napari_cosynth.widget.sampling_controls import AROUND, WHOLE
 
 
 @pytest.fixture
@@ -69,6 +73,51 @@ def test_a_finer_slide_is_brought_to_the_models_grid(make: Any) -> None:
     wanted = [slide.data_to_world((99.5, 79.5)), slide.data_to_world((227.5, 175.5))]
     np.testing.assert_allclose(corners, wanted, atol=0.5)
     assert group["image"].data.shape[0] in (64, 65)
+
+
+def test_around_found_nuclei_only_what_changed_is_painted(
+    panel: CoSynthPanel, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layout_controls, "ask_class", lambda names: names[0])
+    pixels = np.full((200, 200, 3), (230, 190, 215), np.uint8)
+    for centre in ((50, 50), (60, 150), (150, 60), (150, 150)):
+        pixels[disk(centre, 7)] = (90, 60, 140)
+    panel.viewer.add_image(pixels, name="tile", scale=(0.5, 0.5), units=("µm", "µm"))
+    panel.viewer.add_shapes(
+        [np.array([(20, 20), (20, 180), (180, 180), (180, 20)]) - 0.5],
+        shape_type="rectangle",
+        scale=(0.5, 0.5),
+        units=("µm", "µm"),
+    )
+    controls = panel.layout_controls
+    controls.nuclei.find.native.click()
+    qtbot.waitUntil(lambda: not controls.nuclei.busy and controls.points is not None)
+    points = controls.points
+    assert points is not None and len(points.data) == 4
+
+    def painted() -> np.ndarray:
+        panel.bar.into_image.native.click()
+        assert panel.runner.busy
+        qtbot.waitUntil(lambda: not panel.runner.busy, timeout=60_000)
+        sample = list(results.groups(panel.viewer).values())[-1]["image"].metadata[SAMPLE_KEY]
+        return np.asarray((sample.patch != pixels[20:180, 20:180]).any(-1))
+
+    panel.bar.into_image.native.click()
+    assert not panel.runner.busy
+    assert "every nucleus is in the image as it is" in notification_manager.records[-1].message
+
+    points.add([(100, 60)])
+    changed = painted()
+    y, x = np.indices(changed.shape)
+    near = np.hypot(y - 100, x - 60) <= REACH / 0.5
+    assert changed[near].mean() > 0.5 and not changed[~near].any()
+
+    panel.sampling.painted.value = WHOLE
+    assert painted()[~near].mean() > 0.5
+
+    panel.sampling.painted.value = AROUND
+    points.translate = (14.5, 10)  # another part of the image, which nobody looked at
+    assert shown_nuclei(points) is None
 
 
 def test_what_is_missing_is_said(panel: CoSynthPanel, points: Any) -> None:

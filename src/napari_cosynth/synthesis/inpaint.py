@@ -14,7 +14,6 @@ import torch
 from scipy.spatial import KDTree
 
 from napari_cosynth.data.resample import resized
-from napari_cosynth.geometry.box import Box
 from napari_cosynth.geometry.edits import cut, edit_between, near_changes
 from napari_cosynth.geometry.membrane import seamless
 from napari_cosynth.geometry.place import CONTEXT, SMALLEST_WINDOW, Place, on_grid, working_mpp
@@ -84,7 +83,9 @@ def inpaint(request: Request, place: Place) -> Iterator[Progress | Synthesis]:
         window = replace(window, held=~free)
         facts["edit"] = edit_between(cut(before, window.free), cut(layout, window.free))
     image = resized(place.image, layout.shape)
-    seen = _with_found(layout, image, window.free)
+    painted = np.zeros(layout.shape, bool)
+    painted[window.free.slices] = True if window.held is None else ~window.held
+    seen = _with_found(layout, image, painted)
     facts["found_around"] = len(seen) - len(layout)
     return _samples(
         request, place, checkpoint, image, layout, point_map(seen), window, device, facts
@@ -96,24 +97,25 @@ def _on_grid(layout: Layout, checkpoint: Checkpoint) -> Layout:
     return fit_layout(replace(layout, mpp=mpp), checkpoint)
 
 
-def _with_found(layout: Layout, image: npt.NDArray[np.uint8], region: Box) -> Layout:
-    """The layout with the nuclei that the image shows around the region and that it has no point of.
+def _with_found(
+    layout: Layout, image: npt.NDArray[np.uint8], painted: npt.NDArray[np.bool_]
+) -> Layout:
+    """The layout with the nuclei that the image shows where nothing is ``painted``, bool (H, W), and
+    that it has no point of.
 
     Without them the network takes every nucleus there for background, and makes new ones smaller.
     """
-    outside = np.ones(layout.shape, bool)
-    outside[region.slices] = False
-    if not detectable(layout.mpp) or not outside.any():
+    if not detectable(layout.mpp) or painted.all():
         return layout
-    # What the region holds is replaced, so it must not move the detector's thresholds.
+    # What is replaced must not move the detector's thresholds.
     around = image.copy()
-    around[region.slices] = np.median(image[outside], axis=0)
+    around[painted] = np.median(image[~painted], axis=0)
     found = detect_nuclei(around, layout.mpp)
-    low, high = np.array([region.y0, region.x0]) - 0.5, np.array([region.y1, region.x1]) - 0.5
-    found = found[((found < low) | (found >= high)).any(1)]
+    pixels = np.floor(found + 0.5).astype(int).clip(0, np.array(layout.shape) - 1)
+    found = found[~painted[tuple(pixels.T)]]
     if len(layout) and len(found):
         found = found[KDTree(layout.centroids).query(found)[0] > APART / layout.mpp]
-    names, ids = layout.classes.names, cut(layout, region).class_ids
+    names, ids = layout.classes.names, layout.class_ids
     usual = int(np.bincount(ids).argmax()) if len(ids) else 1
     class_id = names.index(UNKNOWN) if UNKNOWN in names else usual
     return replace(

@@ -1,4 +1,8 @@
-"""Into the image under a layout: its canvas' part of the slide sampled anew, the rest as it is."""
+"""Into the image under a layout: its canvas, or what is around the points that changed, sampled anew.
+
+A layout whose points were taken from the image remembers them. Against those it is known which points
+the user added, moved, re-tagged or removed; the image stays as it is everywhere else.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +15,30 @@ from napari.components import ViewerModel
 from napari.layers import Image, Layer, Points
 
 from napari_cosynth.geometry.box import Box
+from napari_cosynth.geometry.edits import changed_points
 from napari_cosynth.geometry.place import Place, on_grid, part_to_read, working_mpp
 from napari_cosynth.types import Layout, Request
-from napari_cosynth.widget.layers import placement_from
+from napari_cosynth.widget.layers import class_table_of, placement_from
 from napari_cosynth.widget.placement import Placement
 from napari_cosynth.widget.region import AskMpp, image_under, known_mpp
+
+SHOWN_KEY = "cosynth_shown"
+"""In a layout layer's metadata: the nuclei that the image under it shows, and on which canvas."""
+
+_MOVED = 0.5
+"""Pixels that a point has to move by, as for :func:`~napari_cosynth.geometry.edits.near_changes`."""
+
+
+def remember_shown(points: Points, layout: Layout) -> None:
+    """Notes that ``layout``, which the layer shows, are the nuclei of the image under it."""
+    points.metadata[SHOWN_KEY] = layout, placement_from(points)
+
+
+def shown_nuclei(points: Points) -> Layout | None:
+    """The remembered layout. None without one, or if the canvas or the classes have changed since."""
+    layout, canvas = points.metadata.get(SHOWN_KEY, (None, None))
+    known = layout is not None and canvas == placement_from(points)
+    return layout if known and layout.classes == class_table_of(points) else None
 
 
 @dataclass(frozen=True)
@@ -31,12 +54,18 @@ class IntoImage:
 
 
 def into_image(
-    viewer: ViewerModel, points: Points, request: Request, grid_mpp: float, ask_mpp: AskMpp
+    viewer: ViewerModel,
+    points: Points,
+    request: Request,
+    grid_mpp: float,
+    ask_mpp: AskMpp,
+    whole: bool = False,
 ) -> IntoImage | None:
     """``request`` of the layout ``points``, into the topmost image under its canvas.
 
-    The canvas is moved to whole pixels of the image. None if the user does not tell the image's µm/px.
-    Raises ValueError saying what is missing.
+    Where it is known which nuclei the image shows, only what is around other points is painted, unless
+    the ``whole`` canvas is to be. The canvas is moved to whole pixels of the image. None if the user
+    does not tell the image's µm/px. Raises ValueError saying what is missing.
     """
     canvas = placement_from(points)
     corners = canvas.world
@@ -57,11 +86,18 @@ def into_image(
     part = part_to_read(region, shape, mpp, grid_mpp)
     inside = region.moved(-part.y0, -part.x0)
 
-    layout = request.layout
-    centroids = (layout.centroids.astype(np.float64) + 0.5) * pixels - 0.5
-    moved = centroids + np.array([inside.y0, inside.x0])
-    own = Layout(moved.astype(np.float32), layout.class_ids, part.shape, mpp, layout.classes)
+    def on_part(layout: Layout) -> Layout:
+        centroids = (layout.centroids.astype(np.float64) + 0.5) * pixels - 0.5
+        moved = (centroids + np.array([inside.y0, inside.x0])).astype(np.float32)
+        return Layout(moved, layout.class_ids, part.shape, mpp, layout.classes)
 
+    own, shown = on_part(request.layout), None if whole else shown_nuclei(points)
+    if shown is not None and not len(changed_points(shown, request.layout, _MOVED)):
+        raise ValueError(
+            f"{points.name}: every nucleus is in the image as it is: add, move or remove one, or "
+            "choose to paint the whole canvas (Sampling)"
+        )
+    before = None if shown is None else on_part(shown)
     grid = replace(own, mpp=working_mpp(mpp, grid_mpp)).scaled_to(grid_mpp)
     box = on_grid(inside, own.shape, grid.shape)
     scale = float(slide.scale[-1]) * part.shape[1] / grid.shape[1]
@@ -71,7 +107,7 @@ def into_image(
 
     def read() -> Place:
         image = np.ascontiguousarray(level[part.slices][..., :3])
-        return Place(image, inside, (part.y0, part.x0), slide.name)
+        return Place(image, inside, (part.y0, part.x0), slide.name, before)
 
     return IntoImage(
         replace(request, layout=own, seeds=request.seeds[:1]),

@@ -15,6 +15,7 @@ from napari_cosynth.widget.brush_controls import BrushControls
 from napari_cosynth.widget.controls import form
 from napari_cosynth.widget.errors import told
 from napari_cosynth.widget.facts import CheckpointFacts
+from napari_cosynth.widget.into_image import remember_shown
 from napari_cosynth.widget.layers import (
     is_layout,
     layout_from,
@@ -59,7 +60,7 @@ class LayoutControls(QWidget):
         self.nuclei = NucleiRow(
             viewer,
             self._require_facts,
-            self.add_layout,
+            self.add_real,
             lambda name: ask_mpp(name),
             lambda names: ask_class(names),
         )
@@ -151,6 +152,12 @@ class LayoutControls(QWidget):
         self._look_at(placement)
         return layer
 
+    def add_real(self, placement: Placement, layout: Layout) -> Points:
+        """:meth:`add_layout` with the nuclei that the image under it shows."""
+        layer = self.add_layout(placement, layout)
+        remember_shown(layer, layout)
+        return layer
+
     def _look_at(self, placement: Placement) -> None:
         """The canvas in the middle of the window: over a slide it is where points are to be put."""
         corners = placement.corners * placement.scale + np.array(placement.origin)
@@ -173,7 +180,7 @@ class LayoutControls(QWidget):
         made = layout_of_labels(labels, facts.classes, facts.mpp, ask_mpp, ask_class)
         if made is not None:
             layout, placement = made
-            self.add_layout(placement, layout)
+            self.add_real(placement, layout)
 
     def use_layer(self, layer: Points) -> None:
         """Works with this Points layer; makes it a layout if it is none. Raises ValueError."""

@@ -187,7 +187,8 @@ class CoSynthPanel(QWidget):
         try:
             request = self.form.request(self.sampling.draw_seeds(), into_image=True)
             assert points is not None  # the request has a layout
-            into = into_image(self.viewer, points, request, self.form.mpp, ask_mpp)
+            whole = self.sampling.whole_canvas
+            into = into_image(self.viewer, points, request, self.form.mpp, ask_mpp, whole)
         except ValueError as error:
             show_warning(str(error))
             return

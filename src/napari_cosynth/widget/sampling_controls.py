@@ -14,6 +14,7 @@ from napari_cosynth.widget.facts import CheckpointFacts
 
 LARGEST_SEED = 2**31 - 1
 DRAFT, FINAL, CUSTOM = "Draft", "Final", "Custom"
+AROUND, WHOLE = "around changes", "the whole canvas"
 MOST_STEPS = 1000
 FEW_DRAFT, USUAL_DRAFT = 2, 6
 """Steps of a draft."""
@@ -60,6 +61,7 @@ class SamplingControls:
         self.reuse = PushButton(text="reuse")
         self.count = SpinBox(value=1, min=1, max=100, label="Samples")
         self.preview = SpinBox(value=USUAL_PREVIEW, min=0, max=100, label="Preview")
+        self.painted = ComboBox(choices=[AROUND, WHOLE], value=AROUND, label="Into image")
         self.live = CheckBox(value=False, text="Live")
         self.live.tooltip = (
             "Sample again after every edit: a draft at once, the full number of steps when you rest"
@@ -71,6 +73,10 @@ class SamplingControls:
         self.reuse.tooltip = "Put the last run's seed back and keep it"
         self.count.tooltip = "How many samples, with consecutive seeds"
         self.preview.tooltip = "Show the picture every so many steps; 0 never"
+        self.painted.tooltip = (
+            "What Into image paints. Around changes: the points that you added, moved, re-tagged or "
+            "removed since they were taken from the image; of other layouts, the whole canvas"
+        )
         self.reuse.enabled = False
         self._last_seed: int | None = None
         self._words = [Label(value=text) for text in ("preview every", "steps", "guidance")]
@@ -79,6 +85,7 @@ class SamplingControls:
             ("Sampler", [self.sampler, self._words[1], self.steps]),
             ("Seed", [self.seed, self.random, self.reuse]),
             ("Samples", [self.count, self._words[2], self.guidance]),
+            ("Into image", [self.painted]),
             *([] if device is None else [("Device", [device])]),
         )
         self.preset.changed.connect(self._use_preset)
@@ -119,6 +126,11 @@ class SamplingControls:
         if self.count.value > 1:
             parts.append(f"{self.count.value} samples")
         return " · ".join(parts)
+
+    @property
+    def whole_canvas(self) -> bool:
+        """Whether *Into image* paints also where no point changed."""
+        return bool(self.painted.value == WHOLE)
 
     def draw_seeds(self) -> tuple[int, ...]:
         """The next run's seeds; a random one is shown, so that it can be used again."""
