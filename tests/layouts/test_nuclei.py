@@ -12,9 +12,9 @@ from napari_cosynth.data.consep import ConsepDataset
 from napari_cosynth.geometry.outlines import outline_centroids, outline_instances
 from napari_cosynth.layouts.class_names import own_table, suggest
 from napari_cosynth.layouts.nuclei import layout_on
-from napari_cosynth.layouts.patterns import CLASSES
 from napari_cosynth.layouts.read import read_nuclei
 from napari_cosynth.types import ClassTable
+from napari_cosynth.types.classes import BUNDLED
 from spoil import spoiled
 
 TABLE = ClassTable.of("inflammatory", "epithelial")
@@ -346,15 +346,15 @@ def test_class_names_of_other_programs_are_suggested():
         "INFLAMMATORY": "inflammatory",
         "": "unspecified",
     }
-    assert suggest(wanted, CLASSES) == wanted
-    assert suggest(["type 3", "?"], CLASSES) == {}
+    assert suggest(wanted, BUNDLED) == wanted
+    assert suggest(["type 3", "?"], BUNDLED) == {}
 
 
 def test_the_files_own_classes_become_a_table():
     table, ids = own_table(["b", "", "b", "background"])
     assert table.names == ("background", "b", "no class", "background (nuclei)")
     assert ids.tolist() == [1, 2, 1, 3]
-    assert own_table(["inflammatory", "2"])[0] == CLASSES
+    assert own_table(["inflammatory", "2"])[0] == BUNDLED
 
 
 VALID = {

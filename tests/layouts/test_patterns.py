@@ -3,13 +3,13 @@ import pytest
 
 from napari_cosynth.geometry.raster import point_map
 from napari_cosynth.layouts.patterns import (
-    CLASSES,
     PATTERNS,
     SPACING,
     Canvas,
     bundled_layouts,
     gland_ring,
 )
+from napari_cosynth.types.classes import BUNDLED
 
 
 @pytest.mark.parametrize("name", PATTERNS)
@@ -27,7 +27,7 @@ def test_bundled_layout_is_what_its_generator_draws(name):
 def test_nuclei_keep_their_distance(name):
     layout = bundled_layouts()[name].layout
     point_map(layout)  # raises where two share a pixel
-    reach = np.array([SPACING.get(n, 0.0) for n in CLASSES.names])[layout.class_ids]
+    reach = np.array([SPACING.get(n, 0.0) for n in BUNDLED.names])[layout.class_ids]
     least = (reach[:, None] + reach) / 2
     away = np.linalg.norm(layout.centroids[:, None] - layout.centroids, axis=-1)
     np.fill_diagonal(away, np.inf)

@@ -11,8 +11,8 @@ from skimage.io import imsave
 
 from napari_cosynth.cli import main
 from napari_cosynth.data.consep import ConsepDataset
-from napari_cosynth.layouts.patterns import CLASSES
 from napari_cosynth.layouts.points_csv import read_layout
+from napari_cosynth.types.classes import BUNDLED
 
 CENTRES = np.array([(40, 50), (40, 110), (100, 60), (150, 150), (20, 170)])
 
@@ -42,10 +42,10 @@ def test_detect_writes_the_nuclei_of_an_image(tmp_path, picture, capsys):
         main(["layout", "detect", str(tmp_path / "tile.png"), "--mpp", "0.5", "--out", str(out)])
         == 0
     )
-    layout = read_layout(out, (200, 200), 0.5, CLASSES)
+    layout = read_layout(out, (200, 200), 0.5, BUNDLED)
     assert len(layout) == len(CENTRES)
     assert nearest(layout.centroids, CENTRES).max() < 1
-    assert {CLASSES.names[i] for i in layout.class_ids} == {"unspecified"}
+    assert {BUNDLED.names[i] for i in layout.class_ids} == {"unspecified"}
     assert "5 points on 200 x 200 pixels at 0.5 µm/px" in capsys.readouterr().out
 
 
@@ -126,12 +126,12 @@ def test_convert_a_real_data_set(data_root, tmp_path, capsys):
     arguments = ["layout", "convert", f"consep:{source}", str(out), "--to-mpp", "0.5"]
     assert main([*arguments, "--map", *names]) == 0
     record = ConsepDataset(source)[0]
-    layout = read_layout(out / "train_6.csv", (500, 500), 0.5, CLASSES)
+    layout = read_layout(out / "train_6.csv", (500, 500), 0.5, BUNDLED)
     np.testing.assert_allclose(layout.centroids, record.layout.scaled_to(0.5).centroids, atol=1e-4)
     fewer = [name.replace("spindle-shaped", "") for name in names]
     assert main([*arguments, "--overwrite", "--map", *fewer]) == 0
-    left = read_layout(out / "train_6.csv", (500, 500), 0.5, CLASSES)
-    assert len(left) == (layout.class_ids != CLASSES.index("spindle-shaped")).sum() < len(layout)
+    left = read_layout(out / "train_6.csv", (500, 500), 0.5, BUNDLED)
+    assert len(left) == (layout.class_ids != BUNDLED.index("spindle-shaped")).sum() < len(layout)
     assert main([*arguments, "--overwrite"]) == 2
     assert "is mapped to unknown" in capsys.readouterr().err
     assert (out / "train_6.csv").is_file()

@@ -11,7 +11,7 @@ from napari.layers import Points
 from qtpy.QtCore import Qt
 
 from napari_cosynth.types import Progress, Synthesis
-from napari_cosynth.widget import controls
+from napari_cosynth.widget import model_controls
 from napari_cosynth.widget import panel as panel_module
 from napari_cosynth.widget.backend import InThread
 from napari_cosynth.widget.panel import CoSynthPanel
@@ -89,7 +89,7 @@ def test_a_new_dock_starts_with_what_is_usual_or_preferred(
     wanted: tuple[str, str, int],
 ) -> None:
     monkeypatch.setattr(panel_module, "read_preferences", lambda: Preferences("cpu", steps))
-    monkeypatch.setattr(controls, "bundled", lambda: [str(few_checkpoint)])
+    monkeypatch.setattr(model_controls, "bundled", lambda: [str(few_checkpoint)])
     assert now(CoSynthPanel(make_napari_viewer()))[:3] == wanted
 
 

@@ -20,7 +20,8 @@ from napari_cosynth.types import ClassTable, Request, Synthesis
 from napari_cosynth.widget.layers import is_layout, layout_from, layout_layer
 from napari_cosynth.widget.placement import free_placement
 from napari_cosynth.widget.preferences import Preferences, read_preferences
-from napari_cosynth.widget.readers import points_reader, record_layers, stack_layers, stack_reader
+from napari_cosynth.widget.readers import points_reader, stack_layers, stack_reader
+from napari_cosynth.widget.record_layers import record_layers
 from napari_cosynth.widget.results import blank_layers, fill, groups
 from napari_cosynth.widget.saving import described_samples
 from napari_cosynth.widget.shown import ShownResult

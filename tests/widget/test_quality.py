@@ -30,7 +30,7 @@ from napari_cosynth.widget.nuclei_view import (
 from napari_cosynth.widget.panel import CoSynthPanel
 from napari_cosynth.widget.placement import free_placement
 from napari_cosynth.widget.quality import QualityPanel
-from napari_cosynth.widget.readers import record_layers
+from napari_cosynth.widget.record_layers import record_layers
 
 CLASSES = ClassTable.of("inflammatory", "spindle-shaped")
 

@@ -14,7 +14,7 @@ from napari_cosynth.types import ClassTable
 from napari_cosynth.widget.dropping import Drops
 from napari_cosynth.widget.layers import layout_from
 from napari_cosynth.widget.points import LayoutEditor
-from napari_cosynth.widget.readers import record_layers
+from napari_cosynth.widget.record_layers import record_layers
 from napari_cosynth.widget.refine import RefinePanel
 
 CLASSES = ClassTable.of("inflammatory", "spindle-shaped")

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.layouts.patterns import CLASSES
 from napari_cosynth.types import BACKGROUND, ClassTable
+from napari_cosynth.types.classes import BUNDLED
 
 NO_CLASS = "no class"
 """What nuclei without a class are called where they need a name."""
@@ -76,7 +76,7 @@ def own_table(names: Sequence[str]) -> tuple[ClassTable, npt.NDArray[np.int64]]:
     found = list(dict.fromkeys(names))
     ids = {name: _known_id(name) for name in found}
     if all(ids.values()):
-        return CLASSES, np.array([ids[name] for name in names], np.int64)
+        return BUNDLED, np.array([ids[name] for name in names], np.int64)
     called = [name or NO_CLASS for name in found]
     table = ClassTable.of(*dict.fromkeys(_unlike_background(name) for name in called))
     own = {name: table.index(_unlike_background(name or NO_CLASS)) for name in found}
@@ -85,13 +85,13 @@ def own_table(names: Sequence[str]) -> tuple[ClassTable, npt.NDArray[np.int64]]:
 
 def _known_id(name: str) -> int:
     """The bundled model's id of a name, or of an id written as a number; else 0."""
-    if name in CLASSES.names[1:]:
-        return CLASSES.index(name)
+    if name in BUNDLED.names[1:]:
+        return BUNDLED.index(name)
     try:
         number = float(name)
     except ValueError:
         return 0
-    return int(number) if number.is_integer() and 1 <= number < len(CLASSES) else 0
+    return int(number) if number.is_integer() and 1 <= number < len(BUNDLED) else 0
 
 
 def _unlike_background(name: str) -> str:

@@ -17,22 +17,14 @@ import numpy.typing as npt
 
 from napari_cosynth.layouts.outline import Outline, Points
 from napari_cosynth.layouts.points_csv import read_layout
-from napari_cosynth.types import ClassTable, Layout
+from napari_cosynth.types import Layout
+from napari_cosynth.types.classes import BUNDLED
 
 MPP = 0.5
 """Micrometres per pixel of every pattern."""
 SHAPE = (256, 256)
 DECIMALS = 2
 """Of a point's coordinates, so that a CSV file holds exactly what was drawn."""
-CLASSES = ClassTable.of(
-    "inflammatory",
-    "healthy epithelial",
-    "malignant epithelial",
-    "spindle-shaped",
-    "miscellaneous",
-    "unspecified",
-)
-"""The bundled checkpoint's classes."""
 SPACING = {
     "inflammatory": 6.5,
     "healthy epithelial": 8.0,
@@ -86,7 +78,7 @@ class Canvas:
             if (np.hypot(*away.T) >= (self._reach + SPACING[name]) / 2).all():
                 self._points = np.vstack([self._points, point])
                 self._reach = np.append(self._reach, SPACING[name])
-                self._ids.append(CLASSES.index(name))
+                self._ids.append(BUNDLED.index(name))
 
     def scatter(
         self,
@@ -108,7 +100,7 @@ class Canvas:
 
     def layout(self) -> Layout:
         centroids = self._points.round(DECIMALS).astype(np.float32)
-        return Layout(centroids, np.array(self._ids, np.uint8), self.shape, MPP, CLASSES)
+        return Layout(centroids, np.array(self._ids, np.uint8), self.shape, MPP, BUNDLED)
 
 
 def _outside(outlines: tuple[Outline, ...], margin: float) -> Density:
@@ -226,7 +218,7 @@ def bundled_layouts() -> dict[str, BundledLayout]:
     whatever numpy's generators do in later versions.
     """
     return {
-        name: BundledLayout(title, tissue, read_layout(layout_path(name), SHAPE, MPP, CLASSES))
+        name: BundledLayout(title, tissue, read_layout(layout_path(name), SHAPE, MPP, BUNDLED))
         for name, (title, tissue, _) in PATTERNS.items()
     }
 

@@ -23,7 +23,7 @@ from napari_cosynth.layouts.gibbs import Interaction
 from napari_cosynth.nearest import nearest, one_of
 from napari_cosynth.settings import FORBID_UNKNOWN, parse, plain
 from napari_cosynth.types import ClassTable, Layout
-from napari_cosynth.types.checked import require
+from napari_cosynth.types.classes import require
 
 Floats = npt.NDArray[np.float64]
 Row = tuple[float, ...]

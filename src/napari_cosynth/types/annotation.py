@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.types.checked import frozen, require
-from napari_cosynth.types.classes import ClassTable
+from napari_cosynth.types.classes import ClassTable, frozen, require
 
 H_AND_E = "H&E"
 """Haematoxylin and eosin: the stain where none is named."""

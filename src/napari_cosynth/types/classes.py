@@ -1,17 +1,30 @@
-"""The classes of nuclei, by name and colour."""
+"""The classes of nuclei, by name and colour; and the checks that all core types are made with."""
 
 from __future__ import annotations
 
 import colorsys
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_cosynth.nearest import nearest
-from napari_cosynth.types.checked import frozen, require
 
 BACKGROUND = "background"
+
+
+def require(condition: bool, message: str) -> None:
+    """Raises ValueError with the message where the condition does not hold."""
+    if not condition:
+        raise ValueError(message)
+
+
+def frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A view of the array that cannot be written to."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 @dataclass(frozen=True)
@@ -80,3 +93,14 @@ def default_palette(count: int) -> npt.NDArray[np.uint8]:
         for i in range(max(0, count - len(okabe_ito)))
     ]
     return np.array((okabe_ito + extra)[:count], dtype=np.uint8)
+
+
+BUNDLED = ClassTable.of(
+    "inflammatory",
+    "healthy epithelial",
+    "malignant epithelial",
+    "spindle-shaped",
+    "miscellaneous",
+    "unspecified",
+)
+"""The classes of the bundled model."""

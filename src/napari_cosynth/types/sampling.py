@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cosynth.types.annotation import H_AND_E, Layout, Record
-from napari_cosynth.types.checked import require
+from napari_cosynth.types.classes import require
 
 
 @dataclass(frozen=True)

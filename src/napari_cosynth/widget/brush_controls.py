@@ -13,8 +13,8 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cosynth.layouts.strokes import Brush
 from napari_cosynth.widget.brush import KEYS, PointBrush, Tool
-from napari_cosynth.widget.controls import side_by_side
 from napari_cosynth.widget.drags import Structure
+from napari_cosynth.widget.forms import side_by_side
 from napari_cosynth.widget.layers import placement_from
 
 TIPS = {

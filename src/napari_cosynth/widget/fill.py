@@ -16,7 +16,7 @@ from skimage.draw import polygon2mask
 from napari_cosynth.layouts.process import bundled_models, load_layout_model
 from napari_cosynth.types import Layout
 from napari_cosynth.widget.background import Background
-from napari_cosynth.widget.controls import form, side_by_side
+from napari_cosynth.widget.forms import form, side_by_side
 from napari_cosynth.widget.layers import placement_from
 from napari_cosynth.widget.layout_controls import LayoutControls
 from napari_cosynth.widget.sampling_controls import LARGEST_SEED

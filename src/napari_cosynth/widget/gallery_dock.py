@@ -22,8 +22,8 @@ from qtpy.QtWidgets import (
 
 from napari_cosynth.types import Progress
 from napari_cosynth.widget.column import Section
-from napari_cosynth.widget.controls import form, side_by_side
 from napari_cosynth.widget.docks import Companion
+from napari_cosynth.widget.forms import form, side_by_side
 from napari_cosynth.widget.gallery import THUMBNAIL, Gallery
 from napari_cosynth.widget.sampling_controls import LARGEST_SEED
 from napari_cosynth.widget.stain import StainControls

@@ -12,7 +12,7 @@ from napari_cosynth.export.stack import Described
 from napari_cosynth.widget import results
 from napari_cosynth.widget.layers import SAMPLE_KEY
 from napari_cosynth.widget.placement import Placement
-from napari_cosynth.widget.readers import record_layers
+from napari_cosynth.widget.record_layers import record_layers
 from napari_cosynth.widget.result_view import insert_below_points
 from napari_cosynth.widget.saving import Group
 

@@ -12,9 +12,9 @@ from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from napari_cosynth.types import ClassTable, Layout
 from napari_cosynth.widget.brush_controls import BrushControls
-from napari_cosynth.widget.controls import form
 from napari_cosynth.widget.errors import told
 from napari_cosynth.widget.facts import CheckpointFacts
+from napari_cosynth.widget.forms import form
 from napari_cosynth.widget.into_image import remember_shown
 from napari_cosynth.widget.layers import (
     is_layout,

@@ -12,9 +12,9 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cosynth.widget.column import Column, Section
 from napari_cosynth.widget.composition import Composition
-from napari_cosynth.widget.controls import side_by_side
 from napari_cosynth.widget.docks import Companion
 from napari_cosynth.widget.fill import FillControls
+from napari_cosynth.widget.forms import side_by_side
 from napari_cosynth.widget.selection import SelectionControls
 from napari_cosynth.widget.structures import StructureControls
 from napari_cosynth.widget.tags import KEY

@@ -22,8 +22,8 @@ from qtpy.QtWidgets import QFileDialog
 from napari_cosynth.types.sampling import BY_SEED, NO_LOOK, asked_again
 from napari_cosynth.widget import look_reference
 from napari_cosynth.widget.background import Background
-from napari_cosynth.widget.controls import offer
 from napari_cosynth.widget.facts import CheckpointFacts
+from napari_cosynth.widget.forms import offer
 from napari_cosynth.widget.look_reader import LookReader
 from napari_cosynth.widget.look_reference import (
     LARGEST,

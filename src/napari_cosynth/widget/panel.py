@@ -19,13 +19,13 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_cosynth.geometry.edits import same_layout
 from napari_cosynth.types import Layout, Progress, Request, Synthesis
 from napari_cosynth.widget.column import Column, Section
-from napari_cosynth.widget.controls import ModelControls
 from napari_cosynth.widget.gallery import Gallery
 from napari_cosynth.widget.into_image import into_image
 from napari_cosynth.widget.layers import set_notes
 from napari_cosynth.widget.layout_controls import LayoutControls
 from napari_cosynth.widget.live import Live
 from napari_cosynth.widget.look_controls import LookControls
+from napari_cosynth.widget.model_controls import ModelControls
 from napari_cosynth.widget.preferences import read_preferences
 from napari_cosynth.widget.questions import ask_mpp
 from napari_cosynth.widget.recovery import RecoveryBar

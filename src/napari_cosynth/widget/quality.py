@@ -18,9 +18,9 @@ from qtpy.QtWidgets import QFileDialog, QSizePolicy, QVBoxLayout, QWidget
 from napari_cosynth.types import Record
 from napari_cosynth.widget import results
 from napari_cosynth.widget.camera import bring_into_view
-from napari_cosynth.widget.controls import side_by_side
 from napari_cosynth.widget.dropping import Drops
 from napari_cosynth.widget.errors import told
+from napari_cosynth.widget.forms import side_by_side
 from napari_cosynth.widget.kept import save_kept
 from napari_cosynth.widget.listening import Hearing
 from napari_cosynth.widget.nuclei import NucleusTable, nucleus_table

@@ -5,38 +5,26 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import napari
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from napari_cosynth.data.ome_zarr_slide import is_ome_zarr
 from napari_cosynth.data.stack import StackDataset
-from napari_cosynth.geometry.measure import majority_classes
 from napari_cosynth.layouts.class_names import own_table
 from napari_cosynth.stack_format import DESCRIPTION
 from napari_cosynth.text import encoding_of
-from napari_cosynth.types import Record
-from napari_cosynth.widget.layers import no_notes, points_kwargs
+from napari_cosynth.widget.layers import points_kwargs
 from napari_cosynth.widget.nuclei_layers import nuclei_layers
-from napari_cosynth.widget.placement import MICROMETRE
+from napari_cosynth.widget.record_layers import record_layers
 from napari_cosynth.widget.results import (
-    SEPARATOR,
-    class_features,
     free_name,
-    instance_colors,
-    label_colors,
 )
-from napari_cosynth.widget.slide_layers import LayerTuple as LayerTuple
-from napari_cosynth.widget.slide_layers import slide_layers, zarr_layers
-from napari_cosynth.widget.tags import KEY, Tag
+from napari_cosynth.widget.slide_layers import LayerTuple, slide_layers, zarr_layers
 
 Reader: TypeAlias = Callable[[str | Sequence[str]], list[LayerTuple]]
-
-RAW_KEY = "cosynth_raw"
-"""``layer.metadata[RAW_KEY]``: the records as read, a tuple, so that edits can be taken back."""
 
 
 def stack_reader(path: str | Sequence[str]) -> Reader | None:
@@ -93,69 +81,6 @@ def stack_layers(folder: Path) -> list[LayerTuple]:
     viewer = napari.current_viewer()
     group = folder.name if viewer is None else free_name(viewer, folder.name)
     return record_layers(records, stack.samples, group)
-
-
-def record_layers(
-    records: tuple[Record, ...], descriptions: Sequence[dict[str, Any]], group: str
-) -> list[LayerTuple]:
-    """Layer tuples of records of one shape, class table and µm/px; see :func:`stack_layers`."""
-    if not records:
-        raise ValueError(f"{group}: an empty stack")
-    first, single = records[0], len(records) == 1
-    classes = first.classes
-    lead: tuple[int, ...] = () if single else (1,)
-    common = {
-        "scale": (*lead, first.mpp, first.mpp),
-        "units": (*("pixel" for _ in lead), MICROMETRE, MICROMETRE),
-        "axis_labels": (*("sample" for _ in lead), "y", "x"),
-    }
-
-    def of(role: str) -> dict[str, Any]:
-        tag = Tag(
-            role, group, classes, first.mpp, first.tissue, first.stain, tuple(descriptions)
-        ).metadata()[KEY]
-        if role == "layout":
-            tag["shape"] = list(first.labels.shape)
-        return {
-            "name": f"{group}{SEPARATOR}{role}",
-            "metadata": {KEY: tag, RAW_KEY: records},
-            **common,
-        }
-
-    def stacked(field: str) -> npt.NDArray[Any]:
-        arrays = [getattr(record, field) for record in records]
-        return np.array(arrays[0]) if single else np.stack(arrays)
-
-    distance = {"colormap": "magma", "contrast_limits": (0, 1), "visible": False}
-    labels = {
-        "features": class_features(classes),
-        "colormap": label_colors(classes),
-        "opacity": 0.5,
-        "visible": False,
-    }
-    instances: dict[str, Any] = {"opacity": 0.5}
-    if single:  # ids repeat from sample to sample, so only one sample's can carry a class each
-        ids = majority_classes(first.instances, first.labels, len(classes))
-        names = [classes.names[i] for i in (0, *ids)]
-        instances["features"] = pd.DataFrame({"index": np.arange(len(names)), "class": names})
-        instances["colormap"] = instance_colors(ids, classes)
-    points = np.concatenate([_with_sample(r, i, single) for i, r in enumerate(records)])
-    class_ids = np.concatenate([r.layout.class_ids for r in records])
-    layout = {**points_kwargs(class_ids, classes), **of("layout")}
-    layout["features"]["note"] = no_notes(len(points))
-    layout["feature_defaults"]["note"] = ""
-    return [
-        (stacked("image"), {"rgb": True, **of("image")}, "image"),
-        (stacked("distance"), {**distance, **of("distance")}, "image"),
-        (stacked("labels"), {**labels, **of("labels")}, "labels"),
-        (stacked("instances"), {**instances, **of("instances")}, "labels"),
-        (points, layout, "points"),
-    ]
-
-
-def _with_sample(record: Record, index: int, single: bool) -> npt.NDArray[np.float64]:
-    points = np.asarray(record.layout.centroids, np.float64)
-    return points if single else np.insert(points, 0, index, axis=1)
 
 
 def _read_slide(path: str | Sequence[str]) -> list[LayerTuple]:

@@ -14,8 +14,8 @@ from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 from napari_cosynth.data.refine import separated_again, updated_from_instances
 from napari_cosynth.export.recipes import read_count
 from napari_cosynth.types import Record, Report
-from napari_cosynth.widget.controls import form, side_by_side
 from napari_cosynth.widget.errors import told
+from napari_cosynth.widget.forms import form, side_by_side
 from napari_cosynth.widget.results import groups
 from napari_cosynth.widget.saving import Group, drawn_record, record_of, save_layers
 from napari_cosynth.widget.shown import ShownResult, is_points

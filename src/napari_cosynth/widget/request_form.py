@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from napari_cosynth.types import Request
-from napari_cosynth.widget.controls import ModelControls
 from napari_cosynth.widget.layers import placement_from
 from napari_cosynth.widget.layout_controls import LayoutControls
 from napari_cosynth.widget.look_controls import LookControls
+from napari_cosynth.widget.model_controls import ModelControls
 from napari_cosynth.widget.placement import Placement
 from napari_cosynth.widget.sampling_controls import SamplingControls
 from napari_cosynth.widget.speed import Speeds

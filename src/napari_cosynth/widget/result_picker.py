@@ -7,7 +7,7 @@ from napari.components import ViewerModel
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cosynth.widget import results
-from napari_cosynth.widget.controls import side_by_side
+from napari_cosynth.widget.forms import side_by_side
 
 
 class ResultPicker(QWidget):

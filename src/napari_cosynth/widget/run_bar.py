@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from napari_cosynth.types import Progress, Request
-from napari_cosynth.widget.controls import side_by_side
+from napari_cosynth.widget.forms import side_by_side
 from napari_cosynth.widget.speed import duration
 
 PARTS = 100

@@ -8,7 +8,8 @@ import numpy as np
 from napari_cosynth.layouts.patterns import SAMPLES, bundled_layouts
 from napari_cosynth.widget.layers import layout_layer
 from napari_cosynth.widget.placement import free_placement
-from napari_cosynth.widget.readers import LayerTuple, stack_layers
+from napari_cosynth.widget.readers import stack_layers
+from napari_cosynth.widget.slide_layers import LayerTuple
 from napari_cosynth.widget.tags import KEY
 
 PAIR = "pair"

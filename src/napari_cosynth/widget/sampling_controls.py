@@ -9,8 +9,8 @@ from psygnal import Signal
 
 from napari_cosynth import registry
 from napari_cosynth.types.sampling import FAST, FEW, usual_sampler, usual_steps
-from napari_cosynth.widget.controls import form, offer
 from napari_cosynth.widget.facts import CheckpointFacts
+from napari_cosynth.widget.forms import form, offer
 
 LARGEST_SEED = 2**31 - 1
 DRAFT, FINAL, CUSTOM = "Draft", "Final", "Custom"

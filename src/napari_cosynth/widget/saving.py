@@ -19,8 +19,9 @@ from napari_cosynth.geometry.raster import pixels
 from napari_cosynth.stack_format import DESCRIPTION
 from napari_cosynth.types import Layout, Record, Synthesis
 from napari_cosynth.widget.layers import SAMPLE_KEY
-from napari_cosynth.widget.readers import RAW_KEY, LayerTuple
+from napari_cosynth.widget.record_layers import RAW_KEY
 from napari_cosynth.widget.results import AGREED_KEY, ROLES
+from napari_cosynth.widget.slide_layers import LayerTuple
 from napari_cosynth.widget.tags import KEY, Tag, read_tag
 
 NEEDED = ("image", "labels", "instances")

@@ -16,7 +16,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_cosynth.layouts import transforms
 from napari_cosynth.layouts.spacing import pushed_apart, thinned, too_near, violators
 from napari_cosynth.widget.background import Background
-from napari_cosynth.widget.controls import form, side_by_side
+from napari_cosynth.widget.forms import form, side_by_side
 from napari_cosynth.widget.layers import class_ids_of, placement_from
 from napari_cosynth.widget.layout_controls import LayoutControls
 from napari_cosynth.widget.points import LayoutEditor

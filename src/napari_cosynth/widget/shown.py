@@ -19,9 +19,10 @@ from napari_cosynth.widget.layers import (
     set_features,
     show_marks,
 )
-from napari_cosynth.widget.readers import LayerTuple, record_layers
+from napari_cosynth.widget.record_layers import record_layers
 from napari_cosynth.widget.results import AGREED_KEY, groups, instance_colors
 from napari_cosynth.widget.saving import Group, drawn_record, groups_of
+from napari_cosynth.widget.slide_layers import LayerTuple
 from napari_cosynth.widget.tags import read_tag
 
 

@@ -19,7 +19,7 @@ from napari_cosynth.data.stain_match import KEY as RECIPE_KEY
 from napari_cosynth.data.stain_match import StainMatch, match_to, match_to_file
 from napari_cosynth.widget import results
 from napari_cosynth.widget.background import Background
-from napari_cosynth.widget.controls import form, side_by_side
+from napari_cosynth.widget.forms import form, side_by_side
 from napari_cosynth.widget.reference import region_pixels
 from napari_cosynth.widget.result_picker import ResultPicker
 from napari_cosynth.widget.results import UNMATCHED

@@ -15,8 +15,8 @@ from napari_cosynth.layouts.structures import Spacing
 from napari_cosynth.types import ClassTable
 from napari_cosynth.widget.brush import Tool
 from napari_cosynth.widget.brush_controls import BrushControls
-from napari_cosynth.widget.controls import form, side_by_side
 from napari_cosynth.widget.drags import Places, Structure
+from napari_cosynth.widget.forms import form, side_by_side
 from napari_cosynth.widget.layers import current_class, placement_from
 
 TOOLS = (Tool.GLAND, Tool.STREAM, Tool.FIELD)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from napari_cosynth import registry
-from napari_cosynth.widget.readers import LayerTuple
 from napari_cosynth.widget.saving import described_samples, save_layers
+from napari_cosynth.widget.slide_layers import LayerTuple
 
 Writer: TypeAlias = Callable[[str, Sequence[LayerTuple]], list[str]]
 """npe2's: path and layers -> the paths that were written."""

@@ -1,82 +1,23 @@
-"""The dock's form: what to sample with, of magicgui widgets; and what its parts are made with."""
+"""The dock's form: what to sample with. Checkpoint, stain, tissue, look, prompt; and the device."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from magicgui.widgets import (
-    CheckBox,
-    ComboBox,
-    FloatSpinBox,
-    Label,
-    LineEdit,
-    SpinBox,
-    Widget,
-)
+from magicgui.widgets import CheckBox, ComboBox, Label, LineEdit, Widget
 from psygnal import Signal
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import (
-    QAbstractSpinBox,
-    QFileDialog,
-    QFormLayout,
-    QHBoxLayout,
-    QSizePolicy,
-    QWidget,
-)
+from qtpy.QtWidgets import QFileDialog
 
 from napari_cosynth.geometry.prompt import build_prompt
 from napari_cosynth.types import H_AND_E
 from napari_cosynth.widget.facts import CheckpointFacts, bundled, checkpoints_in, read_facts
+from napari_cosynth.widget.forms import form, offer
 
 BROWSE = "Other folder…"
 NO_TISSUE = "any"
 STAINS = (H_AND_E, "IHC")
 DEVICES = ("auto", "cpu", "cuda", "mps")
-
-
-def form(*rows: tuple[str, Sequence[Widget]]) -> QWidget:
-    """Labels in one column, widgets beside them: what a magicgui container does not align.
-
-    The widgets must be kept by the caller; the returned QWidget owns only their Qt side.
-    """
-    native = QWidget()
-    lines = QFormLayout(native)
-    lines.setContentsMargins(0, 0, 0, 0)
-    lines.setSpacing(4)
-    lines.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-    for label, widgets in rows:
-        lines.addRow(label, side_by_side(*widgets))
-    return native
-
-
-def side_by_side(*widgets: Widget) -> QWidget:
-    """Widgets in one line; drop-down lists may shrink, so that a dock fits a small screen."""
-    line = QWidget()
-    box = QHBoxLayout(line)
-    box.setContentsMargins(0, 0, 0, 0)
-    box.setSpacing(4)
-    for widget in widgets:
-        if isinstance(widget, (ComboBox, LineEdit)):
-            widget.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-            widget.native.setMinimumWidth(60)
-        if isinstance(widget, (SpinBox, FloatSpinBox)):
-            widget.native.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
-            # napari's style sheet asks for 90 pixels; only another one outweighs it.
-            widget.native.setStyleSheet("QAbstractSpinBox { min-width: 26px; }")
-        stretch = 2 if isinstance(widget, ComboBox) else 1
-        box.addWidget(widget.native, 0 if isinstance(widget, (CheckBox, Label)) else stretch)
-    return line
-
-
-def offer(box: ComboBox, reason_against: Callable[[str], str]) -> None:
-    """Greys out the choices that have a reason against them, which is told where the mouse rests."""
-    model = box.native.model()
-    for index, choice in enumerate(box.choices):
-        reason = reason_against(str(choice))
-        item = model.item(index)
-        item.setEnabled(not reason)
-        item.setData(reason, Qt.ItemDataRole.ToolTipRole)
 
 
 class ModelControls:
