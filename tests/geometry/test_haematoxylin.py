@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_cosynth.geometry import haematoxylin as haematoxylin_module
-from napari_cosynth.geometry.haematoxylin import haematoxylin, judged
+from napari_cosynth.geometry.haematoxylin import AROUND, _means, haematoxylin, judged
 from napari_cosynth.types import ClassTable, Layout, Record, Report
 
 PINK, VIOLET, PALE = (230, 170, 200), (110, 80, 150), (240, 200, 215)
@@ -71,6 +71,32 @@ def test_bands_change_nothing(classes: ClassTable, monkeypatch: pytest.MonkeyPat
     for rows in (7, 16):
         monkeypatch.setattr(haematoxylin_module, "BAND", rows)
         assert judged(Report(), record(classes), {name: 149 / 4}) == whole
+
+
+def test_means_against_brute_force(classes: ClassTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each background pixel close enough counts for the instance nearest to it, at every rim."""
+    monkeypatch.setattr(haematoxylin_module, "BAND", 16)
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 255, (64, 96, 3)).astype(np.uint8)
+    instances = np.zeros((64, 96), np.int32)
+    corners = [(0, 0), (0, 50), (15, 70), (30, 94), (31, 20), (63, 0), (62, 60)]
+    for number, (y, x) in enumerate(corners, start=1):
+        instances[y : y + 3, x : x + 4] = number
+    scene = dataclasses.replace(record(classes), image=image, instances=instances)
+    inside, around = _means(scene, 9)
+    stain, margin = haematoxylin(image).astype(float), AROUND / scene.mpp
+    grid = np.indices(instances.shape)
+    away = np.stack(
+        [
+            np.hypot(*(grid[..., None] - np.argwhere(instances == n).T[:, None, None])).min(-1)
+            for n in range(1, 8)
+        ]
+    )
+    for n in range(1, 8):
+        own = (instances == 0) & (away[n - 1] <= margin) & (away.argmin(0) == n - 1)
+        np.testing.assert_allclose(inside[n], stain[instances == n].mean(), rtol=1e-5)
+        np.testing.assert_allclose(around[n], stain[own].mean(), rtol=1e-5)
+    assert np.isnan(inside[[0, 8]]).all() and np.isnan(around[[0, 8]]).all()
 
 
 def test_an_empty_record_is_judged_too(classes: ClassTable) -> None:

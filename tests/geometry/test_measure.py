@@ -10,6 +10,7 @@ from napari_cosynth.geometry.distance import distance_map
 from napari_cosynth.geometry.measure import (
     layout_of,
     majority_classes,
+    parted,
     relabel,
     snapped_centroids,
 )
@@ -74,6 +75,15 @@ def test_relabel_splits_what_a_cut_has_parted_and_drops_fragments():
     assert parts.max() == 2
     assert parts[2, 2] != parts[2, 9]
     assert parts[6, 16] == 0
+
+
+def test_nuclei_in_parts_are_counted():
+    instances = np.zeros((8, 20), np.int32)
+    instances[1:5, 1:5] = instances[1:5, 8:12] = instances[6, 0] = 7  # in three
+    instances[0, 15:18], instances[2, 19] = 9, 9
+    instances[6, 15:18] = 3
+    assert parted(instances) == parted(instances, relabel(instances, 1)) == 2
+    assert parted(np.zeros((4, 4), np.int32)) == 0
 
 
 def test_a_concave_nucleus_keeps_its_point(classes):

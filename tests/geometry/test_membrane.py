@@ -48,6 +48,13 @@ def test_a_constant_difference_moves_all_of_it_and_a_fine_one_stays_at_the_borde
     made = RNG.integers(60, 180, (40, 40, 3)).astype(np.uint8)
     box = Box(10, 12, 30, 34)
     np.testing.assert_array_equal(seamless(made, made + 20, box), made[box.slices] + 20)
+    free = np.indices(box.shape).sum(0) % 3 > 0
+    for white, new in ((255, 250), (0, 5)):  # as far as a byte goes, and no further
+        flat = np.full_like(made, new)
+        flat[15, 20] = white
+        for part in (None, free):
+            joined = seamless(flat, np.full_like(made, white), box, part)
+            np.testing.assert_array_equal(joined, white)
     chequered = (np.indices((40, 40)).sum(0) % 2 * 20 - 10).astype(np.int16)[..., None]
     real = (made + chequered).astype(np.uint8)
     moved = seamless(made, real, box).astype(int) - made[box.slices]

@@ -61,7 +61,7 @@ def working_mpp(mpp: float, grid_mpp: float) -> float:
 def part_to_read(region: Box, shape: tuple[int, int], mpp: float, grid_mpp: float) -> Box:
     """The part of an image (H, W) at ``mpp`` that a checkpoint of ``grid_mpp`` looks at."""
     margin = math.ceil((SMALLEST_WINDOW // 2 + CONTEXT) * grid_mpp / mpp)
-    return region.grown(margin).at_least(2 * margin).clipped(shape)
+    return region.grown(margin).clipped(shape)
 
 
 def on_grid(region: Box, old: tuple[int, int], new: tuple[int, int]) -> Box:
