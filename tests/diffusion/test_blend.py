@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from scipy import ndimage as ndi
 
 from napari_cosynth.diffusion import categorical, gaussian, joint
-from napari_cosynth.diffusion.blend import BEGIN, PASSES, _Colours, blended, spread
+from napari_cosynth.diffusion.blend import BEGIN, PASSES, SPREAD, _Colours, blended, spread
 from napari_cosynth.diffusion.clamp import ClampedSampler, Known
 from napari_cosynth.diffusion.sampler import FastSampler, FewSampler, Sampler, SeededNoise, Step
 from napari_cosynth.diffusion.schedule import CosineSchedule, JointSchedule
@@ -49,6 +51,38 @@ def test_surroundings_spread_into_what_is_unknown() -> None:
     assert found.max() <= 1 and found.min() >= 0
     row = found[0, 0, 30, 10:80]
     assert (row.diff() >= 0).all() and row[0] < 0.2 and row[-1] > 0.8
+
+
+def test_what_no_surroundings_reach_has_their_mean() -> None:
+    """The spreading is scipy's Gaussian, zero beyond the rim and cut off at three sigma."""
+    rng = np.random.default_rng(0)
+    image, known = rng.uniform(-1, 1, (1, 3, 40, 260)), np.zeros((1, 40, 260), bool)
+    known[:, ::3, :20] = True
+    found = spread(torch.from_numpy(image), torch.from_numpy(known)).numpy()[0]
+
+    def blurred(plane: np.ndarray) -> np.ndarray:
+        return ndi.gaussian_filter(plane.astype(float), SPREAD, mode="constant", radius=72)
+
+    weight = blurred(known[0])
+    for channel, plane in zip(found, image[0], strict=True):
+        mean = plane[known[0]].mean()
+        wanted = (blurred(plane * known[0]) + 1e-6 * mean) / (weight + 1e-6)
+        np.testing.assert_allclose(channel[~known[0]], wanted[~known[0]], atol=1e-6)
+        np.testing.assert_allclose(channel[:, 100:], mean)
+        np.testing.assert_array_equal(channel[known[0]], plane[known[0]])
+
+
+def test_a_steered_estimate_stays_an_image_s() -> None:
+    known = torch.zeros(1, 8, 8, dtype=torch.bool)
+    known[:, :, :4] = True
+    for colour in (-1.0, 1.0):
+        state = JointState(
+            torch.full((1, 3, 8, 8), colour), torch.zeros(1, 1, 8, 8), torch.zeros(1, 8, 8).long()
+        )
+        noise = joint.Noise.draw(1, 8, 8, torch.Generator().manual_seed(0))
+        clean = torch.linspace(-1, 1, 8).expand(1, 3, 8, 8)
+        steered = _Colours(Known(state, known, known, noise)).steer(clean)
+        assert steered.abs().max() == 1 and (steered[..., 4:] == colour).any()
 
 
 def test_an_estimate_takes_the_surroundings_colours_and_keeps_its_texture() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -45,3 +46,16 @@ def test_it_is_standard_normal_and_uniform_and_uncorrelated_between_blocks() -> 
 def test_a_draw_of_another_size_is_refused() -> None:
     with pytest.raises(ValueError, match="expected a draw for"):
         CanvasNoise(0, PART).normal(3, 8, 8)
+
+
+def test_it_is_philox_of_seed_step_draw_and_block() -> None:
+    """A recipe is replayed to the same pixels: these streams may never become others."""
+    noise = CanvasNoise(11, Box(0, 64, 128, 128))
+    steps = ((0, noise), (0, noise.at(0)), (5, noise.at(5)))
+    for step, source in steps:
+        for number, kind in enumerate(("normal", "uniform", "normal")):
+            found = getattr(source, kind)(2, 128, 64)[0, :, 64:].numpy()
+            bits = np.random.Philox(key=[11, 0], counter=[0, 256 * step + number, 1, 1])
+            theirs = np.random.Generator(bits)
+            draw = theirs.standard_normal if kind == "normal" else theirs.random
+            np.testing.assert_array_equal(found, draw((2, 64, 64), dtype=np.float32))
