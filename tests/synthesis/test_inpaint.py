@@ -15,6 +15,7 @@ from napari_cosynth.geometry.box import Box
 from napari_cosynth.geometry.edits import cut
 from napari_cosynth.geometry.place import Place, part_to_read
 from napari_cosynth.synthesis.inpaint import _with_found, inpaint
+from napari_cosynth.synthesis.looks import look_of_pixels
 from napari_cosynth.types import ClassTable, Layout, Progress, Request, Synthesis
 
 REGION = Box(40, 56, 104, 136)
@@ -47,6 +48,7 @@ def test_the_result_is_the_region_alone(request_: Request, image: np.ndarray) ->
     np.testing.assert_array_equal(sample.patch, sample.record.image)
     assert (sample.patch != image[REGION.slices]).any()
     np.testing.assert_array_equal(sample.record.layout.centroids, [[10, 4], [30, 44], [60, 74]])
+    assert sample.record.source == "slide.svs, inpainted by tiny seed 0"
     recipe = sample.recipe
     assert recipe["inpainted"].pop("found_around") > 0  # noise is full of dark spots
     assert recipe["synthetic"] and recipe["inpainted"] == {
@@ -72,6 +74,20 @@ def test_the_region_is_the_last_estimate_at_its_place_moved_by_a_membrane(
     assert (~clipped[inner]).sum() > 1000
     # A membrane has no curvature; rounding gives at most half a grey level in each of eight terms.
     assert bend[inner][~clipped[inner]].max() <= 4
+
+
+def test_the_region_has_the_look_of_the_image_unless_another_is_asked_for(
+    request_: Request, image: np.ndarray, few_checkpoint: Path
+) -> None:
+    asked = dataclasses.replace(request_, checkpoint=str(few_checkpoint), steps=0)
+    sample = last(inpaint(asked, Place(image, REGION)))
+    assert tuple(sample.recipe["look"]) == look_of_pixels(image, 0.499, 0.5)
+    assert sample.recipe["look_of"] == "around the region of image"
+    assert sample.record.source.startswith("image, inpainted by few")
+    for look in ("none", (0.25,) * 16):
+        other = last(inpaint(dataclasses.replace(asked, look=look), Place(image, REGION)))
+        assert other.recipe["look"] == (None if look == "none" else list(look))
+        assert (other.record.image != sample.record.image).any()
 
 
 def test_a_seed_gives_the_same_region_and_the_surroundings_count(

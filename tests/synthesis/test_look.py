@@ -101,9 +101,9 @@ def test_a_seed_gives_the_same_sample_alone_and_among_others(request_, guidance,
 
 def test_a_replay_needs_no_reference(request_, reference, tmp_path, few_checkpoint, monkeypatch):
     monkeypatch.setenv("COSYNTH_CHECKPOINTS", str(few_checkpoint.parent))
-    look, source = look_from(f"{reference}:10,10,40,40", 0.5)
+    look, source = look_from(f"{reference}:10,11,40,36", 0.5)
     (sample,) = samples(dataclasses.replace(request_, look=look, look_of=source))
-    assert sample.recipe["look_of"] == "reference.png, 10,10,40,40"
+    assert sample.recipe["look_of"] == "reference.png, 10,11,40,36"
     stack = write_stack([sample], tmp_path / "stack")
     reference.unlink()
     again = replay(stack, 0)
