@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,12 @@ def test_files_that_are_none_are_named(tmp_path: Path) -> None:
 
 
 def test_a_large_reference_is_thinned_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("napari_cosynth.data.stain_match.MOST_PIXELS", 1024)
-    match = match_to("reinhard", stained(2), "x")
-    whole = registry.resolve("normaliser", "reinhard")(stained(2))
-    np.testing.assert_allclose(match.normaliser.mean, whole.mean, atol=1.5)
+    """To no more than so many pixels, by a whole step; its recipe names all of it."""
+    kind, pixels = registry.resolve("normaliser", "reinhard"), stained(2)[:, :48]
+    for most, step in ((64 * 48, 1), (64 * 48 - 1, 2), (64 * 12, 2), (64 * 12 - 1, 3)):
+        monkeypatch.setattr("napari_cosynth.data.stain_match.MOST_PIXELS", most)
+        match = match_to("reinhard", pixels, "x")
+        thinned = kind(np.ascontiguousarray(pixels[::step, ::step]))
+        np.testing.assert_array_equal(match.normaliser.mean, thinned.mean)
+        assert match.sha256 == hashlib.sha256(pixels.tobytes()).hexdigest()
+    np.testing.assert_allclose(match.normaliser.mean, kind(pixels).mean, atol=1.5)

@@ -25,6 +25,9 @@ def test_white_noise_has_its_variance_at_every_frequency():
 def test_a_wave_stands_at_its_frequency():
     wave = grey(128 + 40 * np.sin(2 * np.pi * 9 * np.arange(96) / 96)[None].repeat(96, 0))
     assert radial_power(wave).argmax() == 9
+    low = wave[:64]  # 9 cycles on 96 pixels are 6 on 64
+    assert radial_power(low).argmax() == 6 and radial_power(low).shape == (32,)
+    np.testing.assert_allclose(radial_power(low), radial_power(low.swapaxes(0, 1)))
     assert spectral_distance(radial_power(wave), radial_power(wave)) == 0
     assert spectral_distance(np.full(9, 30.0), np.full(9, 3.0)) == pytest.approx(10)
 
@@ -54,7 +57,16 @@ def test_a_band_without_bins_is_not_a_number():
         warnings.simplefilter("error")
         assert np.isnan(band_power(np.ones(4), 8)[0])
         assert np.isnan(band_ratios(np.ones(32), np.zeros(32), 64)).all()
-    assert band_name(*BANDS[0]) == "1/64 to 1/16 cycles/px"
+    assert [band_name(*band).split(" c")[0] for band in BANDS] == [
+        "1/64 to 1/16",
+        "1/16 to 1/8",
+        "1/8 to 1/4",
+        "1/4 to 1/2",
+    ]
+    ramp = band_power(np.arange(64.0), 128)  # bin k is k / 128, and a band's end the next one's
+    np.testing.assert_allclose(
+        ramp, [np.arange(*b).mean() for b in ((2, 8), (8, 16), (16, 32), (32, 64))]
+    )
 
 
 def test_noise_and_smooth_ground_differ_in_correlation():
