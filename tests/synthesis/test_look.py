@@ -127,7 +127,9 @@ def test_an_edit_keeps_the_look_around_it_and_is_replayed(
     request_, tmp_path, few_checkpoint, monkeypatch
 ):
     monkeypatch.setenv("COSYNTH_CHECKPOINTS", str(few_checkpoint.parent))
-    (before,) = samples(request_)
+    # Another than the seed would draw.
+    named = dataclasses.replace(request_, look=(0.25,) * 16, look_of="a name")
+    (before,) = samples(named)
     layout = request_.layout
     edited = dataclasses.replace(
         layout, centroids=layout.centroids[:3], class_ids=layout.class_ids[:3]
@@ -135,8 +137,11 @@ def test_an_edit_keeps_the_look_around_it_and_is_replayed(
     request = dataclasses.replace(request_, layout=edited)
     box = changed_box(layout, edited)
     (after,) = (e for e in resynthesize(request, before, box) if isinstance(e, Synthesis))
-    assert after.recipe["look"] == before.recipe["look"]
+    assert (after.recipe["look"], after.recipe["look_of"]) == ([0.25] * 16, "a name")
     assert replay(write_stack([after], tmp_path / "stack"), 0).same
+    own = dataclasses.replace(request, look=(0.3,) * 16)
+    *_, other = resynthesize(own, before, box)
+    assert other.recipe["look"] == [0.3] * 16
 
 
 def test_a_reference_is_scaled_to_the_grid(reference):

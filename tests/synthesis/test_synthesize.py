@@ -39,6 +39,12 @@ def test_events_come_in_order(request_):
     assert steps == [(7, 0, 1), (7, 0, 2), (7, 0, 3), (8, 1, 1), (8, 1, 2), (8, 1, 3)]
     previews = [e.image is not None for e in events if isinstance(e, Progress)]
     assert previews == [False, True, True] * 2
+    for every, shown in ((2, [2, 4, 5]), (3, [3, 5]), (1, [1, 2, 3, 4, 5]), (0, [])):
+        several = dataclasses.replace(request, seeds=(7,), steps=5, preview_every=every)
+        found = [
+            e.step for e in synthesize(several) if isinstance(e, Progress) and e.image is not None
+        ]
+        assert found == shown
 
 
 @pytest.mark.parametrize("guidance", [1.0, 2.0])
