@@ -59,6 +59,12 @@ def test_numbers_are_those_of_torchvisions_modules(filled):
 
 def test_weights_come_back_from_both_kinds_of_file(filled, tmp_path):
     images = np.random.default_rng(0).integers(0, 255, (1, 64, 48, 3), dtype=np.uint8)
+    scaled = torch.from_numpy(images).movedim(3, 1) / 255
+    scaled = torch.nn.functional.interpolate(scaled, (299, 299), mode="bilinear")
+    with torch.no_grad():
+        expected = [found.double().numpy() for found in filled(2 * scaled - 1)]
+    for a, b in zip(inception_features(filled, images), expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
     expected = inception_features(filled, images)
     save_file(filled.state_dict(), tmp_path / "w.safetensors")
     torch.save(filled.state_dict(), tmp_path / "w.pth")
