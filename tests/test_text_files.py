@@ -8,8 +8,10 @@ import sys
 import numpy as np
 import pytest
 
+from napari_cosynth import registry
 from napari_cosynth.cli import main
 from napari_cosynth.data.conic import ConicDataset
+from napari_cosynth.data.detect import detect, open_records
 from napari_cosynth.data.endonuke import read_keypoints
 from napari_cosynth.data.pannuke import PanNukeDataset
 from napari_cosynth.data.splits import read_groups
@@ -17,11 +19,13 @@ from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.export.pannuke import write_pannuke
 from napari_cosynth.export.stack import write_stack
 from napari_cosynth.foreign.files import read_json
+from napari_cosynth.foreign.outline_xml import is_outline_xml
 from napari_cosynth.layouts.points_csv import read_points
+from napari_cosynth.layouts.read import kind_of
 from napari_cosynth.settings import read_table
 from nuclei import items
 
-MARKED = ["utf-8-sig", "utf-16"]
+MARKED = ["utf-8-sig", "utf-16", "utf-32"]
 
 
 @pytest.mark.parametrize("encoding", MARKED)
@@ -43,6 +47,27 @@ def test_a_byte_order_mark_is_no_content(tmp_path, encoding):
     assert read_groups(tmp_path / "groups.csv", "slide", ("x",)) == {"x": "s"}
     (tmp_path / "a.json").write_text('{"a": 1}', encoding=encoding)
     assert read_json(tmp_path / "a.json") == {"a": 1}
+
+
+@pytest.mark.parametrize("encoding", MARKED)
+def test_formats_are_told_by_their_words_in_any_encoding(tmp_path, encoding):
+    def rewritten(path):
+        path.write_text(path.read_text(encoding="utf-8"), encoding=encoding)
+        return path
+
+    coco = registry.resolve("exporter", "coco")(items(1), tmp_path / "coco")
+    (coco / "cosynth.json").unlink()
+    file = rewritten(coco / "annotations.json")
+    assert detect(coco) == detect(file) == ("coco",)
+    assert len(open_records(coco)[1][0].layout)
+    collection = tmp_path / "a.json"
+    collection.write_text('{"type": "FeatureCollection", "features": []}', encoding="utf-8")
+    assert kind_of(rewritten(collection)) == "geojson"
+    collection.write_text('{"nuc": {}}', encoding="utf-8")
+    assert kind_of(rewritten(collection)) == "hovernet-json"
+    for root, tag in (("Annotations", "b"), ("ASAP_Annotations", "c")):
+        head = f'<?xml version="1.0"?><{root}/>'.encode(encoding)
+        assert is_outline_xml(head) and not is_outline_xml(f"<{tag}/>".encode(encoding))
 
 
 @pytest.mark.parametrize("encoding", MARKED)

@@ -5,18 +5,29 @@ from __future__ import annotations
 import codecs
 from pathlib import Path
 
-_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark it begins with
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 
 
 def encoding_of(path: Path) -> str:
-    """What to open a text file with: UTF-8, with a mark or without, or UTF-16, which has one.
+    """What to open a text file with: UTF-8, with a mark or without, or UTF-16 or 32, which have one.
 
     Raises OSError where the file cannot be opened.
     """
     with path.open("rb") as file:
-        return encoding_by(file.read(2))
+        return encoding_by(file.read(4))
 
 
 def encoding_by(start: bytes) -> str:
-    """The same by the first two bytes of a file."""
-    return "utf-16" if start[:2] in _UTF_16 else "utf-8-sig"
+    """The same by the first four bytes of a file."""
+    found = (encoding for mark, encoding in _MARKS.items() if start.startswith(mark))
+    return next(found, "utf-8-sig")
+
+
+def beginning(start: bytes) -> str:
+    """The text of a file's first bytes, the last character of which may be cut."""
+    return codecs.getincrementaldecoder(encoding_by(start))("replace").decode(start)

@@ -11,6 +11,8 @@ from napari_cosynth.cli import main
 from napari_cosynth.data.checks import check
 from napari_cosynth.data.consep import ConsepDataset
 from napari_cosynth.data.detect import open_records
+from napari_cosynth.data.omezarr import OmeZarrDataset
+from slides import edit_metadata, ome_zarr
 
 IMAGE = np.full((40, 40, 3), 200, np.uint8)
 
@@ -124,3 +126,40 @@ def test_images_of_floats_up_to_one_are_refused(tmp_path):
         open_records(tmp_path)[1][0]
     np.save(fold / "images.npy", IMAGE[None].astype(float))
     np.testing.assert_array_equal(open_records(tmp_path)[1][0].image, IMAGE)
+
+
+def zarr_of(path, stored, classes=(1, 2, 3)):
+    """An OME-Zarr of some ids, of which those of ``classes`` have one each: A, B, ..."""
+    ome_zarr(path, [np.moveaxis(IMAGE, -1, 0)], labels={"instances": [stored]})
+    named = [{"label-value": v, "class": "ABC"[i]} for i, v in enumerate(classes)]
+    edit_metadata(
+        path / "labels" / "instances" / ".zattrs",
+        lambda content: content["image-label"].update(properties=named),
+    )
+    return OmeZarrDataset(path)
+
+
+@pytest.mark.parametrize(
+    ("third", "kind"),
+    [(3, np.float64), (3, np.int8), (2_000_000_000, np.int64), (2**40, np.uint64)],
+)
+def test_ids_of_an_ome_zarr_are_read_as_those_of_any_label_image(tmp_path, third, kind):
+    stored = three_nuclei(third=third).astype(kind)
+    record = zarr_of(tmp_path / "a.zarr", stored, (1, 2, third))[0]
+    np.testing.assert_array_equal(record.instances, three_nuclei())
+    assert [record.classes.names[c] for c in record.layout.class_ids] == ["A", "B", "C"]
+
+
+@pytest.mark.parametrize(("wrong", "shown"), [(-4, "-4"), (2.5, "2.5"), (np.nan, "nan")])
+def test_what_is_no_id_in_an_ome_zarr_is_named(tmp_path, wrong, shown):
+    stored = np.where(three_nuclei() == 3, wrong, three_nuclei())
+    with pytest.raises(ValueError, match=rf"labels/instances: .*got {shown} at row 25, column 25"):
+        zarr_of(tmp_path / "a.zarr", stored).parts("a")
+
+
+def test_a_nucleus_without_a_class_in_an_ome_zarr_is_named_or_given_one(tmp_path):
+    dataset = zarr_of(tmp_path / "a.zarr", three_nuclei(third=9), (1, 2))
+    with pytest.raises(ValueError, match=r"labels/instances: instance 9 has no class"):
+        dataset[0]
+    _, dataset = open_records(tmp_path / "a.zarr", unclassified="drop")
+    assert len(dataset[0].layout) == 2

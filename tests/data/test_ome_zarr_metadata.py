@@ -6,7 +6,7 @@ import pytest
 from napari_cosynth.cli import main
 from napari_cosynth.data.ome_zarr_slide import open_ome_zarr
 from napari_cosynth.data.omezarr import OmeZarrDataset
-from napari_cosynth.data.units import micrometres
+from napari_cosynth.units import micrometres
 from slides import edit_metadata, ome_zarr
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (3, 64, 64), np.uint8)
@@ -128,6 +128,12 @@ def test_labels_are_found_whatever_is_listed(tmp_path, caplog, name, label):
     assert [plane.name for plane in slide.labels] == [label]
     np.testing.assert_array_equal(dataset.parts("a").instances, NUCLEI)
     assert dataset.classes.names[1:] == ("inflammatory",)
+
+
+def test_a_label_image_that_is_gone_is_named_once_by_a_command(tmp_path, caplog):
+    path = edited(made(tmp_path / "a.zarr"), LISTINGS["stale"], "labels/.zattrs")
+    assert main(["info", str(path)]) == 0
+    assert caplog.text.count("'old' is listed, and not there") == 1
 
 
 def test_labels_without_any_listing(tmp_path):

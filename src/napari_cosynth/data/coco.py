@@ -16,17 +16,18 @@ from napari_cosynth.data.coco_shapes import CocoShapes
 from napari_cosynth.data.files import read_rgb, select
 from napari_cosynth.data.listing import files_in, find_written, name_of, written_path
 from napari_cosynth.data.sidecar import read_sidecar
-from napari_cosynth.foreign.files import read_json
+from napari_cosynth.foreign.files import holds_words, read_json
 from napari_cosynth.paths import named
 from napari_cosynth.stack_format import DESCRIPTION
 from napari_cosynth.types import BACKGROUND, H_AND_E, ClassTable
+from napari_cosynth.units import stated_mpp
 
 logger = logging.getLogger(__name__)
 
 ASSUMED_MPP = 0.25
 _AT_ONCE = 4096
 """Annotations whose outlines are drawn together."""
-_KEYS = (b'"images"', b'"annotations"', b'"categories"')
+_KEYS = ('"images"', '"annotations"', '"categories"')
 
 
 class CocoDataset(NamedRecords):
@@ -60,9 +61,9 @@ class CocoDataset(NamedRecords):
         except ValueError as error:
             raise ValueError(f"{self.path}: categories: {error}") from None
         info = content.get("info")
-        stated = info.get("mpp") if isinstance(info, dict) else None
-        self.mpp_stated = mpp is not None or isinstance(stated, (int, float))
-        self.mpp = mpp or (float(stated) if isinstance(stated, (int, float)) else ASSUMED_MPP)
+        stated = stated_mpp(info.get("mpp")) if isinstance(info, dict) else None
+        self.mpp_stated = (mpp or stated) is not None
+        self.mpp = mpp or stated or ASSUMED_MPP
         self._images: dict[str, tuple[int, Path, tuple[int, int]]] = {}
         for number, entry in enumerate(lists["images"]):
             key, file, shape = _image(entry, f"{self.path}: images: {number}")
@@ -159,13 +160,7 @@ def _annotations_file(root: Path) -> Path:
 
 def _looks_right(path: Path) -> bool:
     """Whether the three lists' names occur, without parsing a file that may be large."""
-    missing = set(_KEYS)
-    with path.open("rb") as handle:
-        tail = b""
-        while missing and (block := handle.read(1 << 20)):
-            missing = {key for key in missing if key not in tail + block}
-            tail = block[-20:]
-    return not missing
+    return holds_words(path, _KEYS)
 
 
 def _list(content: Any, key: str, path: Path) -> list[dict[str, Any]]:

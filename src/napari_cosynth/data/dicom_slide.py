@@ -19,15 +19,14 @@ import numpy.typing as npt
 
 from napari_cosynth.data.openslide_slide import open_with_openslide, openslide_missing
 from napari_cosynth.data.pyramid import (
-    LARGEST_STATED,
     LazyLevel,
     Slide,
     SlideFacts,
     check_size,
-    plausible_mpp,
     with_overview,
 )
 from napari_cosynth.errors import one_line
+from napari_cosynth.units import LARGEST_STATED, plausible_mpp
 
 logger = logging.getLogger(__name__)
 

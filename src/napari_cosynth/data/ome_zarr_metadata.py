@@ -17,10 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from napari_cosynth.data.pyramid import plausible_mpp
-from napari_cosynth.data.units import micrometres
 from napari_cosynth.data.zarr_files import attributes_of, inside, is_group, open_array
 from napari_cosynth.settings import parse
+from napari_cosynth.units import micrometres, plausible_mpp
 
 logger = logging.getLogger(__name__)
 
@@ -92,22 +91,34 @@ class OmeImage:
 
         A listed one that is gone is left out with a warning.
         """
+        found, gone = self._listed()
+        for name in gone:
+            logger.warning("%s: labels: %r is listed, and not there", self.path / "labels", name)
+        return found
+
+    def has_labels(self) -> bool:
+        """Whether there are label images, for who does not read them: nothing is said of those gone."""
+        return bool(self._listed()[0])
+
+    def _listed(self) -> tuple[dict[str, Path], list[str]]:
+        """The label images that are there, and the names of those that are only listed."""
         folder = self.path / "labels"
         if not folder.is_dir():
-            return {}
+            return {}, []
         listed = attributes_of(folder).get("labels") if is_group(folder) else None
         found: dict[str, Path] = {}
+        gone = []
         for name in listed if isinstance(listed, list) else ():
             if not isinstance(name, str):
                 raise ValueError(f"{folder}: labels: expected names, got {name!r}")
             if is_group(path := inside(folder, name)):
                 found[name] = path
             else:
-                logger.warning("%s: labels: %r is listed, and not there", folder, name)
+                gone.append(name)
         for path in sorted(folder.iterdir()):
             if path.name not in found and is_image(path):
                 found[path.name] = path
-        return found
+        return found, gone
 
 
 def is_image(path: Path) -> bool:

@@ -23,6 +23,7 @@ from napari_cosynth.data.pyramid import check_size
 from napari_cosynth.data.sidecar import read_sidecar
 from napari_cosynth.data.zarr_files import is_group
 from napari_cosynth.errors import one_line
+from napari_cosynth.foreign.instances import instance_ids, whole_numbers
 from napari_cosynth.types import H_AND_E, ClassTable
 
 ASSUMED_MPP = 0.25
@@ -99,22 +100,16 @@ class OmeZarrDataset(NamedRecords):
             raise ValueError(
                 f"{label.path}: axes: expected as many planes as the image, {wanted}, got {found}"
             )
-        instances = _level(label, place)
-        if instances.shape != planes.shape[1:] or instances.dtype.kind not in "iu":
-            raise ValueError(
-                f"{label.path}: expected integers {planes.shape[1:]}, "
-                f"got {instances.dtype} {instances.shape}"
-            )
-        if instances.max(initial=0) >= 2**31 or instances.min(initial=0) < 0:
-            raise ValueError(f"{label.path}: expected ids of 0 or more and below 2^31")
+        stored = _values(label, place, planes.shape[1:])
         return Parts(
             pixels,
-            instances.astype(np.int32),
-            self._labels(image, place, label, instances),
+            instance_ids(stored, str(label.path)),
+            self._labels(image, place, label, stored),
             self.mpp or image.mpp or ASSUMED_MPP,
             self.tissue_of(name),
             where,
             self.own_text(name, "stain", H_AND_E),
+            labelled=str(label.path),
         )
 
     def _instances(self, image: OmeImage) -> OmeImage:
@@ -142,21 +137,19 @@ class OmeZarrDataset(NamedRecords):
         image: OmeImage,
         place: Place,
         label: OmeImage,
-        instances: npt.NDArray[np.integer],
+        stored: npt.NDArray[Any],
     ) -> npt.NDArray[np.uint8]:
-        """Classes per pixel, uint8 (H, W)."""
+        """Classes per pixel, uint8 (H, W), of instances by their ids as they are ``stored``."""
         kinds, source = self._kinds(image, label)
         if not kinds:
-            return (instances > 0).astype(np.uint8)
-        values = instances if source is label else _level(source, place)
-        found, where = np.unique(values, return_inverse=True)
+            return (stored > 0).astype(np.uint8)
+        values = stored if source is label else _values(source, place, stored.shape)
+        found, position = np.unique(values, return_inverse=True)
         table = np.zeros(len(found), np.uint8)
         for index, value in enumerate(found.tolist()):
-            if value:
-                if value not in kinds:
-                    raise ValueError(f"{source.path}: image-label: no class for {value}")
+            if value and value in kinds:
                 table[index] = self.classes.index(kinds[value])
-        return table[where].reshape(values.shape)
+        return table[position].reshape(values.shape)
 
     def _classes_that_occur(self) -> ClassTable:
         names: set[str] = set()
@@ -198,6 +191,16 @@ def _lengths(image: OmeImage) -> dict[str, int]:
     """Along t and z, where there is more than one plane."""
     sizes = zip(image.axes, image.array().shape, strict=True)
     return {axis: size for axis, size in sizes if axis in ("t", "z") and size > 1}
+
+
+def _values(label: OmeImage, place: Place, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """A label image's plane of whole numbers from 0 (H, W), as they are stored."""
+    values = _level(label, place)
+    plane = np.moveaxis(values, 0, -1) if values.ndim == 3 else values
+    plane = whole_numbers(plane, str(label.path))
+    if plane.shape != shape:
+        raise ValueError(f"{label.path}: expected {shape} as its image has, got {plane.shape}")
+    return plane
 
 
 def _level(image: OmeImage, place: Place) -> npt.NDArray[Any]:

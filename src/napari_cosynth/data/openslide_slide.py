@@ -11,15 +11,13 @@ import numpy.typing as npt
 
 from napari_cosynth.data.pixels import opaque
 from napari_cosynth.data.pyramid import (
-    LARGEST_MPP,
-    LARGEST_STATED,
     LazyLevel,
     Slide,
     SlideFacts,
-    plausible_mpp,
     with_overview,
 )
 from napari_cosynth.errors import one_line
+from napari_cosynth.units import LARGEST_MPP, LARGEST_STATED, plausible_mpp
 
 _TILE = 512
 """Pixels; OpenSlide does not tell the tiles of every vendor, and caches what it decoded."""

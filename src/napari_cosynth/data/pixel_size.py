@@ -8,8 +8,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from napari_cosynth.data.openslide_slide import mpp_by_openslide
-from napari_cosynth.data.pyramid import plausible_mpp
-from napari_cosynth.data.units import micrometres
+from napari_cosynth.units import micrometres, number, plausible_mpp, stated_mpp
 
 _RESOLUTION_UNITS = {2: 25400.0, 3: 1e4, 4: 1e3, 5: 1.0}
 """Inch and centimetre by the standard, millimetre and micrometre by custom."""
@@ -30,13 +29,12 @@ def _stated(tif: Any, series: Any) -> tuple[float | None, str]:
     page = series.keyframe
     if tif.is_svs:
         found = re.search(r"\|\s*MPP\s*=\s*([^|\s]+)", page.description)
-        size = _number(found[1]) if found else None
-        return plausible_mpp(size, size) if size else None, "Aperio's text"
+        return stated_mpp(found[1]) if found else None, "Aperio's text"
     if tif.is_philips:
         return _philips_mpp(tif.pages[0].description), "Philips' XML"
     if tif.is_ome:
-        number = [one is series for one in tif.series].index(True)
-        return _ome_mpp(tif.ome_metadata, series, number), "OME-XML"
+        place = [one is series for one in tif.series].index(True)
+        return _ome_mpp(tif.ome_metadata, series, place), "OME-XML"
     unit = (tif.imagej_metadata or {}).get("unit")
     try:
         x, y = (page.tags[name].value for name in ("XResolution", "YResolution"))
@@ -52,16 +50,8 @@ def _stated(tif: Any, series: Any) -> tuple[float | None, str]:
     return mpp, "resolution tags" if unit is None else "ImageJ's unit and resolution tags"
 
 
-def _number(text: str) -> float | None:
-    """In scientific notation too, and with the decimal comma of some locales."""
-    try:
-        return float(text.replace(",", "."))
-    except ValueError:
-        return None
-
-
-def _ome_mpp(xml: str | None, series: Any, number: int) -> float | None:
-    """Of the image that the series holds: the one of its size, or of its number where several have it."""
+def _ome_mpp(xml: str | None, series: Any, place: int) -> float | None:
+    """Of the image that the series holds: the one of its size, or in its place where several have it."""
     try:
         listed = ElementTree.fromstring(xml or "").findall("{*}Image/{*}Pixels")
     except ElementTree.ParseError:
@@ -69,8 +59,8 @@ def _ome_mpp(xml: str | None, series: Any, number: int) -> float | None:
     sides = dict(zip(series.axes, series.shape, strict=True))
     wanted = str(sides.get("X")), str(sides.get("Y"))
     fitting = [p for p in listed if (p.get("SizeX"), p.get("SizeY")) == wanted]
-    if number < len(listed) and listed[number] in fitting:
-        return _pixel_size(listed[number])
+    if place < len(listed) and listed[place] in fitting:
+        return _pixel_size(listed[place])
     sizes = {_pixel_size(pixels) for pixels in fitting}
     return sizes.pop() if len(sizes) == 1 else None
 
@@ -78,7 +68,7 @@ def _ome_mpp(xml: str | None, series: Any, number: int) -> float | None:
 def _pixel_size(pixels: ElementTree.Element) -> float | None:
     found = []
     for axis in "XY":
-        size = _number(pixels.get(f"PhysicalSize{axis}", ""))
+        size = number(pixels.get(f"PhysicalSize{axis}", ""))
         unit = micrometres(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
         if size is None or unit is None:
             return None
@@ -90,7 +80,7 @@ def _philips_mpp(xml: str) -> float | None:
     """The least spacing that is a microscope's, of the first level: pairs in mm, rows before columns."""
     found = []
     for text in re.findall(r'Name="DICOM_PIXEL_SPACING"[^>]*>([^<]*)<', xml):
-        numbers = [_number(word) for word in re.findall(r"[^\s\"]+", text.replace("&quot;", " "))]
+        numbers = [number(word) for word in re.findall(r"[^\s\"]+", text.replace("&quot;", " "))]
         rows, columns = numbers if len(numbers) == 2 else (None, None)
         if rows is not None and columns is not None:
             found.append(plausible_mpp(columns * 1e3, rows * 1e3))

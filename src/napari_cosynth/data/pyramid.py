@@ -25,10 +25,6 @@ LARGEST_TILE = 2**28
 """Bytes of one decoded tile, strip or chunk; more is no slide but a mistake or an attack."""
 LARGEST_SIDE = 2**24
 """Pixels: 4 m of tissue at 0.25 µm/px."""
-LARGEST_MPP = 10.0
-"""A resolution tag above it is a print resolution (2540 dpi or less), not a microscope's."""
-LARGEST_STATED = 1000.0
-"""A size that DICOM states in so many words may be an overview's."""
 _BLOCK = 2048
 """Pixels a side of a lazy read; one task a tile would make a graph of 100,000 tasks."""
 
@@ -150,12 +146,6 @@ def with_overview(levels: Sequence[Any], path: Path) -> tuple[Any, ...]:
         )
         found.append(coarse.round().astype(found[-1].dtype).compute())
     return tuple(found)
-
-
-def plausible_mpp(x: float, y: float, largest: float = LARGEST_MPP) -> float | None:
-    """A pixel size as a microscope's, in µm; None where it is none or pixels are not square."""
-    square = np.isclose(x, y, rtol=0.01)
-    return float(x) if square and 0.01 < x < largest else None
 
 
 def downsampling(level: Sequence[int], first: Sequence[int]) -> tuple[float, float]:

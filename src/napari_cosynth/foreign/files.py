@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
 import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,8 @@ from napari_cosynth.text import encoding_by
 LARGEST_JSON = 2**31
 """Bytes; a slide of 500,000 outlined nuclei takes half of it."""
 _GZIP = b"\x1f\x8b"
+_BLOCK = 2**20
+"""Bytes that are looked through at once."""
 LARGEST_VARIABLE = 2**31
 """Bytes of one variable of a MATLAB file, by its own header."""
 
@@ -27,7 +33,8 @@ def read_json(path: Path, largest: int = LARGEST_JSON) -> Any:
         raise ValueError(f"{path}: no such file")
     if (size := path.stat().st_size) > largest:
         raise ValueError(f"{path}: expected at most {largest} bytes, got {size}")
-    content = read_start(path, largest + 1)
+    with _unpacked(path) as file:
+        content = file.read(largest + 1)
     if len(content) > largest:
         raise ValueError(f"{path}: expected at most {largest} bytes, got more once unpacked")
     try:
@@ -36,13 +43,33 @@ def read_json(path: Path, largest: int = LARGEST_JSON) -> Any:
         raise ValueError(f"{path}: cannot be read as JSON ({error})") from None
 
 
-def read_start(path: Path, size: int) -> bytes:
-    """The first ``size`` bytes of a JSON file, unpacked. Raises ValueError naming the file."""
+def holds_words(path: Path, words: Sequence[str], within: int | None = None) -> bool:
+    """Whether all of some words occur in a JSON file, or in its first bytes, which is not parsed.
+
+    Raises ValueError naming the file where it cannot be read.
+    """
+    missing = set(words)
+    longest = max(map(len, words))
+    with _unpacked(path) as file:
+        block = file.read(_BLOCK if within is None else within)
+        decoder = codecs.getincrementaldecoder(encoding_by(block))("replace")
+        tail = ""
+        while missing and block:
+            text = tail + decoder.decode(block)
+            missing = {word for word in missing if word not in text}
+            tail = text[-longest:]
+            block = file.read(_BLOCK) if within is None else b""
+    return not missing
+
+
+@contextmanager
+def _unpacked(path: Path) -> Iterator[BufferedIOBase]:
+    """A JSON file's bytes. Raises ValueError naming the file where they cannot be read."""
     try:
         with path.open("rb") as file:
             packed = file.read(2) == _GZIP
-        with gzip.open(path) if packed else path.open("rb") as file:
-            return bytes(file.read(size))
+        with path.open("rb") as file:
+            yield gzip.GzipFile(fileobj=file) if packed else file
     except (OSError, EOFError, zlib.error) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise ValueError(f"{path}: cannot be read as JSON ({reason})") from None

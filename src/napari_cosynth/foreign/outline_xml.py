@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cosynth.foreign.positions import read_positions
+from napari_cosynth.text import beginning
+from napari_cosynth.units import stated_mpp
 
 AMBIGUOUS = "ambiguous"
 """MoNuSAC's regions that its annotators could not tell: no nuclei."""
@@ -45,7 +47,8 @@ class Outlines:
 
 def is_outline_xml(head: bytes) -> bool:
     """By the first bytes of a file."""
-    return b"<Annotations" in head or b"<ASAP_Annotations" in head
+    text = beginning(head)
+    return "<Annotations" in text or "<ASAP_Annotations" in text
 
 
 def read_outlines(path: Path) -> Outlines:
@@ -69,7 +72,7 @@ def read_outlines(path: Path) -> Outlines:
 
 
 def _read_aperio(root: ElementTree.Element, path: Path, found: Outlines) -> None:
-    found.mpp = _mpp(root.get("MicronsPerPixel"))
+    found.mpp = stated_mpp(root.get("MicronsPerPixel", ""))
     number = 0
     for annotation in root.findall("./Annotation") or [root]:  # some writers leave the layers out
         name = _class_of(annotation)
@@ -118,11 +121,3 @@ def _outline(
         found.left_out["regions of fewer than three vertices"] += 1
         return None
     return read_positions(points, where)
-
-
-def _mpp(text: str | None) -> float | None:
-    try:
-        value = float((text or "").replace(",", "."))
-    except ValueError:
-        return None
-    return value if 0.01 < value < 10 else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from napari_cosynth import registry
-from napari_cosynth.foreign.files import read_start
+from napari_cosynth.foreign.files import holds_words
 from napari_cosynth.layouts.nuclei import Nuclei
 
 SUFFIXES = {
@@ -17,6 +17,8 @@ SUFFIXES = {
     ".tif": "labels",
     ".tiff": "labels",
 }
+_HEAD = 4096
+"""Bytes of a JSON file that tell its kind."""
 
 
 def kind_of(path: Path) -> str:
@@ -26,8 +28,7 @@ def kind_of(path: Path) -> str:
         suffix = Path(path.stem).suffix.lower()
         suffix = suffix if suffix in (".json", ".geojson") else ".gz"
     if suffix == ".json":
-        head = read_start(path, 4096)
-        return "geojson" if b'"Feature' in head else "hovernet-json"
+        return "geojson" if holds_words(path, ('"Feature',), _HEAD) else "hovernet-json"
     if suffix not in SUFFIXES:
         known = ", ".join([*SUFFIXES, ".geojson.gz", ".json"])
         raise ValueError(

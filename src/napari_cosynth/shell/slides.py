@@ -23,7 +23,7 @@ def is_slide(path: Path) -> bool:
     """Whether a path is an image or slide, and no data set: an OME-Zarr with labels is one."""
     if path.is_dir():
         if is_ome_zarr(path):
-            return not any(read_image(group).labels for group in image_groups(path))
+            return not any(read_image(group).has_labels() for group in image_groups(path))
         return not detect(path) and dicom_in(path) is not None
     endings = (*IMAGE_SUFFIXES, *SLIDE_SUFFIXES)
     return path.suffix.lower() in endings or is_dicom(path)

@@ -1,7 +1,13 @@
-"""Units of length as microscopes' files write them, in micrometres."""
+"""Lengths as microscopes' files write them: units, numbers, and which of them are a pixel's size."""
 
 from __future__ import annotations
 
+import numpy as np
+
+LARGEST_MPP = 10.0
+"""A resolution tag above it is a print resolution (2540 dpi or less), not a microscope's."""
+LARGEST_STATED = 1000.0
+"""A size that DICOM states in so many words may be an overview's."""
 _WORDS = {
     "angstrom": 1e-4,
     "picometer": 1e-6,
@@ -41,3 +47,23 @@ def micrometres(unit: object) -> float | None:
         return _SYMBOLS[plain]
     word = plain.lower().removesuffix("s").replace("metre", "meter").replace("ångström", "angstrom")
     return _WORDS.get(word)
+
+
+def number(text: str) -> float | None:
+    """In scientific notation too, and with the decimal comma of some locales."""
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        return None
+
+
+def plausible_mpp(x: float, y: float, largest: float = LARGEST_MPP) -> float | None:
+    """A pixel size as a microscope's, in µm; None where it is none or pixels are not square."""
+    square = np.isclose(x, y, rtol=0.01)
+    return float(x) if square and 0.01 < x < largest else None
+
+
+def stated_mpp(value: object) -> float | None:
+    """A number or text that is called µm/px, where it can be one."""
+    size = number(str(value))
+    return None if size is None else plausible_mpp(size, size)
