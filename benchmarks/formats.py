@@ -3,6 +3,7 @@
     python benchmarks/formats.py 100 1000              # patches of CoNIC's shape with 40 nuclei each
     python benchmarks/formats.py --source DATASET      # what there is, to every format
     python benchmarks/formats.py --read 10             # gigabytes of PanNuke's arrays, every patch
+    python benchmarks/formats.py --coco 270            # one canvas with 270 x 270 COCO annotations
 
 ``cosynth convert`` runs in a process of its own, whose peak (VmHWM of /proc, so Linux only) is printed in
 MiB beside what the patches would fill. PanNuke's arrays are sparse files: holes read as zeros and take no
@@ -12,12 +13,14 @@ room on the disk.
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import imageio.v3 as iio
 import numpy as np
 
 from napari_cosynth import registry
@@ -40,6 +43,19 @@ _, dataset = open_records(Path(sys.argv[1]))
 read = sum(record.image.nbytes > 0 for record in dataset)
 print(read, "peak", Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 """
+READ_COCO = """
+import sys, time
+from pathlib import Path
+from napari_cosynth.data.detect import open_records
+begun = time.process_time()
+_, dataset = open_records(Path(sys.argv[1]), "coco")
+opened = time.process_time() - begun
+found = len(dataset[0].layout)
+peak = Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]
+print(found, opened, time.process_time() - begun, peak)
+"""
+CELL = 15
+"""Pixels a side for each nucleus of the COCO canvas."""
 PANNUKE_PATCH = 256 * 256 * (3 + 6) * 8
 
 
@@ -63,8 +79,13 @@ def main() -> None:
     parser.add_argument("--source", type=Path, help="a data set to convert instead")
     parser.add_argument("--to", nargs="+", default=[], choices=registry.names("exporter"))
     parser.add_argument("--read", type=float, default=0, help="GB of PanNuke's arrays to read")
+    parser.add_argument(
+        "--coco", type=int, default=0, help="annotations a side of a canvas to read"
+    )
     options = parser.parse_args()
-    if options.read:
+    if options.coco:
+        coco(options.coco)
+    elif options.read:
         read(options.read)
     elif options.source:
         for kind in options.to or registry.names("exporter"):
@@ -122,6 +143,44 @@ def read(gigabytes: float) -> None:
             f"{found} of {count} patches, {size / 1e9:.1f} GB of arrays: peak {int(peak) / 1024:.0f} "
             f"MiB, {time.perf_counter() - begun:.0f} s"
         )
+
+
+def coco(side: int) -> None:
+    """One record with side x side outlines of twenty points on a grid."""
+    rng = np.random.default_rng(0)
+    angles = np.linspace(0, 2 * np.pi, 20, endpoint=False)
+    circle = np.stack([np.cos(angles), np.sin(angles)], 1)
+    annotations = []
+    for number in range(side * side):
+        y, x = divmod(number, side)
+        radius = rng.uniform(0.27 * CELL, 0.47 * CELL, (20, 1))
+        outline = np.array([x + 0.5, y + 0.5]) * CELL + radius * circle
+        annotations.append(
+            {
+                "id": number,
+                "image_id": 1,
+                "category_id": 1 + number % 3,
+                "iscrowd": 0,
+                "segmentation": [outline.round(1).ravel().tolist()],
+            }
+        )
+    size = side * CELL
+    content = {
+        "images": [{"id": 1, "file_name": "a.png", "height": size, "width": size}],
+        "annotations": annotations,
+        "categories": [{"id": i, "name": f"class {i}"} for i in (1, 2, 3)],
+    }
+    with tempfile.TemporaryDirectory() as name:
+        (Path(name) / "annotations.json").write_text(json.dumps(content))
+        iio.imwrite(Path(name) / "a.png", np.full((size, size, 3), 200, np.uint8))
+        done = subprocess.run(
+            [sys.executable, "-c", READ_COCO, name], capture_output=True, text=True, check=True
+        )
+    found, opened, all_of_it, peak = done.stdout.split()
+    print(
+        f"{found} of {side * side} annotations on {size} x {size} pixels: {float(all_of_it):.1f} s of "
+        f"CPU, {float(opened):.1f} s of it to open the file, peak {int(peak) / 1024:.0f} MiB"
+    )
 
 
 if __name__ == "__main__":

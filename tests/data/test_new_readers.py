@@ -415,6 +415,12 @@ def test_coco_polygons_and_runs_as_its_api_reads_them(tmp_path):
         ({"category_id": 7, "segmentation": {"size": [40, 56], "counts": [3]}}, "add up to"),
         ({"category_id": 7, "segmentation": {"size": [40, 56], "counts": "\x7f"}}, "character"),
         ({"category_id": 7, "segmentation": "x"}, "annotation 0: segmentation"),
+        ({"category_id": 7, "segmentation": [1, 2, 3, 4, 5, 6]}, "annotation 0: segmentation"),
+        ({"category_id": 7, "segmentation": [[1, 2, 3, 4, 5, "6"]]}, "annotation 0: segmentation"),
+        (
+            {"category_id": 7, "segmentation": [[1, 2], [3, 4], [5, 6]]},
+            "annotation 0: segmentation",
+        ),
         ({"category_id": 7, "segmentation": [], "image_id": 5}, "no image has id 5"),
     ],
 )

@@ -51,10 +51,12 @@ def test_polygons_are_filled_as_the_api_does():
     rng = np.random.default_rng(1)
     shape = (50, 70)
     polygons = []
-    for corners in [3, 4, 5, 9, 20] * 20:
-        points = rng.uniform(-5, 75, (corners, 2))
-        polygons.append(points.round() if corners % 2 else points)
-    of, starts, stops = polygon_spans(polygons, shape)
+    for number, corners in enumerate([3, 4, 5, 9, 20] * 60):
+        reach = (75, 20, 400)[number % 3]
+        points = rng.uniform(-5, 75, 2) + rng.uniform(-reach, reach, (corners, 2))
+        polygons.append((points.round(), (points * 10).round() / 10, points)[number % 3])
+    sizes = np.array([len(points) for points in polygons])
+    of, starts, stops = polygon_spans(np.concatenate(polygons), sizes, shape)
     for number, points in enumerate(polygons):
         theirs = coco.decode(coco.frPyObjects([points.ravel().tolist()], *shape))[..., 0] > 0
         flat = np.zeros(shape[0] * shape[1], bool)
@@ -73,4 +75,4 @@ def test_the_later_span_holds():
 def test_a_border_without_end_is_refused():
     far = np.array([(0, 0), (1e9, 0), (0, 1e9)])
     with pytest.raises(ValueError, match="within reach of the image"):
-        polygon_spans([far], (50, 70))
+        polygon_spans(far, np.array([3]), (50, 70))

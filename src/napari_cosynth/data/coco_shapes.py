@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,13 @@ class CocoShapes:
         self._count = 0
         self._of: list[npt.NDArray[np.int64]] = []
         self._spans: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] = []
-        self._polygons: list[npt.NDArray[np.float64]] = []
+        self._polygons: list[list[float]] = []
         self._of_polygon: list[int] = []
+        self._where: list[str] = []
 
     def add(self, index: int, segmentation: Any, where: str) -> None:
-        """Adds one: a list of polygons or run lengths. Raises ValueError that begins with ``where``."""
+        """Adds one: a list of polygons or run lengths. Raises ValueError that begins with ``where``,
+        of polygons once they are painted."""
         self._count += 1
         try:
             if isinstance(segmentation, dict):
@@ -32,9 +35,9 @@ class CocoShapes:
                 return
             if not isinstance(segmentation, list):
                 raise ValueError("expected polygons or run lengths")
-            polygons = [_polygon(flat) for flat in segmentation]
-            self._polygons += polygons
-            self._of_polygon += [index] * len(polygons)
+            self._polygons += segmentation
+            self._of_polygon += [index] * len(segmentation)
+            self._where += [where] * len(segmentation)
         except ValueError as error:
             raise ValueError(f"{where}: segmentation: {error}") from None
 
@@ -43,13 +46,26 @@ class CocoShapes:
 
         Returns how many of them cover no pixel.
         """
-        number, starts, stops = polygon_spans(self._polygons, self._shape)
+        number, starts, stops = polygon_spans(*self._points(), self._shape)
         of = np.concatenate([*self._of, np.array(self._of_polygon, np.int64)[number]])
         starts = np.concatenate([*(first for first, _ in self._spans), starts])
         stops = np.concatenate([*(last for _, last in self._spans), stops])
         order = np.argsort(of, kind="stable")
         paint(flat, starts[order], stops[order], of[order])
         return self._count - len(np.unique(of[stops > starts]))
+
+    def _points(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """The polygons' corners (N, 2) and how many each has: in one go, much faster than one by one."""
+        try:
+            sizes = np.array([len(flat) for flat in self._polygons], np.int64)
+            numbers = np.array([*chain.from_iterable(self._polygons)])
+        except (TypeError, ValueError):  # what is no list, and lists in lists
+            sizes, numbers = np.zeros(1, np.int64), np.zeros(0)
+        good = numbers.dtype.kind in "iuf" and bool(np.isfinite(numbers).all())
+        if not (good and (sizes >= 6).all() and (sizes % 2 == 0).all()):
+            for flat, where in zip(self._polygons, self._where, strict=True):
+                _check_polygon(flat, where)
+        return numbers.astype(np.float64).reshape(-1, 2), sizes // 2
 
     def _runs(self, segmentation: dict[str, Any]) -> list[int]:
         size, counts = segmentation.get("size"), segmentation.get("counts")
@@ -62,12 +78,11 @@ class CocoShapes:
         return counts
 
 
-def _polygon(flat: Any) -> npt.NDArray[np.float64]:
+def _check_polygon(flat: Any, where: str) -> None:
     try:
         points = np.asarray(flat)
     except ValueError:  # lists of different lengths
         points = np.zeros(0)
     numbers = points.ndim == 1 and points.dtype.kind in "iuf"
     if not numbers or len(points) < 6 or len(points) % 2 or not np.isfinite(points).all():
-        raise ValueError("expected polygons of three or more finite points")
-    return points.reshape(-1, 2).astype(np.float64)
+        raise ValueError(f"{where}: segmentation: expected polygons of three or more finite points")

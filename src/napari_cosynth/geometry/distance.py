@@ -16,8 +16,10 @@ def distance_map(instances: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
     y, x = np.nonzero(instances)
     if not y.size:
         return out
-    _, ids = np.unique(instances[y, x], return_inverse=True)
-    area = np.bincount(ids)
+    ids = instances[y, x]
+    if ids.max() > ids.size:  # sparse ids: no table of the largest
+        _, ids = np.unique(ids, return_inverse=True)
+    area = np.maximum(np.bincount(ids), 1)
     centre_y = np.bincount(ids, y) / area
     centre_x = np.bincount(ids, x) / area
     radius = np.hypot(y - centre_y[ids], x - centre_x[ids])

@@ -113,32 +113,26 @@ def from_string(text: str) -> list[int]:
 
 
 def polygon_spans(
-    polygons: Sequence[npt.NDArray[np.floating]], shape: tuple[int, int]
+    points: npt.NDArray[np.floating], sizes: npt.NDArray[np.int64], shape: tuple[int, int]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Polygons, float (N, 2) of (x, y) each, filled as the COCO API does (``rleFrPoly``), all at once.
+    """Polygons filled as the COCO API does (``rleFrPoly``), all at once.
 
+    ``points``: (x, y) of their corners one after the other, float (N, 2); ``sizes``: how many each has.
     Returns the polygon's number, the first pixel and the one after the last of each span down the
     columns of a canvas (H, W). A border is drawn on a grid finer by 5; where it crosses the middle line
     of a column, the mask changes at the next row below. Raises ValueError on a border that is far
     longer than any canvas.
     """
     height, width = shape
-    sizes = np.array([len(points) for points in polygons], np.int64)
-    if not sizes.sum():
+    if not len(points):
         return (np.zeros(0, np.int64),) * 3
-    here = (_SCALE * np.concatenate(polygons).astype(np.float64) + 0.5).astype(np.int64)
+    here = (_SCALE * points.astype(np.float64) + 0.5).astype(np.int64)
     following = np.arange(1, len(here) + 1)
     ends = np.cumsum(sizes)[sizes > 0]
     following[ends - 1] = ends - sizes[sizes > 0]
-    edge, (u, v) = _lines(here, here[following])
-    owner = np.repeat(np.arange(len(sizes)), sizes)[edge]
-    crosses = (u[1:] != u[:-1]) & (owner[1:] == owner[:-1])
-    left = np.where(u[1:] < u[:-1], u[1:], u[1:] - 1)[crosses]
-    upper = np.minimum(v[1:], v[:-1])[crosses]
-    column = (left + 0.5) / _SCALE - 0.5
-    kept = (np.floor(column) == column) & (column >= 0) & (column <= width - 1)
-    row = np.ceil(np.clip((upper[kept] + 0.5) / _SCALE - 0.5, 0, height)).astype(np.int64)
-    at, of = column[kept].astype(np.int64) * height + row, owner[1:][crosses][kept]
+    edge, column, upper = _crossings(here, here[following], width)
+    row = np.ceil(np.clip((upper + 0.5) / _SCALE - 0.5, 0, height)).astype(np.int64)
+    at, of = column * height + row, np.repeat(np.arange(len(sizes)), sizes)[edge]
     # A polygon that is cut off to the right does not change back.
     open_ended = np.flatnonzero(np.bincount(of, minlength=len(sizes)) % 2)
     at = np.concatenate([at, np.full(len(open_ended), height * width)])
@@ -147,12 +141,14 @@ def polygon_spans(
     return of[order][::2], at[order][::2], at[order][1::2]
 
 
-def _lines(
-    start: npt.NDArray[np.int64], end: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The grid points from corners (N, 2) to the next ones: of which edge, and (2, M) coordinates.
+def _crossings(
+    start: npt.NDArray[np.int64], end: npt.NDArray[np.int64], width: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Where edges from corners (N, 2) to others, drawn on the finer grid, cross the middles of columns.
 
-    Each is drawn in the order that does not depend on its direction.
+    Returns the edge, the column and the upper of the two grid points beside the middle line, (M,) each.
+    The points are those that the COCO API draws: one for each step along the longer side of an edge,
+    from its lower end, whatever its direction.
     """
     away = np.abs(end - start)
     reach = away.max(1)
@@ -160,17 +156,29 @@ def _lines(
         raise ValueError(
             f"expected borders within reach of the image, got {total // _SCALE} pixels"
         )
-    wide = (away[:, 0] >= away[:, 1])[:, None]
-    a, b = (np.where(wide, corners, corners[:, ::-1]).T for corners in (start, end))
+    # Between the grid points 5 c + 2 and 5 c + 3 lies the middle of column c.
+    left, right = np.minimum(start[:, 0], end[:, 0]), np.maximum(start[:, 0], end[:, 0])
+    first = np.maximum(-((_SCALE // 2 - left) // _SCALE), 0)
+    count = np.maximum(np.minimum((right - _SCALE // 2 - 1) // _SCALE, width - 1) + 1 - first, 0)
+    edge = np.repeat(np.arange(len(reach)), count)
+    column = np.arange(len(edge)) + np.repeat(first - (np.cumsum(count) - count), count)
+    x = column * _SCALE + _SCALE // 2
+    wide = away[:, 0] >= away[:, 1]
+    a, b = (np.where(wide[:, None], corners, corners[:, ::-1]).T for corners in (start, end))
     # Along the longer side, from its lower end.
-    flip = a[0] > b[0]
-    low, high = np.where(flip, b, a), np.where(flip, a, b)
+    low, high = np.where(a[0] > b[0], b, a), np.where(a[0] > b[0], a, b)
     slope = (high[1] - low[1]) / np.maximum(reach, 1)
-    edge = np.repeat(np.arange(len(reach)), reach + 1)
-    first = np.cumsum(reach + 1) - (reach + 1)
-    along = np.arange(len(edge)) - first[edge]
-    along = np.where(flip[edge], reach[edge] - along, along)
-    one = low[0][edge] + along
-    other = (low[1][edge] + slope[edge] * along + 0.5).astype(np.int64)
-    across = wide[edge, 0]
-    return edge, np.stack([np.where(across, one, other), np.where(across, other, one)])
+    (along, across), slope, wide = low[:, edge], slope[edge], wide[edge]
+
+    def other(step: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        drawn: npt.NDArray[np.int64] = (across + slope * step + 0.5).astype(np.int64)
+        return drawn
+
+    # Of a tall edge the last point before x changes; rounding may miss it by one.
+    ahead = slope > 0
+    step = ((x + 0.5 - across) / np.where(wide, 1, slope)).astype(np.int64)
+    step -= (other(step) > x) == ahead
+    step += (other(step + 1) > x) != ahead
+    # Of a wide one the points at x and x + 1.
+    beside = np.minimum(other(x - along), other(x + 1 - along))
+    return edge, column, np.where(wide, beside, along + step)
