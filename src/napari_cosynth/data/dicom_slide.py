@@ -25,7 +25,7 @@ from napari_cosynth.data.pyramid import (
     check_size,
     with_overview,
 )
-from napari_cosynth.errors import one_line
+from napari_cosynth.errors import unreadable
 from napari_cosynth.units import LARGEST_STATED, plausible_mpp
 
 logger = logging.getLogger(__name__)
@@ -60,14 +60,14 @@ def dicom_in(folder: Path) -> Path | None:
     return max(sizes, key=lambda path: sizes[path], default=None)
 
 
-def open_dicom(path: Path) -> Slide:
+def open_dicom(path: Path, overview: bool = True) -> Slide:
     """A whole-slide image, and its series where OpenSlide reads that.
 
     Raises ValueError naming the file where it is damaged, no whole-slide image, or needs the extra.
     """
     if not openslide_missing():
         try:
-            return _described(open_with_openslide(path))
+            return _described(open_with_openslide(path, overview))
         except ValueError as error:
             logger.info("%s; read frame by frame instead", error)
     return _described(_open_frames(path))
@@ -104,7 +104,7 @@ def _header(path: Path) -> Any:
             content = pydicom.dcmread(path, stop_before_pixels=True)
             content.file_meta.TransferSyntaxUID  # noqa: B018
     except Exception as error:  # pydicom raises what it likes on damaged files
-        raise ValueError(f"{path}: cannot be read as DICOM ({one_line(error)})") from None
+        raise unreadable(path, "cannot be read as DICOM", error) from None
     return content
 
 
@@ -196,7 +196,7 @@ def _frame(path: Path, index: int, shape: tuple[int, ...]) -> npt.NDArray[np.uin
             warnings.simplefilter("ignore")
             found = np.asarray(pixel_array(path, index=index))
     except Exception as error:  # pydicom and its decoders raise what they like
-        raise ValueError(f"{where}: cannot be decoded ({one_line(error)})") from None
+        raise unreadable(where, "cannot be decoded", error) from None
     if found.shape != shape or found.dtype != np.uint8:
         raise ValueError(f"{where}: expected uint8 {shape}, got {found.dtype} {found.shape}")
     return found

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from napari_cosynth.data.listing import composed
 from napari_cosynth.data.picture import picture
 from napari_cosynth.data.pixels import samples_of
-from napari_cosynth.errors import one_line
+from napari_cosynth.errors import unreadable
 from napari_cosynth.foreign.files import read_json
 from napari_cosynth.tiff import opened_series, orientation_of, upright
 
@@ -30,12 +30,8 @@ def read_rgb(path: Path) -> npt.NDArray[np.uint8]:
     """
     try:
         image = _tiff(path) if path.suffix.lower() in (".tif", ".tiff") else picture(path)
-    except MemoryError:
-        raise
     except Exception as error:  # decoders raise what they like on damaged files
-        if isinstance(error, ValueError) and str(error).startswith(str(path)):
-            raise
-        raise ValueError(f"{path}: cannot be read as an image ({one_line(error)})") from error
+        raise unreadable(path, "cannot be read as an image", error) from None
     if image.ndim == 2:
         image = np.stack([image] * 3, -1)
     return eight_bits(np.ascontiguousarray(image), str(path), path.parent)
@@ -111,7 +107,7 @@ def load_npy(path: Path, mapped: bool = False) -> npt.NDArray[Any]:
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file") from None
     except Exception as error:  # numpy raises what it likes on damaged files
-        raise ValueError(f"{path}: cannot be read as a plain .npy array ({error})") from None
+        raise unreadable(path, "cannot be read as a plain .npy array", error) from None
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{path}: expected one array")
     return array

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,10 @@ from napari_cosynth.data.listing import (
 )
 from napari_cosynth.data.sidecar import read_sidecar
 from napari_cosynth.data.slide import open_slide
+from napari_cosynth.data.slide_parts import WHOLE, annotated_parts, reaching
+from napari_cosynth.data.tiff_slide import pixels_of
 from napari_cosynth.foreign.geojson_nuclei import Nucleus, read_nuclei
+from napari_cosynth.geometry.box import Box
 from napari_cosynth.geometry.polygons import filled
 from napari_cosynth.types import BACKGROUND, H_AND_E, ClassTable, default_palette
 
@@ -45,6 +50,9 @@ class GeoJsonDataset(NamedRecords):
     by their ``nucleusGeometry``. Which objects are nuclei ``foreign.geojson_nuclei`` says.
     A file's own µm/px goes before ``mpp``'s default, and ``mpp`` before it. Classes are
     ``class_names``, else those that occur, sorted, in QuPath's colours.
+
+    A slide of more than ``data.slide_parts.WHOLE`` pixels has a record for each of its annotated parts,
+    called ``NAME_y_x`` by the corner of its square, and no more of it is read.
     """
 
     def __init__(
@@ -65,18 +73,18 @@ class GeoJsonDataset(NamedRecords):
         self._files = _named(files)
         images = files_in(self.root, (*IMAGE_SUFFIXES, *_SLIDES), below=True)
         self._images = partners(self._files, images)
-        self.names = tuple(select(self._files, only, without, self.root))
-        for name in self.names:
-            if name not in self._images:
-                raise ValueError(f"{self._files[name]}: no image is called {name!r}")
+        for name, path in self._files.items():
+            if name not in self._images and (not only or name in only) and name not in without:
+                raise ValueError(f"{path}: no image is called {name!r}")
+        self._parts = self._places()
+        self.names = tuple(select(self._parts, only, without, self.root))
         if self.own:
             self.classes = self.own.classes
         elif class_names:
             self.classes = ClassTable.of(*class_names)
         else:
             self.classes = self._classes_that_occur()
-        first = self._images[self.names[0]]
-        self.mpp_stated = bool(mpp or self.own or _image(first)[1])
+        self.mpp_stated = bool(mpp or self.own or self._read(self.names[0])[1])
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
@@ -87,27 +95,37 @@ class GeoJsonDataset(NamedRecords):
     def tissue_of(self, name: str) -> str:
         return self.own_text(name, "tissue", self.tissue)
 
+    def slide_of(self, name: str) -> str | None:
+        return super().slide_of(self._parts[name][0])
+
     def parts(self, name: str) -> Parts:
-        path = self._files[name]
-        image, stated = _image(self._images[name])
+        whole, part = self._parts[name]
+        path = self._files[whole]
+        image, stated = self._read(name)
         shape = (image.shape[0], image.shape[1])
         instances, labels = np.zeros(shape, np.int32), np.zeros(shape, np.uint8)
+        drawn = _drawn(path) if part is None else _kept(path, path.stat().st_mtime_ns)
+        corner = np.zeros(2)
+        chosen: Iterable[int] = range(len(drawn.nuclei))
+        if part is None:
+            _say(path, drawn)
+        else:
+            corner = np.array([part.x0, part.y0], np.float64)
+            chosen = reaching(drawn.boxes, part).tolist()
         lost = 0
-        found, notes = _areas(path)
-        for note in notes:
-            logger.warning("%s: %s", path, note)
-        for index, nucleus in enumerate(found, start=1):
+        for index, nucleus in enumerate((drawn.nuclei[row] for row in chosen), start=1):
             feature = nucleus.feature
             try:
                 class_id = self.classes.index(feature.class_name or UNCLASSIFIED)
             except ValueError as error:
                 raise ValueError(f"{feature.where}: classification: {error}") from None
-            mask, (y, x) = filled(nucleus.polygons, shape)
+            polygons = [[ring - corner for ring in rings] for rings in nucleus.polygons]
+            mask, (y, x) = filled(polygons, shape)
             window = np.s_[y : y + mask.shape[0], x : x + mask.shape[1]]
             instances[window][mask] = index
             labels[window][mask] = class_id
             lost += not mask.any()
-        if lost:
+        if lost and part is None:  # what only touches a part lies in the next one
             logger.warning("%s: %d objects cover no pixel", path, lost)
         own = self.own.mpp if self.own else None
         return Parts(
@@ -116,14 +134,50 @@ class GeoJsonDataset(NamedRecords):
             labels,
             self.mpp or own or stated or ASSUMED_MPP,
             self.tissue_of(name),
-            str(self._images[name]),
+            str(self._images[whole]),
             self.own_text(name, "stain", H_AND_E),
         )
 
+    def _places(self) -> dict[str, tuple[str, Box | None]]:
+        """Name of a record -> name of its file, and which part of the image it is; None: all of it."""
+        found: dict[str, tuple[str, Box | None]] = {}
+        for name in self._files:
+            path = self._images.get(name)
+            if (
+                path is None
+                or self.own
+                or path.suffix.lower() not in _SLIDES
+                or not _is_large(path)
+            ):
+                found[name] = name, None
+                continue
+            drawn = _drawn(self._files[name])
+            _say(self._files[name], drawn)
+            parts = annotated_parts(
+                drawn.boxes, open_slide(path, overview=False).levels[0].shape[:2]
+            )
+            found |= {f"{name}_{y}_{x}": (name, part) for (y, x), part in parts.items()}
+            if not parts:
+                logger.warning("%s: no nucleus on %s: left out", self._files[name], path)
+        return found
+
+    def _read(self, name: str) -> tuple[npt.NDArray[np.uint8], float | None]:
+        """A record's image, uint8 (H, W, 3), and its µm/px where the file tells."""
+        whole, part = self._parts[name]
+        path = self._images[whole]
+        if path.suffix.lower() not in _SLIDES:
+            return read_rgb(path), None
+        slide = open_slide(path, overview=False)
+        level = slide.levels[0]
+        image = np.asarray(level if part is None else level[part.slices])
+        if image.ndim == 2:
+            image = np.stack([image] * 3, -1)
+        return np.ascontiguousarray(image), slide.mpp
+
     def _classes_that_occur(self) -> ClassTable:
         colors: dict[str, tuple[int, int, int] | None] = {}
-        for name in self.names:
-            for nucleus in _areas(self._files[name])[0]:
+        for name in dict.fromkeys(self._parts[name][0] for name in self.names):
+            for nucleus in _drawn(self._files[name]).nuclei:
                 label = nucleus.feature.class_name or UNCLASSIFIED
                 colors[label] = colors.get(label) or nucleus.feature.color
         names = (BACKGROUND, *sorted(colors)) if colors else (BACKGROUND, UNCLASSIFIED)
@@ -149,21 +203,45 @@ def _named(files: Sequence[Path]) -> dict[str, Path]:
     return by_name(files, name)
 
 
-def _image(path: Path) -> tuple[npt.NDArray[np.uint8], float | None]:
-    """An image, uint8 (H, W, 3), and its µm/px where the file tells."""
-    if path.suffix.lower() not in _SLIDES:
-        return read_rgb(path), None
-    slide = open_slide(path)
-    image = np.asarray(slide.levels[0])
-    if image.ndim == 2:
-        image = np.stack([image] * 3, -1)
-    return np.ascontiguousarray(image), slide.mpp
+def _is_large(path: Path) -> bool:
+    """Whether a slide has more pixels than a record should."""
+    try:
+        return pixels_of(path) > WHOLE
+    except ValueError:  # no TIFF, or one that is OpenSlide's
+        height, width = open_slide(path, overview=False).levels[0].shape[:2]
+        return bool(height * width > WHOLE)
 
 
-def _areas(path: Path) -> tuple[list[Nucleus], tuple[str, ...]]:
-    """The nuclei of a file that have an area, and notes on the others, a line each."""
+@dataclass(frozen=True)
+class _Drawn:
+    """What a file has drawn."""
+
+    nuclei: list[Nucleus]
+    """Those that have an area."""
+    boxes: npt.NDArray[np.float64]
+    """Their (y0, x0, y1, x1), (N, 4)."""
+    notes: tuple[str, ...]
+    """On the others, a line each."""
+
+
+def _drawn(path: Path) -> _Drawn:
     found, notes = read_nuclei(path)
     areas = [nucleus for nucleus in found if nucleus.polygons]
     if shapeless := len(found) - len(areas):
         notes = (*notes, f"left out: {shapeless:,} points, which cover no pixels")
-    return areas, notes
+    boxes = np.zeros((len(areas), 4))
+    for row, nucleus in enumerate(areas):
+        corners = np.concatenate([polygon[0] for polygon in nucleus.polygons])[:, ::-1]
+        boxes[row] = *corners.min(0), *corners.max(0)
+    return _Drawn(areas, boxes, notes)
+
+
+@lru_cache(maxsize=1)
+def _kept(path: Path, modified: int) -> _Drawn:
+    """Of a slide, whose parts are read one after the other."""
+    return _drawn(path)
+
+
+def _say(path: Path, drawn: _Drawn) -> None:
+    for note in drawn.notes:
+        logger.warning("%s: %s", path, note)

@@ -22,7 +22,7 @@ from napari_cosynth.data.ome_zarr_metadata import (
 from napari_cosynth.data.pyramid import check_size
 from napari_cosynth.data.sidecar import read_sidecar
 from napari_cosynth.data.zarr_files import is_group
-from napari_cosynth.errors import one_line
+from napari_cosynth.errors import unreadable
 from napari_cosynth.foreign.instances import instance_ids, whole_numbers
 from napari_cosynth.types import H_AND_E, ClassTable
 
@@ -211,5 +211,5 @@ def _level(image: OmeImage, place: Place) -> npt.NDArray[Any]:
     try:
         data = np.asarray(array[index])
     except Exception as error:  # zarr raises what it likes on damaged files
-        raise ValueError(f"{image.path}: cannot be read ({one_line(error)})") from None
+        raise unreadable(image.path, "cannot be read", error) from None
     return data[0] if data.ndim == 3 and data.shape[0] == 1 else data

@@ -16,7 +16,7 @@ from napari_cosynth.data.pyramid import (
     SlideFacts,
     with_overview,
 )
-from napari_cosynth.errors import one_line
+from napari_cosynth.errors import unreadable
 from napari_cosynth.units import LARGEST_MPP, LARGEST_STATED, plausible_mpp
 
 _TILE = 512
@@ -28,7 +28,7 @@ def openslide_missing() -> bool:
     return find_spec("openslide") is None
 
 
-def open_with_openslide(path: Path) -> Slide:
+def open_with_openslide(path: Path, overview: bool = True) -> Slide:
     """A slide as OpenSlide sees it, RGB; what the scanner left out has the slide's background.
 
     Raises ValueError naming the file, or the extra that is missing.
@@ -44,7 +44,7 @@ def open_with_openslide(path: Path) -> Slide:
         sizes, factors = opened.level_dimensions, opened.level_downsamples
         properties = dict(opened.properties)
     except Exception as error:  # openslide raises errors of PIL, ctypes and its own
-        raise ValueError(f"{path}: cannot be read by OpenSlide ({one_line(error)})") from None
+        raise unreadable(path, "cannot be read by OpenSlide", error) from None
     colour = properties.get(openslide.PROPERTY_NAME_BACKGROUND_COLOR, "FFFFFF")
     background = np.array(list(bytes.fromhex(colour)), np.uint8)
     levels = [
@@ -54,7 +54,8 @@ def open_with_openslide(path: Path) -> Slide:
     vendor = properties.get(openslide.PROPERTY_NAME_VENDOR, "")
     mpp = _mpp(properties)
     facts = SlideFacts("", vendor, "", "OpenSlide's properties" if mpp else "", len(levels))
-    return Slide(with_overview(levels, path), mpp, path, facts)
+    found = with_overview(levels, path) if overview else tuple(levels)
+    return Slide(found, mpp, path, facts)
 
 
 def mpp_by_openslide(path: Path) -> float | None:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from napari_cosynth.errors import one_line
+from napari_cosynth.errors import one_line, short_of_memory
 
 SMALL = 2**26
 """Bytes; a level up to this size is read at once, which makes panning over it immediate."""
@@ -81,7 +81,7 @@ class LazyLevel:
             return np.asarray(self.read(window))
         except Exception as error:  # decoders raise what they like on damaged tiles
             y, x = (int(part.start or 0) for part in window[:2])
-            if isinstance(error, MemoryError):
+            if short_of_memory(error):
                 height, width = (int(p.stop) - int(p.start or 0) for p in window[:2])
                 raise ValueError(
                     f"{self.path}: not enough memory for {height} x {width} pixels at once"

@@ -23,8 +23,11 @@ ONLY_OPENSLIDE = (".mrxs", ".vms", ".vmu", ".bif")
 logger = logging.getLogger(__name__)
 
 
-def open_slide(path: str | Path) -> Slide:
+def open_slide(path: str | Path, overview: bool = True) -> Slide:
     """Opens a slide; nothing is ever written to it.
+
+    ``overview``: whether a viewer needs its coarsest level, which is made where the file has none that is
+    small; that reads a flat slide once.
 
     Raises ValueError naming the file where it is damaged, needs a missing decoder or is no RGB or grey
     image.
@@ -36,23 +39,23 @@ def open_slide(path: str | Path) -> Slide:
         if is_ome_zarr(path):
             return open_ome_zarr(path).slide()
         if (largest := dicom_in(path)) is not None:
-            return open_dicom(largest)
+            return open_dicom(largest, overview)
         raise ValueError(
             f"{path}: expected a slide, got a folder that holds neither OME-Zarr nor DICOM"
         )
     if is_dicom(path):
-        return open_dicom(path)
+        return open_dicom(path, overview)
     if path.suffix.lower() in ONLY_OPENSLIDE:
-        return open_with_openslide(path)
+        return open_with_openslide(path, overview)
     try:
-        return open_tiff(path)
+        return open_tiff(path, overview)
     except DamagedTiffError:
         raise
     except ValueError as error:
         if openslide_missing():
             raise
         try:
-            slide = open_with_openslide(path)
+            slide = open_with_openslide(path, overview)
         except ValueError:
             raise error from None  # what tifffile said is about the file that was given
         logger.info("%s; read by OpenSlide instead", error)

@@ -16,6 +16,7 @@ from napari_cosynth.data.pyramid import (
     SlideFacts,
     with_overview,
 )
+from napari_cosynth.errors import unreadable
 from napari_cosynth.tiff import (
     largest_series,
     open_tiff_file,
@@ -47,22 +48,21 @@ MOST_LEVELS = 32
 """Each half as large as the one before it, as in every slide, would be 2**32 pixels a side."""
 
 
-def open_tiff(path: Path) -> Slide:
+def open_tiff(path: Path, overview: bool = True) -> Slide:
     """The largest image of a TIFF file with its pyramid; a label or macro picture is never the largest.
+
+    Without ``overview`` no level is made of the file's own.
 
     Raises ValueError naming the file where it is damaged, needs a missing decoder, claims absurd
     sizes or holds no 8-bit RGB or grey image.
     """
     try:
-        return _opened(path)
+        return _opened(path, overview)
     except Exception as error:  # decoders raise what they like on damaged files
-        reason = " ".join(str(error).split()) or type(error).__name__
-        if isinstance(error, ValueError) and reason.startswith(str(path)):
-            raise
-        raise ValueError(f"{path}: cannot be read as a TIFF ({reason})") from None
+        raise unreadable(path, "cannot be read as a TIFF", error) from None
 
 
-def _opened(path: Path) -> Slide:
+def _opened(path: Path, overview: bool) -> Slide:
     tif = open_tiff_file(path)
     series = largest_series(tif)
     samples = samples_of(path, series)
@@ -78,7 +78,9 @@ def _opened(path: Path) -> Slide:
         require_whole(path, level)
         array = _array(path, series, index, level, samples)
         levels.append(upright(array, orientation_of(series.keyframe)))
-    found = with_overview(levels, path)
+    found = tuple(levels)
+    if overview or samples.dtype == np.uint16:  # by whose smallest level white is told
+        found = with_overview(levels, path)
     if samples.dtype == np.uint16:
         found = _eight_bits(found, path)
     mpp, mpp_from = mpp_of(tif, series)
@@ -134,3 +136,16 @@ def _array(path: Path, series: Any, index: int, level: Any, samples: Samples) ->
     channels = samples.shape[2:]
     sizes = tuple(int(n) for n in (*tile, *channels))
     return LazyLevel((*size, *channels), samples.dtype, sizes, read, path).as_array()
+
+
+def pixels_of(path: Path) -> int:
+    """How many pixels the largest image of a TIFF file has, by its header alone.
+
+    Raises ValueError naming the file where it is damaged or holds colours that are not known.
+    """
+    try:
+        with open_tiff_file(path) as tif:
+            height, width = samples_of(path, largest_series(tif)).shape[:2]
+    except Exception as error:  # tifffile raises what it likes on damaged files
+        raise unreadable(path, "cannot be read as a TIFF", error) from None
+    return int(height) * int(width)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from napari_cosynth.errors import one_line
+from napari_cosynth.errors import unreadable
 from napari_cosynth.foreign.files import read_json
 
 _CODECS = {
@@ -73,7 +73,7 @@ def open_array(path: Path) -> Any:
     try:
         array = zarr.open_array(str(path), mode="r")
     except Exception as error:  # zarr raises what it likes on damaged metadata
-        raise ValueError(f"{file}: cannot be opened ({one_line(error)})") from None
+        raise unreadable(file, "cannot be opened", error) from None
     if array.dtype.kind not in "uif":
         raise ValueError(f"{file}: expected numbers, got {array.dtype}")
     return array

@@ -13,7 +13,7 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
-from napari_cosynth.errors import one_line
+from napari_cosynth.errors import unreadable
 from napari_cosynth.text import encoding_by
 
 LARGEST_JSON = 2**31
@@ -34,9 +34,14 @@ def read_json(path: Path, largest: int = LARGEST_JSON) -> Any:
         raise ValueError(f"{path}: no such file")
     if (size := path.stat().st_size) > largest:
         raise ValueError(f"{path}: expected at most {largest} bytes, got {size}")
+    blocks, read = [], 0
     with _unpacked(path) as file:
-        content = file.read(largest + 1)
-    if len(content) > largest:
+        # One read of so many bytes would reserve them all.
+        while read <= largest and (block := file.read(_BLOCK)):
+            blocks.append(block)
+            read += len(block)
+    content = b"".join(blocks)
+    if read > largest:
         raise ValueError(f"{path}: expected at most {largest} bytes, got more once unpacked")
     try:
         with _no_collection():
@@ -105,5 +110,5 @@ def read_mat(path: Path) -> dict[str, Any]:
                 raise ValueError(f"{name}: absurd shape {shape}")
         content = loadmat(path)
     except Exception as error:  # scipy raises what it likes on damaged files
-        raise ValueError(f"{path}: cannot be read as a MATLAB file ({one_line(error)})") from None
+        raise unreadable(path, "cannot be read as a MATLAB file", error) from None
     return {k: v for k, v in content.items() if not k.startswith("__")}

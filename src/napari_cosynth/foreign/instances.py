@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.errors import one_line
+from napari_cosynth.errors import unreadable
 from napari_cosynth.tiff import JPEG, opened_series, orientation_of, upright
 
 LARGEST_ID = 2**31 - 1
@@ -37,12 +37,8 @@ def read_label_image(path: Path) -> npt.NDArray[Any]:
                     upright(_plane(series.asarray()), orientation_of(series.keyframe))
                 )
         return _picture(path)
-    except MemoryError:
-        raise
     except Exception as error:  # decoders raise what they like on damaged files
-        if str(error).startswith(str(path)):
-            raise
-        raise ValueError(f"{path}: cannot be read as an image ({one_line(error)})") from error
+        raise unreadable(path, "cannot be read as an image", error) from None
 
 
 def _picture(path: Path) -> npt.NDArray[Any]:

@@ -1,0 +1,44 @@
+"""The annotated parts of a slide: what of an image that is too large for one record its records are."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cosynth.geometry.box import Box
+
+WHOLE = 2**24
+"""Pixels; an image of up to 4096 x 4096 is one record."""
+SIDE = 2048
+"""Pixels a side of the squares that a larger one is divided into, from its upper left corner."""
+MARGIN = 16
+"""Pixels around the nuclei of a square; what lies further from them nobody may have looked at."""
+
+
+def annotated_parts(
+    boxes: npt.NDArray[np.float64], shape: tuple[int, int]
+) -> dict[tuple[int, int], Box]:
+    """The corner of each square (y, x) that holds the middle of a nucleus -> the part of it to read.
+
+    That is the rectangle which its nuclei take up, with :data:`MARGIN`, inside the square and the image
+    ``shape`` (H, W). ``boxes``: (y0, x0, y1, x1) of nuclei in pixels from the upper left corner, (N, 4).
+    """
+    middles = (boxes[:, :2] + boxes[:, 2:]) / 2
+    inside = ((middles >= 0) & (middles < shape)).all(1)
+    squares = (middles[inside] // SIDE).astype(np.int64)
+    found = {}
+    corners, member = np.unique(squares, axis=0, return_inverse=True)
+    for number, (row, column) in enumerate(corners.tolist()):
+        own = boxes[inside][member.ravel() == number]
+        low, high = np.floor(own[:, :2].min(0)), np.ceil(own[:, 2:].max(0))
+        y, x = row * SIDE, column * SIDE
+        part = Box(int(low[0]), int(low[1]), int(high[0]), int(high[1])).grown(MARGIN)
+        part = part.moved(-y, -x).clipped((SIDE, SIDE)).moved(y, x).clipped(shape)
+        found[y, x] = part
+    return found
+
+
+def reaching(boxes: npt.NDArray[np.float64], part: Box) -> npt.NDArray[np.int64]:
+    """Rows of the boxes (N, 4) that reach into a part."""
+    low, high = boxes[:, :2] < (part.y1, part.x1), boxes[:, 2:] > (part.y0, part.x0)
+    return np.flatnonzero((low & high).all(1))
