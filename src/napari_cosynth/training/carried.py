@@ -25,6 +25,8 @@ from safetensors.torch import save as serialised
 from torch import Tensor
 
 from napari_cosynth.atomic import replaced_file, replaced_folder
+from napari_cosynth.model.torch_files import read_torch
+from napari_cosynth.training.export import A_STATE
 
 DESCRIPTION = "state.json"
 _TINY = 2.0**-80  # below the square of any gradient that float32 tells from 0
@@ -63,7 +65,7 @@ def write_carried(state: Path, folder: Path, shard_mib: float = 15.0) -> list[Pa
 
     The folder appears whole, in the place of an older one.
     """
-    checkpoint = torch.load(state, map_location="cpu", weights_only=True, mmap=True)
+    checkpoint = read_torch(state, A_STATE, mmap=True)
     optimizers = checkpoint.pop("optimizer_states")
     weights = checkpoint.pop("state_dict")
     tensors: dict[str, Tensor] = {}

@@ -7,18 +7,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from napari_cosynth.errors import one_line
 from napari_cosynth.model.checkpoint import CheckpointConfig, Model, build, save
 from napari_cosynth.model.efficientnet import LICENCE
 from napari_cosynth.model.looks import TileLook, read_bank
+from napari_cosynth.model.torch_files import read_torch
 from napari_cosynth.paths import check_target
 from napari_cosynth.settings import parse
 from napari_cosynth.training.areas import fit_areas, training_patches
 from napari_cosynth.training.config import Recipe, load_recipe
 
 STATE = "last.ckpt"
+A_STATE = "a run's state"
 RECIPE = "recipe.json"
 MODEL = "model"
 
@@ -86,10 +87,21 @@ def export_run(
     return export_model(model, config, recipe, out, half, read_bank(run / MODEL))
 
 
+def state_to_resume(folder: Path) -> Path | None:
+    """The state in a run's folder, or None; raises ValueError naming a file that is none."""
+    state = folder / STATE
+    if not state.is_file():
+        return None
+    content = read_torch(state, A_STATE, mmap=True)
+    if not isinstance(content, dict) or not {"state_dict", "global_step"} <= content.keys():
+        raise ValueError(f"{state}: not {A_STATE} (it holds no state_dict and global_step)")
+    return state
+
+
 def _read_state(state_file: Path) -> tuple[Model, CheckpointConfig]:
     """The average of a run's state, and its configuration with how far it is."""
+    state = read_torch(state_file, A_STATE, mmap=True)
     try:
-        state = torch.load(state_file, map_location="cpu", weights_only=True, mmap=True)
         kept = state["callbacks"]["Housekeeping"]
         weights = {
             key.removeprefix("average."): tensor
@@ -97,8 +109,8 @@ def _read_state(state_file: Path) -> tuple[Model, CheckpointConfig]:
             if key.startswith("average.")
         }
         steps, hours, described = int(state["global_step"]), float(kept["hours"]), kept["config"]
-    except Exception as error:  # torch raises what it likes on damaged files
-        raise ValueError(f"{state_file}: not a run's state ({one_line(error)[:200]})") from None
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # another program's file
+        raise ValueError(f"{state_file}: not {A_STATE} ({one_line(error)[:200]})") from None
     config = parse(CheckpointConfig, described, str(state_file))
     training = {**config.training, "steps": steps, "hours": round(hours, 2)}
     model = build(config)

@@ -37,7 +37,7 @@ from napari_cosynth.training.callbacks import (
 )
 from napari_cosynth.training.config import Recipe, load_recipe
 from napari_cosynth.training.data import CosynthData, tile_looks, usual_areas
-from napari_cosynth.training.export import MODEL, RECIPE, STATE
+from napari_cosynth.training.export import MODEL, RECIPE, STATE, state_to_resume
 from napari_cosynth.training.initial import inherited, start_from
 from napari_cosynth.training.module import JointDiffusion
 from napari_cosynth.types import H_AND_E, ClassTable
@@ -120,7 +120,8 @@ def train(
     torch.manual_seed(recipe.seed)
     if workers is None:
         workers = min(8, (os.cpu_count() or 2) - 1) if chosen.type == "cuda" else 0
-    # Both before minutes of reading tiles.
+    # All before minutes of reading tiles.
+    ckpt_path = state_to_resume(out) if resume else None
     start = None if init is None else read_config(init)
     features = pretrained() if recipe.adversarial else None
     data = CosynthData(recipe, data_root, workers)
@@ -175,7 +176,6 @@ def train(
     )
     # Batches are functions of the step, so a start between two validations is as good as any.
     warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before")
-    ckpt_path = state if resume and state.is_file() else None
     try:
         trainer.fit(module, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
     except OSError as error:

@@ -30,7 +30,7 @@ from napari_cosynth.segmenter.network import HoverNet, preset
 from napari_cosynth.segmenter.targets import Targets, scaled, targets
 from napari_cosynth.settings import FORBID_UNKNOWN, plain
 from napari_cosynth.training.callbacks import AtomicStates, StateSaver, clear_leftovers, disk_error
-from napari_cosynth.training.export import MODEL, STATE
+from napari_cosynth.training.export import MODEL, STATE, state_to_resume
 from napari_cosynth.training.module import NotFiniteError
 from napari_cosynth.training.run import loggers
 from napari_cosynth.types import Record
@@ -213,6 +213,7 @@ def train_segmenter(
     chosen = choose_device(device)
     described = {**plain(settings), "seed": seed, "augmented": augmented}
     _check_run(out, described)
+    resumed = state_to_resume(out)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = settings.build(len(first.classes))
@@ -244,7 +245,7 @@ def train_segmenter(
     try:
         trainer.fit(
             SegmenterModule(network, settings, stream, first.mpp, workers),
-            ckpt_path=state if state.is_file() else None,
+            ckpt_path=resumed,
             weights_only=True,
         )
     except OSError as error:

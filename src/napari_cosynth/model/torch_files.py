@@ -1,0 +1,49 @@
+"""PyTorch's own files, ``.pth`` and a run's state: tensors are read, objects are not unpickled."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from napari_cosynth.errors import one_line
+
+
+def read_torch(path: Path, what: str, mmap: bool = False) -> Any:
+    """What ``torch.save`` wrote, on the CPU; nothing of the file is executed.
+
+    ``what`` names what the file should be, for the error; ``mmap`` leaves tensors on the disk until
+    they are used. Raises ValueError in one line naming the file and what is wrong with it, which is
+    never torch's advice to unpickle it after all.
+    """
+    if path.is_dir():
+        raise ValueError(f"{path}: is a folder, expected {what}")
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except MemoryError as error:
+        raise ValueError(f"{path}: {one_line(error)}") from None
+    except PermissionError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
+    except Exception as error:  # torch raises what it likes on damaged files
+        raise ValueError(f"{path}: not {what} ({_reason(path, str(error))})") from None
+
+
+def _reason(path: Path, message: str) -> str:
+    if found := re.search(r"GLOBAL ([\w.]+)", message):
+        return (
+            f"it holds {found[1]}, which would have to be executed: a file of tensors alone is needed, "
+            "such as torch.save(model.state_dict(), ...) writes"
+        )
+    if "TorchScript" in message:
+        return "it is a TorchScript program: a file of its tensors alone is needed"
+    with path.open("rb") as file:
+        head = file.read(9)
+    if not head:
+        return "it is empty"
+    if head[8:9] == b"{":
+        return "it is a safetensors file: its name has to end in .safetensors"
+    return "damaged, or no file that torch.save wrote"
