@@ -12,9 +12,9 @@ from scipy import ndimage as ndi
 from skimage.segmentation import watershed
 
 from napari_cosynth.data.base import NamedRecords, Parts
+from napari_cosynth.data.endonuke_masks import MASKS, instances_of_masks, mask_files, read_masks
 from napari_cosynth.data.files import read_rgb, select
 from napari_cosynth.data.listing import (
-    IMAGE_SUFFIXES,
     files_in,
     first_below,
     images_in,
@@ -37,10 +37,13 @@ class EndoNukeDataset(NamedRecords):
     """The published folder with masks beside it (docs/formats/endonuke.md).
 
     ``images/NAME.png`` uint8 (H, W, 3), square, of 100 µm a side: 200, 400 or, rescaled, 256 pixels;
-    ``labels/.../NAME.txt`` with lines ``x y class`` in pixels, class 0 stroma, 1 epithelium, 2 other;
-    ``masks/NAME.png`` (or TIFF) integer (H, W), above 0 where the coarse mask has a nucleus of any
-    class. The keypoints part the mask into instances by watershed, and each gives its nucleus the
-    class. Where several annotators labelled a tile, a pathologist (``ptg1``, ...) comes first.
+    ``labels/.../NAME.txt`` with lines ``x y class`` in pixels, class 0 stroma, 1 epithelium, 2 other.
+    Masks are the authors' (``endonuke_masks``), one for each keypoint, or ``masks/NAME.png`` (or TIFF)
+    integer (H, W), above 0 where the coarse mask has a nucleus of any class; the keypoints then part
+    it into instances by watershed. A keypoint gives its nucleus the class. Where several annotators
+    labelled a tile, a pathologist (``ptg1``, ...) comes first. ``root`` is the ``dataset`` folder of the
+    archive or the one that it lies in; ``masks`` is the folder of masks below it, where there are
+    several.
     """
 
     def __init__(
@@ -48,20 +51,22 @@ class EndoNukeDataset(NamedRecords):
         root: str | Path,
         tissue: str = "endometrium",
         stain: str = "IHC",
+        masks: str = "",
         only: Sequence[str] = (),
         without: Sequence[str] = (),
     ) -> None:
-        self.root = Path(root)
+        self.root = _dataset(Path(root))
         self.tissue = tissue
         self.stain = stain
         self.classes = ClassTable.of(*ENDONUKE_CLASSES)
         self._images = images_in(self.root / "images")
         annotations = _annotations(self.root / "labels")
         self._labels = partners(self._images, annotations)
-        self._masks = partners(self._images, files_in(self.root / "masks", IMAGE_SUFFIXES))
-        for name in self._images:
-            if name in self._labels and name not in self._masks:
-                raise ValueError(f"{self.root / 'masks'}: no mask for {name!r}")
+        used = {name: self._labels[name] for name in self._images if name in self._labels}
+        self._masks = partners(self._images, mask_files(self.root, masks, used.values()))
+        for name in used:
+            if name not in self._masks:
+                raise ValueError(f"{self.root / 'masks'}: no mask for {name!r}; {MASKS}")
         labelled = [name for name in self._images if name in self._labels]
         if len(labelled) < len(self._images):
             bare = sorted(set(self._images) - set(labelled))
@@ -76,10 +81,13 @@ class EndoNukeDataset(NamedRecords):
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
+        root = _dataset(root)
+        labels = root / "labels"
+        masks = (root / "masks", root.parent / "masks")
         return (
             (root / "images").is_dir()
-            and (root / "masks").is_dir()
-            and first_below(root / "labels", ".txt") is not None
+            and (any(p.is_dir() for p in masks) or first_below(labels, ".npz") is not None)
+            and first_below(labels, ".txt") is not None
         )
 
     def tissue_of(self, name: str) -> str:
@@ -92,13 +100,13 @@ class EndoNukeDataset(NamedRecords):
             raise ValueError(
                 f"{self._images[name]}: expected a square tile, got {height} x {width}"
             )
-        mask = foreground(read_label_image(self._masks[name]), str(self._masks[name]))
-        if mask.shape != (height, width):
-            raise ValueError(
-                f"{self._masks[name]}: expected a mask {(height, width)} as the image, got {mask.shape}"
-            )
         keypoints, types = read_keypoints(self._labels[name], (height, width))
-        instances, unused = instances_from_keypoints(mask, keypoints)
+        if self._masks[name].suffix.lower() == ".npz":
+            masks = read_masks(self._masks[name], (height, width), types)
+            instances, unused = instances_of_masks(masks, keypoints)
+        else:
+            mask = self._coarse(name, (height, width))
+            instances, unused = instances_from_keypoints(mask, keypoints)
         if unused:
             logger.info("%s: %d keypoints without a mask", self._labels[name], len(unused))
         table = np.concatenate([np.zeros(1, np.uint8), types + 1]).astype(np.uint8)
@@ -112,12 +120,26 @@ class EndoNukeDataset(NamedRecords):
             self.stain,
         )
 
+    def _coarse(self, name: str, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+        path = self._masks[name]
+        mask = foreground(read_label_image(path), str(path))
+        if mask.shape != shape:
+            raise ValueError(f"{path}: expected a mask {shape} as the image, got {mask.shape}")
+        return mask
+
+
+def _dataset(root: Path) -> Path:
+    """The folder ``dataset`` of the published archive, where its parent was named."""
+    inner = root / "dataset"
+    return inner if not (root / "images").is_dir() and (inner / "images").is_dir() else root
+
 
 def _annotations(folder: Path) -> list[Path]:
-    """One keypoint file per tile: of several, the first by annotator's folder, then by path."""
+    """One keypoint file per tile: of several a pathologist's, then the first by annotator's folder and
+    path; ``anyone`` is nobody's in particular."""
     found = files_in(folder, (".txt",), below=True)
     chosen: dict[str, Path] = {}
-    for path in sorted(found, key=lambda p: (p.parent.name, str(p))):
+    for path in sorted(found, key=lambda p: (p.parent.name[:3] != "ptg", p.parent.name, str(p))):
         chosen.setdefault(name_of(path), path)
     return [*chosen.values()]
 
