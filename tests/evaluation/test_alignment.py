@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from napari_cosynth.data.base import make_record
-from napari_cosynth.evaluation.alignment import alignment_figures, check_segmenter
+from napari_cosynth.evaluation.alignment import (
+    POOR,
+    alignment_figures,
+    check_segmenter,
+    check_unseen,
+    doubt,
+)
 from napari_cosynth.evaluation.figure import Figure
 from napari_cosynth.evaluation.samples import Samples
 from napari_cosynth.segmenter.checkpoint import Segmenter, load_segmenter, pixels_digest
@@ -72,10 +79,23 @@ def test_labels_of_other_images_do_not_align(judge):
 
 
 def test_a_judge_that_saw_the_tiles_is_refused(judge):
-    check_segmenter(judge, TABLE, 0.5, [tile(5)])
-    with pytest.raises(ValueError, match=r"tiles: it was trained on 0.png"):
-        check_segmenter(judge, TABLE, 0.5, [tile(5), tile(0)])
+    check_unseen(judge, [tile(5)], Path("judge"))
+    with pytest.raises(ValueError, match=r"^judge: tiles: it was trained on 0.png"):
+        check_unseen(judge, [tile(5), tile(0)], Path("judge"))
+    check_segmenter(judge, TABLE, 0.5)
     with pytest.raises(ValueError, match="class_names: expected the stack's"):
-        check_segmenter(judge, ClassTable.of("a", "x"), 0.5, [])
+        check_segmenter(judge, ClassTable.of("a", "x"), 0.5)
     with pytest.raises(ValueError, match="mpp: expected the stack's"):
-        check_segmenter(judge, TABLE, 0.25, [])
+        check_segmenter(judge, TABLE, 0.25)
+
+
+def test_a_judge_that_is_poor_on_real_tiles_is_doubted(judge):
+    found = list(figures(judge, [tile(20)]).values())
+    (real,) = (f for f in found if f.name == "AJI, real tiles")
+    assert doubt([]) is None
+    for value, doubted in ((POOR, False), (POOR - 0.01, True)):
+        estimate = dataclasses.replace(real.estimate, value=value)
+        others = [f for f in found if f is not real]
+        said = doubt([*others, dataclasses.replace(real, estimate=estimate)])
+        assert (said is not None) == doubted
+    assert said is not None and "its AJI is 0.29, below 0.3" in said

@@ -24,15 +24,18 @@ def add_evaluate(commands: Commands) -> None:
     parser = command(
         commands,
         "evaluate",
-        "measure a stack against real tiles: one page to read, and the figures as JSON",
+        "measure synthetic samples against real tiles: one page to read, and the figures as JSON",
         "cosynth evaluate stack --against default --data ~/nuclei --sets consep --out report",
     )
-    parser.add_argument("stack", type=Path, metavar="STACK", help="folder of the training stack")
+    parser.add_argument(
+        "stack", type=Path, metavar="STACK", help="folder of a stack or of a generated data set"
+    )
     parser.add_argument(
         "--against",
         required=True,
         metavar="DATASET",
-        help="a recipe (its held-out tiles), KIND:FOLDER such as consep:DIR, or a stack folder",
+        help="a recipe (its held-out tiles), KIND:FOLDER such as consep:DIR, or the folder of "
+        "a stack or of a generated data set",
     )
     add_data(parser)
     parser.add_argument(

@@ -7,25 +7,67 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_cosynth import registry
-from napari_cosynth.data.base import Dataset
+from napari_cosynth.data.base import Dataset, NamedRecords
+from napari_cosynth.data.detect import open_records
+from napari_cosynth.data.shards import ShardsDataset
 from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.evaluation.checks import check_sample
+from napari_cosynth.evaluation.fragments import counted
 from napari_cosynth.nearest import one_of
-from napari_cosynth.paths import named
 from napari_cosynth.stack_format import DESCRIPTION
+from napari_cosynth.types import Record
 
 if TYPE_CHECKING:  # they import torch, which only recipes are worth waiting for
     from napari_cosynth.training.config import DataConfig, Recipe
 
 
 def named_dataset(name: str) -> Dataset | None:
-    """The data set of a stack folder or of KIND:FOLDER; None for any other name."""
+    """The data set of one of our own folders (a stack, shards, an export) or of KIND:FOLDER; None for
+    any other name."""
     kind, _, folder = name.partition(":")
-    if (Path(name) / DESCRIPTION).is_file():
-        return StackDataset(named(name))
+    if _is_ours(Path(name)):
+        return open_records(Path(name))[1]
     if folder and kind in registry.names("dataset"):
-        found: Dataset = registry.resolve("dataset", kind)(named(folder))
-        return found
+        return open_records(Path(folder), kind)[1]
     return None
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a folder says itself what it is."""
+    return (path / DESCRIPTION).is_file() or ShardsDataset.recognises(path)
+
+
+def open_samples(path: Path) -> StackDataset | ShardsDataset:
+    """The synthetic samples of a stack or of a generated data set's shards, which alone keep what was
+    asked for beside what came. Raises ValueError where the folder is neither."""
+    if not path.is_dir():
+        raise ValueError(f"{path}: no such folder")
+    kind, dataset = open_records(path) if _is_ours(path) else ("", None)
+    if not isinstance(dataset, StackDataset | ShardsDataset):
+        is_it = f", got the format {kind}" if kind else ""
+        raise ValueError(
+            f"{path}: expected the folder of a stack or of a generated data set{is_it}"
+        )
+    return dataset
+
+
+def read_samples(dataset: NamedRecords, path: Path) -> list[Record]:
+    """All samples, checked, their nuclei counted as real ones are. Raises ValueError where one is
+    damaged, there is none, or they differ in shape."""
+    records = []
+    for record in dataset:
+        check_sample(record)
+        records.append(counted(record))
+    if not records:
+        raise ValueError(f"{path}: no samples in it")
+    shape = records[0].labels.shape
+    for record in records:
+        if record.labels.shape != shape:
+            raise ValueError(
+                f"{record.source}: expected {shape[0]} x {shape[1]} pixels as the first sample, got "
+                f"{record.labels.shape[0]} x {record.labels.shape[1]}"
+            )
+    return records
 
 
 def chosen_sets(recipe: Recipe, sets: Sequence[str]) -> list[DataConfig]:

@@ -1,4 +1,4 @@
-"""``cosynth evaluate``: a stack against real tiles, as a page and as JSON."""
+"""``cosynth evaluate``: synthetic samples against real tiles, as a page and as JSON."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from scipy.spatial.distance import cdist
 
 import napari_cosynth
 from napari_cosynth.atomic import replaced_file
+from napari_cosynth.data.shards import ShardsDataset
 from napari_cosynth.data.spectrum import radial_power
 from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.evaluation import alignment
-from napari_cosynth.evaluation.checks import check_sample
 from napari_cosynth.evaluation.encoder import (
     SEEDS,
     TileEncoder,
@@ -36,11 +36,13 @@ from napari_cosynth.evaluation.layout import follow
 from napari_cosynth.evaluation.report import Picture, Plot, Report, to_html, to_json
 from napari_cosynth.evaluation.samples import Samples, spread
 from napari_cosynth.evaluation.shapes import class_medians
+from napari_cosynth.geometry.measure import SMALLEST_FRAGMENT
 from napari_cosynth.model.efficientnet import pretrained
 from napari_cosynth.model.precision import choose_device
-from napari_cosynth.paths import report_files
+from napari_cosynth.paths import check_writable, report_files
+from napari_cosynth.shell.datasets import open_samples, read_samples
 from napari_cosynth.shell.overview import outlined
-from napari_cosynth.shell.reference import Reference, open_reference, patches
+from napari_cosynth.shell.reference import Reference, check_reference, open_reference, patches
 
 logger = logging.getLogger(__name__)
 
@@ -59,34 +61,42 @@ def run(
     segmenter: Path | None = None,
     device_name: str = "auto",
 ) -> Path:
-    """Writes ``out``.html and ``out``.json and returns the page's path."""
+    """Writes ``out``.html and ``out``.json and returns the page's path.
+
+    ``stack`` is a stack's folder or a generated data set's. Every file named is opened before a tile or a
+    sample is read.
+    """
     page, content = report_files(out)
     device = choose_device(device_name)
-    dataset = StackDataset(stack)
-    records = list(dataset)
-    if not records:
-        raise ValueError(f"{stack}: no samples in it")
-    for record in records:
-        check_sample(record)
+    dataset = open_samples(stack)
+    check_reference(against, data_root, sets)
+    judge = alignment.open_judge(segmenter, dataset.classes, dataset.mpp, device)
+    model = None if inception is None else load_inception(inception).to(device)
+    networks = _kept_networks(encoder, dataset.mpp)
+    records = read_samples(dataset, stack)
     reference = open_reference(against, data_root, sets, dataset.classes, dataset.mpp)
+    if judge is not None:
+        alignment.check_unseen(judge, reference.unseen, segmenter)
     shape = records[0].layout.shape
     unseen = patches(reference.unseen, shape)
     seen = patches(reference.training, shape) if reference.training else []
-    judge = alignment.open_judge(segmenter, dataset, reference.unseen, device)
     made = Samples(records, [dataset.slide_of(name) or name for name in dataset.names])
     real = Samples(unseen, [r.source for r in unseen])
 
-    networks = _networks(encoder, reference, dataset, device)
+    networks = [n.to(device) for n in networks or _trained(encoder, reference, dataset, device)]
     for samples in (made, real):
         samples.features = encoder_features(networks, samples.images)
     training = encoder_features(networks, np.stack([r.image for r in seen])) if seen else []
     frozen, about_frozen = _imagenet((made, real), device)
     weights = None
-    if inception is not None:
-        model = load_inception(inception).to(device)
+    if inception is not None and model is not None:
         weights = hashlib.sha256(Path(inception).read_bytes()).hexdigest()
         for samples in (made, real):
             samples.inception = inception_features(model, samples.images)
+    aligned = list(alignment.alignment_figures(made, real, judge)) if judge else []
+    doubt = alignment.doubt(aligned)
+    if doubt:
+        logger.warning(doubt)
 
     equal = min(len(made), len(real))
     facts = {
@@ -109,11 +119,9 @@ def run(
             *_notes(equal, made, bool(seen), inception is not None),
             about_frozen,
             alignment.note(segmenter),
+            *([doubt] if doubt else ()),
         ],
-        [
-            *evaluate(made, real, training),
-            *(alignment.alignment_figures(made, real, judge) if judge else ()),
-        ],
+        [*evaluate(made, real, training), *aligned],
         _plots(made, real),
         _pictures(made, real),
         {
@@ -132,12 +140,23 @@ def run(
     return page
 
 
-def _networks(
-    path: Path | None, reference: Reference, dataset: StackDataset, device: torch.device
+def _kept_networks(path: Path | None, mpp: float) -> list[TileEncoder]:
+    """Those of the file; none where there is none yet, which is then known to be writable."""
+    if path is None:
+        return []
+    if path.exists():
+        return load_encoders(path, mpp)
+    check_writable(path)
+    return []
+
+
+def _trained(
+    path: Path | None,
+    reference: Reference,
+    dataset: StackDataset | ShardsDataset,
+    device: torch.device,
 ) -> list[TileEncoder]:
-    """Those of the file, or trained on real tiles and, where a file is named, kept in it."""
-    if path is not None and path.exists():
-        return [m.to(device) for m in load_encoders(path, dataset.mpp)]
+    """Trained on real tiles and, where a file is named, kept in it."""
     tiles = reference.training or reference.unseen
     logger.info("training %d networks of the %s on %d tiles", len(SEEDS), TILE_ENCODER, len(tiles))
     networks = [train_encoder(tiles, seed, device=device) for seed in SEEDS]
@@ -181,6 +200,8 @@ def _notes(equal: int, made: Samples, trained: bool, inception: bool) -> list[st
         f"Fréchet distances are biased: small sets lie farther apart. Both sets were cut to {equal} "
         "images; read them over that between halves of the real tiles, which takes halves of the "
         "samples too. Kernel distances are unbiased, and may fall below 0.",
+        f"On both sides a nucleus is one connected part of at least {SMALLEST_FRAGMENT} pixels: what is "
+        "smaller is not counted, and each further part of a sample's nucleus counts as spurious.",
         "'real' under a figure is the same figure of real patches; under a distance it is that of one "
         "half of the real tiles from the other half, at half the number.",
     ]

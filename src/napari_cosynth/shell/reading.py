@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_cosynth.atomic import replaced_file, replaced_folder
-from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.evaluation.bootstrap import Estimate
-from napari_cosynth.evaluation.checks import check_sample
 from napari_cosynth.evaluation.quotients import json_ready
 from napari_cosynth.evaluation.reading import (
     RATINGS,
@@ -24,7 +22,8 @@ from napari_cosynth.evaluation.reading import (
 )
 from napari_cosynth.evaluation.reading_page import reading_page
 from napari_cosynth.evaluation.report import number
-from napari_cosynth.shell.reference import open_reference, patches
+from napari_cosynth.shell.datasets import open_samples, read_samples
+from napari_cosynth.shell.reference import check_reference, open_reference, patches
 
 PAGE, KEY = "reading.html", "key.json"
 _QUESTIONS = {"labels": "outlines agree", "classes": "classes are right"}
@@ -43,12 +42,9 @@ def make(
     """Writes the folder ``out`` with the page and its key; returns the number of pairs."""
     if pairs < 2:
         raise ValueError(f"--pairs: expected 2 or more, got {pairs}")
-    dataset = StackDataset(stack)
-    records = list(dataset)
-    for record in records:
-        check_sample(record)
-    if not records:
-        raise ValueError(f"{stack}: an empty stack")
+    dataset = open_samples(stack)
+    check_reference(against, data_root, sets)
+    records = read_samples(dataset, stack)
     reference = open_reference(against, data_root, sets, dataset.classes, dataset.mpp)
     real = patches(reference.unseen, records[0].labels.shape)
     # With a seed that readers could guess they could draw the order again.

@@ -14,7 +14,7 @@ from napari_cosynth.data.resample import resample
 from napari_cosynth.nearest import nearest
 from napari_cosynth.paths import named
 from napari_cosynth.shell.datasets import chosen_sets, named_dataset
-from napari_cosynth.training.config import bundled_recipes, load_recipe
+from napari_cosynth.training.config import Recipe, bundled_recipes, load_recipe
 from napari_cosynth.training.records import open_split
 from napari_cosynth.types import ClassTable, Record
 
@@ -29,29 +29,43 @@ class Reference:
     name: str
 
 
-def open_reference(
-    against: str, data_root: Path | None, sets: Sequence[str], classes: ClassTable, mpp: float
-) -> Reference:
-    """What ``--against`` names: a stack folder, KIND:FOLDER, or a recipe with its held-out tiles."""
+def check_reference(against: str, data_root: Path | None, sets: Sequence[str]) -> None:
+    """Before any work: is what ``--against`` names there? Raises ValueError in one line."""
+    if named_dataset(against) is None:
+        recipe, root = _recipe(against, data_root)
+        for config in chosen_sets(recipe, sets):
+            if not (root / config.root).exists():
+                raise ValueError(f"--data: {root / config.root}: no such folder")
 
-    def ready(records: Iterable[Record]) -> list[Record]:
-        return [remap(resample(r, mpp), classes, {}) for r in records]
 
-    if (dataset := named_dataset(against)) is not None:
-        return Reference(ready(dataset), [], named(against.partition(":")[2] or against).name)
+def _recipe(against: str, data_root: Path | None) -> tuple[Recipe, Path]:
     if against not in bundled_recipes() and not Path(against).is_file():
         raise ValueError(
             f"--against: {against}: expected a stack folder, a recipe, or KIND:FOLDER with a kind of "
             f"{', '.join(registry.names('dataset'))}"
             + nearest(against.partition(":")[0], [*registry.names("dataset"), *bundled_recipes()])
         )
-    recipe = load_recipe(against)
     if data_root is None:
         raise ValueError("--data: name the folder of the recipe's data sets, or set COSYNTH_DATA")
+    return load_recipe(against), data_root
+
+
+def open_reference(
+    against: str, data_root: Path | None, sets: Sequence[str], classes: ClassTable, mpp: float
+) -> Reference:
+    """What ``--against`` names: a folder of our own (a stack, a generated data set), KIND:FOLDER, or a
+    recipe with its held-out tiles."""
+
+    def ready(records: Iterable[Record]) -> list[Record]:
+        return [remap(resample(r, mpp), classes, {}) for r in records]
+
+    if (dataset := named_dataset(against)) is not None:
+        return Reference(ready(dataset), [], named(against.partition(":")[2] or against).name)
+    recipe, root = _recipe(against, data_root)
     unseen: list[Record] = []
     training: list[Record] = []
     for config in chosen_sets(recipe, sets):
-        seen, held, *_ = open_split(config, data_root, recipe, ClassTable.of(*recipe.classes))
+        seen, held, *_ = open_split(config, root, recipe, ClassTable.of(*recipe.classes))
         training += ready(seen)
         unseen += ready(held)
     if not unseen:
