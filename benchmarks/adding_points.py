@@ -12,11 +12,11 @@ import napari
 import numpy as np
 from qtpy.QtWidgets import QApplication
 
-from napari_cosynth.layouts.patterns import CLASSES
 from napari_cosynth.types import Layout
-from napari_cosynth.widget.layers import layout_layer
-from napari_cosynth.widget.panel import CoSynthPanel
-from napari_cosynth.widget.placement import Placement
+from napari_cosynth.types.classes import BUNDLED
+from napari_cosynth.widget.docks.panel import CoSynthPanel
+from napari_cosynth.widget.layers.layout import layout_layer
+from napari_cosynth.widget.layers.placement import Placement
 
 SIDE = 4096
 REPEATS = 5
@@ -33,8 +33,8 @@ def main() -> None:
     placement = Placement((SIDE, SIDE), 0.5, 0.5)
     for count in options.counts:
         points = rng.uniform(0, SIDE - 1, (count, 2)).astype(np.float32)
-        ids = rng.integers(1, len(CLASSES), count).astype(np.uint8)
-        layer = layout_layer(Layout(points, ids, placement.shape, 0.5, CLASSES), placement)
+        ids = rng.integers(1, len(BUNDLED), count).astype(np.uint8)
+        layer = layout_layer(Layout(points, ids, placement.shape, 0.5, BUNDLED), placement)
         viewer.add_layer(layer)
         for watched in (False, True):
             if watched:

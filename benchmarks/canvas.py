@@ -38,7 +38,7 @@ from napari_cosynth.geometry.frame import Frame
 from napari_cosynth.geometry.instances import separate
 from napari_cosynth.geometry.prompt import prompt_for
 from napari_cosynth.geometry.windows import Axis, Windows
-from napari_cosynth.layouts import patterns
+from napari_cosynth.layouts.drawn import patterns
 from napari_cosynth.synthesis.preparation import open_checkpoint
 from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.types import Layout, Progress, Request, Synthesis

@@ -33,8 +33,7 @@ from napari_cosynth.data.augment import random_crop
 from napari_cosynth.data.spectrum import radial_power
 from napari_cosynth.evaluation.texture import texture
 from napari_cosynth.geometry.prompt import prompt_for
-from napari_cosynth.layouts.patterns import (
-    CLASSES,
+from napari_cosynth.layouts.drawn.patterns import (
     SHAPE,
     Canvas,
     Outline,
@@ -46,6 +45,7 @@ from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.training.config import load_recipe
 from napari_cosynth.training.data import CosynthData
 from napari_cosynth.types import Layout, Record, Request, Synthesis
+from napari_cosynth.types.classes import BUNDLED
 from realism import follow, held_out, training_medians
 
 Floats = npt.NDArray[np.float64]
@@ -87,7 +87,7 @@ def ring(radius: float, seed: int) -> Layout:
 def scattered(layout: Layout, seed: int) -> Layout:
     """The control: as many points of each class, placed anywhere."""
     canvas = Canvas(seed, layout.shape)
-    for index, name in enumerate(CLASSES.names):
+    for index, name in enumerate(BUNDLED.names):
         if count := int((layout.class_ids == index).sum()):
             canvas.scatter(count, name, lambda points: np.ones(len(points)))
     return canvas.layout()
@@ -225,7 +225,7 @@ def organs(options: argparse.Namespace, real: Sequence[Record], base: Organs) ->
         # No class names an organ's tissue better than another's.
         layout = dataclasses.replace(
             record.layout,
-            class_ids=np.full(len(record.layout), CLASSES.index("unspecified"), np.uint8),
+            class_ids=np.full(len(record.layout), BUNDLED.index("unspecified"), np.uint8),
         )
         made = [sampled(layout, name, seed, options) for name in names]
         for name, sample in zip(names, made, strict=True):

@@ -25,8 +25,8 @@ from scipy.spatial import cKDTree
 
 from napari_cosynth.data.consep import ConsepDataset
 from napari_cosynth.data.folder import FolderDataset
-from napari_cosynth.layouts import detect
-from napari_cosynth.layouts.detect import Detector, detect_nuclei
+from napari_cosynth.layouts.sources import detect
+from napari_cosynth.layouts.sources.detect import Detector, detect_nuclei
 from napari_cosynth.types import Record
 
 HELD_OUT = {

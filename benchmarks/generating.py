@@ -37,7 +37,7 @@ from napari_cosynth.generate.plan import FolderLayouts, Plan
 from napari_cosynth.generate.run import Engine, generate, in_this_process
 from napari_cosynth.generate.sample import Settings
 from napari_cosynth.geometry.prompt import prompt_for
-from napari_cosynth.layouts.points_csv import read_layout, write_layout
+from napari_cosynth.layouts.sources.points_csv import read_layout, write_layout
 from napari_cosynth.model.checkpoint import CheckpointConfig, build, read_config, save
 from napari_cosynth.model.text import vocabulary
 from napari_cosynth.model.unet import preset

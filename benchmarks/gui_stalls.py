@@ -17,11 +17,11 @@ import numpy as np
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
-from napari_cosynth.layouts.patterns import bundled_layouts
+from napari_cosynth.layouts.drawn.patterns import bundled_layouts
 from napari_cosynth.types import Layout
-from napari_cosynth.widget.backend import InThread
-from napari_cosynth.widget.panel import CoSynthPanel
-from napari_cosynth.widget.placement import free_placement
+from napari_cosynth.widget.docks.panel import CoSynthPanel
+from napari_cosynth.widget.layers.placement import free_placement
+from napari_cosynth.widget.run.backend import InThread
 
 INTERVAL_MS = 5
 

@@ -13,12 +13,19 @@ import napari
 import numpy as np
 from qtpy.QtWidgets import QApplication
 
-from napari_cosynth.layouts.patterns import CLASSES
-from napari_cosynth.layouts.spacing import pushed_apart, thinned, violators
-from napari_cosynth.layouts.structures import Spacing, disc, drawn_outline, filled, gland, stream
+from napari_cosynth.layouts.drawn.spacing import pushed_apart, thinned, violators
+from napari_cosynth.layouts.drawn.structures import (
+    Spacing,
+    disc,
+    drawn_outline,
+    filled,
+    gland,
+    stream,
+)
 from napari_cosynth.types import Layout
-from napari_cosynth.widget.layout_dock import LayoutDock
-from napari_cosynth.widget.placement import Placement
+from napari_cosynth.types.classes import BUNDLED
+from napari_cosynth.widget.docks.layout_dock import LayoutDock
+from napari_cosynth.widget.layers.placement import Placement
 
 SIDE = 4096
 REPEATS = 3
@@ -41,8 +48,8 @@ def measure(dock: LayoutDock, count: int) -> None:
     controls = dock.controls
     rng = np.random.default_rng(0)
     points = rng.uniform(0, SIDE - 1, (count, 2))
-    ids = rng.integers(1, len(CLASSES), count).astype(np.uint8)
-    layout = Layout(points.astype(np.float32), ids, (SIDE, SIDE), 0.5, CLASSES)
+    ids = rng.integers(1, len(BUNDLED), count).astype(np.uint8)
+    layout = Layout(points.astype(np.float32), ids, (SIDE, SIDE), 0.5, BUNDLED)
     layer = controls.add_layout(Placement((SIDE, SIDE), 0.5, 0.5), layout)
     QApplication.processEvents()
     everybody, shape = np.ones(count, bool), (SIDE, SIDE)

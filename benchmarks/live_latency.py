@@ -22,9 +22,9 @@ from qtpy.QtWidgets import QApplication
 
 from gui_stalls import tiled, wait
 from napari_cosynth.types import Progress, Synthesis
-from napari_cosynth.widget.panel import CoSynthPanel
-from napari_cosynth.widget.placement import free_placement
-from napari_cosynth.widget.sampling_controls import draft_steps
+from napari_cosynth.widget.docks.panel import CoSynthPanel
+from napari_cosynth.widget.layers.placement import free_placement
+from napari_cosynth.widget.run.sampling_controls import draft_steps
 
 
 class Clock:

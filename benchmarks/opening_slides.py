@@ -22,7 +22,7 @@ import json, resource, sys, time
 import numpy as np
 from napari.components import ViewerModel
 from napari_cosynth.data.pyramid import read_region
-from napari_cosynth.widget.readers import slide_reader
+from napari_cosynth.widget.files.readers import slide_reader
 path = sys.argv[1]
 memory = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 before, start = memory(), time.perf_counter()

@@ -20,7 +20,7 @@ from napari_cosynth.diffusion.sampler import FastSampler, SeededNoise, initial_s
 from napari_cosynth.diffusion.schedule import JointSchedule
 from napari_cosynth.diffusion.tensors import Denoiser
 from napari_cosynth.geometry.prompt import prompt_for
-from napari_cosynth.layouts.patterns import bundled_layouts
+from napari_cosynth.layouts.drawn.patterns import bundled_layouts
 from napari_cosynth.model.encoding import encode_condition, encode_points
 from napari_cosynth.model.precision import InBfloat16, choose_device, faster_in_bf16
 from napari_cosynth.synthesis.preparation import open_checkpoint

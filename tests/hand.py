@@ -10,7 +10,7 @@ import numpy as np
 from napari.layers import Points
 from qtpy.QtCore import QPoint, Qt
 
-from napari_cosynth.widget.panel import CoSynthPanel
+from napari_cosynth.widget.docks.panel import CoSynthPanel
 
 LEFT = Qt.MouseButton.LeftButton
 PATH = [(12.0, 12.0), (12.0, 50.0), (50.0, 50.0)]

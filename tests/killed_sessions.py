@@ -13,7 +13,7 @@ import numpy as np
 
 from napari_cosynth.geometry.distance import distance_map
 from napari_cosynth.types import Layout, Record, Report, Request, Synthesis
-from napari_cosynth.widget.placement import Placement
+from napari_cosynth.widget.layers.placement import Placement
 
 PLACEMENT = Placement((64, 64), 0.5, 0.25, (3.0, -2.0), "millimeter")
 
@@ -35,7 +35,7 @@ def made(layout: Layout, seed: int = 0) -> Synthesis:
 KILLED = """
 import pickle, sys, time
 from pathlib import Path
-from napari_cosynth.widget.session import Session
+from napari_cosynth.widget.gallery.session import Session
 root, samples, placement = pickle.load(sys.stdin.buffer)
 session = Session(root)
 for sample in samples:

@@ -20,8 +20,8 @@ from napari_cosynth.export.pannuke import write_pannuke
 from napari_cosynth.export.stack import write_stack
 from napari_cosynth.foreign.files import read_json
 from napari_cosynth.foreign.outline_xml import is_outline_xml
-from napari_cosynth.layouts.points_csv import read_points
-from napari_cosynth.layouts.read import kind_of
+from napari_cosynth.layouts.sources.points_csv import read_points
+from napari_cosynth.layouts.sources.read import kind_of
 from napari_cosynth.settings import read_table
 from nuclei import items
 

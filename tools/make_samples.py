@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import argparse
 
-from napari_cosynth.layouts.patterns import PATTERNS, SAMPLES, bundled_layouts, layout_path
-from napari_cosynth.layouts.points_csv import write_layout
+from napari_cosynth.layouts.drawn.patterns import PATTERNS, SAMPLES, bundled_layouts, layout_path
+from napari_cosynth.layouts.sources.points_csv import write_layout
 
 LARGEST_PAIR = 1_000_000
 """Bytes that the finished pair may add to the package."""

@@ -6,7 +6,7 @@ import argparse
 
 import napari
 
-from napari_cosynth.layouts.patterns import PATTERNS
+from napari_cosynth.layouts.drawn.patterns import PATTERNS
 
 PLUGIN = "napari-cosynth"
 

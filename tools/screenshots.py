@@ -26,15 +26,16 @@ from qtpy.QtCore import QEventLoop, QPoint, Qt, QTimer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
-from napari_cosynth.layouts.patterns import bundled_layouts
-from napari_cosynth.widget import session, speed
-from napari_cosynth.widget.brush import Tool
-from napari_cosynth.widget.gallery_dock import GalleryDock
-from napari_cosynth.widget.layout_dock import LayoutDock
-from napari_cosynth.widget.nuclei_view import AREA
-from napari_cosynth.widget.panel import CoSynthPanel
-from napari_cosynth.widget.placement import placed_on
-from napari_cosynth.widget.quality import QualityPanel
+from napari_cosynth.layouts.drawn.patterns import bundled_layouts
+from napari_cosynth.widget.docks.gallery_dock import GalleryDock
+from napari_cosynth.widget.docks.layout_dock import LayoutDock
+from napari_cosynth.widget.docks.panel import CoSynthPanel
+from napari_cosynth.widget.docks.quality import QualityPanel
+from napari_cosynth.widget.gallery import session
+from napari_cosynth.widget.layers.placement import placed_on
+from napari_cosynth.widget.layout.brush import Tool
+from napari_cosynth.widget.result.nuclei_view import AREA
+from napari_cosynth.widget.run import speed
 
 PLUGIN = "napari-cosynth"
 SIZE = (1280, 800)

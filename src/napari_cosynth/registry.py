@@ -37,11 +37,11 @@ ENTRIES: dict[str, dict[str, str]] = {
         "stack": "napari_cosynth.export.stack:write_stack",
     },
     "layout": {
-        "csv": "napari_cosynth.layouts.points_csv:read_points",
-        "geojson": "napari_cosynth.layouts.geojson:read_geojson",
-        "hovernet-json": "napari_cosynth.layouts.hovernet:read_hovernet_json",
-        "hovernet-mat": "napari_cosynth.layouts.hovernet:read_hovernet_mat",
-        "labels": "napari_cosynth.layouts.labels:read_labels",
+        "csv": "napari_cosynth.layouts.sources.points_csv:read_points",
+        "geojson": "napari_cosynth.layouts.sources.geojson:read_geojson",
+        "hovernet-json": "napari_cosynth.layouts.sources.hovernet:read_hovernet_json",
+        "hovernet-mat": "napari_cosynth.layouts.sources.hovernet:read_hovernet_mat",
+        "labels": "napari_cosynth.layouts.sources.labels:read_labels",
     },
     "normaliser": {
         "macenko": "napari_cosynth.data.normalise:Macenko",

@@ -14,7 +14,7 @@ from napari_cosynth.data import pyramid
 from napari_cosynth.data.files import read_rgb
 from napari_cosynth.data.openslide_slide import open_with_openslide
 from napari_cosynth.data.slide import open_slide
-from napari_cosynth.layouts.labels import read_labels
+from napari_cosynth.layouts.sources.labels import read_labels
 from napari_cosynth.stack_format import Pages
 from slides import bare_tiff, mirax, ndpi, rgb_tags, ring_of_directories, sparse_pyramid
 from spoil import with_changed_bytes
@@ -323,7 +323,7 @@ def test_opening_a_hundred_thousand_pixels_a_side_reads_next_to_nothing(tmp_path
         from pathlib import Path
         import numpy as np
         from napari.components import ViewerModel
-        from napari_cosynth.widget.readers import slide_reader
+        from napari_cosynth.widget.files.readers import slide_reader
 
         def peak():
             # What getrusage says would include the process that began this one.

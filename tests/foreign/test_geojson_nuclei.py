@@ -8,7 +8,7 @@ import pytest
 from skimage.io import imsave
 
 from napari_cosynth.data.geojson import GeoJsonDataset
-from napari_cosynth.layouts.read import read_nuclei
+from napari_cosynth.layouts.sources.read import read_nuclei
 
 
 def ring(x, y, side=8):

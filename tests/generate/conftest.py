@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_cosynth.generate.plan import FolderLayouts, Plan
-from napari_cosynth.layouts.points_csv import write_layout
+from napari_cosynth.layouts.sources.points_csv import write_layout
 from napari_cosynth.types import ClassTable, Layout
 
 SHAPE = (64, 64)

@@ -14,7 +14,7 @@ from napari_cosynth.generate.pool import build_pool, load_pool, save_pool
 from napari_cosynth.geometry.raster import point_map
 from napari_cosynth.model.checkpoint import read_config
 
-layout_models = pytest.importorskip("napari_cosynth.layouts.process")
+layout_models = pytest.importorskip("napari_cosynth.layouts.gibbs.model")
 
 CONFIG = read_config("default")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_cosynth.layouts.composition import missing, shares
+from napari_cosynth.layouts.drawn.composition import missing, shares
 
 
 def test_shares_are_parts_of_all() -> None:

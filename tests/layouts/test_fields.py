@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_cosynth.layouts.fields import condition_fields, draw_fields, log_intensity
+from napari_cosynth.layouts.gibbs.fields import condition_fields, draw_fields, log_intensity
 
 
 def test_fields_have_variance_1_and_the_covariance_of_their_scale():

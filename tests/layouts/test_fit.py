@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_cosynth.layouts.calibrate import fit_layout_model, limited, total_pairs
-from napari_cosynth.layouts.fields import draw_fields, log_intensity
-from napari_cosynth.layouts.fit_fields import (
+from napari_cosynth.layouts.gibbs.calibrate import fit_layout_model, limited, total_pairs
+from napari_cosynth.layouts.gibbs.fields import draw_fields, log_intensity
+from napari_cosynth.layouts.gibbs.fit_fields import (
     EDGES,
     NODES,
     fit_responses,
     within_tile_correlation,
 )
-from napari_cosynth.layouts.fit_interaction import (
+from napari_cosynth.layouts.gibbs.fit_interaction import (
     KNOTS,
     fit_hard_core,
     fit_potentials,
@@ -21,8 +21,8 @@ from napari_cosynth.layouts.fit_interaction import (
     pair_sums,
     without_fragments,
 )
-from napari_cosynth.layouts.gibbs import GibbsSampler, Interaction, Window
-from napari_cosynth.layouts.tiles import Tile
+from napari_cosynth.layouts.gibbs.sampler import GibbsSampler, Interaction, Window
+from napari_cosynth.layouts.gibbs.tiles import Tile
 from napari_cosynth.types import ClassTable, Layout
 
 CORE = np.array([[3.0, 2.5], [2.5, 3.5]])

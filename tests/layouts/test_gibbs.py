@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_cosynth.layouts.gibbs import GibbsSampler, Interaction, Window
+from napari_cosynth.layouts.gibbs.sampler import GibbsSampler, Interaction, Window
 
 KNOTS = np.array([2.0, 8.0, 12.0])
 

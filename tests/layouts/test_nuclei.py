@@ -10,9 +10,9 @@ from skimage.io import imsave
 
 from napari_cosynth.data.consep import ConsepDataset
 from napari_cosynth.geometry.outlines import outline_centroids, outline_instances
-from napari_cosynth.layouts.class_names import own_table, suggest
-from napari_cosynth.layouts.nuclei import layout_on
-from napari_cosynth.layouts.read import read_nuclei
+from napari_cosynth.layouts.sources.class_names import own_table, suggest
+from napari_cosynth.layouts.sources.nuclei import layout_on
+from napari_cosynth.layouts.sources.read import read_nuclei
 from napari_cosynth.types import ClassTable
 from napari_cosynth.types.classes import BUNDLED
 from spoil import spoiled

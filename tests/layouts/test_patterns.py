@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from napari_cosynth.geometry.raster import point_map
-from napari_cosynth.layouts.patterns import (
+from napari_cosynth.layouts.drawn.patterns import (
     PATTERNS,
     SPACING,
     Canvas,

@@ -7,8 +7,8 @@ import pytest
 
 from napari_cosynth.cli import main
 from napari_cosynth.export.stack import write_stack
-from napari_cosynth.layouts.points_csv import read_layout, read_points
-from napari_cosynth.layouts.read import read_nuclei
+from napari_cosynth.layouts.sources.points_csv import read_layout, read_points
+from napari_cosynth.layouts.sources.read import read_nuclei
 from napari_cosynth.types import ClassTable
 from nuclei import items
 

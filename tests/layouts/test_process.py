@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from napari_cosynth.layouts.process import (
+from napari_cosynth.layouts.gibbs.model import (
     LayoutModel,
     TissueModel,
     bundled_models,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from napari_cosynth.layouts.spacing import (
+from napari_cosynth.layouts.drawn.spacing import (
     admitted,
     first_come,
     pushed_apart,

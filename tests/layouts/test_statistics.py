@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_cosynth.layouts.envelopes import crps, score, summaries, usual_classes
-from napari_cosynth.layouts.statistics import (
+from napari_cosynth.layouts.gibbs.envelopes import crps, score, summaries, usual_classes
+from napari_cosynth.layouts.gibbs.statistics import (
     close_pairs,
     empty_space,
     j_function,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist, pdist
 
-from napari_cosynth.layouts.strokes import Brush, Stroke, covered
+from napari_cosynth.layouts.drawn.strokes import Brush, Stroke, covered
 
 SHAPE = (220, 300)
 NOTHING = np.zeros((0, 2))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist, pdist
 
-from napari_cosynth.layouts.structures import (
+from napari_cosynth.layouts.drawn.structures import (
     Spacing,
     disc,
     drawn_outline,

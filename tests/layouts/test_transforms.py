@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 
-from napari_cosynth.layouts.transforms import jittered, middle, mirrored, rotated, scaled
+from napari_cosynth.layouts.drawn.transforms import jittered, middle, mirrored, rotated, scaled
 
 BOX = np.array([[0.0, 0.0], [0.0, 6.0], [2.0, 6.0]])
 

@@ -155,7 +155,7 @@ def test_check_prints_json_and_exits_by_what_it_found(stack, tmp_path, capsys):
 
 
 def test_the_bundled_pair_passes():
-    from napari_cosynth.layouts.patterns import SAMPLES
+    from napari_cosynth.layouts.drawn.patterns import SAMPLES
 
     assert main(["check", str(SAMPLES / "pair")]) == 0
 

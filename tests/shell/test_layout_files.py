@@ -11,7 +11,7 @@ from skimage.io import imsave
 
 from napari_cosynth.cli import main
 from napari_cosynth.data.consep import ConsepDataset
-from napari_cosynth.layouts.points_csv import read_layout
+from napari_cosynth.layouts.sources.points_csv import read_layout
 from napari_cosynth.types.classes import BUNDLED
 
 CENTRES = np.array([(40, 50), (40, 110), (100, 60), (150, 150), (20, 170)])

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from napari_cosynth.cli import main
-from napari_cosynth.layouts.points_csv import read_layout
-from napari_cosynth.layouts.process import (
+from napari_cosynth.layouts.gibbs.model import (
     LayoutModel,
     TissueModel,
     load_layout_model,
     save_layout_model,
 )
+from napari_cosynth.layouts.sources.points_csv import read_layout
 from napari_cosynth.shell.layouts import _one_annotation
 from napari_cosynth.types import ClassTable, Layout
 

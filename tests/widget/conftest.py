@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from napari_cosynth.types import Layout
-from napari_cosynth.widget import session, speed
-from napari_cosynth.widget.backend import InThread
-from napari_cosynth.widget.panel import CoSynthPanel
-from napari_cosynth.widget.placement import free_placement
+from napari_cosynth.widget.docks.panel import CoSynthPanel
+from napari_cosynth.widget.gallery import session
+from napari_cosynth.widget.layers.placement import free_placement
+from napari_cosynth.widget.run import speed
+from napari_cosynth.widget.run.backend import InThread
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from napari_cosynth.types import Layout, Progress, Request, Synthesis
-from napari_cosynth.widget.backend import InProcess, InThread
+from napari_cosynth.widget.run.backend import InProcess, InThread
 
 
 @pytest.fixture(scope="module")

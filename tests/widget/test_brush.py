@@ -12,11 +12,11 @@ from scipy.spatial.distance import cdist, pdist
 
 from hand import PATH, Hand
 from napari_cosynth.types import ClassTable, Layout
-from napari_cosynth.widget.brush import Tool
-from napari_cosynth.widget.drags import Erasing
-from napari_cosynth.widget.layers import layout_from
-from napari_cosynth.widget.panel import CoSynthPanel
-from napari_cosynth.widget.placement import free_placement
+from napari_cosynth.widget.docks.panel import CoSynthPanel
+from napari_cosynth.widget.layers.layout import layout_from
+from napari_cosynth.widget.layers.placement import free_placement
+from napari_cosynth.widget.layout.brush import Tool
+from napari_cosynth.widget.layout.drags import Erasing
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from qtpy.QtWidgets import QAbstractButton, QScrollArea, QWidget
 
 from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.types import Layout, Request, Synthesis
-from napari_cosynth.widget.panel import CoSynthPanel
-from napari_cosynth.widget.speed import Speeds, duration, work
+from napari_cosynth.widget.docks.panel import CoSynthPanel
+from napari_cosynth.widget.run.speed import Speeds, duration, work
 
 PLUGIN = "napari-cosynth"
 

@@ -9,11 +9,11 @@ import pytest
 from napari.layers import Points
 
 from napari_cosynth.types import Progress
-from napari_cosynth.widget.layers import placement_from
-from napari_cosynth.widget.panel import CoSynthPanel
-from napari_cosynth.widget.result_view import ResultView, insert_below_points
-from napari_cosynth.widget.results import blank_layers, groups
-from napari_cosynth.widget.saving import described_samples
+from napari_cosynth.widget.docks.panel import CoSynthPanel
+from napari_cosynth.widget.layers.layout import placement_from
+from napari_cosynth.widget.layers.results import blank_layers, groups
+from napari_cosynth.widget.result.result_view import ResultView, insert_below_points
+from napari_cosynth.widget.result.saving import described_samples
 
 
 def test_an_estimate_is_not_saved_and_gives_way_to_the_last_sample(

@@ -11,11 +11,11 @@ from napari.layers import Points
 from qtpy.QtCore import Qt
 
 from napari_cosynth.types import Progress, Synthesis
-from napari_cosynth.widget import model_controls
-from napari_cosynth.widget import panel as panel_module
-from napari_cosynth.widget.backend import InThread
-from napari_cosynth.widget.panel import CoSynthPanel
-from napari_cosynth.widget.preferences import Preferences
+from napari_cosynth.widget.docks import model_controls
+from napari_cosynth.widget.docks.companion import panel as panel_module
+from napari_cosynth.widget.docks.panel import CoSynthPanel
+from napari_cosynth.widget.docks.preferences import Preferences
+from napari_cosynth.widget.run.backend import InThread
 
 WAIT = 60_000
 

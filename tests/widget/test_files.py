@@ -14,18 +14,18 @@ from npe2 import PluginManifest
 from napari_cosynth.data.base import make_record
 from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.export.stack import Described, append_stack, write_stack
-from napari_cosynth.layouts.patterns import SAMPLES, layout_path
+from napari_cosynth.layouts.drawn.patterns import SAMPLES, layout_path
 from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.types import ClassTable, Request, Synthesis
-from napari_cosynth.widget.layers import is_layout, layout_from, layout_layer
-from napari_cosynth.widget.placement import free_placement
-from napari_cosynth.widget.preferences import Preferences, read_preferences
-from napari_cosynth.widget.readers import points_reader, stack_layers, stack_reader
-from napari_cosynth.widget.record_layers import record_layers
-from napari_cosynth.widget.results import blank_layers, fill, groups
-from napari_cosynth.widget.saving import described_samples
-from napari_cosynth.widget.shown import ShownResult
-from napari_cosynth.widget.writers import write_training_stack
+from napari_cosynth.widget.docks.preferences import Preferences, read_preferences
+from napari_cosynth.widget.files.readers import points_reader, stack_layers, stack_reader
+from napari_cosynth.widget.files.writers import write_training_stack
+from napari_cosynth.widget.layers.layout import is_layout, layout_from, layout_layer
+from napari_cosynth.widget.layers.placement import free_placement
+from napari_cosynth.widget.layers.record_layers import record_layers
+from napari_cosynth.widget.layers.results import blank_layers, fill, groups
+from napari_cosynth.widget.result.saving import described_samples
+from napari_cosynth.widget.result.shown import ShownResult
 
 PLUGIN = "napari-cosynth"
 CLASSES = ClassTable.of("inflammatory", "spindle-shaped")

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
 
-from napari_cosynth.layouts.patterns import bundled_layouts
-from napari_cosynth.layouts.process import load_layout_model
+from napari_cosynth.layouts.drawn.patterns import bundled_layouts
+from napari_cosynth.layouts.gibbs.model import load_layout_model
 from napari_cosynth.types import ClassTable, Layout
-from napari_cosynth.widget.fill import SHAPE, shape_mask
-from napari_cosynth.widget.layers import layout_from
-from napari_cosynth.widget.layout_dock import LayoutDock
-from napari_cosynth.widget.panel import CoSynthPanel
-from napari_cosynth.widget.placement import free_placement
+from napari_cosynth.widget.docks.layout_dock import LayoutDock
+from napari_cosynth.widget.docks.panel import CoSynthPanel
+from napari_cosynth.widget.layers.layout import layout_from
+from napari_cosynth.widget.layers.placement import free_placement
+from napari_cosynth.widget.layout.fill import SHAPE, shape_mask
 
 WAIT = 120_000
 

@@ -16,12 +16,13 @@ from qtpy.QtWidgets import QDockWidget
 from killed_sessions import kill_while_writing, made
 from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.types import Layout
-from napari_cosynth.widget import results, session
-from napari_cosynth.widget.dropping import Drops
-from napari_cosynth.widget.gallery_dock import GalleryDock
-from napari_cosynth.widget.layers import placement_from
-from napari_cosynth.widget.panel import CoSynthPanel
-from napari_cosynth.widget.shown import ShownResult
+from napari_cosynth.widget.docks.gallery_dock import GalleryDock
+from napari_cosynth.widget.docks.panel import CoSynthPanel
+from napari_cosynth.widget.gallery import session
+from napari_cosynth.widget.layers import results
+from napari_cosynth.widget.layers.layout import placement_from
+from napari_cosynth.widget.result.dropping import Drops
+from napari_cosynth.widget.result.shown import ShownResult
 
 WAIT = 60_000
 

@@ -12,12 +12,13 @@ from skimage.draw import disk
 
 from napari_cosynth.synthesis.inpaint import REACH
 from napari_cosynth.types import Layout, Synthesis
-from napari_cosynth.widget import layout_controls, results
-from napari_cosynth.widget.into_image import shown_nuclei
-from napari_cosynth.widget.layers import SAMPLE_KEY
-from napari_cosynth.widget.panel import CoSynthPanel
-from napari_cosynth.widget.placement import Placement
-from napari_cosynth.widget.sampling_controls import AROUND, WHOLE
+from napari_cosynth.widget.docks.panel import CoSynthPanel
+from napari_cosynth.widget.layers import results
+from napari_cosynth.widget.layers.layout import SAMPLE_KEY
+from napari_cosynth.widget.layers.placement import Placement
+from napari_cosynth.widget.layout import layout_controls
+from napari_cosynth.widget.run.into_image import shown_nuclei
+from napari_cosynth.widget.run.sampling_controls import AROUND, WHOLE
 
 
 @pytest.fixture

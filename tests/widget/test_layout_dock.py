@@ -12,15 +12,15 @@ from qtpy.QtWidgets import QAbstractButton, QDockWidget, QScrollArea, QWidget
 from scipy.spatial.distance import pdist
 
 from hand import Hand
-from napari_cosynth.layouts.spacing import violators
-from napari_cosynth.layouts.transforms import rotated
+from napari_cosynth.layouts.drawn.spacing import violators
+from napari_cosynth.layouts.drawn.transforms import rotated
 from napari_cosynth.types import ClassTable, Layout
-from napari_cosynth.widget.brush import Tool
-from napari_cosynth.widget.layers import layout_from
-from napari_cosynth.widget.layout_dock import LayoutDock
-from napari_cosynth.widget.panel import CoSynthPanel
-from napari_cosynth.widget.placement import free_placement
-from napari_cosynth.widget.structures import FREEHAND
+from napari_cosynth.widget.docks.layout_dock import LayoutDock
+from napari_cosynth.widget.docks.panel import CoSynthPanel
+from napari_cosynth.widget.layers.layout import layout_from
+from napari_cosynth.widget.layers.placement import free_placement
+from napari_cosynth.widget.layout.brush import Tool
+from napari_cosynth.widget.layout.structures import FREEHAND
 
 WAIT = 60_000
 PLUGIN = "napari-cosynth"

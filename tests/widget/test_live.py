@@ -13,10 +13,11 @@ from killed_sessions import made
 from napari_cosynth.geometry.edits import changed_box
 from napari_cosynth.synthesis.resynthesize import REACH
 from napari_cosynth.types import Layout, Synthesis
-from napari_cosynth.widget import results, sampling_controls
-from napari_cosynth.widget.panel import CoSynthPanel
-from napari_cosynth.widget.placement import free_placement
-from napari_cosynth.widget.result_view import LiveView
+from napari_cosynth.widget.docks.panel import CoSynthPanel
+from napari_cosynth.widget.layers import results
+from napari_cosynth.widget.layers.placement import free_placement
+from napari_cosynth.widget.result.result_view import LiveView
+from napari_cosynth.widget.run import sampling_controls
 
 WAIT = 20_000
 

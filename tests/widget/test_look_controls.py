@@ -20,10 +20,10 @@ from napari_cosynth.export.stack import write_stack
 from napari_cosynth.model.looks import LOOKS, TileLook, draw_look, look_of
 from napari_cosynth.synthesis.looks import look_from
 from napari_cosynth.types import Layout, Synthesis
-from napari_cosynth.widget import look_controls
-from napari_cosynth.widget.panel import CoSynthPanel
-from napari_cosynth.widget.placement import free_placement
-from napari_cosynth.widget.results import blank_layers
+from napari_cosynth.widget.docks.panel import CoSynthPanel
+from napari_cosynth.widget.layers.placement import free_placement
+from napari_cosynth.widget.layers.results import blank_layers
+from napari_cosynth.widget.look import look_controls
 
 WAIT = 120_000
 PLUGIN = "napari-cosynth"

@@ -13,8 +13,8 @@ from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QFileDialog, QMenu
 
 from napari_cosynth.data.stack import StackDataset
-from napari_cosynth.widget import results
-from napari_cosynth.widget.panel import CoSynthPanel
+from napari_cosynth.widget.docks.panel import CoSynthPanel
+from napari_cosynth.widget.layers import results
 
 WAIT = 120_000
 CANVAS = 64

@@ -17,12 +17,12 @@ from skimage.draw import disk
 
 from napari_cosynth.data.consep import ConsepDataset
 from napari_cosynth.types import ClassTable
-from napari_cosynth.widget import class_dialog, layout_controls
-from napari_cosynth.widget.class_dialog import ClassDialog, remembered
-from napari_cosynth.widget.dataset_dialog import DatasetDialog
-from napari_cosynth.widget.panel import CoSynthPanel
-from napari_cosynth.widget.readers import nuclei_reader
-from napari_cosynth.widget.samples import finished_pair
+from napari_cosynth.widget.docks.panel import CoSynthPanel
+from napari_cosynth.widget.files.readers import nuclei_reader
+from napari_cosynth.widget.files.samples import finished_pair
+from napari_cosynth.widget.layout import class_dialog, layout_controls
+from napari_cosynth.widget.layout.class_dialog import ClassDialog, remembered
+from napari_cosynth.widget.layout.dataset_dialog import DatasetDialog
 from slides import bare_tiff, edit_metadata, ome_zarr, rgb_tags, sparse_pyramid
 
 WAIT = 60_000

@@ -13,8 +13,8 @@ from napari.layers import Image, Labels, Points
 from napari.utils.notifications import NotificationSeverity, notification_manager
 
 from napari_cosynth.types import Progress
-from napari_cosynth.widget import results
-from napari_cosynth.widget.panel import CoSynthPanel
+from napari_cosynth.widget.docks.panel import CoSynthPanel
+from napari_cosynth.widget.layers import results
 
 WAIT = 60_000
 
@@ -42,7 +42,7 @@ def last_notification() -> tuple[str, NotificationSeverity]:
 def test_the_dock_opens_without_torch() -> None:
     # Another process: this one has long imported torch.
     code = (
-        "import sys, napari_cosynth.widget.panel\n"
+        "import sys, napari_cosynth.widget.docks.panel\n"
         "heavy = {'torch', 'transformers', 'lightning'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )

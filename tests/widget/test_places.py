@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_cosynth.widget.panel import CoSynthPanel
-from napari_cosynth.widget.placement import Placement
-from napari_cosynth.widget.readers import slide_reader
-from napari_cosynth.widget.region import image_region, slide_pixels
+from napari_cosynth.widget.docks.panel import CoSynthPanel
+from napari_cosynth.widget.files.readers import slide_reader
+from napari_cosynth.widget.layers.placement import Placement
+from napari_cosynth.widget.layers.region import image_region, slide_pixels
 
 
 @pytest.fixture

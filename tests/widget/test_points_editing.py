@@ -11,12 +11,12 @@ import pytest
 from napari.layers import Points
 from napari.utils.notifications import notification_manager
 
-from napari_cosynth.layouts.points_csv import read_layout
+from napari_cosynth.layouts.sources.points_csv import read_layout
 from napari_cosynth.types import ClassTable, Layout, Report
-from napari_cosynth.widget import layout_controls
-from napari_cosynth.widget import points as points_module
-from napari_cosynth.widget.layers import layout_from, set_notes
-from napari_cosynth.widget.panel import CoSynthPanel
+from napari_cosynth.widget.docks.panel import CoSynthPanel
+from napari_cosynth.widget.layers.layout import layout_from, set_notes
+from napari_cosynth.widget.layout import layout_controls
+from napari_cosynth.widget.layout import points as points_module
 
 
 def press(layer: Points, key: str) -> None:

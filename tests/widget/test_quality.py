@@ -15,10 +15,14 @@ from napari_cosynth.data.base import make_record
 from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.geometry.edits import edit_between, undone
 from napari_cosynth.types import ClassTable
-from napari_cosynth.widget import results
-from napari_cosynth.widget.layers import layout_layer
-from napari_cosynth.widget.nuclei import FLAGS, nucleus_table
-from napari_cosynth.widget.nuclei_view import (
+from napari_cosynth.widget.docks.panel import CoSynthPanel
+from napari_cosynth.widget.docks.quality import QualityPanel
+from napari_cosynth.widget.layers import results
+from napari_cosynth.widget.layers.layout import layout_layer
+from napari_cosynth.widget.layers.placement import free_placement
+from napari_cosynth.widget.layers.record_layers import record_layers
+from napari_cosynth.widget.result.nuclei import FLAGS, nucleus_table
+from napari_cosynth.widget.result.nuclei_view import (
     AREA,
     CLASS,
     DROP,
@@ -27,10 +31,6 @@ from napari_cosynth.widget.nuclei_view import (
     NucleusModel,
     NucleusView,
 )
-from napari_cosynth.widget.panel import CoSynthPanel
-from napari_cosynth.widget.placement import free_placement
-from napari_cosynth.widget.quality import QualityPanel
-from napari_cosynth.widget.record_layers import record_layers
 
 CLASSES = ClassTable.of("inflammatory", "spindle-shaped")
 

@@ -11,11 +11,11 @@ from napari_cosynth.data.base import make_record
 from napari_cosynth.data.stack import StackDataset
 from napari_cosynth.geometry.edits import edit_between, undone
 from napari_cosynth.types import ClassTable
-from napari_cosynth.widget.dropping import Drops
-from napari_cosynth.widget.layers import layout_from
-from napari_cosynth.widget.points import LayoutEditor
-from napari_cosynth.widget.record_layers import record_layers
-from napari_cosynth.widget.refine import RefinePanel
+from napari_cosynth.widget.layers.layout import layout_from
+from napari_cosynth.widget.layers.record_layers import record_layers
+from napari_cosynth.widget.layout.points import LayoutEditor
+from napari_cosynth.widget.result.dropping import Drops
+from napari_cosynth.widget.result.refine import RefinePanel
 
 CLASSES = ClassTable.of("inflammatory", "spindle-shaped")
 

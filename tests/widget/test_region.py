@@ -10,8 +10,9 @@ import pytest
 import tifffile
 from qtpy.QtWidgets import QRadioButton
 
-from napari_cosynth.widget import layout_controls, results
-from napari_cosynth.widget.panel import CoSynthPanel
+from napari_cosynth.widget.docks.panel import CoSynthPanel
+from napari_cosynth.widget.layers import results
+from napari_cosynth.widget.layout import layout_controls
 
 SLIDE_MPP = 0.499
 
@@ -153,7 +154,7 @@ def real_slide(data_root: Path) -> Path:
 
 
 def test_a_region_of_the_real_slide(real_slide: Path, panel: CoSynthPanel, qtbot: Any) -> None:
-    from napari_cosynth.widget.readers import slide_reader
+    from napari_cosynth.widget.files.readers import slide_reader
 
     reader = slide_reader(str(real_slide))
     assert reader is not None

@@ -12,8 +12,8 @@ import pytest
 
 from killed_sessions import PLACEMENT, kill_while_writing, made
 from napari_cosynth.types import Layout
-from napari_cosynth.widget import session as sessions
-from napari_cosynth.widget.session import Session, orphans
+from napari_cosynth.widget.gallery import session as sessions
+from napari_cosynth.widget.gallery.session import Session, orphans
 
 
 def test_a_sample_is_read_back_as_it_was_written(tmp_path: Path, layout: Layout) -> None:
@@ -37,7 +37,7 @@ def test_a_running_session_is_nobody_elses(tmp_path: Path, layout: Layout) -> No
     session.add(made(layout), "gland", PLACEMENT)
     assert orphans(tmp_path) == []
     code = (
-        "from pathlib import Path; from napari_cosynth.widget.session import orphans\n"
+        "from pathlib import Path; from napari_cosynth.widget.gallery.session import orphans\n"
         f"assert orphans(Path({str(tmp_path)!r})) == []"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -14,11 +14,11 @@ from skimage.io import imsave
 from killed_sessions import made
 from napari_cosynth import registry
 from napari_cosynth.data.stack import StackDataset
-from napari_cosynth.widget import results
-from napari_cosynth.widget.gallery_dock import GalleryDock
-from napari_cosynth.widget.layers import placement_from
-from napari_cosynth.widget.panel import CoSynthPanel
-from napari_cosynth.widget.result_view import LiveView
+from napari_cosynth.widget.docks.gallery_dock import GalleryDock
+from napari_cosynth.widget.docks.panel import CoSynthPanel
+from napari_cosynth.widget.layers import results
+from napari_cosynth.widget.layers.layout import placement_from
+from napari_cosynth.widget.result.result_view import LiveView
 
 WAIT = 60_000
 

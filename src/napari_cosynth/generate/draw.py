@@ -21,7 +21,7 @@ from napari_cosynth.generate.balance import (
 )
 from napari_cosynth.generate.plan import ModelLayouts, Plan
 from napari_cosynth.generate.pool import Pilot, Pool, class_counts, model_path
-from napari_cosynth.layouts.process import layout_model_digest, load_layout_model
+from napari_cosynth.layouts.gibbs.model import layout_model_digest, load_layout_model
 from napari_cosynth.types import ClassTable, Layout
 from napari_cosynth.types.annotation import on_canvas
 

@@ -17,8 +17,8 @@ from napari_cosynth.data.listing import files_in
 from napari_cosynth.data.resample import resample
 from napari_cosynth.generate.plan import DatasetLayouts, FolderLayouts, ModelLayouts, Plan
 from napari_cosynth.geometry.raster import pixels
-from napari_cosynth.layouts.points_csv import read_layout
-from napari_cosynth.layouts.process import layout_model_digest, load_layout_model
+from napari_cosynth.layouts.gibbs.model import layout_model_digest, load_layout_model
+from napari_cosynth.layouts.sources.points_csv import read_layout
 from napari_cosynth.paths import named
 from napari_cosynth.types import ClassTable, Layout, Record
 

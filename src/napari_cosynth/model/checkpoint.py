@@ -23,7 +23,7 @@ from napari_cosynth.model.looks import LOOKS, NUMBERS, LookScale, TileLook, read
 from napari_cosynth.model.text import TextEncoder
 from napari_cosynth.model.unet import JointUNet, NetworkConfig
 from napari_cosynth.nearest import nearest
-from napari_cosynth.paths import named
+from napari_cosynth.paths import named, packaged
 from napari_cosynth.settings import FORBID_UNKNOWN, parse, plain
 from napari_cosynth.types import H_AND_E, ClassTable
 
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 OWN_FOLDER = "COSYNTH_CHECKPOINTS"
-BUNDLED = Path(__file__).parent.parent / "checkpoints"
+BUNDLED = packaged("checkpoints")
 _LARGEST_WIDTH = 8192
 
 

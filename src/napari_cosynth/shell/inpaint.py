@@ -23,7 +23,7 @@ from napari_cosynth.geometry.box import Box
 from napari_cosynth.geometry.edits import changed_points, cut
 from napari_cosynth.geometry.place import Place, part_to_read
 from napari_cosynth.geometry.prompt import prompt_for
-from napari_cosynth.layouts.points_csv import read_layout
+from napari_cosynth.layouts.sources.points_csv import read_layout
 from napari_cosynth.model.checkpoint import read_config
 from napari_cosynth.shell.sampling import Summary, check_known, request_from
 from napari_cosynth.synthesis.inpaint import inpaint

@@ -14,10 +14,10 @@ from napari_cosynth.atomic import replaced_file, replaced_folder
 from napari_cosynth.data.base import Dataset
 from napari_cosynth.data.pyramid import read_region
 from napari_cosynth.data.slide import open_image
-from napari_cosynth.layouts.detect import detect_nuclei
-from napari_cosynth.layouts.nuclei import Nuclei, layout_on
-from napari_cosynth.layouts.points_csv import write_layout
-from napari_cosynth.layouts.read import read_nuclei
+from napari_cosynth.layouts.sources.detect import detect_nuclei
+from napari_cosynth.layouts.sources.nuclei import Nuclei, layout_on
+from napari_cosynth.layouts.sources.points_csv import write_layout
+from napari_cosynth.layouts.sources.read import read_nuclei
 from napari_cosynth.model.checkpoint import read_config
 from napari_cosynth.nearest import nearest
 from napari_cosynth.paths import SOFTWARE, named

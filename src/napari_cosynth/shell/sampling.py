@@ -19,8 +19,8 @@ from napari_cosynth.data.stain_match import match_to_file
 from napari_cosynth.diffusion.scratch import folder_of, remove_run
 from napari_cosynth.export.stack import write_stack
 from napari_cosynth.geometry.prompt import prompt_for
-from napari_cosynth.layouts.patterns import BundledLayout, bundled_layouts
-from napari_cosynth.layouts.points_csv import read_layout
+from napari_cosynth.layouts.drawn.patterns import BundledLayout, bundled_layouts
+from napari_cosynth.layouts.sources.points_csv import read_layout
 from napari_cosynth.model.checkpoint import read_config
 from napari_cosynth.model.precision import choose_device, faster_in_bf16
 from napari_cosynth.model.samplers import settled

@@ -18,7 +18,7 @@ from napari_cosynth.geometry.edits import cut, edit_between, near_changes
 from napari_cosynth.geometry.membrane import seamless
 from napari_cosynth.geometry.place import CONTEXT, SMALLEST_WINDOW, Place, on_grid, working_mpp
 from napari_cosynth.geometry.raster import point_map
-from napari_cosynth.layouts.detect import detect_nuclei, detectable
+from napari_cosynth.layouts.sources.detect import detect_nuclei, detectable
 from napari_cosynth.model.checkpoint import Checkpoint
 from napari_cosynth.model.encoding import decode_distance, decode_image, decode_labels
 from napari_cosynth.model.precision import choose_device

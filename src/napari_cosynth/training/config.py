@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from napari_cosynth.diffusion.joint import LossWeights
 from napari_cosynth.nearest import nearest
+from napari_cosynth.paths import packaged
 from napari_cosynth.settings import FORBID_UNKNOWN, parse, read_table
 from napari_cosynth.types import H_AND_E
 
@@ -257,7 +257,7 @@ DOWNSTREAM = "downstream-"
 
 def packaged_recipes() -> dict[str, Path]:
     """Recipes of every kind that came with the package, by name."""
-    folder = Path(str(resources.files("napari_cosynth"))) / "recipes"
+    folder = packaged("recipes")
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 

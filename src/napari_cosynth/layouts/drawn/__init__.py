@@ -1,0 +1,1 @@
+"""Layouts drawn by rule or by hand: patterns, strokes, structures, least distances."""

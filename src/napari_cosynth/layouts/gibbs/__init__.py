@@ -1,0 +1,1 @@
+"""Generated layouts: a Gibbs point process fitted to annotated tiles, drawn from and judged."""

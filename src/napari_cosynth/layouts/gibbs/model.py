@@ -1,0 +1,219 @@
+"""Generated layouts: a model of where nuclei of each class lie, its file, and drawing from it.
+
+Three parts, from coarse to fine: how many nuclei of each class a piece of tissue holds (drawn from the
+tiles it was fitted to), smooth random fields of intensity that classes share or avoid (``fields``), and
+hard cores and pair potentials between nuclei (``gibbs``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cosynth.atomic import replaced_file
+from napari_cosynth.foreign.files import read_json
+from napari_cosynth.layouts.gibbs.sampler import Interaction
+from napari_cosynth.nearest import nearest, one_of
+from napari_cosynth.paths import packaged
+from napari_cosynth.settings import FORBID_UNKNOWN, parse, plain
+from napari_cosynth.types import ClassTable, Layout
+from napari_cosynth.types.classes import require
+
+Floats = npt.NDArray[np.float64]
+Row = tuple[float, ...]
+Matrix = tuple[Row, ...]
+
+BUNDLED = packaged("layout_models")
+
+
+def _array(value: object, shape: tuple[int, ...], name: str) -> Floats:
+    try:
+        array = np.array(value, np.float64)
+    except ValueError:
+        array = np.zeros(0)
+    require(
+        array.shape == shape and bool(np.isfinite(array).all()),
+        f"{name}: expected {' x '.join(map(str, shape))} finite numbers",
+    )
+    return array
+
+
+@dataclass(frozen=True)
+class TissueModel:
+    """How much of what one tissue holds, and how it varies in space."""
+
+    __pydantic_config__ = FORBID_UNKNOWN
+
+    name: str
+    classes: tuple[str, ...]
+    """n of the model's classes: those that its tiles were annotated with."""
+    levels: Matrix
+    """Nuclei per mm² by class, one row (n,) for each tile it was fitted to."""
+    responses: tuple[Matrix, ...]
+    """Of the log intensities within a tile to the fields, at the model's nodes, (n, S, N)."""
+
+
+@dataclass(frozen=True)
+class LayoutModel:
+    """A point process of class-tagged nuclei; lengths in µm."""
+
+    __pydantic_config__ = FORBID_UNKNOWN
+
+    classes: tuple[str, ...]
+    """K names without the background."""
+    colors: tuple[tuple[int, int, int], ...]
+    """RGB of each."""
+    hard_core: Matrix
+    """Least distance between the centroids of two classes, symmetric (K, K)."""
+    knots: Row
+    """Distances at which the pair potentials are given, ascending (B,)."""
+    potentials: tuple[Matrix, ...]
+    """log of the factor by which a pair at a knot's distance is likelier, symmetric (K, K, B)."""
+    scales: Row
+    """s of the fields' covariances exp(-r² / (2 s²)), (S,)."""
+    nodes: Row
+    """Values of a field at which the responses to it are given, ascending (N,)."""
+    tissues: tuple[TissueModel, ...]
+    """The one fitted to most nuclei first; it is what an unnamed tissue means."""
+    about: dict[str, Any] = field(default_factory=dict)
+    """Data sets, tiles, licence."""
+    format: Literal["napari-cosynth layout model"] = "napari-cosynth layout model"
+    version: Literal[1] = 1
+
+    def __post_init__(self) -> None:
+        count = len(self.classes)
+        table = self.table  # checks names and colours
+        core = _array(self.hard_core, (count, count), "hard_core")
+        require(
+            bool((core >= 0).all()) and np.array_equal(core, core.T),
+            "hard_core: expected distances of 0 or more that agree for both orders of two classes",
+        )
+        knots = _array(self.knots, (len(self.knots),), "knots")
+        require(
+            len(knots) >= 2 and bool((np.diff(knots) > 0).all()) and knots[0] > 0,
+            "knots: expected at least two ascending distances above 0",
+        )
+        require(bool((core <= knots[-1]).all()), "hard_core: expected none above the last knot")
+        require(knots[-1] <= 100, f"knots: expected at most 100 µm, got {knots[-1]:g}")
+        pairs = _array(self.potentials, (count, count, len(knots)), "potentials")
+        require(
+            np.array_equal(pairs, pairs.transpose(1, 0, 2)),
+            "potentials: expected values that agree for both orders of two classes",
+        )
+        require(bool((np.abs(pairs) <= 50).all()), "potentials: expected values in -50..50")
+        scales = _array(self.scales, (len(self.scales),), "scales")
+        require(bool((scales >= 5).all() and (scales <= 1000).all()), "scales: expected 5..1000 µm")
+        nodes = _array(self.nodes, (len(self.nodes),), "nodes")
+        require(
+            len(nodes) >= 2 and bool((np.diff(nodes) > 0).all()),
+            "nodes: expected at least two ascending values",
+        )
+        require(len(self.tissues) > 0, "tissues: expected at least one")
+        names = [tissue.name for tissue in self.tissues]
+        require(len(set(names)) == len(names), f"tissues: names repeat in {names}")
+        for tissue in self.tissues:
+            where = f"tissues: {tissue.name or 'unnamed'}"
+            own = len(tissue.classes)
+            for name in tissue.classes:
+                require(name in table.names[1:], f"{where}: classes: unknown class {name!r}")
+            require(
+                own > 0 and len(set(tissue.classes)) == own,
+                f"{where}: classes: expected at least one, each once",
+            )
+            require(len(tissue.levels) > 0, f"{where}: levels: expected at least one tile")
+            levels = _array(tissue.levels, (len(tissue.levels), own), f"{where}: levels")
+            require(bool((levels >= 0).all()), f"{where}: levels: expected 0 or more")
+            responses = _array(
+                tissue.responses, (own, len(scales), len(nodes)), f"{where}: responses"
+            )
+            require(bool((np.abs(responses) <= 20).all()), f"{where}: responses: expected -20..20")
+
+    @property
+    def table(self) -> ClassTable:
+        return ClassTable(("background", *self.classes), np.array([(0, 0, 0), *self.colors]))
+
+    @property
+    def interaction(self) -> Interaction:
+        return Interaction(
+            np.array(self.hard_core), np.array(self.knots), np.array(self.potentials)
+        )
+
+    def tissue(self, name: str) -> TissueModel:
+        """A tissue by name, the first for "". Raises ValueError that lists the known ones."""
+        for tissue in self.tissues:
+            if name in ("", tissue.name):
+                return tissue
+        raise ValueError(f"tissue: {one_of(name, (tissue.name for tissue in self.tissues))}")
+
+    def sample(
+        self,
+        shape: tuple[int, int],
+        seed: int,
+        mpp: float,
+        tissue: str = "",
+        counts: Mapping[str, int] | None = None,
+        region: npt.NDArray[np.bool_] | None = None,
+        existing: Layout | None = None,
+    ) -> Layout:
+        """One layout; the same arguments give the same one.
+
+        Args:
+            shape: (H, W) of the canvas in pixels.
+            mpp: µm per pixel.
+            tissue: a name of ``tissues``; "" is the first.
+            counts: exact numbers of nuclei by class; the classes it does not name are drawn. With a
+                region they count the nuclei in it.
+            region: bool (H, W), where nuclei are drawn; everywhere if None.
+            existing: a layout of this canvas whose nuclei outside ``region`` stay, first and in their
+                order, and condition what is drawn; those inside it are replaced.
+
+        Raises:
+            ValueError: an argument is out of range, unknown or does not fit the others, or so many
+                nuclei do not fit on the canvas.
+        """
+        from napari_cosynth.layouts.gibbs.drawing import draw
+
+        return draw(self, shape, seed, mpp, tissue, counts or {}, region, existing)
+
+
+def bundled_models() -> dict[str, Path]:
+    """The files of the models that come with the package, by name."""
+    return {path.stem: path for path in sorted(BUNDLED.glob("*.json"))}
+
+
+def load_layout_model(path: str | Path) -> LayoutModel:
+    """A model by the name of a bundled one ("default") or from a JSON file.
+
+    Raises ValueError naming file and field.
+    """
+    file = _model_file(path)
+    return parse(LayoutModel, read_json(file), str(file))
+
+
+def layout_model_digest(path: str | Path) -> str:
+    """The SHA-256 of a model's file, hexadecimal. Raises ValueError where there is none."""
+    return hashlib.sha256(_model_file(path).read_bytes()).hexdigest()
+
+
+def _model_file(path: str | Path) -> Path:
+    known = bundled_models()
+    file = known.get(str(path), Path(path))
+    if not file.exists():
+        raise ValueError(
+            f"{path}: no such layout model{nearest(str(path), known)}; bundled: {', '.join(known)}"
+        )
+    return file
+
+
+def save_layout_model(model: LayoutModel, path: str | Path) -> Path:
+    """Writes a model as JSON, whole or not at all."""
+    with replaced_file(Path(path)) as fresh:
+        fresh.write_text(json.dumps(plain(model)) + "\n", encoding="utf-8")
+    return Path(path)

@@ -1,0 +1,1 @@
+"""Layouts from what exists: files of other programs, labels, images."""

@@ -1,0 +1,139 @@
+"""HoVer-Net's and CellViT's output -> nuclei: JSON (``nuc`` or ``cells``) and ``.mat``.
+
+Coordinates are (x, y), pixel centres at integers: contours are OpenCV's, centroids moments of masks.
+HoVer-Net: https://github.com/vqdang/hover_net; CellViT: https://github.com/TIO-IKIM/CellViT.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cosynth.foreign.files import read_json, read_mat
+from napari_cosynth.foreign.instances import instance_ids, whole_numbers
+from napari_cosynth.foreign.mat_classes import class_per_pixel
+from napari_cosynth.foreign.positions import read_positions
+from napari_cosynth.geometry.outlines import Outline, outline_centroids
+from napari_cosynth.layouts.sources.labels import label_centroids, parted_note
+from napari_cosynth.layouts.sources.nuclei import Nuclei
+
+
+def read_hovernet_json(path: str | Path) -> Nuclei:
+    """The nuclei of a JSON file. Raises ValueError naming file, nucleus and field.
+
+    A nucleus has a ``centroid``, else its ``contour``'s or the middle of its ``bbox``. Its class is
+    the ``type_map``'s name of its ``type`` where the file has one (CellViT), else ``type 3``: what the
+    numbers mean depends on the data set that the network was trained on.
+    """
+    path = Path(path)
+    content = read_json(path)
+    table = content if isinstance(content, dict) else {}
+    cells = table.get("nuc", table.get("cells"))
+    if isinstance(cells, dict):
+        entries = list(cells.items())
+    elif isinstance(cells, list):
+        entries = list(enumerate(cells))
+    else:
+        raise ValueError(f"{path}: expected 'nuc' (HoVer-Net) or 'cells' (CellViT)")
+    names = table.get("type_map")
+    type_map = {str(k): str(v) for k, v in names.items()} if isinstance(names, dict) else {}
+    centroids: list[npt.NDArray[np.float64]] = []
+    outlines: list[Outline] = []
+    classes, probability = [], np.full(len(entries), np.nan)
+    for row, (key, cell) in enumerate(entries):
+        where = f"{path}: nucleus {key}"
+        if not isinstance(cell, dict):
+            raise ValueError(f"{where}: expected an object, got {str(cell)[:60]}")
+        contour = cell.get("contour")
+        if contour:
+            outlines.append(((_positions(contour, f"{where}: contour"),),))
+        centroids.append(_centroid(cell, where))
+        kind = cell.get("type")
+        name = "" if kind is None else type_map.get(str(kind), f"type {kind}")
+        classes.append(name)
+        if isinstance(cell.get("type_prob"), (int, float)):
+            probability[row] = cell["type_prob"]
+    return Nuclei(
+        np.array(centroids, np.float64).reshape(-1, 2),
+        tuple(classes),
+        str(path),
+        tuple(outlines) if entries and len(outlines) == len(entries) else None,
+        {"type_prob": probability} if np.isfinite(probability).any() else {},
+        _mpp(table),
+    )
+
+
+def _centroid(cell: dict[str, Any], where: str) -> npt.NDArray[np.float64]:
+    if cell.get("centroid") is not None:
+        return np.asarray(_positions([cell["centroid"]], f"{where}: centroid")[0])
+    if cell.get("contour"):
+        ring = _positions(cell["contour"], f"{where}: contour")
+        return np.asarray(outline_centroids([((ring,),)])[0])
+    if cell.get("bbox") is not None:  # rows before columns, the end exclusive
+        corners = _positions(cell["bbox"], f"{where}: bbox")[:, ::-1]
+        if len(corners) != 2:
+            raise ValueError(f"{where}: bbox: expected two corners, got {len(corners)}")
+        low, high = corners
+        return np.asarray((low + high - 1) / 2)
+    raise ValueError(f"{where}: expected a centroid, a contour or a bbox")
+
+
+def _positions(values: Any, where: str) -> npt.NDArray[np.float64]:
+    """(x, y) pairs as (y, x)."""
+    return read_positions(values, where)[:, ::-1]
+
+
+def _mpp(table: dict[str, Any]) -> float | None:
+    """CellViT tells it; HoVer-Net's ``mag`` names an objective, which is no pixel size."""
+    about = table.get("wsi_metadata")
+    value = about.get("base_mpp") if isinstance(about, dict) else None
+    return float(value) if isinstance(value, (int, float)) and 0.01 < value < 10 else None
+
+
+def read_hovernet_mat(path: str | Path) -> Nuclei:
+    """The nuclei of a ``.mat`` of HoVer-Net, CoNSeP or Lizard: ``inst_map`` with classes, if any.
+
+    Classes are ``inst_type`` (by ``inst_uid``, else in the order of the sorted ids), ``class`` by ``id``
+    (Lizard), or the majority of ``type_map``; they are named ``type 3`` and so on. Raises ValueError
+    naming the file.
+    """
+    path = Path(path)
+    content = read_mat(path)
+    if "inst_map" not in content:
+        raise ValueError(f"{path}: inst_map: expected ids (H, W), got {sorted(content)}")
+    stored = whole_numbers(content["inst_map"], f"{path}: inst_map")
+    instances = instance_ids(stored, f"{path}: inst_map")
+    ids, centroids = label_centroids(instances)
+    return Nuclei(
+        centroids.astype(np.float64),
+        tuple(f"type {kind}" if kind else "" for kind in _types(path, content, stored, ids)),
+        str(path),
+        shape=(instances.shape[0], instances.shape[1]),
+        notes=parted_note(instances),
+    )
+
+
+def _types(
+    path: Path,
+    content: dict[str, Any],
+    stored: npt.NDArray[Any],
+    ids: npt.NDArray[np.int64],
+) -> list[int]:
+    """The class of each instance, in the order of the ids; 0 where it has none."""
+    classes = class_per_pixel(path, content, stored)
+    if classes is None and "type_map" in content:
+        classes = whole_numbers(content["type_map"], f"{path}: type_map").astype(np.int64)
+        if classes.shape != stored.shape or classes.max(initial=0) > 255:
+            raise ValueError(f"{path}: type_map: expected classes of shape {stored.shape}")
+    if classes is None:
+        return [0] * len(ids)
+    inside = stored > 0
+    _, row = np.unique(stored[inside], return_inverse=True)
+    kinds, kind = np.unique(classes[inside], return_inverse=True)
+    votes = np.zeros((len(ids), len(kinds)), np.int64)
+    np.add.at(votes, (row, kind), 1)
+    votes[:, kinds == 0] = 0
+    return [int(kinds[v.argmax()]) if v.any() else 0 for v in votes]

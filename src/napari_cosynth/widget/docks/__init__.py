@@ -1,0 +1,1 @@
+"""The four docks of the plugin, and the forms only they have."""

@@ -1,0 +1,215 @@
+"""The dock ``Plugins > CoSynth gallery``: the session's samples as thumbnails, kept or discarded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from magicgui.widgets import Label, LineEdit, PushButton, SpinBox
+from napari.components import ViewerModel
+from psygnal import SignalInstance
+from qtpy.QtCore import QItemSelection, QModelIndex, QRect, QSize, Qt
+from qtpy.QtGui import QColor, QKeyEvent, QPainter
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QFileDialog,
+    QListView,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QVBoxLayout,
+)
+
+from napari_cosynth.types import Progress
+from napari_cosynth.widget.docks.companion import Companion
+from napari_cosynth.widget.gallery.gallery import THUMBNAIL, Gallery
+from napari_cosynth.widget.look.stain import StainControls
+from napari_cosynth.widget.qt.column import Section
+from napari_cosynth.widget.qt.forms import form, side_by_side
+from napari_cosynth.widget.run.sampling_controls import LARGEST_SEED
+
+KEPT = QColor(60, 170, 80)
+
+
+class GalleryDock(Companion):
+    """npe2 passes the viewer. The samples are the CoSynth dock's; this dock shows them."""
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__(napari_viewer)
+        self.gallery = self.panel.gallery
+        self.count = SpinBox(value=6, min=1, max=100)
+        self.vary = PushButton(text="Synthesise variations")
+        self.view = Thumbnails(self.gallery)
+        self.note = LineEdit(value="")
+        self.keep = PushButton(text="Keep")
+        self.discard = PushButton(text="Discard")
+        self.save = PushButton(text="Save kept as stack…")
+        self.status = Label(value="")
+        self.stain = StainControls(napari_viewer, self.panel.results)
+        self.count.tooltip = "How many, with the seeds after the last one of this layout"
+        self.vary.tooltip = "More samples of the layout as it is; the viewer shows the newest"
+        self.note.tooltip = "A note on the chosen result; it is saved with it"
+        self.keep.tooltip = "Keep the chosen results, or no longer (K)"
+        self.discard.tooltip = "Delete the chosen results and their layers (Delete)"
+        self.save.tooltip = (
+            "Save what is kept as one training stack: a new folder, or more samples into an old one"
+        )
+        box = QVBoxLayout(self)
+        box.setContentsMargins(6, 4, 6, 4)
+        box.setSpacing(4)
+        box.addWidget(form(("Variations", [self.count, self.vary])))
+        box.addWidget(self.view, 1)
+        box.addWidget(form(("Note", [self.note])))
+        box.addWidget(side_by_side(self.keep, self.discard))
+        box.addWidget(side_by_side(self.save))
+        box.addWidget(self.status.native)
+        box.addWidget(Section("Stain of the shown result", self.stain, folded=True))
+        self._connect()
+        self._show()
+
+    def _connect(self) -> None:
+        self.vary.changed.connect(self._vary)
+        self.keep.changed.connect(self._keep)
+        self.discard.changed.connect(self._discard)
+        self.save.changed.connect(self._ask_and_save)
+        self.note.native.editingFinished.connect(self._note)
+        self.view.keys = {Qt.Key.Key_K: self._keep, Qt.Key.Key_Delete: self._discard}
+        self.view.selectionModel().selectionChanged.connect(self._on_chosen)
+        self.view.clicked.connect(lambda index: self.gallery.show(index.row()))
+        self.view.activated.connect(lambda index: self.gallery.show(index.row()))
+        # Not bound methods: the CoSynth dock may outlive this one, whose Qt side goes first.
+        heard: list[tuple[SignalInstance, Callable[..., None]]] = [
+            (self.gallery.changed, partial(GalleryDock._show, self)),
+            (self.panel.runner.began, partial(GalleryDock._show, self)),
+            (self.panel.runner.progressed, partial(GalleryDock._on_progress, self)),
+            (self.panel.runner.ended, partial(GalleryDock._on_end, self)),
+        ]
+        for signal, action in heard:
+            signal.connect(action)
+        self.destroyed.connect(partial(_let_go, heard, self.stain))
+
+    @property
+    def rows(self) -> list[int]:
+        """The chosen rows, in order."""
+        return sorted(index.row() for index in self.view.selectionModel().selectedIndexes())
+
+    @property
+    def _cancels(self) -> bool:
+        """Whether the button for variations cancels: a run goes on, and it is not Live's."""
+        return self.panel.runner.busy and not self.panel.live.busy
+
+    def _vary(self) -> None:
+        if self._cancels:
+            self.panel.stop()
+            return
+        points = self.panel.layout_controls.points
+        name = points.name if points is not None else ""
+        used = [i.entry.seed for i in self.gallery.items if i.entry.layout == name]
+        first = max(used) + 1 if used else int(self.panel.sampling.seed.value)
+        last = min(first + int(self.count.value), LARGEST_SEED + 1)
+        self.panel.vary(tuple(range(first, last)))
+
+    def _on_progress(self, progress: Progress) -> None:
+        done = f"sample {progress.index + 1} of {progress.count}, step {progress.step}"
+        self.status.value = f"{done} of {progress.steps}"
+
+    def _on_end(self, outcome: str) -> None:
+        self._show()
+
+    def _keep(self) -> None:
+        rows = self.rows
+        kept = all(self.gallery.items[row].entry.kept for row in rows)
+        self.gallery.keep(rows, not kept)
+
+    def _discard(self) -> None:
+        self.gallery.discard(self.rows)
+
+    def _note(self) -> None:
+        if len(rows := self.rows) == 1:
+            self.gallery.note(rows[0], str(self.note.value).strip())
+
+    def _ask_and_save(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(
+            self,
+            "A new training stack, or the cosynth.json of one to append to",
+            options=QFileDialog.Option.DontConfirmOverwrite,
+        )
+        if path:
+            self.gallery.save_kept(Path(path))
+
+    def _on_chosen(self, chosen: QItemSelection, before: QItemSelection) -> None:
+        self._show()
+
+    def _show(self) -> None:
+        """What the buttons do and say for the chosen rows."""
+        items, rows = self.gallery.items, self.rows
+        kept = sum(item.entry.kept for item in items)
+        count = "1 result" if len(items) == 1 else f"{len(items)} results"
+        self.status.value = f"{count}, {kept} kept"
+        self.vary.text = "Cancel" if self._cancels else "Synthesise variations"
+        self.keep.enabled = self.discard.enabled = bool(rows)
+        all_kept = bool(rows) and all(items[row].entry.kept for row in rows)
+        self.keep.text = "Keep no longer" if all_kept else "Keep"
+        self.save.enabled = kept > 0
+        self.note.enabled = len(rows) == 1
+        text = items[rows[0]].entry.note if len(rows) == 1 else ""
+        if not self.note.native.hasFocus() or not self.note.enabled:
+            self.note.value = text
+
+
+def _let_go(
+    heard: Sequence[tuple[SignalInstance, Callable[..., None]]], stain: StainControls, _: object
+) -> None:
+    stain.let_go()
+    for signal, action in heard:
+        signal.disconnect(action, missing_ok=True)
+
+
+class Thumbnails(QListView):
+    """Pictures in rows that fill the width, with a mark on those that are kept."""
+
+    def __init__(self, gallery: Gallery) -> None:
+        super().__init__()
+        self.keys: dict[int, Callable[[], None]] = {}
+        self.setModel(gallery)
+        self.setViewMode(QListView.ViewMode.IconMode)
+        self.setResizeMode(QListView.ResizeMode.Adjust)
+        self.setMovement(QListView.Movement.Static)
+        self.setUniformItemSizes(True)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.setIconSize(QSize(THUMBNAIL, THUMBNAIL))
+        self.setSpacing(2)
+        self.setItemDelegate(_Card(gallery, self))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        # Not shortcuts: Qt's list takes letters for a search of its items.
+        if action := self.keys.get(event.key()):
+            action()
+        else:
+            super().keyPressEvent(event)
+
+
+class _Card(QStyledItemDelegate):
+    """A thumbnail over its seed; a note shows as a pencil, kept as a tick on green."""
+
+    def __init__(self, gallery: Gallery, parent: QListView) -> None:
+        super().__init__(parent)
+        self._gallery = gallery
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
+        return QSize(THUMBNAIL + 8, THUMBNAIL + 26)
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex) -> None:
+        super().paint(painter, option, index)
+        entry = self._gallery.items[index.row()].entry
+        if not entry.kept:
+            return
+        badge = QRect(option.rect.right() - 23, option.rect.top() + 4, 18, 18)
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setBrush(KEPT)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.drawEllipse(badge)
+        painter.setPen(QColor("white"))
+        painter.drawText(badge, Qt.AlignmentFlag.AlignCenter, "✓")
+        painter.restore()

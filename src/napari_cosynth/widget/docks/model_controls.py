@@ -1,0 +1,133 @@
+"""The dock's form: what to sample with. Checkpoint, stain, tissue, look, prompt; and the device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from magicgui.widgets import CheckBox, ComboBox, Label, LineEdit, Widget
+from psygnal import Signal
+from qtpy.QtWidgets import QFileDialog
+
+from napari_cosynth.geometry.prompt import build_prompt
+from napari_cosynth.types import H_AND_E
+from napari_cosynth.widget.qt.forms import form, offer
+from napari_cosynth.widget.run.facts import CheckpointFacts, bundled, checkpoints_in, read_facts
+
+BROWSE = "Other folder…"
+NO_TISSUE = "any"
+STAINS = (H_AND_E, "IHC")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+class ModelControls:
+    """Checkpoint, stain, tissue, look, prompt; and the device."""
+
+    changed_checkpoint = Signal(CheckpointFacts)
+    edited = Signal()
+    """Anything that decides the next request."""
+
+    def __init__(
+        self,
+        folder: Path | None = None,
+        device: str = "auto",
+        look: Sequence[Widget] = (),
+    ) -> None:
+        """``look`` stands beside the tissue; ``device`` is for another form."""
+        names = bundled() + (checkpoints_in(folder) if folder else [])
+        self.checkpoint = ComboBox(choices=[*names, BROWSE], label="Checkpoint")
+        self.tissue = ComboBox(choices=[NO_TISSUE], label="Tissue")
+        self.stain = ComboBox(choices=list(STAINS), label="Stain")
+        self.prompt = LineEdit(label="Prompt")
+        self.follow = CheckBox(value=True, text="auto")
+        self.device = ComboBox(choices=list(DEVICES), label="Device")
+        self.device.value = device if device in DEVICES else "auto"
+        self.follow.tooltip = "Build the prompt from the layout's classes; off: keep what you typed"
+        self.device.tooltip = "auto takes cuda, then mps, then cpu"
+        self._words = [Label(value=text) for text in ("stain", "look")]
+        # No line of its own for the look: at 1280x800 it would push the form's end out of sight.
+        self.native = form(
+            ("Checkpoint", [self.checkpoint, self._words[0], self.stain]),
+            ("Tissue", [self.tissue, *(self._words[1:] if look else []), *look]),
+            ("Prompt", [self.prompt, self.follow]),
+        )
+        self.facts: CheckpointFacts | None = None
+        self._classes: list[str] | None = None
+        self._last = names[0] if names else ""
+        self.checkpoint.changed.connect(self._choose)
+        self.tissue.changed.connect(self._rebuild_prompt)
+        self.stain.changed.connect(self._rebuild_prompt)
+        self.follow.changed.connect(self._rebuild_prompt)
+        self.prompt.native.textEdited.connect(self._typed)
+        self.device.changed.connect(lambda: self.edited.emit())
+        if names:
+            self.use(names[0])
+
+    def use(self, name: str) -> None:
+        """Shows a checkpoint. Raises ValueError where it cannot be read, and changes nothing."""
+        facts = read_facts(name)
+        self.facts, self._last = facts, name
+        if name not in self.checkpoint.choices:
+            self.checkpoint.choices = [
+                *(c for c in self.checkpoint.choices if c != BROWSE),
+                name,
+                BROWSE,
+            ]
+        with self.checkpoint.changed.blocked():
+            self.checkpoint.value = name
+        self.checkpoint.tooltip = f"{name}: {len(facts.classes) - 1} classes at {facts.mpp:g} µm/px"
+        with self.tissue.changed.blocked(), self.stain.changed.blocked():
+            self.tissue.choices = [NO_TISSUE, *facts.tissues]
+            self.stain.choices = [*STAINS, *(s for s in facts.stains if s not in STAINS)]
+            self.stain.value = facts.stains[0] if facts.stains else H_AND_E
+        known = ", ".join(facts.stains)
+        offer(
+            self.stain,
+            lambda name: (
+                "" if name in facts.stains else f"the checkpoint was trained on {known} only"
+            ),
+        )
+        self.changed_checkpoint.emit(facts)
+        self._rebuild_prompt()
+
+    @property
+    def tissue_name(self) -> str:
+        return "" if self.tissue.value == NO_TISSUE else str(self.tissue.value)
+
+    def suggest_tissue(self, name: str) -> None:
+        """Takes a layout's own tissue where the checkpoint knows it and the user chose none."""
+        if self.tissue.value == NO_TISSUE and name in self.tissue.choices:
+            self.tissue.value = name
+
+    @property
+    def summary(self) -> str:
+        """The form in one line."""
+        name = Path(str(self.checkpoint.value)).name
+        return f"{name} · {self.tissue_name or 'any tissue'}, {self.stain.value}"
+
+    def show_classes(self, names: list[str] | None) -> None:
+        """Builds the prompt from the classes that occur, unless the user typed one."""
+        self._classes = names
+        self._rebuild_prompt()
+
+    def _rebuild_prompt(self) -> None:
+        if self.follow.value and self._classes is not None:
+            self.prompt.value = build_prompt(self._classes, self.tissue_name, str(self.stain.value))
+            self.prompt.native.setCursorPosition(0)
+        self.prompt.tooltip = self.prompt.value
+        self.edited.emit()
+
+    def _typed(self) -> None:
+        with self.follow.changed.blocked():
+            self.follow.value = False
+        self.edited.emit()
+
+    def _choose(self, name: str) -> None:
+        if name == BROWSE:
+            name = QFileDialog.getExistingDirectory(self.native, "A checkpoint folder")
+        try:
+            if name:
+                self.use(name)
+        finally:
+            with self.checkpoint.changed.blocked():
+                self.checkpoint.value = self._last

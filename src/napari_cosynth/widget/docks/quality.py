@@ -1,0 +1,320 @@
+"""The quality dock: the nuclei of a result in a table, and what is kept of it before it is saved."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from magicgui.widgets import ComboBox, Label, PushButton
+from napari.components import ViewerModel
+from napari.layers import Image, Labels
+from napari.qt.threading import create_worker
+from napari.utils.notifications import show_info, show_warning
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QFileDialog, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_cosynth.types import Record
+from napari_cosynth.widget.layers import results
+from napari_cosynth.widget.layers.tags import read_tag
+from napari_cosynth.widget.qt.camera import bring_into_view
+from napari_cosynth.widget.qt.errors import told
+from napari_cosynth.widget.qt.forms import side_by_side
+from napari_cosynth.widget.qt.listening import Hearing
+from napari_cosynth.widget.result.dropping import Drops
+from napari_cosynth.widget.result.kept import save_kept
+from napari_cosynth.widget.result.nuclei import NucleusTable, nucleus_table
+from napari_cosynth.widget.result.nuclei_view import (
+    EVERY_CLASS,
+    EVERY_FLAG,
+    FLAG_CHOICES,
+    NucleusModel,
+    NucleusView,
+)
+from napari_cosynth.widget.result.sample_list import Key, SampleList, samples_in
+from napari_cosynth.widget.result.shown import ShownResult
+from napari_cosynth.widget.run.worker import Failure
+
+SETTLED_MS = 150
+"""A stroke of the brush says so many times a second that labels changed."""
+
+
+class QualityPanel(QWidget):
+    """Looks through a result nucleus by nucleus. npe2 passes the viewer."""
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__()
+        self.viewer = napari_viewer
+        self.model = NucleusModel(self)
+        self.view = NucleusView(self.model)
+        self.samples = SampleList()
+        self.drops = Drops(napari_viewer)
+        self.class_choice = ComboBox(choices=[EVERY_CLASS], value=EVERY_CLASS)
+        self.flag_choice = ComboBox(choices=FLAG_CHOICES, value=EVERY_FLAG)
+        self.mark_shown = PushButton(text="Mark shown")
+        self.unmark = PushButton(text="Unmark all")
+        self.drop = PushButton(text="Drop marked")
+        self.undo = PushButton(text="Undo")
+        self.redo = PushButton(text="Redo")
+        self.save = PushButton(text="Save kept as stack…")
+        self.status = Label(value="")
+        self._marks: dict[Key, set[int]] = {}
+        self._shown_key: Key | None = None
+        self._asked = self._answered = 0
+        self._saving = False
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(SETTLED_MS)
+        self._viewer_events, self._layer_events = Hearing(), Hearing()
+        self._lay_out()
+        self._connect()
+        self._listen()
+        self.refresh()
+
+    def _lay_out(self) -> None:
+        self.mark_shown.tooltip = "Mark every nucleus in the table to be dropped"
+        self.drop.tooltip = (
+            "Take the marked nuclei out of labels, instances and distance, and their points out of "
+            "the result's layout; the image stays"
+        )
+        self.undo.tooltip = "The labels before the last drop"
+        self.save.tooltip = (
+            "Save the results with a tick as a training stack, or append them to one"
+        )
+        self.status.native.setWordWrap(True)
+        self.status.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(4, 4, 4, 4)
+        box.setSpacing(4)
+        box.addWidget(self.samples)
+        box.addWidget(side_by_side(self.class_choice, self.flag_choice))
+        box.addWidget(self.view, 1)
+        box.addWidget(self.status.native)
+        box.addWidget(side_by_side(self.mark_shown, self.unmark))
+        box.addWidget(side_by_side(self.drop, self.undo, self.redo))
+        box.addWidget(side_by_side(self.save))
+
+    def _connect(self) -> None:
+        self._timer.timeout.connect(self.refresh)
+        self.samples.currentItemChanged.connect(self._choose)
+        self.samples.itemChanged.connect(self._show_buttons)
+        self.view.went.connect(self.go_to)
+        self.model.marked_changed.connect(self._remember_marks)
+        self.class_choice.changed.connect(self._filter)
+        self.flag_choice.changed.connect(self._filter)
+        self.mark_shown.changed.connect(lambda: self.model.mark(self.view.shown.ids()))
+        self.unmark.changed.connect(lambda: self.model.mark(set(self.model.marked), False))
+        for button, action in (
+            (self.drop, self.drop_marked),
+            (self.undo, self.undo_drop),
+            (self.redo, self.redo_drop),
+            (self.save, self.ask_and_save),
+        ):
+            button.changed.connect(told(action))
+        self._viewer_events.to(
+            self.viewer.layers.events.inserted, partial(QualityPanel._listen, self)
+        )
+        self._viewer_events.to(
+            self.viewer.layers.events.removed, partial(QualityPanel._listen, self)
+        )
+        self._viewer_events.to(
+            self.viewer.dims.events.current_step, partial(QualityPanel._follow_slider, self)
+        )
+        self.destroyed.connect(self._viewer_events.end)
+        self.destroyed.connect(self._layer_events.end)
+
+    # -- which result
+
+    @property
+    def busy(self) -> bool:
+        """Whether the table does not yet show the layers as they are, or a stack is being saved."""
+        return self._timer.isActive() or self._asked != self._answered or self._saving
+
+    def refresh(self) -> None:
+        """Offers the viewer's results, a new one chosen, and measures the chosen one."""
+        there = samples_in(self.viewer)
+        self.samples.offer(there)
+        self._marks = {key: ids for key, ids in self._marks.items() if key in there}
+        self._choose()
+
+    def _choose(self, *_: object) -> None:
+        key = self.samples.key
+        if key is not None:
+            shown = ShownResult(self.viewer, key[0])
+            if shown.sample != key[1]:
+                shown.show_sample(key[1])
+        self._measure()
+
+    def _listen(self, _: object = None) -> None:
+        """Follows what becomes a result or is painted, and which nucleus is picked in the viewer."""
+        self._layer_events.stop()
+        touch = partial(QualityPanel._touch, self)
+        pick = partial(QualityPanel._follow_pick, self)
+        for layer in self.viewer.layers:
+            if isinstance(layer, (Image, Labels)):
+                self._layer_events.to(layer.events.data, touch)
+            if isinstance(layer, Labels):
+                # Undo of a stroke says no more than that the layer was drawn again.
+                self._layer_events.to(layer.events.set_data, touch)
+                self._layer_events.to(layer.events.paint, touch)
+                self._layer_events.to(layer.events.selected_label, pick)
+        self._touch()
+
+    @property
+    def _shown_name(self) -> str:
+        return self._shown_key[0] if self._shown_key is not None else ""
+
+    def _follow_slider(self, _: object = None) -> None:
+        if self.samples.key is None or self.samples.key[0] not in results.groups(self.viewer):
+            return
+        now = self.samples.key[0], ShownResult(self.viewer, self.samples.key[0]).sample
+        if now != self.samples.key:
+            self.samples.choose(now)
+
+    def _follow_pick(self, event: Any) -> None:
+        tag = read_tag(event.source.metadata)
+        if tag is not None and (tag.role, tag.result) == ("instances", self._shown_name):
+            self.view.select(int(event.source.selected_label))
+
+    # -- the table
+
+    def _touch(self, _: object = None) -> None:
+        self._timer.start()
+
+    def _measure(self) -> None:
+        """Measures the nuclei off the GUI thread; an older answer than the last question is dropped."""
+        self._timer.stop()
+        self._asked += 1
+        key = self.samples.key
+        try:
+            record = None if key is None else ShownResult(self.viewer, key[0]).agreed(key[1])
+        except ValueError as error:
+            self._show(self._asked, key, Failure(error))
+            return
+        if record is None or key is None:
+            self._show(self._asked, None, None)
+            return
+        worker = create_worker(_table_or_error, record, _start_thread=False)
+        worker.returned.connect(partial(_answer, self, self._asked, key))
+        worker.start()
+
+    def _show(self, number: int, key: Key | None, found: NucleusTable | Failure | None) -> None:
+        if number != self._asked:
+            return
+        self._answered = number
+        table = found if isinstance(found, NucleusTable) else None
+        before = self.model.table
+        if table is None or before is None or not table.same_as(before) or key != self._shown_key:
+            self._shown_key = key
+            names = table.classes.names[1:] if table is not None else ()
+            self.class_choice.choices = [EVERY_CLASS, *names]
+            self.model.show(table, self._marks.get(key, set()) if key is not None else set())
+        self.status.value = str(found.error) if isinstance(found, Failure) else ""
+        self._show_buttons()
+
+    def _filter(self, _: object = None) -> None:
+        self.view.shown.choose(str(self.class_choice.value), str(self.flag_choice.value))
+        self._show_buttons()
+
+    def _remember_marks(self) -> None:
+        if self._shown_key is not None:
+            self._marks[self._shown_key] = set(self.model.marked)
+        self._show_buttons()
+
+    def _show_buttons(self, _: object = None) -> None:
+        table, marked = self.model.table, len(self.model.marked)
+        self.mark_shown.enabled = self.view.shown.rowCount() > 0
+        self.unmark.enabled = self.drop.enabled = marked > 0
+        self.undo.enabled, self.redo.enabled = self.drops.can_undo, self.drops.can_redo
+        kept = len(self.samples.kept)
+        self.save.enabled = kept > 0 and not self._saving
+        self.save.text = f"Save {kept} of {self.samples.count()} as stack…"
+        if table is not None:
+            shown = self.view.shown.rowCount()
+            parts = [table.summary()]
+            parts += [f"{shown:,} shown"] if shown != len(table) else []
+            parts += [f"{marked:,} marked"] if marked else []
+            self.status.value = "; ".join(parts)
+
+    def go_to(self, id_: int) -> None:
+        """Brings a nucleus into the middle of the canvas and picks it in the instances."""
+        table, key = self.model.table, self._shown_key
+        row = None if table is None else table.row_of(id_)
+        if table is None or row is None or key is None or key[0] not in results.groups(self.viewer):
+            return
+        layer = ShownResult(self.viewer, key[0]).layers["instances"]
+        if not layer.visible:
+            results.show_only(self.viewer, key[0])
+        lead = () if layer.ndim == 2 else (key[1],)
+        bring_into_view(self.viewer, layer, (*lead, *table.centroids[row]), table.extent[row])
+        self.viewer.layers.selection.active = layer
+        if not np.isnan(table.area[row]):
+            layer.selected_label = id_
+
+    # -- what is kept
+
+    def drop_marked(self) -> None:
+        """Takes the marked nuclei, and their points, out of the result."""
+        key, ids = self._shown_key, set(self.model.marked)
+        if key is None or not ids:
+            return
+        self.drops.drop(key, ids)
+        self._numbered_anew(key)
+        show_info(f"{len(ids)} nuclei dropped from {key[0]}")
+
+    def undo_drop(self) -> None:
+        """Puts back what was dropped last."""
+        self._numbered_anew(self.drops.undo())
+
+    def redo_drop(self) -> None:
+        """Takes the last undo back."""
+        self._numbered_anew(self.drops.redo())
+
+    def _numbered_anew(self, key: Key | None) -> None:
+        """A sample's ids are others now: its marks are forgotten and its table is made again."""
+        if key is None:
+            return
+        if key == self._shown_key:
+            self.model.mark(set(self.model.marked), False)
+        self._marks.pop(key, None)
+        self.samples.choose(key)
+        self._measure()
+
+    def ask_and_save(self) -> None:
+        """Asks for the folder, then saves."""
+        path, _ = QFileDialog.getSaveFileName(
+            self,
+            "A new training stack, or the cosynth.json of one to append to",
+            options=QFileDialog.Option.DontConfirmOverwrite,
+        )
+        if path:
+            self.save_to(Path(path))
+
+    def save_to(self, path: Path) -> None:
+        """Saves what has a tick as one training stack, or appends it to one, off the GUI thread."""
+        self._saving = True
+        self._show_buttons()
+        save_kept(self.viewer, self.samples.kept, path, partial(_saved, self))
+
+
+def _table_or_error(record: Record) -> NucleusTable | Failure:
+    try:
+        return nucleus_table(record)
+    except ValueError as error:
+        return Failure(error)
+
+
+def _answer(panel: QualityPanel, number: int, key: Key, found: NucleusTable | Failure) -> None:
+    if not panel._viewer_events.over:
+        panel._show(number, key, found)
+
+
+def _saved(panel: QualityPanel, found: Path | Failure) -> None:
+    if not panel._viewer_events.over:
+        panel._saving = False
+        panel._show_buttons()
+    if isinstance(found, Failure):
+        show_warning(str(found.error))
+    else:
+        show_info(f"saved in {found}")

@@ -1,0 +1,81 @@
+"""What the dock's form says now -> :class:`Request`, the grid of its result, and how long it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from napari_cosynth.types import Request
+from napari_cosynth.widget.docks.model_controls import ModelControls
+from napari_cosynth.widget.layers.layout import placement_from
+from napari_cosynth.widget.layers.placement import Placement
+from napari_cosynth.widget.layout.layout_controls import LayoutControls
+from napari_cosynth.widget.look.look_controls import LookControls
+from napari_cosynth.widget.run.sampling_controls import SamplingControls
+from napari_cosynth.widget.run.speed import Speeds
+
+
+@dataclass(frozen=True)
+class RequestForm:
+    """The dock's groups of controls read together."""
+
+    model: ModelControls
+    sampling: SamplingControls
+    layout: LayoutControls
+    look: LookControls
+
+    def request(self, seeds: tuple[int, ...], into_image: bool = False) -> Request:
+        """What the form says now, once the look is ready.
+
+        Raises ValueError where it does not make a request.
+        """
+        if self.model.facts is None:
+            raise ValueError("no checkpoint: choose one first")
+        look, look_of = self.look.asked_into_image() if into_image else self.look.asked()
+        return Request(
+            layout=self.layout.layout_now(),
+            prompt=str(self.model.prompt.value),
+            checkpoint=self.model.facts.name,
+            sampler=str(self.sampling.sampler.value),
+            steps=int(self.sampling.steps.value),
+            guidance=float(self.sampling.guidance.value),
+            seeds=seeds,
+            tissue=self.model.tissue_name,
+            stain=str(self.model.stain.value),
+            device=str(self.model.device.value),
+            preview_every=int(self.sampling.preview.value),
+            look=look,
+            look_of=look_of,
+        )
+
+    def live_request(self) -> Request:
+        """The same for the seed that is shown, on the model's own grid. Raises ValueError likewise."""
+        request = self.request((int(self.sampling.seed.value),))
+        return replace(request, layout=request.layout.scaled_to(self.mpp), preview_every=0)
+
+    @property
+    def mpp(self) -> float:
+        """µm/px of the model's grid, on which results lie."""
+        assert self.model.facts is not None  # a request needs a checkpoint
+        return self.model.facts.mpp
+
+    def placement_of(self, request: Request) -> Placement:
+        """Where the result of a request of this form lies."""
+        points = self.layout.points
+        assert points is not None  # the request has a layout
+        return placement_from(points).at_mpp(self.mpp, request.layout.scaled_to(self.mpp).shape)
+
+    def expected_time(self, speeds: Speeds) -> str:
+        """Of the next run, in words; empty where nothing can run."""
+        points, facts = self.layout.points, self.model.facts
+        if points is None or facts is None:
+            return ""
+        placement = placement_from(points)
+        factor = placement.mpp / facts.mpp
+        return speeds.expected(
+            facts.name,
+            str(self.model.device.value),
+            int(self.sampling.steps.value),
+            float(self.sampling.guidance.value),
+            (placement.shape[0] * factor, placement.shape[1] * factor),
+            int(self.sampling.count.value),
+        )

@@ -1,0 +1,85 @@
+"""The dock's foot, always in sight: Synthesise, Cancel, Live, progress, times and what happened."""
+
+from __future__ import annotations
+
+import time
+
+from magicgui.widgets import CheckBox, Label, ProgressBar, PushButton
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+
+from napari_cosynth.types import Progress, Request
+from napari_cosynth.widget.qt.forms import side_by_side
+from napari_cosynth.widget.run.speed import duration
+
+PARTS = 100
+"""Of a step, in the progress bar: a large canvas takes long for one, and there may be one only."""
+
+
+class RunBar(QWidget):
+    """Shows one run at a time. ``live`` is the form's own switch, placed here."""
+
+    def __init__(self, live: CheckBox) -> None:
+        super().__init__()
+        self.synthesise = PushButton(text="Synthesise")
+        self.into_image = PushButton(text="Into image")
+        self.cancel = PushButton(text="Cancel")
+        self.progress = ProgressBar(value=0, min=0, max=1)
+        self.time = Label(value="")
+        self.status = Label(value="")
+        self._first: tuple[float, float] | None = None
+        self.into_image.tooltip = (
+            "Samples the canvas into the image under it; around it the image stays"
+        )
+        self.cancel.tooltip = "Stops before the next step"
+        self.time.tooltip = "As measured on this machine"
+        self.progress.native.setMaximumHeight(14)
+        self.progress.native.setTextVisible(False)
+        self.status.native.setWordWrap(True)
+        # Two lines at all times, so that the buttons stay where they are.
+        self.status.native.setFixedHeight(36)
+        self.status.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.status.native.setAlignment(Qt.AlignmentFlag.AlignTop)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(2, 0, 2, 0)
+        box.setSpacing(4)
+        box.addWidget(side_by_side(self.synthesise, self.into_image, self.cancel, live))
+        box.addWidget(side_by_side(self.progress, self.time))
+        box.addWidget(self.status.native)
+
+    def begin(self, request: Request) -> None:
+        """A run starts: reading the checkpoint, which has no steps, comes first.
+
+        The time that was expected stands until it is measured.
+        """
+        self.progress.min, self.progress.value = 0, 0
+        self.progress.max = PARTS * request.steps * len(request.seeds)
+        self.status.value = "starting…"
+        self._first = None
+
+    def advance(self, progress: Progress) -> None:
+        """A step is done; from the second on it is known how long the rest takes."""
+        now = time.perf_counter()
+        done = progress.index * progress.steps + progress.step + progress.part
+        self.progress.value = int(PARTS * done)
+        sample = f"sample {progress.index + 1} of {progress.count}, " if progress.count > 1 else ""
+        part = f", {progress.part:.0%} of the next" if progress.part else ""
+        self.status.value = f"{sample}step {progress.step} of {progress.steps}{part}"
+        if self._first is None:
+            self._first = now, done
+        elif done > self._first[1]:
+            begun, skipped = self._first
+            whole = progress.count * progress.steps
+            left = (now - begun) / (done - skipped) * (whole - done)
+            self.time.value = f"{duration(left)} left"
+
+    def end(self, outcome: str) -> None:
+        """A run is over; what it was good for stands in the status already where it finished."""
+        if outcome != "finished":
+            self.progress.value = 0
+            self.status.value = outcome
+
+    def show_busy(self, busy: bool, ready: bool) -> None:
+        """``busy``: a run that may be cancelled goes on; ``ready``: there is a layout."""
+        self.synthesise.enabled = self.into_image.enabled = ready and not busy
+        self.cancel.enabled = busy

@@ -1,0 +1,1 @@
+"""File > Open, Save and Open Sample."""

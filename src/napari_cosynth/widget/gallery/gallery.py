@@ -1,0 +1,263 @@
+"""The session's samples as a Qt model: made, kept or discarded, noted, shown, saved, recovered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from napari.components import ViewerModel
+from napari.utils.notifications import show_info, show_warning
+from psygnal import Signal
+from qtpy.QtCore import QAbstractListModel, QModelIndex, Qt
+from qtpy.QtGui import QIcon, QImage, QPixmap
+
+from napari_cosynth.export.stack import Described, append_stack
+from napari_cosynth.types import Synthesis
+from napari_cosynth.widget.gallery.gallery_layers import Shown, touched
+from napari_cosynth.widget.gallery.session import Entry, Orphan, Session, orphans
+from napari_cosynth.widget.layers import results
+from napari_cosynth.widget.layers.placement import Placement
+from napari_cosynth.widget.qt.thumbnails import small_picture
+from napari_cosynth.widget.result.saving import described_sample, groups_of, stack_folder
+from napari_cosynth.widget.run.background import Background
+
+THUMBNAIL = 96
+"""Pixels of a thumbnail's longer side."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One row: a sample that is safe on the disk."""
+
+    number: int
+    entry: Entry
+    thumbnail: QImage
+    group: str
+    """The name of its layers, in the viewer or not."""
+
+
+class Gallery(QAbstractListModel):
+    """Rows are the session's samples, oldest first. Reads and writes happen off the GUI thread."""
+
+    found = Signal(int)
+    """So many results of unfinished sessions can be recovered."""
+    displayed = Signal(str)
+    """The layers of this group are what is seen now."""
+    changed = Signal()
+    """The rows, or what is kept, are others now."""
+
+    def __init__(self, viewer: ViewerModel, session: Session | None = None) -> None:
+        super().__init__()
+        self.items: list[Item] = []
+        self.names: set[str] = set()
+        """The groups of the rows, and of those that are still being written."""
+        self._viewer = viewer
+        self._session = session or Session()
+        self._work = Background("gallery")
+        self._shown = Shown(viewer)
+        self._orphans: list[Orphan] = []
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being read or written."""
+        return self._work.busy
+
+    def close(self) -> None:
+        """The dock goes; what was made stays on the disk until the program ends."""
+        self._work.close()
+
+    # -- Qt's side
+
+    def rowCount(self, parent: QModelIndex | None = None) -> int:
+        return len(self.items)
+
+    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if not index.isValid():
+            return None
+        item = self.items[index.row()]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return f"seed {item.entry.seed}"
+        if role == Qt.ItemDataRole.DecorationRole:
+            return _icon(item.thumbnail)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            lines = [item.group, item.entry.prompt, item.entry.note]
+            return "\n".join(line for line in lines if line)
+        return None
+
+    # -- samples come and go
+
+    def record(
+        self,
+        sample: Synthesis,
+        layout: str,
+        placement: Placement,
+        group: str,
+        fleeting: bool = False,
+    ) -> None:
+        """Writes a finished sample, whose layers are ``group``; ``fleeting``: until the next one."""
+        if fleeting:
+            self._shown.take(group)
+        self.names.add(group)
+
+        def work() -> Item:
+            number = self._session.add(sample, layout, placement)
+            picture = small_picture(sample.record.image, THUMBNAIL)
+            return Item(number, self._session.entries[number], picture, group)
+
+        self._work.do(work, self._append)
+
+    def _append(self, *items: Item) -> None:
+        # The disk's limit may have cost rows that nobody kept.
+        for row in reversed(range(len(self.items))):
+            if self.items[row].number not in self._session.entries:
+                self._drop(row)
+        self.beginInsertRows(QModelIndex(), len(self.items), len(self.items) + len(items) - 1)
+        self.items += items
+        self.names.update(item.group for item in items)
+        self.endInsertRows()
+        self.changed.emit()
+
+    def keep(self, rows: Sequence[int], kept: bool) -> None:
+        """Keeps these samples, or no longer."""
+        for row in rows:
+            self._change(row, replace(self.items[row].entry, kept=kept))
+
+    def note(self, row: int, text: str) -> None:
+        """Notes something about a sample; it is saved with it."""
+        if text != self.items[row].entry.note:
+            self._change(row, replace(self.items[row].entry, note=text, saved=False))
+
+    def _change(self, row: int, entry: Entry) -> None:
+        number = self.items[row].number
+        self.items[row] = replace(self.items[row], entry=entry)
+        self._work.do(lambda: self._session.change(number, entry))
+        self.dataChanged.emit(self.index(row), self.index(row))
+        self.changed.emit()
+
+    def discard(self, rows: Sequence[int]) -> None:
+        """Removes samples: their rows, their layers, their files."""
+        for row in sorted(rows, reverse=True):
+            item = self.items[row]
+            results.discard(self._viewer, item.group)
+            self._drop(row)
+            number = item.number
+            self._work.do(lambda number=number: self._session.remove(number))  # type: ignore[misc]
+        self.changed.emit()
+
+    def _drop(self, row: int) -> None:
+        self.beginRemoveRows(QModelIndex(), row, row)
+        self.names.discard(self.items.pop(row).group)
+        self.endRemoveRows()
+
+    # -- shown and saved
+
+    def show(self, row: int) -> None:
+        """Shows a sample's layers and hides all other results."""
+        item = self.items[row]
+        if self._shown.show(item.group):
+            self.displayed.emit(item.group)
+            return
+
+        def fill(found: Described) -> None:
+            self._shown.fill(found, item.entry.placement, item.group)
+            self.displayed.emit(item.group)
+
+        self._work.do(lambda: self._session.read(item.number), fill)
+
+    def save_kept(self, path: Path) -> None:
+        """Saves what is kept as a training stack, or appends it to one.
+
+        A sample whose layers were edited in the viewer is saved as they are now.
+        """
+        rows = [item for item in self.items if item.entry.kept]
+        if not rows:
+            show_warning("nothing is kept: choose results and press Keep")
+            return
+        there = results.groups(self._viewer)
+        edited = {
+            item.number: [x.as_layer_data_tuple() for x in there[item.group].values()]
+            for item in rows
+            if item.group in there and touched(there[item.group])
+        }
+
+        def described(item: Item) -> Described:
+            if item.number not in edited:
+                return self._session.read(item.number)
+            (group,) = groups_of(edited[item.number])
+            made = described_sample(group)
+            note = {"note": item.entry.note} if item.entry.note else {}
+            return Described(made.record, made.description | note)
+
+        def work() -> Path:
+            return append_stack([described(item) for item in rows], stack_folder(path))
+
+        def tell(folder: Path) -> None:
+            numbers = {item.number for item in rows}
+            for row, item in enumerate(self.items):
+                if item.number in numbers:
+                    self._change(row, replace(item.entry, saved=True))
+            show_info(f"saved {len(rows)} result{'s' if len(rows) > 1 else ''} in {folder}")
+
+        self._work.do(work, tell)
+
+    # -- what a killed program left
+
+    def look_for_orphans(self) -> None:
+        """Looks for unfinished sessions and tells by ``found``."""
+
+        def tell(sessions: list[Orphan]) -> None:
+            self._orphans = sessions
+            if sessions:
+                self.found.emit(sum(len(orphan.samples) for orphan in sessions))
+
+        self._work.do(lambda: orphans(self._session.root), tell)
+
+    def recover(self) -> None:
+        """Takes over what was found; what is damaged is told in a line."""
+        sessions, self._orphans = self._orphans, []
+        names = {*results.groups(self._viewer), *self.names}
+
+        def work() -> tuple[list[Item], list[str]]:
+            items: list[Item] = []
+            damaged: list[str] = []
+            for orphan in sessions:
+                taken, broken = self._session.take_over(orphan)
+                damaged += broken
+                for number in taken:
+                    entry = self._session.entries[number]
+                    group = f"{entry.layout}{results.SEPARATOR}seed {entry.seed}"
+                    taken_names = [*names, *(item.group for item in items)]
+                    while group in taken_names:
+                        group += "′"
+                    image = small_picture(self._session.read(number).record.image, THUMBNAIL)
+                    items.append(Item(number, entry, image, group))
+            return items, damaged
+
+        def show(found: tuple[list[Item], list[str]]) -> None:
+            items, damaged = found
+            if items:
+                self._append(*items)
+            if damaged:
+                show_warning(f"{len(damaged)} could not be recovered; the first: {damaged[0]}")
+
+        self._work.do(work, show)
+
+    def forget(self) -> None:
+        """Deletes the unfinished sessions that were found."""
+        sessions, self._orphans = self._orphans, []
+
+        def work() -> None:
+            for orphan in sessions:
+                orphan.remove()
+
+        self._work.do(work)
+
+
+def _icon(image: QImage) -> QIcon:
+    pixmap = QPixmap.fromImage(image)
+    icon = QIcon(pixmap)
+    # Qt would tint the chosen one, whose colours are what is being chosen.
+    icon.addPixmap(pixmap, QIcon.Mode.Selected)
+    return icon

@@ -1,0 +1,261 @@
+"""A Points layer <-> a :class:`Layout`: the layout is an ordinary Points layer with a ``class``.
+
+Beside what every layer of the plugin says of itself (:mod:`.tags`), a layout's
+``metadata["cosynth"]`` holds ``shape``, the (H, W) of its canvas. Its features are ``class``, a
+Categorical of the class names, and ``note``: what instance separation found about the point, empty
+where all is well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from napari.layers import Layer, Points
+
+from napari_cosynth.types import ClassTable, Layout, Report
+from napari_cosynth.widget.layers.placement import Placement, placement_of
+from napari_cosynth.widget.layers.tags import KEY, Tag, read_tag
+
+SAMPLE_KEY = "cosynth_sample"
+"""``layer.metadata[SAMPLE_KEY]`` of a result: its :class:`Synthesis`, the sample as it was made."""
+NOTES = ("", "missed", "merged", "flagged")
+POINT_SIZE = 7.0
+"""Diameter in canvas pixels: about a lymphocyte at 0.5 µm/px."""
+MANY_POINTS = 5000
+"""Above it edges are not smoothed: where no graphics card helps, that halves the time of a frame."""
+_PLAIN, _OUTSIDE = (0.0, 0.0, 0.0, 1.0), (1.0, 0.1, 0.1, 1.0)
+_NOTE_COLORS = {
+    "missed": (1.0, 0.1, 0.1, 1.0),
+    "merged": (1.0, 0.0, 1.0, 1.0),
+    "flagged": (1.0, 1.0, 1.0, 1.0),
+}
+
+
+def rgba(classes: ClassTable) -> npt.NDArray[np.float64]:
+    """The classes' colours as napari takes them, float64 (K, 4) in 0..1."""
+    return np.hstack([classes.colors / 255.0, np.ones((len(classes), 1))])
+
+
+def class_table_of(layer: Layer) -> ClassTable:
+    """The class table in a layer's metadata. Raises ValueError where there is none."""
+    tag = read_tag(layer.metadata)
+    if tag is None:
+        raise ValueError(f"{layer.name}: not a layer of CoSynth (its metadata names no classes)")
+    return tag.classes
+
+
+def is_layout(layer: Layer | None) -> bool:
+    """True for a Points layer with a canvas of its own, which the dock can edit."""
+    if not isinstance(layer, Points) or layer.ndim != 2:
+        return False
+    tag = read_tag(layer.metadata)
+    return tag is not None and tag.role == "layout" and "shape" in layer.metadata[KEY]
+
+
+def class_column(names: Sequence[str] | npt.NDArray[Any], classes: ClassTable) -> pd.Categorical:
+    """Class names as the ``class`` feature; its categories are the table's, background left out."""
+    return pd.Categorical(names, categories=list(classes.names[1:]))
+
+
+def no_notes(count: int) -> pd.Categorical:
+    """The ``note`` feature of ``count`` points of which separation said nothing yet."""
+    return pd.Categorical([""] * count, categories=list(NOTES))
+
+
+def layout_layer(layout: Layout, placement: Placement, name: str = "layout") -> Points:
+    """A new Points layer that shows a layout; not yet in any viewer."""
+    names = np.array(layout.classes.names, object)[layout.class_ids]
+    features = pd.DataFrame(
+        {
+            "class": class_column(names, layout.classes),
+            "note": no_notes(len(layout)),
+        }
+    )
+    layer = Points(
+        np.asarray(layout.centroids, np.float64),
+        ndim=2,
+        name=name,
+        features=features,
+        size=POINT_SIZE,
+        border_width=0.12,
+        border_color=np.array([_PLAIN]),
+        antialiasing=smoothing(len(layout)),
+        face_color="class",
+        face_color_cycle=class_cycle(layout.classes),
+        feature_defaults={"class": layout.classes.names[1], "note": ""},
+        metadata={KEY: layout_metadata(placement, layout.classes, name)},
+        **placement.layer_kwargs,
+    )
+    return layer
+
+
+def points_kwargs(class_ids: npt.NDArray[np.integer[Any]], classes: ClassTable) -> dict[str, Any]:
+    """Points coloured by a categorical ``class`` column."""
+    names = np.array(classes.names, object)[class_ids]
+    return {
+        "features": pd.DataFrame({"class": class_column(names, classes)}),
+        "feature_defaults": {"class": classes.names[1]},
+        "face_color": "class",
+        "face_color_cycle": class_cycle(classes),
+        "size": POINT_SIZE,
+        "border_width": 0.12,
+        "border_color": "black",
+    }
+
+
+def smoothing(points: int) -> float:
+    """napari's ``antialiasing`` for a layout of so many points, in screen pixels."""
+    return 0.0 if points > MANY_POINTS else 1.0
+
+
+def class_cycle(classes: ClassTable) -> dict[str, npt.NDArray[np.float64]]:
+    """Class name -> RGBA, as napari's ``face_color_cycle``."""
+    return dict(zip(classes.names, rgba(classes), strict=True))
+
+
+def layout_metadata(placement: Placement, classes: ClassTable, name: str) -> dict[str, Any]:
+    """The content of ``metadata["cosynth"]`` of a layout called ``name``."""
+    tag = Tag("layout", name, classes, placement.mpp).metadata()[KEY]
+    return {**tag, "shape": list(placement.shape)}
+
+
+def current_class(layer: Points) -> str:
+    """The class of the next point."""
+    return str(layer.feature_defaults["class"].iloc[0])
+
+
+def set_current_class(layer: Points, name: str) -> None:
+    """Sets the class of the next point, and of no other: ``current_properties`` would also re-tag
+    the selection, and a point just added is selected."""
+    defaults = {column: layer.feature_defaults[column].iloc[0] for column in layer.features}
+    layer.feature_defaults = {**defaults, "class": name, "note": ""}
+
+
+def set_features(layer: Points, features: pd.DataFrame) -> None:
+    """Sets the features of all points and leaves the next point's class as it is.
+
+    napari takes the last row's values for the next point whenever features are set, and joins rows
+    whose class is a plain string to a column that then is no Categorical any more.
+    """
+    upcoming = current_class(layer) if "class" in layer.feature_defaults else None
+    classes = class_table_of(layer)
+    if not isinstance(features["class"].dtype, pd.CategoricalDtype):
+        features = features.assign(**{"class": class_column(features["class"], classes)})
+    layer.features = features
+    if upcoming in classes.names[1:]:
+        set_current_class(layer, str(upcoming))
+
+
+def class_ids_of(layer: Points, classes: ClassTable) -> npt.NDArray[np.int64]:
+    """The class id of each point, int64 (N,); 0 where its class is unknown or missing."""
+    column = layer.features.get("class")
+    if column is None:
+        return np.zeros(len(layer.data), np.int64)
+    # By distinct value, not by point: a layout may hold 100,000 of them.
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        codes, values = column.cat.codes.to_numpy(), column.cat.categories
+    else:
+        codes, values = pd.factorize(column)
+    return np.array([*(_id(value, classes) for value in values), 0], np.int64)[codes]
+
+
+def _id(value: Any, classes: ClassTable) -> int:
+    """A class name, or an id as a name or a number -> id, 0 if it is none of the table's."""
+    if value in classes.names[1:]:
+        return classes.names.index(value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return 0
+    return int(number) if number.is_integer() and 1 <= number < len(classes) else 0
+
+
+def placement_from(layer: Points) -> Placement:
+    """The canvas of a layout layer."""
+    table = layer.metadata[KEY]
+    height, width = table["shape"]
+    return placement_of(layer, (int(height), int(width)), float(table["mpp"]))
+
+
+def layout_from(layer: Points) -> Layout:
+    """The layout that a layer shows. Raises ValueError naming the layer, the point and the reason."""
+    classes = class_table_of(layer)
+    placement = placement_from(layer)
+    outside = np.flatnonzero(~placement.inside(layer.data))
+    if outside.size:
+        count = f"{outside.size} points lie" if outside.size > 1 else "1 point lies"
+        raise ValueError(
+            f"{layer.name}: {count} outside the canvas (marked red): move or delete them"
+        )
+    ids = class_ids_of(layer, classes)
+    if (ids == 0).any():
+        row = int(np.flatnonzero(ids == 0)[0])
+        raise ValueError(
+            f"{layer.name}: point {row} has no known class; known are: "
+            + ", ".join(classes.names[1:])
+        )
+    try:
+        return Layout(
+            layer.data.astype(np.float32),
+            ids.astype(np.uint8),
+            placement.shape,
+            placement.mpp,
+            classes,
+        )
+    except ValueError as error:
+        raise ValueError(f"{layer.name}: {error}") from None
+
+
+def set_notes(layer: Points, report: Report) -> None:
+    """Writes what instance separation found into the ``note`` feature and shows it."""
+    notes = np.full(len(layer.data), "", object)
+    for note in ("flagged", "merged", "missed"):
+        rows = np.array([i - 1 for i in getattr(report, note)], np.int64)
+        notes[rows[rows < len(notes)]] = note
+    # Nothing new is the rule while a hand edits with Live on, and marking is not free.
+    if "note" in layer.features and np.array_equal(layer.features["note"].to_numpy(), notes):
+        return
+    features = layer.features.copy()
+    features["note"] = pd.Categorical(notes, categories=list(NOTES))
+    set_features(layer, features)
+    show_marks(layer)
+
+
+def show_marks(layer: Points) -> None:
+    """Borders and symbols: points outside the canvas and points with a note stand out."""
+    count = len(layer.data)
+    if not count:
+        return
+    outside = ~placement_from(layer).inside(layer.data)
+    colors = np.tile(np.array(_PLAIN), (count, 1))
+    widths = np.full(count, 0.12)
+    symbols = np.full(count, "disc", object)
+    note = layer.features.get("note")
+    for name, color in _NOTE_COLORS.items():
+        rows = np.zeros(count, bool) if note is None else (note == name).to_numpy()
+        colors[rows], widths[rows], symbols[rows] = (
+            color,
+            0.4,
+            "ring" if name == "missed" else "disc",
+        )
+    colors[outside], widths[outside], symbols[outside] = _OUTSIDE, 0.4, "x"
+    layer.border_color = colors
+    layer.border_width = widths
+    layer.symbol = symbols
+
+
+def style_new_points(layer: Points) -> None:
+    """New points look like those that are there: coloured by class, of the same size.
+
+    A layer that was opened as data, or recoloured by hand, has fixed colours and napari's own size.
+    """
+    if layer.face_color_mode != "cycle":
+        layer.face_color_cycle = class_cycle(class_table_of(layer))
+        layer.face_color = "class"
+    size = float(np.median(layer.size)) if len(layer.data) else POINT_SIZE
+    if not layer.selected_data:  # it would resize the selected ones
+        layer.current_size = size

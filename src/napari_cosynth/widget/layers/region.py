@@ -1,0 +1,219 @@
+"""Canvases over a slide: from a rectangle of a Shapes layer, or from the objects of a Labels layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from napari.components import ViewerModel
+from napari.layers import Image, Labels, Layer, Shapes
+
+from napari_cosynth.data.pyramid import read_region
+from napari_cosynth.layouts.sources.labels import label_centroids
+from napari_cosynth.types import ClassTable, Layout
+from napari_cosynth.widget.layers.placement import (
+    Placement,
+    micrometres,
+    mpp_of,
+    placed_on,
+    placement_of,
+    require_plain,
+    unit_of,
+    world_scale,
+)
+from napari_cosynth.widget.layers.tags import KEY, read_tag
+
+AskMpp = Callable[[str], float | None]
+"""A layer's name -> its µm/px, or None if the user does not say."""
+
+
+def region_placement(viewer: ViewerModel, mpp: float, ask_mpp: AskMpp) -> Placement | None:
+    """The canvas at ``mpp`` over the chosen rectangle; None if the user does not tell the µm/px.
+
+    The rectangle is the selected one of the active Shapes layer, or else the last one drawn; the
+    slide is the topmost image under it. Raises ValueError saying what is missing.
+    """
+    shapes, corners = _rectangle(viewer)
+    slide = image_under(viewer, shapes, corners)
+    slide_mpp = known_mpp(slide, ask_mpp)
+    if slide_mpp is None:
+        return None
+    return placed_on(corners * _unit_factor(shapes, slide), slide, slide_mpp, mpp)
+
+
+def image_region(
+    viewer: ViewerModel, mpp: float, ask_mpp: AskMpp
+) -> tuple[Image, Placement] | None:
+    """The image and the canvas at ``mpp`` over the chosen rectangle, or over the whole image.
+
+    Without a rectangle the image is the topmost that is visible and no result of ours. None if the
+    user does not tell the µm/px; raises ValueError saying what is missing, or that the whole image is
+    larger than a canvas can be.
+    """
+    if any(isinstance(x, Shapes) and x.nshapes for x in viewer.layers):
+        shapes, corners = _rectangle(viewer)
+        slide = image_under(viewer, shapes, corners)
+        corners = corners * _unit_factor(shapes, slide)
+    else:
+        images = [x for x in reversed(viewer.layers) if is_slide(x)]
+        if not images:
+            raise ValueError("no image: open a slide or a tile first")
+        slide = images[0]
+        require_plain(slide)
+        half = np.asarray(slide.scale)[-2:] / 2
+        corners = slide.extent.world[:, -2:] + np.array([-half, half])
+    slide_mpp = known_mpp(slide, ask_mpp)
+    if slide_mpp is None:
+        return None
+    try:
+        return slide, placed_on(corners, slide, slide_mpp, mpp)
+    except ValueError as error:
+        raise ValueError(f"{slide.name}: {error}: draw a smaller rectangle") from None
+
+
+def sampling_of(layer: Image, placement: Placement) -> tuple[tuple[float, float], float]:
+    """A canvas in a layer's own pixels: the centre of its pixel (0, 0), and the side of a pixel."""
+    scale, shift = np.asarray(layer.scale)[-2:], np.asarray(layer.translate)[-2:]
+    y, x = (np.array(placement.origin) - shift) / scale
+    return (float(y), float(x)), placement.scale / world_scale(layer)
+
+
+def slide_pixels(layer: Image, placement: Placement) -> Callable[[], npt.NDArray[np.uint8]]:
+    """What reads a canvas' part of a slide, uint8 RGB (H, W, 3); it may be called in any thread.
+
+    Raises ValueError where the layer is no 8-bit image of two dimensions.
+    """
+    levels = list(layer.data) if layer.multiscale else [layer.data]
+    if layer.ndim != 2 or levels[0].dtype != np.uint8:
+        raise ValueError(f"{layer.name}: expected an 8-bit RGB or grey image in two dimensions")
+    origin, step = sampling_of(layer, placement)
+    return lambda: read_region(levels, origin, step, placement.shape)
+
+
+def known_mpp(layer: Layer, ask_mpp: AskMpp) -> float | None:
+    """A layer's µm/px, asked for once where nothing tells it.
+
+    The answer is kept in the layer's metadata; the file it came from is never written.
+    """
+    mpp = mpp_of(layer)
+    if mpp is None:
+        mpp = ask_mpp(layer.name)
+        if mpp is not None:
+            layer.metadata["mpp"] = mpp
+    return mpp
+
+
+def layout_of_labels(
+    layer: Labels,
+    classes: ClassTable,
+    mpp: float,
+    ask_mpp: AskMpp,
+    ask_class: Callable[[list[str]], str | None],
+) -> tuple[Layout, Placement] | None:
+    """One point per object of a Labels layer, on a canvas at ``mpp`` over the layer.
+
+    Classes come from the layer's features (``class``, by ``index``); without them ``ask_class``
+    gives one for all. None if the user does not answer.
+    """
+    if layer.ndim != 2:
+        raise ValueError(f"{layer.name}: expected a 2D Labels layer")
+    own_mpp = known_mpp(layer, ask_mpp)
+    if own_mpp is None:
+        return None
+    first = layer.data[0] if layer.multiscale else layer.data
+    placement = placement_of(layer, (first.shape[0], first.shape[1]), own_mpp)
+    data = np.asarray(first)
+    labels, centroids = label_centroids(data)
+    ids = _classes_from_features(layer, labels, classes)
+    if ids is None:
+        name = ask_class(list(classes.names[1:]))
+        if name is None:
+            return None
+        ids = np.full(len(labels), classes.index(name), np.uint8)
+    layout = Layout(centroids, ids, placement.shape, own_mpp, classes).scaled_to(mpp)
+    return layout, placement.at_mpp(mpp, layout.shape)
+
+
+def chosen_labels(viewer: ViewerModel) -> Labels:
+    """The active Labels layer, or else the topmost that is no result of ours."""
+    active = viewer.layers.selection.active
+    if isinstance(active, Labels):
+        return active
+    for layer in reversed(viewer.layers):
+        if isinstance(layer, Labels) and read_tag(layer.metadata) is None:
+            return layer
+    raise ValueError("no Labels layer: open one, or select it in the layer list")
+
+
+def _classes_from_features(
+    layer: Labels, labels: npt.NDArray[np.int64], classes: ClassTable
+) -> npt.NDArray[np.uint8] | None:
+    features = layer.features
+    if "class" not in features or not len(features):
+        return None
+    index = features.get("index", features.index)
+    table: dict[int, Any] = {int(i): c for i, c in zip(index, features["class"], strict=True)}
+    ids = []
+    for label in labels:
+        name = table.get(int(label))
+        if name not in classes.names[1:]:
+            known = ", ".join(classes.names[1:])
+            raise ValueError(
+                f"{layer.name}: label {label}: unknown class {name!r}; known are: {known}"
+            )
+        ids.append(classes.names.index(str(name)))
+    return np.array(ids, np.uint8)
+
+
+def _rectangle(viewer: ViewerModel) -> tuple[Shapes, npt.NDArray[np.float64]]:
+    """The Shapes layer and the world corners (2, 2) of its chosen rectangle."""
+    active = viewer.layers.selection.active
+    candidates = [x for x in reversed(viewer.layers) if isinstance(x, Shapes) and x.nshapes]
+    if isinstance(active, Shapes) and active.nshapes:
+        candidates.insert(0, active)
+    if not candidates:
+        raise ValueError("no region: draw a rectangle in a Shapes layer over the slide")
+    layer = candidates[0]
+    require_plain(layer)
+    chosen = max(layer.selected_data) if layer.selected_data else layer.nshapes - 1
+    vertices = np.asarray(layer.data[chosen], np.float64)[:, -2:]
+    low, high = vertices.min(0), vertices.max(0)
+    upright = np.isclose(vertices, low) | np.isclose(vertices, high)
+    if layer.shape_type[chosen] != "rectangle" or not upright.all():
+        raise ValueError(
+            f"{layer.name}: expected an upright rectangle, got {layer.shape_type[chosen]} {chosen}"
+        )
+    scale, translate = np.asarray(layer.scale)[-2:], np.asarray(layer.translate)[-2:]
+    return layer, np.stack([low, high]) * scale + translate
+
+
+def image_under(viewer: ViewerModel, source: Layer, corners: npt.NDArray[np.float64]) -> Layer:
+    """The topmost image, none of ours, under a region.
+
+    ``corners``: world (y, x) of its opposite corners, float64 (2, 2), in ``source``'s units.
+    """
+    for layer in reversed(viewer.layers):
+        if not is_slide(layer):
+            continue
+        extent = layer.extent.world[:, -2:]
+        if layer.rgb and extent.shape[1] < 2:
+            continue
+        own = corners * _unit_factor(source, layer)
+        if (own[1] > extent[0]).all() and (own[0] < extent[1]).all():
+            require_plain(layer)
+            return layer
+    raise ValueError(f"no image under {source.name}: open a slide, and lay it over that")
+
+
+def is_slide(layer: Layer) -> bool:
+    """Whether a layer is a visible image that is no result of ours, and none that is being made."""
+    ours = read_tag(layer.metadata) is not None or layer.metadata.get(KEY, {}).get("unfinished")
+    return isinstance(layer, Image) and layer.visible and not ours
+
+
+def _unit_factor(source: Layer, target: Layer) -> float:
+    """World units of ``target`` in one of ``source``."""
+    one, other = unit_of(source), unit_of(target)
+    return 1.0 if one == other else micrometres(one) / micrometres(other)

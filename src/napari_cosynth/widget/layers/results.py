@@ -1,0 +1,198 @@
+"""A :class:`Synthesis` -> layers: image, semantic labels, instances and distance, as one group.
+
+Every result layer's ``metadata["cosynth"]`` is its tag (:mod:`.tags`) with the sample's full recipe;
+``metadata["cosynth_sample"]`` is the sample itself, so that what was made stays recoverable whatever
+is edited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from napari.components import ViewerModel
+from napari.layers import Image, Labels, Layer
+from napari.utils import DirectLabelColormap
+
+from napari_cosynth.geometry.measure import majority_classes
+from napari_cosynth.types import ClassTable, Synthesis
+from napari_cosynth.widget.layers.layout import SAMPLE_KEY, rgba
+from napari_cosynth.widget.layers.placement import Placement
+from napari_cosynth.widget.layers.tags import KEY, Tag, read_tag
+
+ROLES = ("image", "labels", "instances", "distance")
+AGREED_KEY = "cosynth_agreed"
+"""``layer.metadata[AGREED_KEY]`` of edited labels: sample -> the record when its parts last agreed."""
+UNMATCHED = "cosynth_unmatched"
+"""``layer.metadata[UNMATCHED]`` of a matched image: its pixels as they were."""
+SEPARATOR = " · "
+
+
+def label_colors(classes: ClassTable) -> DirectLabelColormap:
+    """The classes' colours for semantic labels; the background is transparent."""
+    table: dict[int | None, Any] = dict(enumerate(rgba(classes)))
+    table[0] = table[None] = np.zeros(4)
+    return DirectLabelColormap(color_dict=table)
+
+
+def instance_colors(
+    class_ids: npt.NDArray[np.integer[Any]], classes: ClassTable
+) -> DirectLabelColormap:
+    """A colour per instance: its class', brightened or darkened so that neighbours differ.
+
+    ``class_ids`` (N,) of instances 1..N.
+    """
+    shade = np.array([1.0, 0.72, 1.25, 0.86])[np.arange(len(class_ids)) % 4]
+    colors = rgba(classes)[class_ids]
+    colors[:, :3] = np.clip(colors[:, :3] * shade[:, None], 0, 1)
+    table: dict[int | None, Any] = {i + 1: color for i, color in enumerate(colors)}
+    table[0] = np.zeros(4)
+    table[None] = np.ones(4)  # a nucleus painted since has no class yet, and must be seen
+    return DirectLabelColormap(color_dict=table)
+
+
+def class_features(classes: ClassTable) -> pd.DataFrame:
+    """One row per semantic label: ``index`` and ``class``."""
+    return pd.DataFrame({"index": np.arange(len(classes)), "class": list(classes.names)})
+
+
+def instance_features(sample: Synthesis) -> pd.DataFrame:
+    """One row per instance id, the background's first: ``index``, ``class`` and ``note``."""
+    record, report = sample.record, sample.report
+    ids = majority_classes(record.instances, record.labels, len(record.classes))
+    notes = np.full(len(ids) + 1, "", object)
+    for note in ("flagged", "merged", "spurious"):
+        rows = np.array(getattr(report, note), np.int64)
+        notes[rows[rows < len(notes)]] = note
+    names = np.array(record.classes.names, object)[np.concatenate([[0], ids])]
+    return pd.DataFrame({"index": np.arange(len(ids) + 1), "class": names, "note": notes})
+
+
+def blank_layers(placement: Placement, classes: ClassTable, group: str) -> dict[str, Layer]:
+    """Role -> layer of a result that is not sampled yet, bottom first; not yet in any viewer.
+
+    napari takes far longer to add a layer than to give it new data, so the layers are added while
+    the sampler runs. They carry no tag, but say that they are unfinished: they cannot be saved, and are
+    no image of the user's.
+    """
+    shape = placement.shape
+
+    def common(role: str) -> dict[str, Any]:
+        return {
+            "name": f"{group}{SEPARATOR}{role}",
+            "visible": False,
+            "metadata": {KEY: {"unfinished": True}},
+            **placement.layer_kwargs,
+        }
+
+    layers: dict[str, Layer] = {
+        "image": Image(np.zeros((*shape, 3), np.uint8), rgb=True, **common("image")),
+        "distance": Image(
+            np.zeros(shape, np.float32),
+            colormap="magma",
+            contrast_limits=(0, 1),
+            **common("distance"),
+        ),
+        "labels": Labels(
+            np.zeros(shape, np.uint8),
+            features=class_features(classes),
+            colormap=label_colors(classes),
+            opacity=0.4,
+            **common("labels"),
+        ),
+        "instances": Labels(np.zeros(shape, np.int32), opacity=0.9, **common("instances")),
+    }
+    layers["instances"].contour = 1
+    return layers
+
+
+def fill(layers: dict[str, Layer], sample: Synthesis, group: str) -> None:
+    """Shows a sample in a group's layers and tags them with its recipe."""
+    record = sample.record
+    features = instance_features(sample)
+    of_class = {name: i for i, name in enumerate(record.classes.names)}
+    ids = features["class"].map(of_class).to_numpy()[1:]
+    for role, data in (
+        ("image", record.image),
+        ("distance", record.distance),
+        ("labels", record.labels),
+        ("instances", record.instances),
+    ):
+        layer = layers[role]
+        # A copy: the record is read-only and stays as it was sampled, whatever is painted.
+        if role == "instances":
+            # napari maps the pixels of a layer that is seen at every change, else once it is.
+            seen, layer.visible = layer.visible, False
+            if not features.equals(layer.features):
+                layer.features = features
+                layer.colormap = instance_colors(ids, record.classes)
+            layer.data, layer.visible = data.copy(), seen
+        else:
+            layer.data = data.copy()
+        layer.metadata.update(_metadata(sample, group, role))
+    layers["image"].metadata.pop(UNMATCHED, None)  # they were another sample's
+
+
+def show_estimate(layers: dict[str, Layer], image: npt.NDArray[np.uint8]) -> None:
+    """Shows an estimate in a finished result's image, which cannot be saved until it is filled."""
+    layer = layers["image"]
+    layer.metadata[KEY] = {**layer.metadata[KEY], "unfinished": True}
+    layer.data = image
+
+
+def _metadata(sample: Synthesis, group: str, role: str) -> dict[str, Any]:
+    record = sample.record
+    tag = Tag(
+        role, group, record.classes, record.mpp, record.tissue, record.stain, (sample.recipe,)
+    )
+    return {**tag.metadata(), SAMPLE_KEY: sample, AGREED_KEY: {}}
+
+
+def groups(viewer: ViewerModel) -> dict[str, dict[str, Layer]]:
+    """The results in a viewer: group -> role -> layer, oldest first."""
+    found: dict[str, dict[str, Layer]] = {}
+    for layer in viewer.layers:
+        tag = read_tag(layer.metadata)
+        if tag is not None and tag.role in ROLES:
+            found.setdefault(tag.result, {})[tag.role] = layer
+    return found
+
+
+def free_name(viewer: ViewerModel, wanted: str, others: Collection[str] = ()) -> str:
+    """``wanted``, or with a number where the viewer, or ``others``, has a group of that name.
+
+    A layout's name is taken too: it would be the new group's own.
+    """
+    tags = [read_tag(layer.metadata) for layer in viewer.layers]
+    taken = {*others, *(tag.result for tag in tags if tag is not None)}
+    name, number = wanted, 1
+    while name in taken:
+        number += 1
+        name = f"{wanted} ({number})"
+    return name
+
+
+def hide_all(viewer: ViewerModel) -> None:
+    """Hides every result, so that the next one is seen."""
+    for layers in groups(viewer).values():
+        for layer in layers.values():
+            layer.visible = False
+
+
+def show_only(viewer: ViewerModel, group: str) -> None:
+    """Shows one result's image and outlines and hides the other results."""
+    for name, layers in groups(viewer).items():
+        for role, layer in layers.items():
+            layer.visible = name == group and role in ("image", "instances")
+
+
+def discard(viewer: ViewerModel, group: str) -> None:
+    """Removes one result's layers and its own layout; a drawn layout of that name stays."""
+    for layer in list(viewer.layers):
+        tag = read_tag(layer.metadata)
+        # Only what was made or read has recipes.
+        if tag is not None and tag.result == group and tag.recipes:
+            viewer.layers.remove(layer)

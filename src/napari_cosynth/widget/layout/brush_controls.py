@@ -1,0 +1,103 @@
+"""The dock's tools for points: single ones, a brush, an eraser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from magicgui.widgets import FloatSpinBox, Label, PushButton
+from napari.components import ViewerModel
+from napari.layers import Points
+from psygnal import Signal
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_cosynth.layouts.drawn.strokes import Brush
+from napari_cosynth.widget.layers.layout import placement_from
+from napari_cosynth.widget.layout.brush import KEYS, PointBrush, Tool
+from napari_cosynth.widget.layout.drags import Structure
+from napari_cosynth.widget.qt.forms import side_by_side
+
+TIPS = {
+    Tool.POINT: "A click adds a point of the chosen class",
+    Tool.BRUSH: "Paint nuclei of the chosen class by dragging; a stroke is one step of Undo",
+    Tool.ERASER: "Erase points of every class by dragging",
+}
+
+
+class BrushControls(QWidget):
+    """Which tool, and the brush in micrometres: a nucleus keeps its size at any µm/px."""
+
+    switched = Signal(object)
+    """The :class:`Tool` that the next click uses, or None."""
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.tool: PointBrush | None = None
+        self.structures: dict[Tool, Callable[[], Structure]] = {}
+        """What other tools draw; filled by the dock that has their buttons."""
+        self.buttons = {tool: PushButton(text=tool.value.capitalize()) for tool in KEYS}
+        self.width_um = FloatSpinBox(value=20.0, min=1.0, max=500.0, step=2.0)
+        self.spacing = FloatSpinBox(value=5.0, min=1.0, max=100.0, step=0.5)
+        self.least = FloatSpinBox(value=4.0, min=0.0, max=100.0, step=0.5)
+        for size in (self.width_um, self.spacing, self.least):
+            size.native.setDecimals(1)
+        self.width_um.tooltip = "Diameter of brush and eraser, in µm"
+        self.spacing.tooltip = "Mean spacing of painted nuclei, in µm: one per spacing x spacing"
+        self.least.tooltip = (
+            "Least distance to any other nucleus, in µm; above 0.8 times the spacing the brush "
+            "packs as densely as it can"
+        )
+        self._words = [Label(value=text) for text in ("width", "spacing", "least", "µm")]
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(4)
+        box.addWidget(side_by_side(*self.buttons.values()))
+        width, spacing, least, unit = self._words
+        box.addWidget(
+            side_by_side(width, self.width_um, spacing, self.spacing, least, self.least, unit)
+        )
+        for tool, button in self.buttons.items():
+            button.native.setCheckable(True)
+            button.tooltip = f"{TIPS[tool]} ({KEYS[tool]})"
+            button.changed.connect(partial(self.press, tool))
+        self.width_um.changed.connect(self._show_width)
+        self._show()
+
+    def use_layer(self, layer: Points | None) -> None:
+        """Works on this layout; None: on none any more."""
+        if self.tool is not None:
+            self.tool.changed.disconnect(self._show)
+            self.tool.close()
+            self.tool = None
+        if layer is not None:
+            self.tool = PointBrush(layer, self.brush, self.structures)
+            self.tool.changed.connect(self._show)
+        self._show()
+
+    def brush(self) -> Brush:
+        """The form's brush in the layout's pixels."""
+        assert self.tool is not None  # it is the tool that asks
+        mpp = placement_from(self.tool.layer).mpp
+        sizes = (self.width_um.value, self.spacing.value, self.least.value)
+        return Brush(*(float(size) / mpp for size in sizes))
+
+    def press(self, tool: Tool) -> None:
+        """Takes up a tool, or points again where it is in use."""
+        if self.tool is not None:
+            self.viewer.layers.selection.active = self.tool.layer
+            self.tool.choose(Tool.POINT if tool is self.tool.in_use else tool)
+
+    def _show(self) -> None:
+        in_use = self.tool.in_use if self.tool is not None else None
+        for tool, button in self.buttons.items():
+            button.enabled = self.tool is not None
+            # Qt's own check mark, which tells nobody: the signal is the user's press.
+            button.native.blockSignals(True)
+            button.native.setChecked(tool is in_use)
+            button.native.blockSignals(False)
+        self.switched.emit(in_use)
+
+    def _show_width(self) -> None:
+        if self.tool is not None:
+            self.tool.show_width()

@@ -1,0 +1,301 @@
+"""The dock's layout group: which Points layer, a new one, its classes, undo and redo."""
+
+from __future__ import annotations
+
+import numpy as np
+from magicgui.widgets import ComboBox, Label, PushButton, SpinBox
+from napari.components import ViewerModel
+from napari.layers import Layer, Points
+from napari.utils.notifications import show_info, show_warning
+from psygnal import Signal
+from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+
+from napari_cosynth.types import ClassTable, Layout
+from napari_cosynth.widget.layers.layout import (
+    is_layout,
+    layout_from,
+    layout_layer,
+    placement_from,
+    style_new_points,
+)
+from napari_cosynth.widget.layers.placement import LARGEST_SIDE, Placement, free_placement
+from napari_cosynth.widget.layers.region import chosen_labels, layout_of_labels, region_placement
+from napari_cosynth.widget.layout.brush_controls import BrushControls
+from napari_cosynth.widget.layout.legend import Legend
+from napari_cosynth.widget.layout.nuclei_row import NucleiRow
+from napari_cosynth.widget.layout.points import LayoutEditor, adopt
+from napari_cosynth.widget.qt.errors import told
+from napari_cosynth.widget.qt.forms import form
+from napari_cosynth.widget.qt.questions import ask_class, ask_mpp
+from napari_cosynth.widget.run.facts import CheckpointFacts
+from napari_cosynth.widget.run.into_image import remember_shown
+
+NONE = "none yet"
+
+
+class LayoutControls(QWidget):
+    """Holds the one :class:`LayoutEditor` that the dock works with."""
+
+    edited = Signal()
+    """The chosen layout, its points or their classes changed."""
+    switched = Signal()
+    """Another layer is the layout now, or none."""
+    picked = Signal(str)
+    """The class of the next point."""
+    summarised = Signal(str)
+    """How many points there are, in words; empty where there is no layout."""
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.editor: LayoutEditor | None = None
+        self.facts: CheckpointFacts | None = None
+        self.summary = ""
+        self.layer = ComboBox(choices=[NONE], label="Points layer")
+        self.height_px = SpinBox(value=256, min=1, max=LARGEST_SIDE)
+        self.width_px = SpinBox(value=256, min=1, max=LARGEST_SIDE)
+        self.new = PushButton(text="New layout")
+        self.from_region = PushButton(text="Region")
+        self.from_labels = PushButton(text="Labels")
+        self.nuclei = NucleiRow(
+            viewer,
+            self._require_facts,
+            self.add_real,
+            lambda name: ask_mpp(name),
+            lambda names: ask_class(names),
+        )
+        self.undo = PushButton(text="Undo")
+        self.redo = PushButton(text="Redo")
+        self.legend = Legend()
+        self.tools = BrushControls(viewer)
+        self.layer.tooltip = "The layout: any Points layer; choosing one makes it a layout"
+        self.new.tooltip = "An empty layout of this many rows and columns of pixels"
+        self.from_region.tooltip = (
+            "A layout over the rectangle of a Shapes layer, at the model's µm/px"
+        )
+        self.from_labels.tooltip = "Points at the centroids of a Labels layer's objects"
+        self.undo.tooltip, self.redo.tooltip = "Ctrl+Z", "Ctrl+Shift+Z"
+        sources = [self.from_region, self.from_labels, *self.nuclei.buttons]
+        for button in sources:  # five in a row of a narrow dock: as wide as their words
+            words = button.native.fontMetrics().horizontalAdvance(button.text)
+            button.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            button.native.setMinimumWidth(words + 12)
+        for button in (self.undo, self.redo):  # beside a layer's name, which may be long
+            words = button.native.fontMetrics().horizontalAdvance(button.text)
+            button.native.setFixedWidth(words + 16)
+        self._times = Label(value="×")
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(4)
+        box.addWidget(
+            form(
+                ("Points", [self.layer, self.undo, self.redo]),
+                ("Canvas", [self.height_px, self._times, self.width_px, self.new]),
+                ("From", sources),
+            )
+        )
+        box.addWidget(self.legend)
+        box.addWidget(self.tools)
+
+        self.layer.changed.connect(self._choose)
+        self.new.changed.connect(told(self.new_layout))
+        self.from_region.changed.connect(told(self.layout_from_region))
+        self.from_labels.changed.connect(told(self.layout_from_labels))
+        self.legend.picked.connect(self._pick)
+        self.undo.changed.connect(self._undo)
+        self.redo.changed.connect(self._redo)
+        viewer.layers.events.inserted.connect(self._list_layers)
+        viewer.layers.events.removed.connect(self._on_removed)
+        viewer.layers.selection.events.active.connect(self._on_active)
+        self._list_layers()
+        self._show()
+
+    def close_editor(self) -> None:
+        """Lets go of the viewer and the layer; the dock is going."""
+        events = self.viewer.layers.events
+        events.inserted.disconnect(self._list_layers)
+        events.removed.disconnect(self._on_removed)
+        self.viewer.layers.selection.events.active.disconnect(self._on_active)
+        self.nuclei.close()
+        self._detach()
+
+    @property
+    def points(self) -> Points | None:
+        return self.editor.layer if self.editor else None
+
+    def use_facts(self, facts: CheckpointFacts) -> None:
+        """The classes and µm/px of new layouts; an existing layout keeps its own."""
+        self.facts = facts
+        self._show()
+
+    def layout_now(self) -> Layout:
+        """The layout as it stands. Raises ValueError where there is none or it does not fit."""
+        if self.editor is None:
+            raise ValueError("no layout: press New layout, or choose a Points layer")
+        return layout_from(self.editor.layer)
+
+    def new_layout(self) -> Points:
+        """An empty layout of the chosen size at the model's µm/px."""
+        shape = (int(self.height_px.value), int(self.width_px.value))
+        facts = self._require_facts()
+        return self.add_layout(free_placement(shape, facts.mpp, self.viewer.layers))
+
+    def add_layout(self, placement: Placement, layout: Layout | None = None) -> Points:
+        """Adds a layout layer at a placement, ready for points, and works with it."""
+        facts = self._require_facts()
+        if layout is None:
+            layout = Layout([], [], placement.shape, placement.mpp, facts.classes)  # type: ignore[arg-type]
+        layer = layout_layer(layout, placement)
+        self.viewer.add_layer(layer)
+        layer.mode = "add"  # only now: napari's own buttons show what changes after they are made
+        self.use_layer(layer)
+        self._look_at(placement)
+        return layer
+
+    def add_real(self, placement: Placement, layout: Layout) -> Points:
+        """:meth:`add_layout` with the nuclei that the image under it shows."""
+        layer = self.add_layout(placement, layout)
+        remember_shown(layer, layout)
+        return layer
+
+    def _look_at(self, placement: Placement) -> None:
+        """The canvas in the middle of the window: over a slide it is where points are to be put."""
+        corners = placement.corners * placement.scale + np.array(placement.origin)
+        camera = self.viewer.scene.camera
+        camera.center = (0.0, *corners.mean(0))
+        camera.zoom = float(
+            0.85 * np.min(np.array(self.viewer.canvas.size) / np.ptp(corners, axis=0))
+        )
+
+    def layout_from_region(self) -> None:
+        """A layout over the rectangle of a Shapes layer, at the model's µm/px."""
+        placement = region_placement(self.viewer, self._require_facts().mpp, ask_mpp)
+        if placement is not None:
+            self.add_layout(placement)
+
+    def layout_from_labels(self) -> None:
+        """A layout with a point at each object of a Labels layer."""
+        facts = self._require_facts()
+        labels = chosen_labels(self.viewer)
+        made = layout_of_labels(labels, facts.classes, facts.mpp, ask_mpp, ask_class)
+        if made is not None:
+            layout, placement = made
+            self.add_real(placement, layout)
+
+    def use_layer(self, layer: Points) -> None:
+        """Works with this Points layer; makes it a layout if it is none. Raises ValueError."""
+        if self.editor is not None and layer is self.editor.layer:
+            return
+        if not is_layout(layer):
+            facts = self._require_facts()
+            shape = (int(self.height_px.value), int(self.width_px.value))
+            if not adopt(layer, facts.classes, facts.mpp, shape, ask_class):
+                self._list_layers()
+                return
+            canvas = placement_from(layer)
+            show_info(
+                f"{layer.name} is a layout now, on a canvas of {canvas.shape[0]} x "
+                f"{canvas.shape[1]} pixels at {canvas.mpp:.4g} µm/px"
+            )
+        self._detach()
+        style_new_points(layer)
+        self.editor = LayoutEditor(layer)
+        self.editor.edited.connect(self._on_edited)
+        self.editor.picked.connect(self.legend.show_current)
+        self.editor.picked.connect(self.picked.emit)
+        self.tools.use_layer(layer)
+        layer.events.name.connect(self._list_layers)
+        placement = placement_from(layer)
+        self.height_px.value, self.width_px.value = placement.shape
+        self._list_layers()
+        self._show()
+        self.switched.emit()
+        self.edited.emit()
+
+    def _require_facts(self) -> CheckpointFacts:
+        if self.facts is None:
+            raise ValueError("no checkpoint: choose one first")
+        return self.facts
+
+    def _detach(self) -> None:
+        if self.editor is not None:
+            self.editor.layer.events.name.disconnect(self._list_layers)
+            self.tools.use_layer(None)
+            self.editor.close()
+            self.editor = None
+
+    def _candidates(self) -> list[Points]:
+        return [layer for layer in self.viewer.layers if isinstance(layer, Points)]
+
+    def _list_layers(self, _: object = None) -> None:
+        with self.layer.changed.blocked():
+            self.layer.choices = [NONE, *(layer.name for layer in self._candidates())]
+            self.layer.value = self.editor.layer.name if self.editor else NONE
+
+    def _choose(self, name: str) -> None:
+        chosen = next((layer for layer in self._candidates() if layer.name == name), None)
+        try:
+            if chosen is not None:
+                self.use_layer(chosen)
+        except ValueError as error:
+            show_warning(str(error))
+        finally:
+            self._list_layers()
+
+    def _on_active(self, event: object) -> None:
+        # Selecting a layout in napari's own list is choosing it; other Points layers are not ours.
+        active: Layer | None = self.viewer.layers.selection.active
+        if is_layout(active):
+            self.use_layer(active)
+
+    def _on_removed(self, event: object) -> None:
+        if self.editor is not None and self.editor.layer not in self.viewer.layers:
+            self._detach()
+            self._show()
+            self.switched.emit()
+        self._list_layers()
+
+    def _on_edited(self) -> None:
+        self._show_counts()
+        self.edited.emit()
+
+    def _pick(self, name: str) -> None:
+        if self.editor is not None:
+            self.editor.pick(name)
+
+    def _undo(self) -> None:
+        if self.editor is not None:
+            self.editor.undo()
+
+    def _redo(self) -> None:
+        if self.editor is not None:
+            self.editor.redo()
+
+    def _show(self) -> None:
+        classes: ClassTable | None = (
+            self.editor.classes if self.editor else self.facts.classes if self.facts else None
+        )
+        if classes is not None:
+            self.legend.show_classes(classes)
+        self.legend.setEnabled(self.editor is not None)
+        if self.editor is not None:
+            self.legend.show_current(self.editor.current)
+        self._show_counts()
+
+    def _show_counts(self) -> None:
+        editor = self.editor
+        self.undo.enabled = editor is not None and editor.history.can_undo
+        self.redo.enabled = editor is not None and editor.history.can_redo
+        if editor is None:
+            self._summarise("")
+            return
+        self.legend.show_counts(editor.counts().tolist())
+        count = len(editor.layer.data)
+        text = "1 point" if count == 1 else f"{count:,} points"
+        if editor.outside:
+            text += f", {editor.outside:,} outside the canvas"
+        self._summarise(text)
+
+    def _summarise(self, text: str) -> None:
+        self.summary = text
+        self.summarised.emit(text)

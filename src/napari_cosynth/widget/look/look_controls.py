@@ -1,0 +1,307 @@
+"""The form's *Look*: whose stain and grain the next sample is to have; each layout keeps its own.
+
+What is chosen stands in the layout's ``metadata["cosynth"]["look"]``: ``kind`` and what leads back to
+the reference, and once they are measured its numbers, so that they outlive layer and file. Pictures
+are read in a thread, and the numbers are the sampling process's.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from magicgui.widgets import ComboBox, Label, Widget
+from napari.components import ViewerModel
+from napari.layers import Image, Points
+from napari.utils.notifications import show_warning
+from psygnal import Signal
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QPixmap
+from qtpy.QtWidgets import QFileDialog
+
+from napari_cosynth.types.sampling import BY_SEED, NO_LOOK, asked_again
+from napari_cosynth.widget.layers.region import known_mpp
+from napari_cosynth.widget.layers.tags import KEY
+from napari_cosynth.widget.look import look_reference
+from napari_cosynth.widget.look.look_reader import LookReader
+from napari_cosynth.widget.look.look_reference import (
+    LARGEST,
+    Ask,
+    FileReference,
+    Measured,
+    Reference,
+    file_facts,
+    too_large,
+)
+from napari_cosynth.widget.qt.forms import offer
+from napari_cosynth.widget.qt.questions import ask_layer, ask_mpp
+from napari_cosynth.widget.qt.thumbnails import as_html
+from napari_cosynth.widget.run.background import Background
+from napari_cosynth.widget.run.facts import CheckpointFacts
+
+BELOW, LAYER, FILE, SEED = "from below", "layer…", "file…", "by seed"
+KEPT = "as sampled"
+LOOK = "look"
+"""In a layout's ``metadata["cosynth"]``; nothing there: from below, or by seed where nothing is."""
+HEIGHT, LARGE = 22, 192
+"""Pixels of the picture in the form, and of the longer side of that where the mouse rests on it."""
+
+Asked = tuple[str | tuple[float, ...], str]
+"""``Request.look`` and ``Request.look_of``."""
+
+
+class LookControls:
+    """One line of the form. The viewer's layers are looked through whenever the look is asked for."""
+
+    edited = Signal()
+    """Another look is chosen, or its numbers are there, or cannot be had."""
+
+    def __init__(self, viewer: ViewerModel, ask: Ask) -> None:
+        self.viewer = viewer
+        self.choice = ComboBox(choices=[BELOW, LAYER, FILE, SEED], value=BELOW, label="Look")
+        self.picture = Label(value="")
+        self.picture.native.setFixedHeight(HEIGHT)
+        self.facts: CheckpointFacts | None = None
+        self.points: Points | None = None
+        self._without: dict[str, Any] = {}  # what is chosen while there is no layout
+        self._reason = ""  # why nothing is below
+        self.reader = LookReader(ask, LARGE)
+        self._work = Background("look-file")
+        self.choice.changed.connect(self._on_choice)
+        self.reader.seen.connect(self._show)
+        self.reader.known.connect(self._take)
+        self._show()
+
+    @property
+    def row(self) -> list[Widget]:
+        """What stands in the form beside *Look*."""
+        return [self.choice, self.picture]
+
+    @property
+    def summary(self) -> str:
+        """The choice in words; empty where the checkpoint follows none."""
+        return f"look {self.choice.value}" if self._follows else ""
+
+    def close(self) -> None:
+        """The dock is going."""
+        self.reader.close()
+        self._work.close()
+
+    # -- what the next request asks for
+
+    def ready(self, into_image: bool = False) -> bool:
+        """Whether it is known; if not, ``edited`` will be emitted when it is."""
+        self.refresh()
+        by_itself = into_image and self._chosen.get("kind", BELOW) == BELOW
+        return self.reader.ready or by_itself
+
+    def asked(self) -> Asked:
+        """For a request on a canvas of its own. Raises ValueError where the choice cannot be followed."""
+        chosen = self._chosen
+        kind = chosen.get("kind", BELOW)
+        if not self._follows or kind == SEED:
+            return BY_SEED, ""
+        if self.reader.found is not None:
+            return self.reader.found
+        if kind == BELOW:
+            return BY_SEED, ""
+        if LOOK in chosen:
+            numbers = chosen[LOOK]
+            return (NO_LOOK if numbers is None else tuple(numbers)), str(chosen.get("look_of", ""))
+        raise ValueError(f"look: {self.reader.failure or 'it is being read'}")
+
+    def asked_into_image(self) -> Asked:
+        """For a request into an image, which by itself follows what is around the region."""
+        return (BY_SEED, "") if self._chosen.get("kind", BELOW) == BELOW else self.asked()
+
+    # -- what is chosen
+
+    def use_facts(self, facts: CheckpointFacts) -> None:
+        """Whether this checkpoint follows looks, and on which grid."""
+        self.facts = facts
+        self._update()
+
+    def use_layout(self, points: Points | None) -> None:
+        """The look of this layout, as it was chosen or, of one from a stack, as it was sampled."""
+        self.points = points
+        if points is not None and LOOK not in points.metadata[KEY]:
+            try:
+                if kept := _from_recipes(points.metadata[KEY].get("recipes", ())):
+                    points.metadata[KEY][LOOK] = kept
+            except ValueError as error:
+                show_warning(f"{points.name}: {error}")
+        self._update()
+
+    def choose_layer(self, name: str) -> None:
+        """Follows an image layer, or its part under the chosen rectangle. Raises ValueError."""
+        layer = self.viewer.layers[name]
+        mpp = known_mpp(layer, ask_mpp)
+        if mpp is None or self.facts is None:
+            return
+        box = look_reference.chosen_box(self.viewer, layer)
+        look_reference.of_layer(layer, box, mpp, self.facts.mpp)
+        self._choose({"kind": LAYER, "name": name, "box": list(box), "mpp": mpp})
+
+    def choose_file(self, path: Path) -> None:
+        """Follows an image file, whose µm/px is asked for where nothing tells it."""
+
+        def choose(found: tuple[tuple[int, int], float | None]) -> None:
+            (height, width), mpp = found
+            mpp = mpp or ask_mpp(path.name)
+            if mpp is None or self.facts is None:
+                return
+            factor = mpp / self.facts.mpp
+            shape = (round(height * factor), round(width * factor))
+            if max(shape) > LARGEST:
+                show_warning(too_large(path.name, shape, self.facts.mpp))
+                return
+            self._choose({"kind": FILE, "path": str(path), "mpp": mpp})
+
+        self._work.do(lambda: file_facts(path), choose)
+
+    def _choose(self, chosen: dict[str, Any]) -> None:
+        if self.points is None:
+            self._without = chosen
+        else:
+            self.points.metadata[KEY][LOOK] = chosen
+        self._update()
+
+    def _on_choice(self, value: str) -> None:
+        try:
+            if value in (BELOW, SEED):
+                self._choose({"kind": value})
+            elif value == LAYER:
+                names = [x.name for x in reversed(self.viewer.layers) if _is_rgb(x)]
+                if not names:
+                    raise ValueError("no RGB image layer: open a slide or an image first")
+                if name := ask_layer(names):
+                    self.choose_layer(name)
+            elif value == FILE:
+                path, _ = QFileDialog.getOpenFileName(
+                    self.choice.native, "An image whose look is to be followed"
+                )
+                if path:
+                    self.choose_file(Path(path))
+        except ValueError as error:
+            show_warning(str(error))
+        finally:
+            self._show()
+
+    @property
+    def _chosen(self) -> dict[str, Any]:
+        if self.points is None:
+            return self._without
+        found = self.points.metadata[KEY].get(LOOK, {})
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def _follows(self) -> bool:
+        return self.facts is not None and self.facts.follows_looks
+
+    # -- the reference
+
+    def refresh(self) -> None:
+        """Looks at what is there now; a new reference is read and measured."""
+        reason, reference = self._reason, self._reference()
+        another = self.reader.follow(reference)
+        if another:
+            self._keep()
+        if another or reason != self._reason:
+            self._show()
+
+    def _update(self) -> None:
+        self.refresh()
+        self._show()
+        self.edited.emit()
+
+    def _reference(self) -> Reference | None:
+        self._reason = ""
+        chosen, facts = self._chosen, self.facts
+        if facts is None or not facts.follows_looks:
+            return None
+        kind = chosen.get("kind", BELOW)
+        try:
+            if kind == LAYER and chosen["name"] in self.viewer.layers:
+                layer = self.viewer.layers[chosen["name"]]
+                return look_reference.of_layer(
+                    layer, tuple(chosen["box"]), chosen["mpp"], facts.mpp
+                )
+            if kind == FILE and (path := Path(chosen["path"])).exists():
+                return FileReference(path, chosen["mpp"], facts.mpp)
+            if self.points is None:
+                raise ValueError("no layout")
+            below = look_reference.below(self.viewer, self.points, facts.mpp)
+        except ValueError as error:
+            self._reason = str(error)
+            return None
+        return below if kind == BELOW else None
+
+    def _keep(self) -> None:
+        """The numbers beside the choice: they outlive layer and file."""
+        found = self.reader.found
+        if found is not None and self._chosen.get("kind") in (LAYER, FILE):
+            self._chosen[LOOK], self._chosen["look_of"] = list(found[0]), found[1]
+
+    def _take(self) -> None:
+        self._keep()
+        self._show()
+        self.edited.emit()
+
+    # -- what is seen
+
+    def _show(self) -> None:
+        chosen = self._chosen
+        kind = chosen.get("kind", BELOW)
+        own = {
+            LAYER: f"layer {chosen.get('name')}",
+            FILE: f"file {Path(str(chosen.get('path'))).name}",
+            KEPT: KEPT,
+        }.get(kind)
+        nothing = kind == BELOW and (self.reader.reference is None or bool(self.reader.failure))
+        value = own or (SEED if nothing else kind)
+        choices = [*([own] if own else []), BELOW, LAYER, FILE, SEED]
+        with self.choice.changed.blocked():
+            if list(self.choice.choices) != choices:
+                self.choice.choices = choices
+            self.choice.value = value
+        reason = self.reader.failure or self._reason
+        offer(self.choice, lambda name: reason if name == BELOW else "")
+        self.choice.enabled = self._follows
+        name = Path(self.facts.name).name if self.facts else "the checkpoint"
+        self.choice.tooltip = (
+            _explained(value, chosen, self.reader.found)
+            if self._follows
+            else f"{name} follows no look: it was trained without"
+        )
+        image = self.reader.image if self._follows else None
+        self.picture.visible = image is not None
+        if image is not None:
+            small = image.scaledToHeight(HEIGHT, Qt.TransformationMode.SmoothTransformation)
+            width = min(small.width(), 2 * HEIGHT)
+            self.picture.native.setPixmap(QPixmap.fromImage(small.copy(0, 0, width, HEIGHT)))
+            self.picture.tooltip = as_html(image)
+
+
+def _explained(value: str, chosen: dict[str, Any], found: Measured | None) -> str:
+    whose = found[1] if found else str(chosen.get("look_of", ""))
+    if value == SEED:
+        return "Each seed draws a training tile of that tissue and follows its look"
+    if value == KEPT and chosen.get(LOOK) is None:
+        return "As the sample that it was opened with: no look"
+    return "Stain and grain of the next sample: as " + (whose or "what is below")
+
+
+def _is_rgb(layer: Any) -> bool:
+    return isinstance(layer, Image) and bool(layer.rgb) and layer.ndim == 2
+
+
+def _from_recipes(recipes: Any) -> dict[str, Any]:
+    """What was chosen for a layout that comes from a stack; nothing where its recipe tells nothing.
+
+    Raises ValueError where what it tells is no look.
+    """
+    asked = asked_again(recipes[0]) if len(recipes) == 1 else None
+    if asked is None:
+        return {}
+    look, look_of = asked
+    return {"kind": KEPT, LOOK: None if look == NO_LOOK else list(look), "look_of": look_of}

@@ -1,0 +1,128 @@
+"""The gallery dock's part for stain: the chosen result in the colours of a reference, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from magicgui.widgets import ComboBox, PushButton
+from napari.components import ViewerModel
+from napari.layers import Layer
+from napari.utils.notifications import show_info, show_warning
+from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
+
+from napari_cosynth import registry
+from napari_cosynth.data.stain_match import KEY as RECIPE_KEY
+from napari_cosynth.data.stain_match import StainMatch, match_to, match_to_file
+from napari_cosynth.widget.layers import results
+from napari_cosynth.widget.layers.results import UNMATCHED
+from napari_cosynth.widget.layers.tags import KEY
+from napari_cosynth.widget.look.reference import region_pixels
+from napari_cosynth.widget.qt.forms import form, side_by_side
+from napari_cosynth.widget.result.result_picker import ResultPicker
+from napari_cosynth.widget.run.background import Background
+
+
+class StainControls(QWidget):
+    """Works on the CoSynth dock's chosen result; fitting and matching run off the GUI thread."""
+
+    def __init__(self, viewer: ViewerModel, picker: ResultPicker) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self._picker = picker
+        self._work = Background("stain")
+        self.method = ComboBox(choices=list(registry.names("normaliser")))
+        self.region = PushButton(text="Match to region")
+        self.file = PushButton(text="Match to file…")
+        self.undo = PushButton(text="Undo match")
+        self.method.tooltip = "How the reference's stain is measured and given to the result"
+        self.region.tooltip = (
+            "The reference is the image under the chosen rectangle of a Shapes layer"
+        )
+        self.file.tooltip = "The reference is an 8-bit RGB image file"
+        self.undo.tooltip = "The image as it was sampled"
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(4)
+        box.addWidget(form(("Method", [self.method, self.undo])))
+        box.addWidget(side_by_side(self.region, self.file))
+        self.region.changed.connect(lambda: self.match_region())
+        self.file.changed.connect(lambda: self._ask())
+        self.undo.changed.connect(lambda: self.restore())
+
+    @property
+    def busy(self) -> bool:
+        """Whether a result is being matched."""
+        return self._work.busy
+
+    def let_go(self) -> None:
+        """The dock is going."""
+        self._work.close()
+
+    def match_region(self) -> None:
+        """Matches the chosen result to the pixels under the chosen rectangle."""
+        try:
+            words, read = region_pixels(self.viewer)
+        except ValueError as error:
+            show_warning(str(error))
+            return
+        method = str(self.method.value)
+        self._match(lambda: match_to(method, read(), words))
+
+    def match_file(self, path: Path) -> None:
+        """Matches the chosen result to an image file."""
+        method = str(self.method.value)
+        self._match(lambda: match_to_file(method, path))
+
+    def _ask(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "An image of the wanted stain")
+        if path:
+            self.match_file(Path(path))
+
+    def _match(self, fit: Callable[[], StainMatch]) -> None:
+        name = self._picker.name
+        layers = results.groups(self.viewer).get(name, {})
+        image = layers.get("image")
+        if image is None or image.metadata[KEY].get("unfinished"):
+            show_warning("no finished result: synthesise one, or open a training stack")
+            return
+        # Always from what was sampled: a second match replaces the first.
+        pixels = np.asarray(image.metadata.get(UNMATCHED, image.data))
+        seen = image.data
+
+        def work() -> tuple[StainMatch, npt.NDArray[np.uint8]]:
+            match = fit()
+            if pixels.ndim == 4:
+                return match, np.stack([match.normaliser(sample) for sample in pixels])
+            return match, match.normaliser(pixels)
+
+        def show(found: tuple[StainMatch, npt.NDArray[np.uint8]]) -> None:
+            match, matched = found
+            if image not in self.viewer.layers or image.data is not seen:
+                show_warning(f"{name}: it changed meanwhile: press again")
+                return
+            image.metadata.setdefault(UNMATCHED, pixels)
+            image.data = matched
+            _describe(layers, lambda recipe: {**recipe, RECIPE_KEY: match.recipe})
+            show_info(f"{name}: stain matched to {match.reference} ({match.method})")
+
+        self._work.do(work, show)
+
+    def restore(self) -> None:
+        """The chosen result's image as it was sampled."""
+        layers = results.groups(self.viewer).get(self._picker.name, {})
+        if "image" not in layers or UNMATCHED not in layers["image"].metadata:
+            show_warning("this result's stain was not matched")
+            return
+        layers["image"].data = np.array(layers["image"].metadata.pop(UNMATCHED))
+        _describe(layers, lambda recipe: {k: v for k, v in recipe.items() if k != RECIPE_KEY})
+
+
+def _describe(layers: dict[str, Layer], change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Changes the recipes in all layers of a result: any of them may be the one that is saved."""
+    for layer in layers.values():
+        tag = layer.metadata[KEY]
+        layer.metadata[KEY] = {**tag, "recipes": [change(dict(r)) for r in tag["recipes"]]}

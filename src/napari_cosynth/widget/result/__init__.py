@@ -1,0 +1,1 @@
+"""Working on a result: shown, separated anew, checked nucleus by nucleus, saved."""

@@ -1,0 +1,101 @@
+"""Nuclei taken out of a result before it is saved, with undo and redo."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from napari.components import ViewerModel
+
+from napari_cosynth.data.refine import without_nuclei
+from napari_cosynth.types import Record
+from napari_cosynth.widget.result.sample_list import Key, samples_in
+from napari_cosynth.widget.result.saving import Group, record_of
+from napari_cosynth.widget.result.shown import ShownResult
+
+MOST_STATES = 20
+
+
+@dataclass(frozen=True)
+class State:
+    """A sample as it was before a step."""
+
+    key: Key
+    record: Record
+    made: Record | None
+    """The sample as it was made or read: another result may have the same name by now."""
+
+
+class Drops:
+    """What was dropped from a viewer's results, last in first out.
+
+    Undo puts back the sample as it was; what was painted since can be had again by redo.
+    """
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self.viewer = viewer
+        self._past: list[State] = []
+        self._future: list[State] = []
+
+    @property
+    def can_undo(self) -> bool:
+        return any(map(self._is_there, self._past))
+
+    @property
+    def can_redo(self) -> bool:
+        return any(map(self._is_there, self._future))
+
+    def drop(self, key: Key, ids: Collection[int]) -> None:
+        """Takes nuclei and their points out of a result. Raises ValueError, in one line, if it cannot."""
+        state = self._state(key)
+        before = state.record
+        points = ShownResult(self.viewer, key[0]).agreed(key[1]).layout
+        if len(before.layout) != len(points):
+            raise ValueError(
+                f"{before.source}: its points changed: press Re-separate or Update from instances"
+            )
+        after = without_nuclei(before, ids)
+        self._past = [*self._past, state][-MOST_STATES:]
+        self._future.clear()
+        self._show(key, after)
+
+    def undo(self) -> Key | None:
+        """The sample that changed; None where there is nothing to undo."""
+        return self._step(self._past, self._future)
+
+    def redo(self) -> Key | None:
+        """The sample that changed; None where there is nothing to redo."""
+        return self._step(self._future, self._past)
+
+    def _step(self, back: list[State], forth: list[State]) -> Key | None:
+        while back and not self._is_there(back[-1]):
+            back.pop()
+        if not back:
+            return None
+        state = back[-1]
+        forth.append(self._state(state.key))
+        back.pop()
+        self._show(state.key, state.record)
+        return state.key
+
+    def _is_there(self, state: State) -> bool:
+        """Whether its layers are in the viewer and still are of its sample."""
+        return state.key in samples_in(self.viewer) and self._made(state.key) is state.made
+
+    def _made(self, key: Key) -> Record | None:
+        labels = ShownResult(self.viewer, key[0]).layers["labels"]
+        # The metadata alone: the buttons ask for every state, and a layer's whole tuple is slow to make.
+        tuples = {"labels": (labels.data, {"metadata": labels.metadata}, "labels")}
+        return Group(key[0], tuples).raw(key[1])
+
+    def _state(self, key: Key) -> State:
+        """The sample as it is drawn, with the points of its own layout where it has one."""
+        shown = ShownResult(self.viewer, key[0])
+        own = shown.own_layout
+        record = shown.agreed(key[1]) if own is None else record_of(shown.group(own), key[1])
+        return State(key, record, self._made(key))
+
+    def _show(self, key: Key, record: Record) -> None:
+        shown = ShownResult(self.viewer, key[0])
+        shown.show(record, key[1])
+        shown.show_layout(record, key[1])

@@ -1,0 +1,280 @@
+"""Qt's side of :mod:`.nuclei`: a model of the table, a filter over it, and the view."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from psygnal import Signal
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel, Qt
+from qtpy.QtGui import QColor, QKeyEvent
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
+
+from napari_cosynth.widget.result.nuclei import FLAGS, NucleusTable
+
+HEADERS = ("drop", "id", "class", "µm²", *FLAGS)
+DROP, ID, CLASS, AREA, FIRST_FLAG = range(5)
+EVERY_CLASS, EVERY_FLAG, ANY_FLAG, NO_FLAG, MARKED = (
+    "every class",
+    "all nuclei",
+    "any flag",
+    "no flag",
+    "marked to drop",
+)
+FLAG_CHOICES = (EVERY_FLAG, ANY_FLAG, *FLAGS, NO_FLAG, MARKED)
+_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+
+
+class NucleusModel(QAbstractTableModel):
+    """A :class:`NucleusTable` and which of its nuclei are marked to be dropped."""
+
+    marked_changed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.table: NucleusTable | None = None
+        self.marked: set[int] = set()
+        """Ids."""
+        self.rows: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+        """Row of the model -> row of the table."""
+        self._sorted = ID, Qt.SortOrder.AscendingOrder
+        self._columns: list[list[Any]] = []
+        """Of the model's rows, as Python's own values."""
+
+    def show(self, table: NucleusTable | None, marked: Collection[int] = ()) -> None:
+        """Another table, or none; marks of ids that it lacks are forgotten."""
+        self.beginResetModel()
+        self.table = table
+        self.marked = set() if table is None else set(marked) & set(table.ids.tolist())
+        self._arrange()
+        self.endResetModel()
+        self.marked_changed.emit()
+
+    def _arrange(self) -> None:
+        """The rows in their order. Qt would ask for two cells at every comparison."""
+        table = self.table
+        if table is None:
+            self.rows, self._columns = np.zeros(0, np.int64), []
+            return
+        names = np.array(["", *table.classes.names[1:]], object)[table.class_ids]
+        columns = [
+            np.isin(table.ids, list(self.marked)),
+            table.ids,
+            names,
+            np.nan_to_num(table.area, nan=-1),
+            *table.flags.T,
+        ]
+        column, order = self._sorted
+        _, keys = np.unique(
+            columns[column].astype(str if column == CLASS else float), return_inverse=True
+        )
+        down = order == Qt.SortOrder.DescendingOrder
+        self.rows = np.argsort(-keys if down else keys, kind="stable")
+        self._columns = [c[self.rows].tolist() for c in columns]
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """Sorts by a column; rows that are equal there stay in the order of their ids."""
+        self.layoutAboutToBeChanged.emit()
+        before, self._sorted = self.rows, (column, order)
+        self._arrange()
+        at = np.argsort(self.rows)  # row of the table -> row of the model
+        old = self.persistentIndexList()
+        self.changePersistentIndexList(
+            old, [self.index(int(at[before[i.row()]]), i.column()) for i in old]
+        )
+        self.layoutChanged.emit()
+
+    def id_at(self, row: int) -> int:
+        """The id in a row."""
+        return int(self._columns[ID][row])
+
+    def row_of(self, id_: int) -> int | None:
+        """The row of an id; None where there is none."""
+        row = None if self.table is None else self.table.row_of(id_)
+        return None if row is None else int(np.flatnonzero(self.rows == row)[0])
+
+    def mark(self, ids: Iterable[int], on: bool = True) -> None:
+        """Marks nuclei to be dropped, or takes the marks off."""
+        before = set(self.marked)
+        self.marked = before | set(ids) if on else before - set(ids)
+        if self.table is not None and before != self.marked:
+            self.marked_changed.emit()
+            last = self.index(len(self.table) - 1, DROP)
+            self.dataChanged.emit(self.index(0, DROP), last)
+
+    # -- what Qt asks for
+
+    def rowCount(self, parent: QModelIndex | None = None) -> int:
+        inside = parent is not None and parent.isValid()
+        return 0 if self.table is None or inside else len(self.table)
+
+    def columnCount(self, parent: QModelIndex | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(HEADERS)
+
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
+        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
+            return HEADERS[section]
+        return None
+
+    def flags(self, index: QModelIndex) -> Qt.ItemFlag:
+        flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
+        return flags | Qt.ItemFlag.ItemIsUserCheckable if index.column() == DROP else flags
+
+    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        row, column, table = index.row(), index.column(), self.table
+        if table is None:
+            return None
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self._text(row, column)
+        if role == Qt.ItemDataRole.ToolTipRole and column == CLASS:
+            return self._text(row, column)
+        if role == Qt.ItemDataRole.CheckStateRole and column == DROP:
+            marked = self.id_at(row) in self.marked
+            return Qt.CheckState.Checked if marked else Qt.CheckState.Unchecked
+        if role == Qt.ItemDataRole.DecorationRole and column == CLASS:
+            class_id = table.class_ids[self.rows[row]]
+            return QColor(*(int(v) for v in table.classes.colors[class_id]))
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            if column in (ID, AREA):
+                return _RIGHT
+            return Qt.AlignmentFlag.AlignCenter if column >= FIRST_FLAG else None
+        return None
+
+    def _text(self, row: int, column: int) -> str:
+        assert self.table is not None
+        if column == DROP:
+            return ""
+        value = self._columns[column][row]
+        if column >= FIRST_FLAG:
+            return "●" if value else ""
+        if column == AREA:
+            return f"{value:.1f}" if value >= 0 else "–"
+        return str(value) or "–"
+
+    def setData(self, index: QModelIndex, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
+        if role != Qt.ItemDataRole.CheckStateRole or index.column() != DROP:
+            return False
+        self.mark([self.id_at(index.row())], Qt.CheckState(value) == Qt.CheckState.Checked)
+        return True
+
+
+class NucleusFilter(QSortFilterProxyModel):
+    """The rows of one class and one flag."""
+
+    def __init__(self, model: NucleusModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.model = model
+        self._class, self._flag = EVERY_CLASS, EVERY_FLAG
+        self._accepted = np.zeros(0, bool)
+        self.setSourceModel(model)
+        model.modelAboutToBeReset.connect(self._stale)
+        model.marked_changed.connect(self._stale)
+
+    def choose(self, class_name: str, flag: str) -> None:
+        """Shows one class, or every one, and one of ``FLAG_CHOICES``."""
+        self._class, self._flag = class_name, flag
+        self._stale()
+        self.invalidateFilter()
+
+    def _stale(self) -> None:
+        self._accepted = np.zeros(0, bool)
+
+    def filterAcceptsRow(self, row: int, _: QModelIndex) -> bool:
+        # All rows at once: Qt asks for them one by one.
+        if len(self._accepted) != self.model.rowCount():
+            self._accepted = self._accept()
+        return bool(self._accepted[self.model.rows[row]])
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """The model sorts itself: Qt would sort through Python, cell by cell."""
+        self.model.sort(column, order)
+
+    def _accept(self) -> npt.NDArray[np.bool_]:
+        table = self.model.table
+        assert table is not None
+        accepted = np.ones(len(table), bool)
+        if self._class in table.classes.names:
+            accepted &= table.class_ids == table.classes.names.index(self._class)
+        if self._flag in FLAGS:
+            accepted &= table.flags[:, FLAGS.index(self._flag)]
+        elif self._flag in (ANY_FLAG, NO_FLAG):
+            accepted &= table.flags.any(1) == (self._flag == ANY_FLAG)
+        elif self._flag == MARKED:
+            accepted &= np.isin(table.ids, list(self.model.marked))
+        return accepted
+
+    def ids(self) -> list[int]:
+        """The ids that are shown, in their order."""
+        return [self.id_at(row) for row in range(self.rowCount())]
+
+    def id_at(self, row: int) -> int:
+        """The id of a shown row."""
+        return self.model.id_at(self.mapToSource(self.index(row, 0)).row())
+
+    def row_of(self, id_: int) -> int | None:
+        """The shown row of an id; None where it is filtered out."""
+        row = self.model.row_of(id_)
+        if row is None:
+            return None
+        shown = self.mapFromSource(self.model.index(row, 0)).row()
+        return shown if shown >= 0 else None
+
+
+class NucleusView(QTableView):
+    """The table; a row that becomes the current one is where the user wants to go."""
+
+    went = Signal(int)
+    """The id of a nucleus."""
+
+    def __init__(self, model: NucleusModel) -> None:
+        super().__init__()
+        self._told = True
+        self.shown = NucleusFilter(model, self)
+        self.setModel(self.shown)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.setSortingEnabled(True)
+        self.sortByColumn(ID, Qt.SortOrder.AscendingOrder)
+        self.setShowGrid(False)
+        self.setWordWrap(False)
+        # Rows of one height: Qt would measure 10,000 of them.
+        rows = self.verticalHeader()
+        rows.hide()
+        rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        rows.setDefaultSectionSize(22)
+        header = self.horizontalHeader()
+        header.setMinimumSectionSize(30)
+        for column, width in enumerate((40, 44, 92, 48, 56, 54, 62, 56)):
+            self.setColumnWidth(column, width)
+        self.setToolTip(
+            "Click a row to go to its nucleus; Delete marks the selected rows to be dropped, or takes "
+            "the marks off"
+        )
+
+    def currentChanged(self, current: QModelIndex, previous: QModelIndex) -> None:
+        super().currentChanged(current, previous)
+        if self._told and current.isValid() and current.row() != previous.row():
+            self.went.emit(self.shown.id_at(current.row()))
+
+    def select(self, id_: int) -> None:
+        """Shows a nucleus' row as the current one without going there."""
+        row = self.shown.row_of(id_)
+        if row is None or row == self.currentIndex().row():
+            return
+        self._told = False
+        self.selectRow(row)
+        self._told = True
+
+    def selected_ids(self) -> list[int]:
+        return [self.shown.id_at(i.row()) for i in self.selectionModel().selectedRows()]
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() not in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
+            super().keyPressEvent(event)
+            return
+        chosen = self.selected_ids()
+        self.shown.model.mark(chosen, on=not set(chosen) <= self.shown.model.marked)

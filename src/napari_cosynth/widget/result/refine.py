@@ -1,0 +1,205 @@
+"""The dock's buttons for a result: Re-separate, Update from instances, Restore raw, Save."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from magicgui.widgets import ComboBox, Label, PushButton
+from napari.components import ViewerModel
+from napari.layers import Layer
+from napari.utils.notifications import show_info
+from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
+
+from napari_cosynth.data.refine import separated_again, updated_from_instances
+from napari_cosynth.export.recipes import read_count
+from napari_cosynth.types import Record, Report
+from napari_cosynth.widget.layers.results import groups
+from napari_cosynth.widget.layers.tags import read_tag
+from napari_cosynth.widget.qt.errors import told
+from napari_cosynth.widget.qt.forms import form, side_by_side
+from napari_cosynth.widget.result.saving import Group, drawn_record, record_of, save_layers
+from napari_cosynth.widget.result.shown import ShownResult, is_points
+
+MAJORITY = "ask"
+"""Choice of class for new nuclei: none, so that Update names the nucleus that needs one."""
+
+
+class RefinePanel(QWidget):
+    """Buttons that make an edited result's layers agree again, restore it, and save it.
+
+    ``result`` is the dock's own box of results, if it has one; the panel fills it too, with what was
+    opened as well as with what was made.
+    """
+
+    def __init__(self, viewer: ViewerModel, result: ComboBox | None = None) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self._shared = result is not None
+        self._known: list[str] = []
+        self.result = result or ComboBox(choices=[], nullable=True, label="Result")
+        self.points = ComboBox(choices=self._layouts, nullable=True, label="Points")
+        self.new_class = ComboBox(choices=self._classes, label="New nuclei")
+        self.separate = PushButton(text="Re-separate")
+        self.update_rest = PushButton(text="Update from instances")
+        self.restore = PushButton(text="Restore raw")
+        self.save = PushButton(text="Save as stack…")
+        self.status = Label(value="")
+        self.points.tooltip = (
+            "The layout whose points seed the watershed, and that is saved; none: the points that "
+            "the result was made from"
+        )
+        self.new_class.tooltip = "The class of nuclei that were painted where there was no label"
+        self.separate.tooltip = "Watershed of the labels again, from the chosen points"
+        self.update_rest.tooltip = "Labels, distance and centroids from the edited instances"
+        self.restore.tooltip = "The sample as it was made or read"
+        self.save.tooltip = (
+            "Save as a training stack: a new folder, or more samples into an existing one"
+        )
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(4)
+        self._word = Label(value="new nuclei")
+        choices = [("Points", [self.points, self._word, self.new_class])]
+        if not self._shared:
+            choices.insert(0, ("Result", [self.result]))
+        box.addWidget(form(*choices))
+        box.addWidget(side_by_side(self.separate, self.update_rest))
+        box.addWidget(side_by_side(self.restore, self.save))
+        box.addWidget(self.status.native)
+        self.status.native.setWordWrap(True)
+        self.result.changed.connect(self._show_choices)
+        for button, action in (
+            (self.separate, self.separate_again),
+            (self.update_rest, self.update_from_instances),
+            (self.restore, self.restore_raw),
+            (self.save, self.ask_and_save),
+        ):
+            button.changed.connect(told(action))
+        # Not a bound method: napari could not let go of a QWidget that Qt has destroyed.
+        self._hear = partial(RefinePanel.refresh, self)
+        events = viewer.layers.events
+        self._heard = (events.inserted, events.removed, events.renamed)
+        for event in self._heard:
+            event.connect(self._hear)
+        self.refresh()
+
+    def let_go(self) -> None:
+        """Hears no more of the viewer; the dock is going."""
+        for event in self._heard:
+            event.disconnect(self._hear)
+
+    # -- what there is to choose from
+
+    def _results(self, _: object = None) -> list[str]:
+        return list(groups(self.viewer))
+
+    def _layouts(self, _: object = None) -> list[tuple[str, Layer]]:
+        return [(layer.name, layer) for layer in self.viewer.layers if is_points(layer)]
+
+    def _classes(self, _: object = None) -> list[str]:
+        labels = groups(self.viewer).get(str(self.result.value), {}).get("labels")
+        tag = read_tag(labels.metadata) if labels is not None else None
+        return [MAJORITY, *(tag.classes.names[1:] if tag else ())]
+
+    def refresh(self, _: object = None) -> None:
+        """Offers the viewer's results, a new one chosen, and its layouts."""
+        names = self._results()
+        before = self.result.value
+        with self.result.changed.blocked():
+            self.result.choices = names
+            if new := [name for name in names if name not in self._known]:
+                self.result.value = new[-1]
+            elif before in names:
+                self.result.value = before
+        self._known = names
+        self._show_choices()
+
+    def _show_choices(self, _: object = None) -> None:
+        chosen = self._points()
+        self.points.reset_choices()
+        self.new_class.reset_choices()
+        results = groups(self.viewer)
+        if (own := self._shown.own_layout) is not None:
+            self.points.value = own
+        elif chosen is not None:
+            # Not another result's: this one was not made from them.
+            tag = read_tag(chosen.metadata)
+            self.points.value = None if tag is None or tag.result in results else chosen
+        found = results.get(str(self.result.value), {})
+        complete = {"image", "labels", "instances"} <= found.keys()
+        for button in (self.separate, self.update_rest, self.restore, self.save):
+            button.enabled = complete
+
+    # -- the buttons
+
+    def separate_again(self) -> None:
+        """Re-separate: the watershed again from the labels, the distance and the chosen points."""
+        group, sample = self._group()
+        record, report = separated_again(record_of(group, sample))
+        self._shown.show(record, sample)
+        self.status.value = _summary(record, report)
+
+    def update_from_instances(self) -> None:
+        """Update: labels, distance and a layout of this result's own from the instances."""
+        group, sample = self._group(with_layout=False)
+        name = str(self.new_class.value)
+        new = None if name == MAJORITY else group.tag.classes.index(name)
+        record = updated_from_instances(drawn_record(group, sample), new)
+        self._shown.show(record, sample)
+        self._shown.show_layout(record, sample)
+        self._show_choices()
+        self.status.value = f"{len(record.layout)} nuclei; labels, distance and points agree"
+
+    def restore_raw(self) -> None:
+        """The sample as it was made or read."""
+        group, sample = self._group(with_layout=False)
+        raw = group.raw(sample)
+        if raw is None:
+            raise ValueError(
+                f"{group.name}: its raw sample is not in the layers' metadata any more"
+            )
+        self._shown.show(raw, sample)
+        if self._shown.own_layout is not None:
+            self._shown.show_layout(raw, sample)
+        self.status.value = "the sample as it was made"
+
+    def ask_and_save(self) -> None:
+        """Asks for the folder, then saves."""
+        path, _ = QFileDialog.getSaveFileName(
+            self,
+            "A new training stack, or the cosynth.json of one to append to",
+            options=QFileDialog.Option.DontConfirmOverwrite,
+        )
+        if path:
+            self.save_to(Path(path))
+
+    def save_to(self, path: Path) -> None:
+        """Saves the chosen result with its points as a training stack, or appends it to one."""
+        self._group()  # refuses in one line where the result is incomplete
+        written = save_layers(path, self._shown.tuples(self._points()))
+        count = read_count(written)
+        told = "1 sample" if count == 1 else f"now {count} samples"
+        show_info(f"saved in {written}: {told}")
+        self.status.value = f"saved in {written.name}: {told}"
+
+    # -- layers <-> records
+
+    @property
+    def _shown(self) -> ShownResult:
+        return ShownResult(self.viewer, str(self.result.value))
+
+    def _points(self) -> Layer | None:
+        chosen: Layer | None = self.points.value
+        return chosen if chosen in self.viewer.layers else None
+
+    def _group(self, with_layout: bool = True) -> tuple[Group, int]:
+        """The chosen result and the sample that the viewer's slider shows."""
+        group = self._shown.group(self._points() if with_layout else None)
+        return group, self._shown.sample
+
+
+def _summary(record: Record, report: Report) -> str:
+    counts = {name: len(ids) for name, ids in report.to_json().items() if ids}
+    found = ", ".join(f"{count} {name}" for name, count in counts.items())
+    return f"{len(record.layout)} points; {found or 'every point has its nucleus'}"

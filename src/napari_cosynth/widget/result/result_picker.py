@@ -1,0 +1,69 @@
+"""Which result is shown and worked on; results to keep or discard."""
+
+from __future__ import annotations
+
+from magicgui.widgets import ComboBox, PushButton
+from napari.components import ViewerModel
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_cosynth.widget.layers import results
+from napari_cosynth.widget.qt.forms import side_by_side
+
+
+class ResultPicker(QWidget):
+    """The viewer's results by name, made or opened."""
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.result = ComboBox(choices=[], nullable=True, label="Result")
+        self.discard = PushButton(text="Discard")
+        self.keep_only = PushButton(text="Keep only")
+        self.result.tooltip = "The result that is shown, edited and saved"
+        self.discard.tooltip = "Remove this result's layers"
+        self.keep_only.tooltip = "Remove the layers of all other results"
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(4)
+        # A line of its own: results of one layout differ at the end of their names.
+        box.addWidget(side_by_side(self.result))
+        box.addWidget(side_by_side(self.discard, self.keep_only))
+        self.result.changed.connect(self._show)
+        self.discard.changed.connect(self._discard)
+        self.keep_only.changed.connect(self._keep_only)
+        self.refresh()
+
+    @property
+    def name(self) -> str:
+        """The chosen result; empty where there is none."""
+        return str(self.result.value or "")
+
+    def refresh(self) -> None:
+        """Offers the results that are there; a chosen one stays chosen."""
+        names = list(results.groups(self.viewer))
+        with self.result.changed.blocked():
+            before = self.result.value
+            self.result.choices = names
+            self.result.value = before if before in names else (names[-1] if names else None)
+        self.discard.enabled = bool(names)
+        self.keep_only.enabled = len(names) > 1
+
+    def choose(self, name: str) -> None:
+        """Chooses a result whose layers are shown already."""
+        self.refresh()
+        with self.result.changed.blocked():
+            self.result.value = name
+
+    def _show(self, name: str | None) -> None:
+        if name:
+            results.show_only(self.viewer, name)
+
+    def _discard(self) -> None:
+        if self.name:
+            results.discard(self.viewer, self.name)
+            self._show(self.name)
+
+    def _keep_only(self) -> None:
+        for name in results.groups(self.viewer):
+            if name != self.name:
+                results.discard(self.viewer, name)

@@ -1,0 +1,153 @@
+"""A result in a viewer, by its name: its layers as records, and records back into its layers."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+from napari.components import ViewerModel
+from napari.layers import Labels, Layer, Points
+from napari.layers.base import ActionType
+
+from napari_cosynth.geometry.measure import majority_classes
+from napari_cosynth.types import Record
+from napari_cosynth.widget.layers.layout import (
+    class_column,
+    is_layout,
+    no_notes,
+    set_features,
+    show_marks,
+)
+from napari_cosynth.widget.layers.record_layers import record_layers
+from napari_cosynth.widget.layers.results import AGREED_KEY, groups, instance_colors
+from napari_cosynth.widget.layers.slide_layers import LayerTuple
+from napari_cosynth.widget.layers.tags import read_tag
+from napari_cosynth.widget.result.saving import Group, drawn_record, groups_of
+
+
+class ShownResult:
+    """The layers of the result called ``name``, whichever they are now."""
+
+    def __init__(self, viewer: ViewerModel, name: str) -> None:
+        self.viewer = viewer
+        self.name = name
+
+    @property
+    def layers(self) -> dict[str, Layer]:
+        """Role -> layer. Raises ValueError where there is no such result."""
+        found = groups(self.viewer).get(self.name)
+        if not found:
+            raise ValueError("no result: synthesise one, or open a training stack")
+        return found
+
+    @property
+    def own_layout(self) -> Points | None:
+        """The layout that belongs to this result alone."""
+        for layer in self.viewer.layers:
+            tag = read_tag(layer.metadata)
+            if is_points(layer) and tag is not None and tag.result == self.name:
+                return layer
+        return None
+
+    def tuples(self, points: Layer | None = None) -> list[LayerTuple]:
+        """The layers, and the points if there are any, as napari's writers get them."""
+        layers = [*self.layers.values(), *([] if points is None else [points])]
+        return [layer.as_layer_data_tuple() for layer in layers]
+
+    def group(self, points: Layer | None = None) -> Group:
+        """The result as it is saved. Raises ValueError where it is incomplete."""
+        (group,) = groups_of(self.tuples(points))
+        return group
+
+    @property
+    def sample(self) -> int:
+        """Which of a stack's samples the viewer's slider shows; 0 where there is no stack."""
+        labels = self.layers["labels"]
+        if labels.ndim == 2:
+            return 0
+        at = round(labels.world_to_data(self.viewer.dims.point)[0])
+        return int(np.clip(at, 0, len(labels.data) - 1))
+
+    def show_sample(self, sample: int) -> None:
+        """Moves the viewer's slider to one of a stack's samples."""
+        labels = self.layers["labels"]
+        if labels.ndim == 3:
+            self.viewer.dims.set_point(0, labels.data_to_world((sample, 0, 0))[0])
+
+    def agreed(self, sample: int) -> Record:
+        """One sample's arrays as its layers show them, with the points that its instances are of.
+
+        Those were separated from the points, or the points counted from them; what was painted since
+        has no point yet.
+        """
+        group = self.group()
+        drawn = drawn_record(group, sample)
+        last = group.agreed(sample)
+        return drawn if last is None else dataclasses.replace(drawn, layout=last.layout)
+
+    def show(self, record: Record, sample: int) -> None:
+        """Puts a record's arrays, which agree with its layout, into the layers."""
+        layers = self.layers
+        for role in ("labels", "instances", "distance"):
+            if role not in layers:
+                continue
+            data = getattr(record, role)
+            if layers[role].data.ndim == 3:
+                joint = layers[role].data.copy()
+                joint[sample] = data
+                layers[role].data = joint
+            else:
+                layers[role].data = data.copy()
+        instances = layers["instances"]
+        known = dict(layers["labels"].metadata.get(AGREED_KEY, {}))
+        layers["labels"].metadata[AGREED_KEY] = {**known, sample: record}
+        if isinstance(instances, Labels) and instances.data.ndim == 2:
+            ids = majority_classes(record.instances, record.labels, len(record.classes))
+            names = [record.classes.names[i] for i in (0, *ids)]
+            instances.features = pd.DataFrame({"index": np.arange(len(names)), "class": names})
+            instances.colormap = instance_colors(ids, record.classes)
+
+    def show_layout(self, record: Record, sample: int) -> None:
+        """Shows a record's layout in the result's own Points layer, made where there is none.
+
+        The drawn layout stays as it is: other results were made from it.
+        """
+        own, labels = self.own_layout, self.layers["labels"]
+        points = np.asarray(record.layout.centroids, np.float64)
+        names = np.array(record.classes.names, object)[record.layout.class_ids]
+        stacked = labels.ndim == 3
+        if stacked:
+            points = np.insert(points, 0, sample, axis=1)
+        if own is None:
+            _, kwargs, _ = record_layers((record,), [{}], self.name)[-1]
+            kwargs.update({k: getattr(labels, k) for k in ("scale", "translate", "units")})
+            del kwargs["axis_labels"]
+            self.viewer.add_points(points, ndim=labels.ndim, **kwargs)
+            return
+        if stacked:
+            others = np.round(own.data[:, 0]).astype(int) != sample
+            points = np.concatenate([own.data[others], points])
+            names = np.concatenate([np.asarray(own.features["class"], object)[others], names])
+        # One edit: whoever listens, the history first of all, hears of it once both are new.
+        with own.events.data.blocker():
+            own.selected_data = set()
+            own.data = points
+            # What the last separation found says nothing about these points.
+            fresh = {"class": class_column(names, record.classes), "note": no_notes(len(points))}
+            set_features(own, own.features.assign(**fresh))
+        own.refresh_colors()
+        if is_layout(own):
+            show_marks(own)
+        own.events.data(
+            value=own.data,
+            action=ActionType.CHANGED,
+            data_indices=tuple(range(len(points))),
+            vertex_indices=((),),
+        )
+
+
+def is_points(layer: Layer) -> bool:
+    """Whether a layer is a layout's, of a result or of none."""
+    tag = read_tag(layer.metadata)
+    return isinstance(layer, Points) and tag is not None and tag.role == "layout"

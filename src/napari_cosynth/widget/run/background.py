@@ -1,0 +1,64 @@
+"""Work off the GUI thread, one piece after the other; what it gives comes back on the GUI thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_cosynth.widget.qt.errors import tell
+
+T = TypeVar("T")
+
+
+class Background(QObject):
+    """A thread of its own and the way back from it."""
+
+    _done = Signal(object)
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"cosynth-{name}")
+        self._open = True
+        self._waiting = 0
+        self._done.connect(self._deliver)
+
+    @property
+    def busy(self) -> bool:
+        """Whether something that was asked for has not come back yet."""
+        return self._waiting > 0
+
+    def do(
+        self,
+        work: Callable[[], T],
+        then: Callable[[T], None] = lambda _: None,
+        failed: Callable[[Exception], None] | None = None,
+    ) -> None:
+        """``then`` gets what ``work`` returns; ``failed``, or else the user, what it raises."""
+        self._waiting += 1
+        future = self._executor.submit(work)
+        future.add_done_callback(lambda done: self._post(done, then, failed or tell))
+
+    def close(self) -> None:
+        """Nothing comes back any more; what is under way, such as a file, is finished."""
+        self._open = False
+        self._executor.shutdown(wait=False)
+
+    def _post(self, done: Future[Any], then: Callable[[Any], None], failed: Any) -> None:
+        if self._open:
+            with suppress(RuntimeError):  # Qt has destroyed the way back: the program ends
+                self._done.emit((done, then, failed))
+
+    def _deliver(self, message: tuple[Future[Any], Callable[[Any], None], Any]) -> None:
+        self._waiting -= 1
+        if not self._open:
+            return
+        done, then, failed = message
+        error = done.exception()
+        if error is None:
+            then(done.result())
+        else:
+            failed(error)

@@ -1,0 +1,69 @@
+"""What a checkpoint knows, read from its ``config.json`` alone.
+
+The dock shows classes, tissues and stains as soon as it opens; :mod:`napari_cosynth.model` would
+import torch for that. Only names and the grid are read here: whether the checkpoint can be used is
+decided by its real reader, when it is.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from napari_cosynth.paths import packaged
+from napari_cosynth.types import H_AND_E, ClassTable
+
+BUNDLED = packaged("checkpoints")
+
+
+@dataclass(frozen=True)
+class CheckpointFacts:
+    """The part of a checkpoint's configuration that a form needs."""
+
+    name: str
+    """A bundled checkpoint's name, or the path of a folder: what ``Request.checkpoint`` takes."""
+    classes: ClassTable
+    mpp: float
+    """Micrometres per pixel of the grid the model samples on."""
+    tissues: tuple[str, ...]
+    stains: tuple[str, ...]
+    nodes: int = 0
+    """So many times it was trained for to be sampled in as few passes; 0: for none."""
+    follows_looks: bool = False
+    """Whether it paints in the look of a reference."""
+
+
+def bundled() -> list[str]:
+    """Names of the bundled checkpoints, ``default`` first."""
+    names = sorted(path.parent.name for path in BUNDLED.glob("*/config.json"))
+    return sorted(names, key=lambda name: name != "default")
+
+
+def checkpoints_in(folder: Path) -> list[str]:
+    """The checkpoint folders directly inside ``folder``, as paths."""
+    return sorted(str(path.parent) for path in folder.glob("*/config.json"))
+
+
+def read_facts(name: str) -> CheckpointFacts:
+    """The facts of a bundled checkpoint or a folder. Raises ValueError naming file and field."""
+    folder = BUNDLED / name if name in bundled() else Path(name).expanduser()
+    file = folder / "config.json"
+    try:
+        table = json.loads(file.read_text(encoding="utf-8"))
+        colors = np.array(table["class_colors"], np.uint8)
+        classes = ClassTable(tuple(str(n) for n in table["class_names"]), colors)
+        mpp = float(table["mpp"])
+        tissues = tuple(str(n) for n in table.get("tissues", ()))
+        stains = tuple(str(n) for n in table.get("stains", (H_AND_E,)))
+        nodes = len(table.get("nodes") or ())
+        follows_looks = table.get("look") is not None
+    except FileNotFoundError:
+        raise ValueError(f"{folder}: not a checkpoint folder (it has no config.json)") from None
+    except KeyError as error:
+        raise ValueError(f"{file}: {error.args[0]}: missing") from None
+    except (OSError, ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f"{file}: cannot be read ({error})") from None
+    return CheckpointFacts(name, classes, mpp, tissues, stains, nodes, follows_looks)

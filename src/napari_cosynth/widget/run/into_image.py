@@ -1,0 +1,124 @@
+"""Into the image under a layout: its canvas, or what is around the points that changed, sampled anew.
+
+A layout whose points were taken from the image remembers them. Against those it is known which points
+the user added, moved, re-tagged or removed; the image stays as it is everywhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Layer, Points
+
+from napari_cosynth.geometry.box import Box
+from napari_cosynth.geometry.edits import changed_points
+from napari_cosynth.geometry.place import Place, on_grid, part_to_read, working_mpp
+from napari_cosynth.types import Layout, Request
+from napari_cosynth.widget.layers.layout import class_table_of, placement_from
+from napari_cosynth.widget.layers.placement import Placement
+from napari_cosynth.widget.layers.region import AskMpp, image_under, known_mpp
+
+SHOWN_KEY = "cosynth_shown"
+"""In a layout layer's metadata: the nuclei that the image under it shows, and on which canvas."""
+
+_MOVED = 0.5
+"""Pixels that a point has to move by, as for :func:`~napari_cosynth.geometry.edits.near_changes`."""
+
+
+def remember_shown(points: Points, layout: Layout) -> None:
+    """Notes that ``layout``, which the layer shows, are the nuclei of the image under it."""
+    points.metadata[SHOWN_KEY] = layout, placement_from(points)
+
+
+def shown_nuclei(points: Points) -> Layout | None:
+    """The remembered layout. None without one, or if the canvas or the classes have changed since."""
+    layout, canvas = points.metadata.get(SHOWN_KEY, (None, None))
+    known = layout is not None and canvas == placement_from(points)
+    return layout if known and layout.classes == class_table_of(points) else None
+
+
+@dataclass(frozen=True)
+class IntoImage:
+    """A request into a real image, ready to run."""
+
+    request: Request
+    """Its layout is on the canvas of the image's part."""
+    placement: Placement
+    """Where the result lies: exactly on the image's pixels."""
+    read: Callable[[], Place]
+    """Reads the image's part, which may take a while: not for the GUI thread."""
+
+
+def into_image(
+    viewer: ViewerModel,
+    points: Points,
+    request: Request,
+    grid_mpp: float,
+    ask_mpp: AskMpp,
+    whole: bool = False,
+) -> IntoImage | None:
+    """``request`` of the layout ``points``, into the topmost image under its canvas.
+
+    Where it is known which nuclei the image shows, only what is around other points is painted, unless
+    the ``whole`` canvas is to be. The canvas is moved to whole pixels of the image. None if the user
+    does not tell the image's µm/px. Raises ValueError saying what is missing.
+    """
+    canvas = placement_from(points)
+    corners = canvas.world
+    slide = image_under(viewer, points, corners)
+    level = _level(slide)
+    mpp = known_mpp(slide, ask_mpp)
+    if mpp is None:
+        return None
+    shape = (int(level.shape[0]), int(level.shape[1]))
+    pixels = canvas.mpp / working_mpp(mpp, canvas.mpp)
+    # Both grids by their pixels' corners: the canvas' first, and how many image pixels it has.
+    first = np.array([slide.world_to_data(c)[-2:] for c in corners])[0]
+    y, x = (int(v) for v in np.floor(first + 1))
+    height, width = (max(1, round(n * pixels)) for n in canvas.shape)
+    region = Box(y, x, y + height, x + width)
+    if region.clipped(shape) != region:
+        raise ValueError(f"{slide.name}: the canvas reaches beyond the image: move or shrink it")
+    part = part_to_read(region, shape, mpp, grid_mpp)
+    inside = region.moved(-part.y0, -part.x0)
+
+    def on_part(layout: Layout) -> Layout:
+        centroids = (layout.centroids.astype(np.float64) + 0.5) * pixels - 0.5
+        moved = (centroids + np.array([inside.y0, inside.x0])).astype(np.float32)
+        return Layout(moved, layout.class_ids, part.shape, mpp, layout.classes)
+
+    own, shown = on_part(request.layout), None if whole else shown_nuclei(points)
+    if shown is not None and not len(changed_points(shown, request.layout, _MOVED)):
+        raise ValueError(
+            f"{points.name}: every nucleus is in the image as it is: add, move or remove one, or "
+            "choose to paint the whole canvas (Sampling)"
+        )
+    before = None if shown is None else on_part(shown)
+    grid = replace(own, mpp=working_mpp(mpp, grid_mpp)).scaled_to(grid_mpp)
+    box = on_grid(inside, own.shape, grid.shape)
+    scale = float(slide.scale[-1]) * part.shape[1] / grid.shape[1]
+    corner = slide.data_to_world((part.y0 - 0.5, part.x0 - 0.5))
+    origin = (corner[0] + (box.y0 + 0.5) * scale, corner[1] + (box.x0 + 0.5) * scale)
+    unit = str(slide.units[-1])
+
+    def read() -> Place:
+        image = np.ascontiguousarray(level[part.slices][..., :3])
+        return Place(image, inside, (part.y0, part.x0), slide.name, before)
+
+    return IntoImage(
+        replace(request, layout=own, seeds=request.seeds[:1]),
+        Placement(box.shape, grid_mpp, scale, (float(origin[0]), float(origin[1])), unit),
+        read,
+    )
+
+
+def _level(slide: Layer) -> Any:
+    """The image's finest level. Raises ValueError where it is no 8-bit RGB image."""
+    level = slide.data[0] if slide.multiscale else slide.data
+    if not isinstance(slide, Image) or not slide.rgb or level.ndim != 3 or level.dtype != np.uint8:
+        raise ValueError(f"{slide.name}: expected an 8-bit RGB image to sample into")
+    return level

@@ -1,0 +1,133 @@
+"""How long a sample takes here: measured at every run, kept, and told before the next one."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from qtpy.QtCore import QStandardPaths
+
+from napari_cosynth.atomic import replaced_file
+from napari_cosynth.types import Synthesis
+from napari_cosynth.widget.run.background import Background
+
+FILE = "napari-cosynth/speed.json"
+"""Inside the user's cache folder."""
+WORTH_KEEPING = 0.2
+"""A measurement that differs from the kept one by less than this part is not written again."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """One measurement; a sample's time is nearly proportional to its steps and pixels."""
+
+    seconds: float
+    """Per step and megapixel, of one pass of the network (guidance other than 0 and 1 takes two)."""
+    device: str
+    """What was computed on, which is what ``auto`` chose."""
+    precision: str
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.seconds) and self.seconds > 0):
+            raise ValueError(f"seconds: expected a time above 0, got {self.seconds}")
+
+
+class Speeds:
+    """The last measurement of each checkpoint on each device, kept in the user's cache."""
+
+    def __init__(self, file: Path | None = None) -> None:
+        cache = QStandardPaths.writableLocation(
+            QStandardPaths.StandardLocation.GenericCacheLocation
+        )
+        self.file = file or Path(cache) / FILE
+        self._known = _read(self.file)
+        self._work = Background("speed")
+
+    @property
+    def busy(self) -> bool:
+        """Whether a measurement is on its way to the file."""
+        return self._work.busy
+
+    def close(self) -> None:
+        """The dock is going; a file under way is finished."""
+        self._work.close()
+
+    def of(self, checkpoint: str, device: str) -> Speed | None:
+        """What is known of a checkpoint on a device or ``auto``; None before the first run."""
+        return self._known.get(_key(checkpoint, device))
+
+    def expected(
+        self,
+        checkpoint: str,
+        device: str,
+        steps: int,
+        guidance: float,
+        shape: tuple[float, float],
+        count: int = 1,
+    ) -> str:
+        """How long ``count`` samples of (H, W) pixels will take, in words, and on what."""
+        speed = self.of(checkpoint, device)
+        if speed is None:
+            return "time: known after the first run"
+        seconds = count * speed.seconds * work(steps, guidance, shape)
+        return f"{duration(seconds)} on {speed.device}, {speed.precision}"
+
+    def learn(self, sample: Synthesis) -> None:
+        """Measures by a finished sample; one of a window in a larger canvas tells nothing."""
+        if sample.seconds <= 0 or sample.provenance.keys() & {"resampled", "inpainted"}:
+            return
+        request = sample.request
+        speed = Speed(
+            sample.seconds / work(request.steps, request.guidance, sample.record.labels.shape),
+            str(sample.provenance["device"]),
+            str(sample.provenance["precision"]),
+        )
+        key = _key(request.checkpoint, request.device)
+        before, self._known[key] = self._known.get(key), speed
+        if before is None or abs(speed.seconds / before.seconds - 1) > WORTH_KEEPING:
+            # The disk is waited for, which may take long, before a file is called written.
+            self._work.do(partial(_write, self.file, dict(self._known)))
+
+
+def work(steps: int, guidance: float, shape: tuple[float, ...]) -> float:
+    """Steps x megapixels x passes of a sample of (H, W)."""
+    passes = 1 if guidance in (0.0, 1.0) else 2
+    return steps * passes * shape[0] * shape[1] / 1e6
+
+
+def duration(seconds: float) -> str:
+    """A time in words, no more precise than it is known."""
+    if seconds < 1:
+        return "under 1 s"
+    if seconds < 90:
+        return f"about {seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"about {seconds / 60:.0f} min"
+    return f"about {seconds / 3600:.1f} h"
+
+
+def _key(checkpoint: str, device: str) -> str:
+    return f"{checkpoint}|{device}"
+
+
+def _write(file: Path, known: dict[str, Speed]) -> None:
+    table = {key: asdict(speed) for key, speed in known.items()}
+    # A cache that cannot be written is no reason to disturb anybody.
+    with suppress(OSError), replaced_file(file) as fresh:
+        fresh.write_text(json.dumps(table, indent=1), encoding="utf-8")
+
+
+def _read(file: Path) -> dict[str, Speed]:
+    """What an earlier session kept; nothing where that is missing or not readable as such."""
+    try:
+        table = json.loads(file.read_text(encoding="utf-8"))
+        return {
+            str(key): Speed(float(row["seconds"]), str(row["device"]), str(row["precision"]))
+            for key, row in table.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}

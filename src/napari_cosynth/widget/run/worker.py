@@ -1,0 +1,114 @@
+"""Runs a synthesis off the GUI thread: one at a time, cancelled within one step.
+
+The generator runs in napari's worker thread; what it yields arrives here on the GUI thread. Where
+the numbers are computed is the :mod:`.backend`'s business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+from napari.qt.threading import create_worker
+from psygnal import Signal
+
+from napari_cosynth.types import Progress, Synthesis
+from napari_cosynth.widget.run.backend import Backend, InProcess
+
+Outcome = Literal["finished", "cancelled", "failed"]
+Events = Iterator[Progress | Synthesis]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error on its way to the GUI thread.
+
+    Yielded rather than raised: napari's workers take a RuntimeError for a deleted worker and drop
+    it, and torch says "out of memory" with one.
+    """
+
+    error: Exception
+
+
+def _guarded(source: Callable[[], Events]) -> Iterator[Progress | Synthesis | Failure]:
+    try:
+        yield from source()
+    except Exception as error:  # every error must reach the user
+        yield Failure(error)
+
+
+class Runner:
+    """The one running synthesis of a dock, and its signals, emitted on the GUI thread."""
+
+    began = Signal()
+    """A run began: `busy` is true."""
+    progressed = Signal(Progress)
+    sampled = Signal(Synthesis)
+    failed = Signal(Exception)
+    ended = Signal(str)
+    """An :data:`Outcome`: the last signal of every run."""
+
+    def __init__(self, backend: Backend | None = None) -> None:
+        self.backend: Backend = backend or InProcess()
+        self._worker: object | None = None
+        self._failed = False
+        self._cancelled = False
+
+    @property
+    def busy(self) -> bool:
+        """True from :meth:`start` until ``ended``, also while a cancelled run still stops."""
+        return self._worker is not None
+
+    @property
+    def cancelled(self) -> bool:
+        return self._cancelled
+
+    def call(self, kind: str, *arguments: Any) -> None:
+        """Begins a run of one of the backend's kinds of call."""
+        self.start(partial(self.backend.call, kind, *arguments))
+
+    def start(self, source: Callable[[], Events]) -> None:
+        """Begins a run of any source of events. Raises RuntimeError while another one is running."""
+        if self.busy:
+            raise RuntimeError("a synthesis is running already")
+        self._failed = self._cancelled = False
+        worker = create_worker(_guarded, source, _start_thread=False)
+        self._worker = worker
+        worker.yielded.connect(self._receive)
+        worker.finished.connect(self._finish)
+        worker.start()
+        self.began.emit()
+
+    def cancel(self) -> None:
+        """Stops the run before its next step; nothing more of it is reported but ``ended``."""
+        if self._worker is not None and not self._cancelled:
+            self._cancelled = True
+            self._worker.quit()  # type: ignore[attr-defined]
+            self.backend.cancel()
+
+    def close(self) -> None:
+        """Cancels for good: no signal is emitted any more."""
+        for signal in (self.began, self.progressed, self.sampled, self.failed, self.ended):
+            signal.disconnect()
+        self.cancel()
+        self.backend.close()
+
+    def _receive(self, event: Progress | Synthesis | Failure) -> None:
+        if self._cancelled:
+            return
+        if isinstance(event, Progress):
+            self.progressed.emit(event)
+        elif isinstance(event, Synthesis):
+            self.sampled.emit(event)
+        else:
+            self._failed = True
+            self.failed.emit(event.error)
+
+    def _finish(self) -> None:
+        self._worker = None
+        outcome: Outcome = (
+            "cancelled" if self._cancelled else "failed" if self._failed else "finished"
+        )
+        self.ended.emit(outcome)
