@@ -118,6 +118,36 @@ def test_update_restore_and_save(viewer, tmp_path):
     np.testing.assert_array_equal(layer(viewer, "layout").data, raw.layout.centroids)
 
 
+def test_undo_after_an_update_takes_back_whole_steps(viewer):
+    panel = opened(viewer)
+    instances, labels = layer(viewer, "instances"), layer(viewer, "labels")
+    drawn = instances.data.copy()
+    instances.selected_label = 9
+    instances.brush_size = 4
+    instances.paint((15, 26), 9)  # a nucleus, which gets another id when all are numbered again
+    instances.selected_label = 0
+    instances.fill((6, 6), 0)  # and one gone: those after it are renumbered
+    painted = instances.data.copy()
+    labels_before = labels.data.copy()
+    panel.new_class.value = "inflammatory"
+    panel.update_rest.changed.emit(True)
+    updated = instances.data.copy()
+    assert sorted(np.unique(updated)) == [0, 1, 2, 3]
+
+    instances.undo()
+    np.testing.assert_array_equal(instances.data, painted)
+    labels.undo()
+    np.testing.assert_array_equal(labels.data, labels_before)
+    instances.redo()
+    np.testing.assert_array_equal(instances.data, updated)
+    for _ in range(3):
+        instances.undo()
+    np.testing.assert_array_equal(instances.data, drawn)
+    # What an undo shows is a result like any other.
+    panel.update_rest.changed.emit(True)
+    assert len(layer(viewer, "layout").data) == 3
+
+
 def test_save_refuses_what_disagrees_in_one_line(viewer, tmp_path):
     panel = opened(viewer)
     layer(viewer, "instances").data[0:2, 0:2] = 9

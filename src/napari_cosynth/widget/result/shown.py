@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer, Points
@@ -92,13 +94,7 @@ class ShownResult:
         for role in ("labels", "instances", "distance"):
             if role not in layers:
                 continue
-            data = getattr(record, role)
-            if layers[role].data.ndim == 3:
-                joint = layers[role].data.copy()
-                joint[sample] = data
-                layers[role].data = joint
-            else:
-                layers[role].data = data.copy()
+            _put(layers[role], getattr(record, role), sample)
         instances = layers["instances"]
         known = dict(layers["labels"].metadata.get(AGREED_KEY, {}))
         layers["labels"].metadata[AGREED_KEY] = {**known, sample: record}
@@ -145,6 +141,27 @@ class ShownResult:
             data_indices=tuple(range(len(points))),
             vertex_indices=((),),
         )
+
+
+def _put(layer: Layer, data: npt.NDArray[Any], sample: int) -> None:
+    """Puts one sample's array into a layer; into labels as an edit, a step of their own undo.
+
+    napari's steps hold pixels' old values. Over an array that was replaced behind their back, Ctrl+Z
+    would write ids of nuclei into it that are others by now.
+    """
+    stacked = layer.data.ndim == 3
+    if isinstance(layer, Labels):
+        now = layer.data[sample] if stacked else layer.data
+        changed = np.nonzero(now != data)
+        at = (np.full(len(changed[0]), sample), *changed) if stacked else changed
+        layer.data_setitem(at, data[changed].astype(layer.data.dtype))
+        layer.refresh()
+    elif stacked:
+        joint = layer.data.copy()
+        joint[sample] = data
+        layer.data = joint
+    else:
+        layer.data = data.copy()
 
 
 def is_points(layer: Layer) -> bool:
