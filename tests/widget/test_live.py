@@ -19,7 +19,7 @@ from napari_cosynth.widget.layers.placement import free_placement
 from napari_cosynth.widget.result.result_view import LiveView
 from napari_cosynth.widget.run import sampling_controls
 
-WAIT = 20_000
+WAIT = 120_000
 
 
 class Watch:
@@ -199,3 +199,30 @@ def test_a_finer_grid_gets_layers_of_its_own_and_what_is_seen_stays(
         np.testing.assert_allclose(layer.scale, first[role].scale / 2)
         assert layer.data.shape[:2] == (128, 128)
     assert second["image"].visible and not first["image"].visible
+
+
+def test_clicks_faster_than_a_step_are_seen_while_they_come(
+    panel: CoSynthPanel, points: Points, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each draft is superseded during its first step; its estimate is shown before it ends."""
+    monkeypatch.setattr(sampling_controls, "USUAL_DRAFT", 4)
+    panel.sampling.steps.value = 8
+    seen: list[int] = []
+    said: list[str] = []
+    rows = iter(range(4))
+
+    def click(*_: object) -> None:
+        # The next click comes just as a draft begins, before its first step is done.
+        if (row := next(rows, None)) is not None:
+            points.add([[50 + row, 8]])
+            panel.live._draft()  # as the timer would, a moment later
+
+    panel.live.previewed.connect(lambda progress: seen.append(len(watch.samples)))
+    panel.live.began.connect(click)
+    panel.runner.ended.connect(lambda _: said.append(str(panel.bar.status.value)))
+    panel.sampling.live.value = True
+    sample = watch.rest()
+    assert len(sample.record.layout) == len(points.data) == 8
+    # Four superseded drafts, each with an estimate, before the first sample of all.
+    assert seen[:4] == [0] * 4
+    assert said and not any("cancelled" in text for text in said)

@@ -17,11 +17,12 @@ from psygnal import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cosynth.geometry.edits import same_layout
-from napari_cosynth.types import Layout, Progress, Request, Synthesis
+from napari_cosynth.types import Layout, Progress, Synthesis
+from napari_cosynth.widget.docks.live_sampling import LiveSampling
 from napari_cosynth.widget.docks.model_controls import ModelControls
 from napari_cosynth.widget.docks.preferences import read_preferences
 from napari_cosynth.widget.docks.request_form import RequestForm
-from napari_cosynth.widget.docks.run_bar import RunBar
+from napari_cosynth.widget.docks.run_bar import READING_LOOK, RunBar
 from napari_cosynth.widget.gallery.gallery import Gallery
 from napari_cosynth.widget.gallery.recovery import RecoveryBar
 from napari_cosynth.widget.layers.layout import set_notes
@@ -32,14 +33,13 @@ from napari_cosynth.widget.qt.column import Column, Section
 from napari_cosynth.widget.qt.questions import ask_mpp
 from napari_cosynth.widget.result.refine import RefinePanel
 from napari_cosynth.widget.result.result_picker import ResultPicker
-from napari_cosynth.widget.result.result_view import LiveView, RunView, summary
+from napari_cosynth.widget.result.result_view import RunView, summary
 from napari_cosynth.widget.run.into_image import into_image
-from napari_cosynth.widget.run.live import Live
 from napari_cosynth.widget.run.sampling_controls import SamplingControls
 from napari_cosynth.widget.run.speed import Speeds
 from napari_cosynth.widget.run.worker import Runner
 
-READING_LOOK = "reading the look…"
+LIVE = "live: the next edit is sampled"
 
 
 class CoSynthPanel(QWidget):
@@ -52,7 +52,6 @@ class CoSynthPanel(QWidget):
         super().__init__()
         self.viewer = napari_viewer
         self.runner = Runner()
-        self.live = Live(self.runner, self._live_request)
         preferences = read_preferences()
         self.look = LookControls(napari_viewer, self._ask)
         self.model = ModelControls(preferences.checkpoints, preferences.device, self.look.row)
@@ -62,11 +61,12 @@ class CoSynthPanel(QWidget):
         self.results = ResultPicker(napari_viewer)
         self.refine = RefinePanel(napari_viewer, self.results.result)
         self.bar = RunBar(self.sampling.live)
+        self._live = LiveSampling(napari_viewer, self.runner, self.form, self.bar, self._show_live)
+        self.live = self._live.live
         self.speeds = Speeds()
         self.gallery = Gallery(napari_viewer)
         self.recovery = RecoveryBar(self.gallery)
         self._run: RunView | None = None
-        self._live_view = LiveView(napari_viewer)
         self._start_next: Callable[[], None] | None = None
         self._lay_out()
         self._connect()
@@ -111,10 +111,6 @@ class CoSynthPanel(QWidget):
             form.edited.connect(self.live.touch)
             form.edited.connect(self._summarise)
         self.look.edited.connect(self._start_waiting)
-        self.sampling.live.changed.connect(self.live.switch)
-        self.live.shown.connect(self._show_live)
-        self.live.previewed.connect(self._preview_live)
-        self.live.dropped.connect(self._live_view.settle)
         self.bar.synthesise.changed.connect(self.start)
         self.bar.into_image.changed.connect(self.start_into_image)
         self.bar.cancel.changed.connect(self.stop)
@@ -256,6 +252,10 @@ class CoSynthPanel(QWidget):
         else:
             show_info("The layout changed during the run; the result is of the layout as it was.")
 
+    def _show_live(self, sample: Synthesis, kind: str) -> None:
+        self._show_results()
+        self._tell(sample, kind)
+
     def _tell(self, sample: Synthesis, kind: str = "") -> None:
         self.speeds.learn(sample)
         self.bar.status.value = f"{kind}{sample.seconds:.1f} s a sample; {summary(sample.report)}"
@@ -266,39 +266,12 @@ class CoSynthPanel(QWidget):
         run, self._run = self._run, None
         if run is not None and run.view is not None:
             run.view.remove()
-        self.bar.end(outcome)
+        if not self.live.busy:  # its next run has begun already
+            waits = outcome == "cancelled" and run is None and self.live.on
+            self.bar.end(LIVE if waits else outcome)
         self._show_busy()
         self._summarise()
         self._start_waiting()
-
-    # -- live
-
-    def _live_request(self) -> Request | None:
-        """None while there is no valid layout."""
-        if not self.look.ready():
-            self.bar.status.value = READING_LOOK  # live is told when it is read
-            return None
-        try:
-            return self.form.live_request()
-        except ValueError as error:
-            self.bar.status.value = str(error)
-            return None
-
-    def _preview_live(self, progress: Progress) -> None:
-        points = self.layout_controls.points
-        if points is not None:
-            self._live_view.preview(progress, points, self.form.mpp)
-
-    def _show_live(self, sample: Synthesis) -> None:
-        points = self.layout_controls.points
-        if points is None:
-            return
-        self._live_view.show(sample, points, self.form.mpp)
-        self._show_results()
-        if len(points.data) == len(sample.record.layout):
-            set_notes(points, sample.report)
-        quality = "draft" if sample.request.steps < self.sampling.steps.value else "full"
-        self._tell(sample, f"live, {quality}, ")
 
     def report(self, error: Exception) -> None:
         """An error as a notification: one line, its traceback behind a button."""
@@ -314,8 +287,7 @@ class CoSynthPanel(QWidget):
     def _on_switched(self) -> None:
         if self.isVisible() and self.layout_controls.points is not None and self.model.facts:
             self.runner.backend.warm_up(self.model.facts.name, str(self.model.device.value))
-        self.live.stop()  # its sample is of the layout that was; the edit that follows begins anew
-        self._live_view.leave()
+        self._live.leave()  # its sample is of the layout that was; the edit that follows begins anew
         self._start_next = None
         points = self.layout_controls.points
         self.look.use_layout(points)

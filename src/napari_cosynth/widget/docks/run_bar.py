@@ -12,6 +12,7 @@ from napari_cosynth.types import Progress, Request
 from napari_cosynth.widget.qt.forms import side_by_side
 from napari_cosynth.widget.run.speed import duration
 
+READING_LOOK = "reading the look…"
 PARTS = 100
 """Of a step, in the progress bar: a large canvas takes long for one, and there may be one only."""
 

@@ -33,6 +33,8 @@ REMEMBERED = 16
 class Live:
     """Turns edits into draft and full samples. One run at a time, on the dock's runner."""
 
+    began = Signal(Request)
+    """A draft or a full run begins."""
     shown = Signal(Synthesis)
     """A sample of the layout as it is now: a draft, a full one, or one remembered."""
     previewed = Signal(Progress)
@@ -47,6 +49,11 @@ class Live:
         self.on = False
         self._running: Request | None = None
         self._wanted: Callable[[], None] | None = None
+        """Starts the newest edit's run once the present one has ended."""
+        self._finish_next = False
+        """Whether the full number of steps follows the draft under way, which is of this layout."""
+        self._seen = False
+        """Whether the run under way has shown anything yet."""
         self._full: deque[Synthesis] = deque(maxlen=REMEMBERED)
         self._previewed = False
         self._gather = self._timer(GATHER_MS, self._draft)
@@ -81,7 +88,7 @@ class Live:
         for timer in (self._gather, self._rest):
             with suppress(RuntimeError):  # when the program ends, Qt may have destroyed it first
                 timer.stop()
-        self._wanted = None
+        self._wanted, self._finish_next = None, False
         if self._running is not None:
             self.runner.cancel()
 
@@ -110,28 +117,30 @@ class Live:
             return
         if self.runner.busy:
             # A draft that is still under way is of this very layout, and may be all that is wanted.
-            self._wanted = self._finish
+            self._finish_next = True
             return
         request = self.make_request()
         if request is not None and self._remembered(request) is None:
             self._start(request, self._base(request) if _large(request) else None)
 
     def _drop_running(self) -> None:
-        self._wanted = None
+        self._wanted, self._finish_next = None, False
         if self._running is not None:
             self.runner.cancel()
 
     def _start(self, request: Request, base: Synthesis | None) -> None:
         """Starts a run once the present one has ended; that is cancelled if it is ours.
 
-        With a ``base`` only the surroundings of what differs from it are sampled.
+        A draft is cancelled only once its first estimate is seen: else a hand that clicks faster than
+        a step takes would see nothing before it rests. With a ``base`` only the surroundings of what
+        differs from it are sampled.
         """
         if self.runner.busy:
-            self._wanted = lambda: self._start(request, base)
-            if self._running is not None:
+            self._wanted, self._finish_next = lambda: self._start(request, base), False
+            if self._running is not None and (self._seen or not self._running.preview_every):
                 self.runner.cancel()
             return
-        self._running = request
+        self._running, self._seen, self._finish_next = request, False, False
         sent = self._in_the_look_before(request)
         # No box where the points are the old ones: then the text is new, which concerns all pixels.
         box = changed_box(base.request.layout, request.layout) if base else None
@@ -139,6 +148,7 @@ class Live:
             self.runner.call("synthesize", sent)
         else:
             self.runner.call("resynthesize", sent, base, box)
+        self.began.emit(request)
 
     def _base(self, request: Request) -> Synthesis | None:
         """The newest full sample, if one of the edited layout may differ from it in a window only."""
@@ -170,8 +180,10 @@ class Live:
         # After the last step the sample itself follows at once.
         if self._running is None or progress.image is None or progress.step == progress.steps:
             return
-        self._previewed = True
+        self._previewed = self._seen = True
         self.previewed.emit(progress)
+        if self._wanted is not None:  # a newer edit waited for this
+            self.runner.cancel()
 
     def _on_sample(self, sample: Synthesis) -> None:
         if self._running is None:
@@ -194,6 +206,8 @@ class Live:
             self.stop()
         elif wanted is not None and self.on:
             wanted()
+        elif self._finish_next and self.on:
+            self._finish()
 
 
 def _large(request: Request) -> bool:
