@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_cosynth.evaluation.bootstrap import bootstrap_weights, weighted_mean
+from napari_cosynth.evaluation.metrics.bootstrap import bootstrap_weights, weighted_mean
 
 Table = dict[str, Any]
 BASELINE, CHANCE = "baseline", "nothing but another seed"

@@ -36,15 +36,15 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ablation_tables import BASELINE, CHANCE, Table, report
-from napari_cosynth.atomic import replaced_file
-from napari_cosynth.data.augment import random_crop
-from napari_cosynth.data.spectrum import radial_power
 from napari_cosynth.diffusion import joint
 from napari_cosynth.diffusion.schedule import T_MAX, JointSchedule
-from napari_cosynth.evaluation.texture import spectral_distance, texture
+from napari_cosynth.evaluation.metrics.texture import spectral_distance, texture
+from napari_cosynth.io.atomic import replaced_file
+from napari_cosynth.io.settings import parse, plain
 from napari_cosynth.model.checkpoint import Model, build, load
 from napari_cosynth.model.encoding import encode_condition
-from napari_cosynth.settings import parse, plain
+from napari_cosynth.records.augment import random_crop
+from napari_cosynth.records.spectrum import radial_power
 from napari_cosynth.training.config import DataConfig, Recipe, load_recipe
 from napari_cosynth.training.data import Batch, CosynthData, collate
 from napari_cosynth.training.module import JointDiffusion

@@ -29,9 +29,7 @@ from skimage.feature import structure_tensor
 from skimage.io import imsave
 from skimage.measure import regionprops
 
-from napari_cosynth.data.augment import random_crop
-from napari_cosynth.data.spectrum import radial_power
-from napari_cosynth.evaluation.texture import texture
+from napari_cosynth.evaluation.metrics.texture import texture
 from napari_cosynth.geometry.prompt import prompt_for
 from napari_cosynth.layouts.drawn.patterns import (
     SHAPE,
@@ -40,6 +38,8 @@ from napari_cosynth.layouts.drawn.patterns import (
     inflammatory_field,
     spindle_stream,
 )
+from napari_cosynth.records.augment import random_crop
+from napari_cosynth.records.spectrum import radial_power
 from napari_cosynth.shell.overview import overview
 from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.training.config import load_recipe

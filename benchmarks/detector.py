@@ -23,8 +23,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 from scipy.spatial import cKDTree
 
-from napari_cosynth.data.consep import ConsepDataset
-from napari_cosynth.data.folder import FolderDataset
+from napari_cosynth.datasets.folder import FolderDataset
+from napari_cosynth.datasets.published.consep import ConsepDataset
 from napari_cosynth.layouts.sources import detect
 from napari_cosynth.layouts.sources.detect import Detector, detect_nuclei
 from napari_cosynth.types import Record

@@ -20,13 +20,13 @@ import numpy.typing as npt
 import torch
 from scipy import ndimage as ndi
 
-from napari_cosynth.data.base import crop
-from napari_cosynth.data.consep import ConsepDataset
-from napari_cosynth.data.resample import resample
-from napari_cosynth.data.stack import StackDataset
-from napari_cosynth.evaluation.damages import scrambled, warped
-from napari_cosynth.evaluation.distances import frechet_distance, kernel_distance
-from napari_cosynth.evaluation.encoder import encoder_features, train_encoder
+from napari_cosynth.datasets.published.consep import ConsepDataset
+from napari_cosynth.datasets.stack import StackDataset
+from napari_cosynth.evaluation.encoders.damages import scrambled, warped
+from napari_cosynth.evaluation.encoders.encoder import encoder_features, train_encoder
+from napari_cosynth.evaluation.metrics.distances import frechet_distance, kernel_distance
+from napari_cosynth.records.base import crop
+from napari_cosynth.records.resample import resample
 from napari_cosynth.types import Record
 
 HELD_OUT = ("train_6", "train_12", "train_18", "train_24")

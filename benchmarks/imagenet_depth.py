@@ -19,10 +19,10 @@ import torch
 import torch.nn.functional as F
 
 import encoder
-from napari_cosynth.data.consep import ConsepDataset
-from napari_cosynth.data.resample import resample
-from napari_cosynth.evaluation.distances import frechet_distance, kernel_distance
+from napari_cosynth.datasets.published.consep import ConsepDataset
+from napari_cosynth.evaluation.metrics.distances import frechet_distance, kernel_distance
 from napari_cosynth.model.efficientnet import pretrained
+from napari_cosynth.records.resample import resample
 
 Floats = npt.NDArray[np.float64]
 SIDE = 250

@@ -41,14 +41,14 @@ from skimage.io import imsave
 
 import napari_cosynth.synthesis.inpaint as joining
 from napari_cosynth import registry
-from napari_cosynth.data.slide import open_slide
-from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.datasets.stack import StackDataset
 from napari_cosynth.diffusion import blend
 from napari_cosynth.diffusion.schedule import T_MAX
 from napari_cosynth.geometry.box import Box
 from napari_cosynth.geometry.place import Place
 from napari_cosynth.geometry.prompt import prompt_for
 from napari_cosynth.layouts.drawn.patterns import SAMPLES
+from napari_cosynth.slides.slide import open_slide
 from napari_cosynth.synthesis.inpaint import inpaint
 from napari_cosynth.synthesis.preparation import open_checkpoint
 from napari_cosynth.types import Layout, Request, Synthesis

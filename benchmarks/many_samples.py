@@ -28,7 +28,7 @@ from pathlib import Path
 import psutil
 
 from generating import tiny, write_layouts
-from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.datasets.stack import StackDataset
 from napari_cosynth.generate.manifest import read_manifest
 
 SCRIPT = """

@@ -17,7 +17,7 @@ import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 
-from napari_cosynth.data.base import make_record
+from napari_cosynth.records.base import make_record
 from napari_cosynth.types import ClassTable, Record
 from napari_cosynth.widget.result.nuclei import nucleus_table
 from napari_cosynth.widget.result.nuclei_view import AREA, EVERY_CLASS, NucleusModel, NucleusView

@@ -21,7 +21,7 @@ RUN = """
 import json, resource, sys, time
 import numpy as np
 from napari.components import ViewerModel
-from napari_cosynth.data.pyramid import read_region
+from napari_cosynth.slides.pyramid import read_region
 from napari_cosynth.widget.files.readers import slide_reader
 path = sys.argv[1]
 memory = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

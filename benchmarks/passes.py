@@ -24,18 +24,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.atomic import replaced_file
-from napari_cosynth.data.spectrum import BANDS, band_name, radial_power
-from napari_cosynth.evaluation.distances import frechet_distance, kernel_distance
-from napari_cosynth.evaluation.figure import IMAGENET, halved
-from napari_cosynth.evaluation.imagenet import imagenet_features
-from napari_cosynth.evaluation.quotients import json_ready
-from napari_cosynth.evaluation.report import PLOT_HEIGHT, PLOT_WIDTH, Plot, drawing, number
-from napari_cosynth.evaluation.samples import Samples
-from napari_cosynth.evaluation.texture import band_ratios, spectral_distance, texture
+from napari_cosynth.evaluation.encoders.imagenet import imagenet_features
+from napari_cosynth.evaluation.metrics.distances import frechet_distance, kernel_distance
+from napari_cosynth.evaluation.metrics.quotients import json_ready
+from napari_cosynth.evaluation.metrics.texture import band_ratios, spectral_distance, texture
+from napari_cosynth.evaluation.reports.figure import IMAGENET, halved
+from napari_cosynth.evaluation.reports.report import PLOT_HEIGHT, PLOT_WIDTH, Plot, drawing, number
+from napari_cosynth.evaluation.reports.samples import Samples
+from napari_cosynth.io.atomic import replaced_file
 from napari_cosynth.model.checkpoint import load
 from napari_cosynth.model.efficientnet import pretrained, weights_file
 from napari_cosynth.model.samplers import FEW, sampler_of
+from napari_cosynth.records.spectrum import BANDS, band_name, radial_power
 from napari_cosynth.types import Record
 from realism import AREAS, follow, held_out, held_out_looks, samples_of, training_medians
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_cosynth.data.augment import random_crop
-from napari_cosynth.data.spectrum import BANDS, band_name, radial_power
 from napari_cosynth.diffusion.sampler import FastSampler
-from napari_cosynth.evaluation.texture import band_ratios, spectral_distance, texture
+from napari_cosynth.evaluation.metrics.texture import band_ratios, spectral_distance, texture
+from napari_cosynth.records.augment import random_crop
+from napari_cosynth.records.spectrum import BANDS, band_name, radial_power
 from napari_cosynth.training.config import load_recipe
 from napari_cosynth.training.data import CosynthData
 from napari_cosynth.types import Record

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.data.consep import ConsepDataset
-from napari_cosynth.data.resample import resample
-from napari_cosynth.evaluation.separation import separations
+from napari_cosynth.datasets.published.consep import ConsepDataset
+from napari_cosynth.evaluation.metrics.separation import separations
 from napari_cosynth.geometry.distance import distance_map
 from napari_cosynth.geometry.instances import separate
+from napari_cosynth.records.resample import resample
 from napari_cosynth.types import ClassTable, Layout
 
 

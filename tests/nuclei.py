@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_cosynth.data.base import make_record
 from napari_cosynth.export.base import Described
+from napari_cosynth.records.base import make_record
 from napari_cosynth.types import ClassTable, Record
 
 CLASSES = ClassTable.of("inflammatory", "epithelial", "spindle-shaped")

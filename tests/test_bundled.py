@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_cosynth.cli import main
-from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.datasets.stack import StackDataset
 from napari_cosynth.geometry.prompt import prompt_for
 from napari_cosynth.layouts.drawn.patterns import bundled_layouts, layout_path
 from napari_cosynth.model.checkpoint import available, load, read_config

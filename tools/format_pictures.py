@@ -20,11 +20,11 @@ from skimage.draw import line
 from skimage.segmentation import find_boundaries
 
 from napari_cosynth import registry
-from napari_cosynth.data.base import crop
-from napari_cosynth.data.detect import open_records
-from napari_cosynth.data.packed import write_packed
+from napari_cosynth.datasets.detect import open_records
+from napari_cosynth.datasets.packed import write_packed
 from napari_cosynth.export.stack import ARRAYS, write_stack
 from napari_cosynth.geometry.rle import decode, from_string
+from napari_cosynth.records.base import crop
 from napari_cosynth.types import Record
 
 ROOT = Path(__file__).parents[1]

@@ -5,25 +5,25 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from napari_cosynth.nearest import one_of
+from napari_cosynth.io.nearest import one_of
 
 ENTRIES: dict[str, dict[str, str]] = {
     "dataset": {
-        "coco": "napari_cosynth.data.coco:CocoDataset",
-        "conic": "napari_cosynth.data.conic:ConicDataset",
-        "consep": "napari_cosynth.data.consep:ConsepDataset",
-        "endonuke": "napari_cosynth.data.endonuke:EndoNukeDataset",
-        "folder": "napari_cosynth.data.folder:FolderDataset",
-        "geojson": "napari_cosynth.data.geojson:GeoJsonDataset",
-        "hovernet": "napari_cosynth.data.hovernet:HoverNetDataset",
-        "lizard": "napari_cosynth.data.lizard:LizardDataset",
-        "monuseg": "napari_cosynth.data.monuseg:MonusegDataset",
-        "nuinsseg": "napari_cosynth.data.nuinsseg:NuInsSegDataset",
-        "omezarr": "napari_cosynth.data.omezarr:OmeZarrDataset",
-        "packed": "napari_cosynth.data.packed:PackedDataset",
-        "pannuke": "napari_cosynth.data.pannuke:PanNukeDataset",
-        "shards": "napari_cosynth.data.shards:ShardsDataset",
-        "stack": "napari_cosynth.data.stack:StackDataset",
+        "coco": "napari_cosynth.datasets.coco:CocoDataset",
+        "conic": "napari_cosynth.datasets.published.conic:ConicDataset",
+        "consep": "napari_cosynth.datasets.published.consep:ConsepDataset",
+        "endonuke": "napari_cosynth.datasets.published.endonuke:EndoNukeDataset",
+        "folder": "napari_cosynth.datasets.folder:FolderDataset",
+        "geojson": "napari_cosynth.datasets.geojson:GeoJsonDataset",
+        "hovernet": "napari_cosynth.datasets.published.hovernet:HoverNetDataset",
+        "lizard": "napari_cosynth.datasets.published.lizard:LizardDataset",
+        "monuseg": "napari_cosynth.datasets.published.monuseg:MonusegDataset",
+        "nuinsseg": "napari_cosynth.datasets.published.nuinsseg:NuInsSegDataset",
+        "omezarr": "napari_cosynth.datasets.omezarr:OmeZarrDataset",
+        "packed": "napari_cosynth.datasets.packed:PackedDataset",
+        "pannuke": "napari_cosynth.datasets.published.pannuke:PanNukeDataset",
+        "shards": "napari_cosynth.datasets.shards:ShardsDataset",
+        "stack": "napari_cosynth.datasets.stack:StackDataset",
     },
     "exporter": {
         "coco": "napari_cosynth.export.coco:write_coco",
@@ -44,9 +44,9 @@ ENTRIES: dict[str, dict[str, str]] = {
         "labels": "napari_cosynth.layouts.sources.labels:read_labels",
     },
     "normaliser": {
-        "macenko": "napari_cosynth.data.normalise:Macenko",
-        "reinhard": "napari_cosynth.data.normalise:Reinhard",
-        "vahadane": "napari_cosynth.data.normalise:Vahadane",
+        "macenko": "napari_cosynth.stain.normalise:Macenko",
+        "reinhard": "napari_cosynth.stain.normalise:Reinhard",
+        "vahadane": "napari_cosynth.stain.normalise:Vahadane",
     },
     "sampler": {
         "ancestral": "napari_cosynth.diffusion.sampler:AncestralSampler",

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_cosynth.data.base import make_record
-from napari_cosynth.evaluation.alignment import (
+from napari_cosynth.evaluation.reports.alignment import (
     POOR,
     alignment_figures,
     check_segmenter,
     check_unseen,
     doubt,
 )
-from napari_cosynth.evaluation.figure import Figure
-from napari_cosynth.evaluation.samples import Samples
+from napari_cosynth.evaluation.reports.figure import Figure
+from napari_cosynth.evaluation.reports.samples import Samples
+from napari_cosynth.records.base import make_record
 from napari_cosynth.segmenter.checkpoint import Segmenter, load_segmenter, pixels_digest
 from napari_cosynth.training.segmenter import SegmenterSettings, train_segmenter
 from napari_cosynth.types import ClassTable, Record

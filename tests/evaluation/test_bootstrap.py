@@ -7,15 +7,15 @@ import warnings
 import numpy as np
 import pytest
 
-from napari_cosynth.evaluation.bootstrap import (
+from napari_cosynth.evaluation.metrics.bootstrap import (
     between,
     bootstrap_weights,
     half_samples,
     weighted_mean,
     weighted_sum,
 )
-from napari_cosynth.evaluation.distances import frechet_distance
-from napari_cosynth.evaluation.segmentation import overlaps, panoptic
+from napari_cosynth.evaluation.metrics.distances import frechet_distance
+from napari_cosynth.evaluation.metrics.segmentation import overlaps, panoptic
 
 
 def test_items_of_a_group_are_drawn_together():

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_cosynth.evaluation.compare import Difference, compare, read_report
+from napari_cosynth.evaluation.reports.compare import Difference, compare, read_report
 
 NAN = float("nan")
 

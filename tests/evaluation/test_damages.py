@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from napari_cosynth.evaluation.damages import DAMAGES, damaged, scrambled, warped
+from napari_cosynth.evaluation.encoders.damages import DAMAGES, damaged, scrambled, warped
 
 
 def images(count: int = 3) -> torch.Tensor:

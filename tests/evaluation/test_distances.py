@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 
-from napari_cosynth.evaluation.distances import (
+from napari_cosynth.evaluation.metrics.distances import (
     frechet_distance,
     inception_score,
     kernel_distance,
 )
-from napari_cosynth.evaluation.labels import class_percentages, segmentation_distance
+from napari_cosynth.evaluation.metrics.labels import class_percentages, segmentation_distance
 
 
 def by_root(a: np.ndarray, b: np.ndarray) -> float:

@@ -6,17 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_cosynth.data.base import crop
-from napari_cosynth.data.consep import ConsepDataset
-from napari_cosynth.data.resample import resample
-from napari_cosynth.evaluation import memorisation
-from napari_cosynth.evaluation.distances import frechet_distance, kernel_distance
-from napari_cosynth.evaluation.diversity import (
-    label_dice,
-    pairwise_distance,
-    pairwise_label_dice,
-)
-from napari_cosynth.evaluation.encoder import (
+from napari_cosynth.datasets.published.consep import ConsepDataset
+from napari_cosynth.evaluation.encoders.encoder import (
     FEATURES,
     digest,
     encoder_features,
@@ -24,7 +15,16 @@ from napari_cosynth.evaluation.encoder import (
     save_encoders,
     train_encoder,
 )
-from napari_cosynth.evaluation.memorisation import closeness, nearest_distances
+from napari_cosynth.evaluation.metrics import memorisation
+from napari_cosynth.evaluation.metrics.distances import frechet_distance, kernel_distance
+from napari_cosynth.evaluation.metrics.diversity import (
+    label_dice,
+    pairwise_distance,
+    pairwise_label_dice,
+)
+from napari_cosynth.evaluation.metrics.memorisation import closeness, nearest_distances
+from napari_cosynth.records.base import crop
+from napari_cosynth.records.resample import resample
 
 
 def test_label_dice_by_hand():

@@ -5,8 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_cosynth.evaluation.downstream import drawn_measures, synthetic_plots, table_figures
-from napari_cosynth.evaluation.scores import Scores
+from napari_cosynth.evaluation.reports.downstream import (
+    drawn_measures,
+    synthetic_plots,
+    table_figures,
+)
+from napari_cosynth.evaluation.reports.scores import Scores
 
 NAMES = ("background", "a", "b")
 

@@ -6,11 +6,11 @@ import dataclasses
 
 import numpy as np
 
-from napari_cosynth.data.base import crop, make_record
-from napari_cosynth.evaluation.fragments import counted
-from napari_cosynth.evaluation.layout import follow
-from napari_cosynth.evaluation.shapes import measure_nuclei
+from napari_cosynth.evaluation.metrics.fragments import counted
+from napari_cosynth.evaluation.metrics.layout import follow
+from napari_cosynth.evaluation.metrics.shapes import measure_nuclei
 from napari_cosynth.geometry.measure import SMALLEST_FRAGMENT
+from napari_cosynth.records.base import crop, make_record
 from napari_cosynth.types import ClassTable, Record
 
 TABLE = ClassTable.of("a", "b")

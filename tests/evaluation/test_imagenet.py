@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from napari_cosynth.evaluation.figure import IMAGENET, OVER_HALVES
-from napari_cosynth.evaluation.figures import image_figures
-from napari_cosynth.evaluation.imagenet import imagenet_features
-from napari_cosynth.evaluation.samples import Samples
+from napari_cosynth.evaluation.encoders.imagenet import imagenet_features
+from napari_cosynth.evaluation.reports.figure import IMAGENET, OVER_HALVES
+from napari_cosynth.evaluation.reports.figures import image_figures
+from napari_cosynth.evaluation.reports.samples import Samples
 from napari_cosynth.model.efficientnet import pretrained
 
 

@@ -11,7 +11,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from napari_cosynth.evaluation.inception import InceptionV3, inception_features, load_inception
+from napari_cosynth.evaluation.encoders.inception import (
+    InceptionV3,
+    inception_features,
+    load_inception,
+)
 
 NAMES = "760681d791cb624e1bf7a2e802a68933dd17aa5e3109fcf498d9dfa521bc10d7"
 FEATURES = [2.5541, 3.4703, 0.78531, 8.8899, 0.97194, 0.0]

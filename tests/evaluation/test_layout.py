@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from skimage.measure import regionprops
 
-from napari_cosynth.data.base import crop
-from napari_cosynth.data.consep import ConsepDataset
-from napari_cosynth.evaluation.labels import amounts, class_percentages
-from napari_cosynth.evaluation.layout import follow
-from napari_cosynth.evaluation.quotients import json_ready
-from napari_cosynth.evaluation.shapes import class_medians, measure_nuclei, wasserstein
+from napari_cosynth.datasets.published.consep import ConsepDataset
+from napari_cosynth.evaluation.metrics.labels import amounts, class_percentages
+from napari_cosynth.evaluation.metrics.layout import follow
+from napari_cosynth.evaluation.metrics.quotients import json_ready
+from napari_cosynth.evaluation.metrics.shapes import class_medians, measure_nuclei, wasserstein
+from napari_cosynth.records.base import crop
 from napari_cosynth.types import ClassTable, Layout, Record
 
 TABLE = ClassTable.of("a", "b", "c")

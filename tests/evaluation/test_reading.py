@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_cosynth.data.base import make_record
-from napari_cosynth.evaluation.reading import (
+from napari_cosynth.evaluation.readings.reading import (
     COLUMNS,
     Item,
     draw_items,
@@ -24,7 +23,8 @@ from napari_cosynth.evaluation.reading import (
     score,
     wilson,
 )
-from napari_cosynth.evaluation.reading_page import reading_page
+from napari_cosynth.evaluation.readings.reading_page import reading_page
+from napari_cosynth.records.base import make_record
 from napari_cosynth.types import ClassTable
 
 CLASSES = ClassTable.of("a", "b")

@@ -11,9 +11,9 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from napari_cosynth.evaluation.bootstrap import Estimate
-from napari_cosynth.evaluation.figure import ALL, Figure
-from napari_cosynth.evaluation.report import (
+from napari_cosynth.evaluation.metrics.bootstrap import Estimate
+from napari_cosynth.evaluation.reports.figure import ALL, Figure
+from napari_cosynth.evaluation.reports.report import (
     PLOT_HEIGHT,
     PLOT_WIDTH,
     Picture,

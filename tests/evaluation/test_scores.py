@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_cosynth.data.base import make_record
-from napari_cosynth.evaluation.scores import Scores, measures, score
+from napari_cosynth.evaluation.reports.scores import Scores, measures, score
+from napari_cosynth.records.base import make_record
 from napari_cosynth.types import ClassTable, Record
 
 TABLE = ClassTable.of("a", "b")

@@ -8,15 +8,15 @@ import warnings
 import numpy as np
 import pytest
 
-from napari_cosynth.evaluation.quotients import json_ready, quotient
-from napari_cosynth.evaluation.segmentation import (
+from napari_cosynth.evaluation.metrics.quotients import json_ready, quotient
+from napari_cosynth.evaluation.metrics.segmentation import (
     aji_counts,
     detection,
     dice_counts,
     overlaps,
     panoptic,
 )
-from napari_cosynth.evaluation.separation import dice_per_nucleus
+from napari_cosynth.evaluation.metrics.separation import dice_per_nucleus
 
 
 def blobs(seed: int, count: int = 14, side: int = 40) -> np.ndarray:

@@ -7,8 +7,8 @@ import warnings
 import numpy as np
 import pytest
 
-from napari_cosynth.data.spectrum import BANDS, band_name, band_power, radial_power
-from napari_cosynth.evaluation.texture import band_ratios, spectral_distance, texture
+from napari_cosynth.evaluation.metrics.texture import band_ratios, spectral_distance, texture
+from napari_cosynth.records.spectrum import BANDS, band_name, band_power, radial_power
 
 
 def grey(values: np.ndarray) -> np.ndarray:

@@ -4,9 +4,9 @@ import json
 import numpy as np
 import pytest
 
-from napari_cosynth.data.base import make_record
-from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.datasets.stack import StackDataset
 from napari_cosynth.export.stack import Described, append_stack, write_stack
+from napari_cosynth.records.base import make_record
 from napari_cosynth.types import ClassTable
 
 CLASSES = ClassTable.of("inflammatory", "spindle-shaped")

@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from napari_cosynth.data.base import make_record
 from napari_cosynth.export.base import Described
 from napari_cosynth.export.recipes import read_count, read_sample
 from napari_cosynth.export.stack import append_stack, write_stack
+from napari_cosynth.records.base import make_record
 from napari_cosynth.types import ClassTable
 
 CLASSES = ClassTable.of("inflammatory", 'a, "b"')

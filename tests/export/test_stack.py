@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_cosynth.data.base import make_record
-from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.datasets.stack import StackDataset
 from napari_cosynth.export.stack import write_stack
+from napari_cosynth.records.base import make_record
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_files_have_the_documented_shapes(records, tmp_path):
 
 
 def test_records_of_another_kind_are_refused(records, tmp_path):
-    from napari_cosynth.data.base import crop
+    from napari_cosynth.records.base import crop
 
     smaller = crop(records[1], 0, 0, 40, 40)
     with pytest.raises(ValueError, match="sample 1: shape"):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from skimage.io import imsave
 
-from napari_cosynth.data.geojson import GeoJsonDataset
+from napari_cosynth.datasets.geojson import GeoJsonDataset
 from napari_cosynth.layouts.sources.read import read_nuclei
 
 

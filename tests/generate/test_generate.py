@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_cosynth.checks.splits import groups_of
 from napari_cosynth.cli import main
-from napari_cosynth.data.shards import ShardsDataset
-from napari_cosynth.data.splits import groups_of
-from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.datasets.shards import ShardsDataset
+from napari_cosynth.datasets.stack import StackDataset
 from napari_cosynth.export.base import Described
 from napari_cosynth.export.hovernet import write_tiles
 from napari_cosynth.export.recipes import read_sample

@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 
-from napari_cosynth.settings import plain
+from napari_cosynth.io.settings import plain
 
 MEASURE = """
 import json, resource, sys

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from napari_cosynth.cli import main
-from napari_cosynth.data.base import make_record
 from napari_cosynth.export.stack import write_stack
 from napari_cosynth.generate.plan import DatasetLayouts, load_plan
 from napari_cosynth.generate.pool import build_pool, corners, load_pool, save_pool
+from napari_cosynth.records.base import make_record
 
 GOOD = 'name = "n"\nsamples = 5\nshape = [64, 64]\n'
 SOURCE = '[[layouts]]\nsource = "folder"\nroot = "layouts"\n'
@@ -116,8 +116,8 @@ def tiles(tmp_path, classes):
 
 def test_layouts_of_a_data_set(plan, tiles, classes):
     """Crops have the layouts that the records' crops have; whole tiles must be of the shape."""
-    from napari_cosynth.data.base import crop
-    from napari_cosynth.data.stack import StackDataset
+    from napari_cosynth.datasets.stack import StackDataset
+    from napari_cosynth.records.base import crop
 
     source = DatasetLayouts("dataset", "stack", "stack")
     plan = dataclasses.replace(plan, layouts=(source,))
@@ -169,7 +169,7 @@ def test_layouts_of_real_tiles(data_root):
 def test_a_plan_round_trips_through_a_run(plan, tmp_path):
     import json
 
-    from napari_cosynth.settings import plain
+    from napari_cosynth.io.settings import plain
 
     (tmp_path / "plan.json").write_text(json.dumps(plain(plan)))
     assert load_plan(tmp_path / "plan.json") == plan

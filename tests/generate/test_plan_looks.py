@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from skimage.io import imsave
 
-from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.datasets.stack import StackDataset
 from napari_cosynth.generate.looks import look_at
 from napari_cosynth.generate.plan import Plan
 from napari_cosynth.generate.run import generate, in_this_process

@@ -107,8 +107,8 @@ def test_baselines_know_no_points():
 
 def test_real_labels_come_back(data_root):
     """From a real tile's labels, distance and points, nearly every nucleus returns as it was."""
-    from napari_cosynth.data.consep import ConsepDataset
-    from napari_cosynth.data.resample import resample
+    from napari_cosynth.datasets.published.consep import ConsepDataset
+    from napari_cosynth.records.resample import resample
 
     record = resample(ConsepDataset(data_root / "consep/train", only=["train_6"])[0], 0.5)
     instances, report = separate(record.labels, record.distance, record.layout)

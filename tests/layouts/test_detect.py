@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from skimage.draw import disk
 
-from napari_cosynth.data.consep import ConsepDataset
+from napari_cosynth.datasets.published.consep import ConsepDataset
 from napari_cosynth.layouts.sources.detect import detect_nuclei
 
 CENTRES = np.array([(30, 40), (30, 90), (80, 50), (120, 110), (10, 140)])

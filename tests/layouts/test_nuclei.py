@@ -8,7 +8,7 @@ from scipy.io import savemat
 from skimage.draw import polygon2mask
 from skimage.io import imsave
 
-from napari_cosynth.data.consep import ConsepDataset
+from napari_cosynth.datasets.published.consep import ConsepDataset
 from napari_cosynth.geometry.outlines import outline_centroids, outline_instances
 from napari_cosynth.layouts.sources.class_names import own_table, suggest
 from napari_cosynth.layouts.sources.nuclei import layout_on

@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 
+from napari_cosynth.io.settings import plain
 from napari_cosynth.layouts.gibbs.model import (
     LayoutModel,
     TissueModel,
@@ -15,7 +16,6 @@ from napari_cosynth.layouts.gibbs.model import (
     load_layout_model,
     save_layout_model,
 )
-from napari_cosynth.settings import plain
 from napari_cosynth.types import ClassTable, Layout
 
 SHAPE = (160, 200)

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from napari_cosynth.cli import main
-from napari_cosynth.evaluation.inception import load_inception
+from napari_cosynth.evaluation.encoders.inception import load_inception
 from napari_cosynth.model.torch_files import read_torch
 
 
@@ -87,7 +87,7 @@ def test_a_runs_state(tmp_path, capsys, bad):
     """Where a run goes on, and where it is exported: before any tile is read."""
     import json
 
-    from napari_cosynth.settings import plain
+    from napari_cosynth.io.settings import plain
     from napari_cosynth.training.config import load_recipe
 
     run = tmp_path / "run"

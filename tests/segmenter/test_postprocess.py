@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_cosynth.data.consep import ConsepDataset
-from napari_cosynth.data.resample import resample
-from napari_cosynth.evaluation.segmentation import aji_counts, overlaps, panoptic
+from napari_cosynth.datasets.published.consep import ConsepDataset
+from napari_cosynth.evaluation.metrics.segmentation import aji_counts, overlaps, panoptic
+from napari_cosynth.records.resample import resample
 from napari_cosynth.segmenter.postprocess import nuclei_instances, sobel_kernels, typed_instances
 from napari_cosynth.segmenter.targets import offset_maps
 

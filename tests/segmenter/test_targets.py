@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_cosynth.data.augment import turn
-from napari_cosynth.data.base import make_record
+from napari_cosynth.records.augment import turn
+from napari_cosynth.records.base import make_record
 from napari_cosynth.segmenter.targets import offset_maps, targets
 from napari_cosynth.types import ClassTable
 

@@ -17,7 +17,7 @@ import tifffile
 
 import napari_cosynth
 from napari_cosynth.cli import main
-from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.datasets.stack import StackDataset
 from napari_cosynth.export.recipes import read_count, read_sample
 from napari_cosynth.shell import sampling
 from napari_cosynth.types import Progress, Record, Report, Request, Synthesis

@@ -11,7 +11,7 @@ import pytest
 from skimage.io import imsave
 
 from napari_cosynth.cli import main
-from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.datasets.stack import StackDataset
 from napari_cosynth.shell.downstream import Downstream
 from napari_cosynth.training.config import load_recipe
 from napari_cosynth.training.downstream import bundled_downstream, load_downstream

@@ -14,12 +14,12 @@ import pytest
 import tifffile
 
 from napari_cosynth.cli import main
-from napari_cosynth.data.base import make_record
-from napari_cosynth.data.stack import StackDataset
-from napari_cosynth.evaluation.compare import compare
-from napari_cosynth.evaluation.encoder import save_encoders, train_encoder
+from napari_cosynth.datasets.stack import StackDataset
+from napari_cosynth.evaluation.encoders.encoder import save_encoders, train_encoder
+from napari_cosynth.evaluation.reports.compare import compare
 from napari_cosynth.export.stack import write_stack
 from napari_cosynth.model.efficientnet import PACKAGE
+from napari_cosynth.records.base import make_record
 from napari_cosynth.segmenter.checkpoint import pixels_digest
 from napari_cosynth.training.segmenter import SegmenterSettings, train_segmenter
 from napari_cosynth.types import ClassTable, Record

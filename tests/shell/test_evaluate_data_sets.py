@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from napari_cosynth.cli import main
-from napari_cosynth.data.base import make_record
-from napari_cosynth.data.shards import ShardsDataset
-from napari_cosynth.data.stack import StackDataset
-from napari_cosynth.evaluation.encoder import save_encoders, train_encoder
+from napari_cosynth.datasets.shards import ShardsDataset
+from napari_cosynth.datasets.stack import StackDataset
+from napari_cosynth.evaluation.encoders.encoder import save_encoders, train_encoder
 from napari_cosynth.export.stack import write_stack
+from napari_cosynth.records.base import make_record
 from napari_cosynth.segmenter.checkpoint import (
     Segmenter,
     SegmenterDescription,

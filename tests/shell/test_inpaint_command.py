@@ -10,10 +10,10 @@ import pytest
 import tifffile
 
 from napari_cosynth.cli import main
-from napari_cosynth.data.slide import open_slide
-from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.datasets.stack import StackDataset
 from napari_cosynth.diffusion.scratch import RUN
 from napari_cosynth.geometry import windows
+from napari_cosynth.slides.slide import open_slide
 from napari_cosynth.synthesis import trajectories
 
 POINTS = "index,axis-0,axis-1,class\n0,150,160,epithelial\n1,170.5,180,1\n2,5,300,spindle-shaped\n"

@@ -10,7 +10,7 @@ from skimage.draw import disk
 from skimage.io import imsave
 
 from napari_cosynth.cli import main
-from napari_cosynth.data.consep import ConsepDataset
+from napari_cosynth.datasets.published.consep import ConsepDataset
 from napari_cosynth.layouts.sources.points_csv import read_layout
 from napari_cosynth.types.classes import BUNDLED
 

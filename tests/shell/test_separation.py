@@ -11,7 +11,7 @@ import pytest
 from skimage.io import imsave
 
 from napari_cosynth.cli import main
-from napari_cosynth.evaluation.separation import touching
+from napari_cosynth.evaluation.metrics.separation import touching
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from napari_cosynth import registry
 from napari_cosynth.cli import main
-from napari_cosynth.data.detect import open_records
+from napari_cosynth.datasets.detect import open_records
 from nuclei import items
 from published import make_endonuke, make_lizard, make_pannuke
 

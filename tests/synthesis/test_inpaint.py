@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_dilation, laplace
 
-from napari_cosynth.data.slide import open_slide
 from napari_cosynth.geometry.box import Box
 from napari_cosynth.geometry.edits import cut
 from napari_cosynth.geometry.place import Place, part_to_read
+from napari_cosynth.slides.slide import open_slide
 from napari_cosynth.synthesis.inpaint import _with_found, inpaint
 from napari_cosynth.synthesis.looks import look_of_pixels
 from napari_cosynth.types import ClassTable, Layout, Progress, Request, Synthesis

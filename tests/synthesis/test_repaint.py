@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from napari_cosynth.data.base import make_record
-from napari_cosynth.data.perturb import perturbed
+from napari_cosynth.records.base import make_record
+from napari_cosynth.records.perturb import perturbed
 from napari_cosynth.synthesis.repaint import repaint
 from napari_cosynth.types import ClassTable, Record, Request, Synthesis
 

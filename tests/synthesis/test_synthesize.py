@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_cosynth.data.base import make_record
+from napari_cosynth.records.base import make_record
 from napari_cosynth.synthesis.preparation import fit_layout, open_checkpoint
 from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.types import ClassTable, Layout, Progress, Request, Synthesis

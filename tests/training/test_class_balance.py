@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from napari_cosynth.data.base import make_record
+from napari_cosynth.records.base import make_record
 from napari_cosynth.training.balance import ClassBalance
 from napari_cosynth.training.data import CosynthData
 from napari_cosynth.types import ClassTable

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from napari_cosynth.cli import main
-from napari_cosynth.settings import plain
+from napari_cosynth.io.settings import plain
 from napari_cosynth.training.callbacks import MovingAverage
 from napari_cosynth.training.run import train
 

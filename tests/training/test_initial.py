@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from napari_cosynth.cli import main
+from napari_cosynth.io.settings import plain
 from napari_cosynth.model.checkpoint import build, load
-from napari_cosynth.settings import plain
 from napari_cosynth.training.initial import start_from
 from napari_cosynth.training.run import checkpoint_config, train
 

@@ -7,7 +7,7 @@ import json
 import torch
 
 from napari_cosynth.cli import main
-from napari_cosynth.settings import plain
+from napari_cosynth.io.settings import plain
 from napari_cosynth.training.config import load_recipe
 from napari_cosynth.training.data import CosynthData
 

@@ -10,7 +10,7 @@ import sys
 import pytest
 import torch
 
-from napari_cosynth.settings import plain
+from napari_cosynth.io.settings import plain
 from napari_cosynth.training.config import StageConfig
 from napari_cosynth.training.data import CosynthData
 from napari_cosynth.training.run import train

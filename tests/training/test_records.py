@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from napari_cosynth import registry
-from napari_cosynth.data.augment import random_crop
-from napari_cosynth.data.base import make_record
+from napari_cosynth.records.augment import random_crop
+from napari_cosynth.records.base import make_record
 from napari_cosynth.training.config import DataConfig, NormaliserConfig
 from napari_cosynth.training.data import CosynthData, usual_areas
 from napari_cosynth.training.records import LazyRecords, split_dataset, validation_names

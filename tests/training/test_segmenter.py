@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from napari_cosynth.data.base import make_record
-from napari_cosynth.evaluation.bootstrap import weighted_sum
-from napari_cosynth.evaluation.scores import measures, score
+from napari_cosynth.evaluation.metrics.bootstrap import weighted_sum
+from napari_cosynth.evaluation.reports.scores import measures, score
+from napari_cosynth.records.base import make_record
 from napari_cosynth.segmenter.checkpoint import load_segmenter, pixels_digest, save_segmenter
 from napari_cosynth.segmenter.predict import segment
 from napari_cosynth.training.segmenter import PatchStream, SegmenterSettings, train_segmenter

@@ -11,10 +11,10 @@ import tifffile
 from napari.components import ViewerModel
 from npe2 import PluginManifest
 
-from napari_cosynth.data.base import make_record
-from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.datasets.stack import StackDataset
 from napari_cosynth.export.stack import Described, append_stack, write_stack
 from napari_cosynth.layouts.drawn.patterns import SAMPLES, layout_path
+from napari_cosynth.records.base import make_record
 from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.types import ClassTable, Request, Synthesis
 from napari_cosynth.widget.docks.preferences import Preferences, read_preferences

@@ -14,7 +14,7 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QDockWidget
 
 from killed_sessions import kill_while_writing, made
-from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.datasets.stack import StackDataset
 from napari_cosynth.types import Layout
 from napari_cosynth.widget.docks.gallery_dock import GalleryDock
 from napari_cosynth.widget.docks.panel import CoSynthPanel

@@ -12,7 +12,7 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QFileDialog, QMenu
 
-from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.datasets.stack import StackDataset
 from napari_cosynth.widget.docks.panel import CoSynthPanel
 from napari_cosynth.widget.layers import results
 

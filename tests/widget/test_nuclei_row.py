@@ -15,7 +15,7 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtWidgets import QDialog, QDialogButtonBox, QFileDialog, QInputDialog
 from skimage.draw import disk
 
-from napari_cosynth.data.consep import ConsepDataset
+from napari_cosynth.datasets.published.consep import ConsepDataset
 from napari_cosynth.types import ClassTable
 from napari_cosynth.widget.docks.panel import CoSynthPanel
 from napari_cosynth.widget.files.readers import nuclei_reader

@@ -11,9 +11,9 @@ from napari.layers import Layer
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 
-from napari_cosynth.data.base import make_record
-from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.datasets.stack import StackDataset
 from napari_cosynth.geometry.edits import edit_between, undone
+from napari_cosynth.records.base import make_record
 from napari_cosynth.types import ClassTable
 from napari_cosynth.widget.docks.panel import CoSynthPanel
 from napari_cosynth.widget.docks.quality import QualityPanel

@@ -7,9 +7,9 @@ import pytest
 from napari.layers import Layer
 from napari.utils.notifications import notification_manager
 
-from napari_cosynth.data.base import make_record
-from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.datasets.stack import StackDataset
 from napari_cosynth.geometry.edits import edit_between, undone
+from napari_cosynth.records.base import make_record
 from napari_cosynth.types import ClassTable
 from napari_cosynth.widget.layers.layout import layout_from
 from napari_cosynth.widget.layers.record_layers import record_layers

@@ -13,7 +13,7 @@ from skimage.io import imsave
 
 from killed_sessions import made
 from napari_cosynth import registry
-from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.datasets.stack import StackDataset
 from napari_cosynth.widget.docks.gallery_dock import GalleryDock
 from napari_cosynth.widget.docks.panel import CoSynthPanel
 from napari_cosynth.widget.layers import results

@@ -21,7 +21,7 @@ from napari_cosynth.cli import (
 )
 from napari_cosynth.cli.console import show_everything
 from napari_cosynth.cli.options import Help, Parser, check_outputs, name_paths, quiet
-from napari_cosynth.errors import one_line
+from napari_cosynth.io.errors import one_line
 
 DESCRIPTION = """\
 From class-tagged points to a histopathology image, its semantic labels and its nuclei, by one joint

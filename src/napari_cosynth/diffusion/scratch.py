@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.atomic import leftovers, replaced_file
+from napari_cosynth.io.atomic import leftovers, replaced_file
 
 RUN = "cosynth-run.json"
 """Marks a folder as a scratch folder: ``identity`` of its run, the names of its ``files``, and the steps

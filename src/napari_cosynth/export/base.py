@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, TypeAlias
 
-from napari_cosynth.atomic import replaced_folder
-from napari_cosynth.stack_format import DESCRIPTION, FORMAT, LAYOUTS, Point
+from napari_cosynth.io.atomic import replaced_folder
+from napari_cosynth.io.stack_format import DESCRIPTION, FORMAT, LAYOUTS, Point
 from napari_cosynth.types import ClassTable, Record, Synthesis
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_cosynth.stack_format import (
+from napari_cosynth.io.stack_format import (
     DESCRIPTION,
     LAYOUTS,
     Pages,

@@ -26,9 +26,9 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
-from napari_cosynth.atomic import replaced_folder
 from napari_cosynth.export.base import Described, Item, Sidecar, exporting
-from napari_cosynth.stack_format import (
+from napari_cosynth.io.atomic import replaced_folder
+from napari_cosynth.io.stack_format import (
     DESCRIPTION,
     LAYOUTS,
     Pages,

@@ -13,8 +13,8 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
-from napari_cosynth.errors import unreadable
-from napari_cosynth.text import encoding_by
+from napari_cosynth.io.errors import unreadable
+from napari_cosynth.io.text import encoding_by
 
 LARGEST_JSON = 2**31
 """Bytes; a slide of 500,000 outlined nuclei takes half of it."""

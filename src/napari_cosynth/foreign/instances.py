@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.errors import unreadable
-from napari_cosynth.tiff import JPEG, opened_series, orientation_of, upright
+from napari_cosynth.io.errors import unreadable
+from napari_cosynth.io.tiff import JPEG, opened_series, orientation_of, upright
 
 LARGEST_ID = 2**31 - 1
 """Ids above it are numbered anew, in their order."""

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cosynth.foreign.positions import read_positions
-from napari_cosynth.text import beginning
-from napari_cosynth.units import stated_mpp
+from napari_cosynth.io.text import beginning
+from napari_cosynth.io.units import stated_mpp
 
 AMBIGUOUS = "ambiguous"
 """MoNuSAC's regions that its annotators could not tell: no nuclei."""

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from napari_cosynth.atomic import leftovers, replaced_file
 from napari_cosynth.export.stack import Described, write_stack
 from napari_cosynth.generate.manifest import LISTED, MANIFEST, Listing, Manifest, shard_name
 from napari_cosynth.generate.plan import Plan
 from napari_cosynth.generate.sample import unpack
+from napari_cosynth.io.atomic import leftovers, replaced_file
 from napari_cosynth.types import ClassTable
 
 LAYOUTS = "layouts.npz"

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_cosynth.generate.plan import IMAGES, Plan
-from napari_cosynth.settings import parse
+from napari_cosynth.io.settings import parse
 from napari_cosynth.synthesis.looks import Asked, look_from
 from napari_cosynth.types.sampling import BY_SEED
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from napari_cosynth.atomic import replaced_file
 from napari_cosynth.generate.plan import Plan
 from napari_cosynth.generate.sample import Outcome
-from napari_cosynth.settings import FORBID_UNKNOWN, parse, plain
+from napari_cosynth.io.atomic import replaced_file
+from napari_cosynth.io.settings import FORBID_UNKNOWN, parse, plain
 
 MANIFEST = "manifest.json"
 LISTED = "listed.jsonl"

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
-from napari_cosynth.settings import FORBID_UNKNOWN, parse, read_table
+from napari_cosynth.io.settings import FORBID_UNKNOWN, parse, read_table
 from napari_cosynth.types import H_AND_E
 from napari_cosynth.types.sampling import BANK, BY_SEED, NO_LOOK
 

@@ -11,15 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cosynth import registry
-from napari_cosynth.atomic import replaced_file
-from napari_cosynth.data.base import NamedRecords, crop, remap
-from napari_cosynth.data.listing import files_in
-from napari_cosynth.data.resample import resample
 from napari_cosynth.generate.plan import DatasetLayouts, FolderLayouts, ModelLayouts, Plan
 from napari_cosynth.geometry.raster import pixels
+from napari_cosynth.io.atomic import replaced_file
+from napari_cosynth.io.listing import files_in
+from napari_cosynth.io.paths import named
 from napari_cosynth.layouts.gibbs.model import layout_model_digest, load_layout_model
 from napari_cosynth.layouts.sources.points_csv import read_layout
-from napari_cosynth.paths import named
+from napari_cosynth.records.base import NamedRecords, crop, remap
+from napari_cosynth.records.resample import resample
 from napari_cosynth.types import ClassTable, Layout, Record
 
 PILOT = 8

@@ -10,7 +10,6 @@ from typing import TypeAlias
 
 from tqdm import tqdm
 
-from napari_cosynth.atomic import replaced_folder
 from napari_cosynth.generate.balance import effective
 from napari_cosynth.generate.draw import Draws, Job
 from napari_cosynth.generate.folder import LAYOUTS, DatasetFolder, locked
@@ -19,6 +18,7 @@ from napari_cosynth.generate.manifest import MANIFEST, Manifest, read_manifest
 from napari_cosynth.generate.plan import Plan, differing
 from napari_cosynth.generate.pool import build_pool, load_pool, save_pool
 from napari_cosynth.generate.sample import Settings, make, unpack
+from napari_cosynth.io.atomic import replaced_folder
 from napari_cosynth.model.checkpoint import (
     BUNDLED,
     WEIGHTS,

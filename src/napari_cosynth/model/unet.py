@@ -18,6 +18,7 @@ from napari_cosynth.diffusion.tensors import (
     Parametrisation,
     Prediction,
 )
+from napari_cosynth.io.nearest import one_of
 from napari_cosynth.model.blocks import (
     CrossAttention,
     Downsample,
@@ -28,7 +29,6 @@ from napari_cosynth.model.blocks import (
     zeroed,
 )
 from napari_cosynth.model.points import PointEncoder
-from napari_cosynth.nearest import one_of
 
 
 @dataclass(frozen=True)

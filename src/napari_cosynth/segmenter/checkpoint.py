@@ -14,10 +14,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialised
 
-from napari_cosynth.atomic import replaced_folder
 from napari_cosynth.foreign.files import read_json
+from napari_cosynth.io.atomic import replaced_folder
+from napari_cosynth.io.settings import FORBID_UNKNOWN, parse, plain
 from napari_cosynth.segmenter.network import HoverNet, SegmenterConfig
-from napari_cosynth.settings import FORBID_UNKNOWN, parse, plain
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 

@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_cosynth.nearest import one_of
-from napari_cosynth.settings import FORBID_UNKNOWN, parse
+from napari_cosynth.io.nearest import one_of
+from napari_cosynth.io.settings import FORBID_UNKNOWN, parse
 
 
 @dataclass(frozen=True)

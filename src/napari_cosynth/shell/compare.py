@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari_cosynth.evaluation.bootstrap import LEVEL
-from napari_cosynth.evaluation.compare import compare, read_report
-from napari_cosynth.evaluation.report import number
+from napari_cosynth.evaluation.metrics.bootstrap import LEVEL
+from napari_cosynth.evaluation.reports.compare import compare, read_report
+from napari_cosynth.evaluation.reports.report import number
 
 
 def print_comparison(a: Path, b: Path, everything: bool = False) -> None:

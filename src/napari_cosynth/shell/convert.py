@@ -15,16 +15,16 @@ import numpy as np
 from tqdm import tqdm
 
 from napari_cosynth import registry
-from napari_cosynth.atomic import replaced_folder
-from napari_cosynth.data.base import NamedRecords, crop, remap
-from napari_cosynth.data.detect import open_records
-from napari_cosynth.data.lizard import LIZARD_CLASSES
-from napari_cosynth.data.pannuke import PANNUKE_CLASSES
-from napari_cosynth.data.resample import resample
-from napari_cosynth.data.splits import groups_of, read_groups, split_by_group
+from napari_cosynth.checks.splits import groups_of, read_groups, split_by_group
+from napari_cosynth.datasets.detect import open_records
+from napari_cosynth.datasets.published.lizard import LIZARD_CLASSES
+from napari_cosynth.datasets.published.pannuke import PANNUKE_CLASSES
 from napari_cosynth.export.base import Described
 from napari_cosynth.export.recipes import read_samples
 from napari_cosynth.geometry.raster import pixels
+from napari_cosynth.io.atomic import replaced_folder
+from napari_cosynth.records.base import NamedRecords, crop, remap
+from napari_cosynth.records.resample import resample
 from napari_cosynth.types import ClassTable, Layout, Record
 
 logger = logging.getLogger(__name__)

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_cosynth import registry
-from napari_cosynth.data.base import Dataset, NamedRecords
-from napari_cosynth.data.detect import open_records
-from napari_cosynth.data.shards import ShardsDataset
-from napari_cosynth.data.stack import StackDataset
-from napari_cosynth.evaluation.checks import check_sample
-from napari_cosynth.evaluation.fragments import counted
-from napari_cosynth.nearest import one_of
-from napari_cosynth.stack_format import DESCRIPTION
+from napari_cosynth.datasets.detect import open_records
+from napari_cosynth.datasets.shards import ShardsDataset
+from napari_cosynth.datasets.stack import StackDataset
+from napari_cosynth.evaluation.metrics.fragments import counted
+from napari_cosynth.evaluation.reports.checks import check_sample
+from napari_cosynth.io.nearest import one_of
+from napari_cosynth.io.stack_format import DESCRIPTION
+from napari_cosynth.records.base import Dataset, NamedRecords
 from napari_cosynth.types import Record
 
 if TYPE_CHECKING:  # they import torch, which only recipes are worth waiting for

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from napari_cosynth.atomic import replaced_file
-from napari_cosynth.data.detect import open_records
-from napari_cosynth.paths import SOFTWARE
+from napari_cosynth.datasets.detect import open_records
+from napari_cosynth.io.atomic import replaced_file
+from napari_cosynth.io.paths import SOFTWARE
 from napari_cosynth.shell.overview import outlined
 from napari_cosynth.types import Record
 

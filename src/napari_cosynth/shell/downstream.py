@@ -11,16 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import napari_cosynth
-from napari_cosynth.atomic import replaced_file
-from napari_cosynth.data.base import remap
-from napari_cosynth.data.resample import resample
-from napari_cosynth.evaluation.downstream import TABLE, Results, synthetic_plots, table_figures
-from napari_cosynth.evaluation.report import Report, number, to_html, to_json
-from napari_cosynth.evaluation.scores import Scores, score
+from napari_cosynth.evaluation.reports.downstream import (
+    TABLE,
+    Results,
+    synthetic_plots,
+    table_figures,
+)
+from napari_cosynth.evaluation.reports.report import Report, number, to_html, to_json
+from napari_cosynth.evaluation.reports.scores import Scores, score
+from napari_cosynth.io.atomic import replaced_file
+from napari_cosynth.io.settings import plain
 from napari_cosynth.model.precision import choose_device
+from napari_cosynth.records.base import remap
+from napari_cosynth.records.resample import resample
 from napari_cosynth.segmenter.checkpoint import Segmenter, load_segmenter, pixels_digest
 from napari_cosynth.segmenter.predict import segment
-from napari_cosynth.settings import plain
 from napari_cosynth.shell.downstream_sets import (
     check_checkpoint,
     checkpoint_path,

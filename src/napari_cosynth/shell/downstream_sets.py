@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from napari_cosynth.data.base import remade, remap
-from napari_cosynth.data.perturb import perturbed
-from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.datasets.stack import StackDataset
 from napari_cosynth.export.stack import Described, write_stack
 from napari_cosynth.geometry.instances import separate_baseline
 from napari_cosynth.geometry.prompt import prompt_for
+from napari_cosynth.io.stack_format import DESCRIPTION
 from napari_cosynth.model.checkpoint import locate, read_config
-from napari_cosynth.stack_format import DESCRIPTION
+from napari_cosynth.records.base import remade, remap
+from napari_cosynth.records.perturb import perturbed
 from napari_cosynth.synthesis.repaint import repaint
 from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.training.config import load_recipe

@@ -14,12 +14,9 @@ import torch
 from scipy.spatial.distance import cdist
 
 import napari_cosynth
-from napari_cosynth.atomic import replaced_file
-from napari_cosynth.data.shards import ShardsDataset
-from napari_cosynth.data.spectrum import radial_power
-from napari_cosynth.data.stack import StackDataset
-from napari_cosynth.evaluation import alignment
-from napari_cosynth.evaluation.encoder import (
+from napari_cosynth.datasets.shards import ShardsDataset
+from napari_cosynth.datasets.stack import StackDataset
+from napari_cosynth.evaluation.encoders.encoder import (
     SEEDS,
     TileEncoder,
     digest,
@@ -28,18 +25,21 @@ from napari_cosynth.evaluation.encoder import (
     save_encoders,
     train_encoder,
 )
-from napari_cosynth.evaluation.figure import IMAGENET, INCEPTION, SEGMENTER, TILE_ENCODER
-from napari_cosynth.evaluation.figures import evaluate
-from napari_cosynth.evaluation.imagenet import identity, imagenet_features
-from napari_cosynth.evaluation.inception import inception_features, load_inception
-from napari_cosynth.evaluation.layout import follow
-from napari_cosynth.evaluation.report import Picture, Plot, Report, to_html, to_json
-from napari_cosynth.evaluation.samples import Samples, spread
-from napari_cosynth.evaluation.shapes import class_medians
+from napari_cosynth.evaluation.encoders.imagenet import identity, imagenet_features
+from napari_cosynth.evaluation.encoders.inception import inception_features, load_inception
+from napari_cosynth.evaluation.metrics.layout import follow
+from napari_cosynth.evaluation.metrics.shapes import class_medians
+from napari_cosynth.evaluation.reports import alignment
+from napari_cosynth.evaluation.reports.figure import IMAGENET, INCEPTION, SEGMENTER, TILE_ENCODER
+from napari_cosynth.evaluation.reports.figures import evaluate
+from napari_cosynth.evaluation.reports.report import Picture, Plot, Report, to_html, to_json
+from napari_cosynth.evaluation.reports.samples import Samples, spread
 from napari_cosynth.geometry.measure import SMALLEST_FRAGMENT
+from napari_cosynth.io.atomic import replaced_file
+from napari_cosynth.io.paths import check_writable, report_files
 from napari_cosynth.model.efficientnet import pretrained
 from napari_cosynth.model.precision import choose_device
-from napari_cosynth.paths import check_writable, report_files
+from napari_cosynth.records.spectrum import radial_power
 from napari_cosynth.shell.datasets import open_samples, read_samples
 from napari_cosynth.shell.overview import outlined
 from napari_cosynth.shell.reference import Reference, check_reference, open_reference, patches

@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from napari_cosynth import registry
-from napari_cosynth.atomic import replaced_file, replaced_folder
-from napari_cosynth.data.base import Dataset
-from napari_cosynth.data.pyramid import read_region
-from napari_cosynth.data.slide import open_image
+from napari_cosynth.io.atomic import replaced_file, replaced_folder
+from napari_cosynth.io.nearest import nearest
+from napari_cosynth.io.paths import SOFTWARE, named
 from napari_cosynth.layouts.sources.detect import detect_nuclei
 from napari_cosynth.layouts.sources.nuclei import Nuclei, layout_on
 from napari_cosynth.layouts.sources.points_csv import write_layout
 from napari_cosynth.layouts.sources.read import read_nuclei
 from napari_cosynth.model.checkpoint import read_config
-from napari_cosynth.nearest import nearest
-from napari_cosynth.paths import SOFTWARE, named
+from napari_cosynth.records.base import Dataset
+from napari_cosynth.slides.pyramid import read_region
+from napari_cosynth.slides.slide import open_image
 from napari_cosynth.types import ClassTable, Layout, Record
 
 KINDS = registry.names("dataset")

@@ -7,9 +7,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from napari_cosynth.atomic import replaced_folder
-from napari_cosynth.data.packed import write_packed
-from napari_cosynth.settings import plain
+from napari_cosynth.datasets.packed import write_packed
+from napari_cosynth.io.atomic import replaced_folder
+from napari_cosynth.io.settings import plain
 from napari_cosynth.training.config import DataConfig, Recipe, load_recipe
 from napari_cosynth.training.export import RECIPE
 from napari_cosynth.training.records import open_normaliser, prepare, split_dataset

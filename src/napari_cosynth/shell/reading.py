@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_cosynth.atomic import replaced_file, replaced_folder
-from napari_cosynth.evaluation.bootstrap import Estimate
-from napari_cosynth.evaluation.quotients import json_ready
-from napari_cosynth.evaluation.reading import (
+from napari_cosynth.evaluation.metrics.bootstrap import Estimate
+from napari_cosynth.evaluation.metrics.quotients import json_ready
+from napari_cosynth.evaluation.readings.reading import (
     RATINGS,
     Score,
     draw_items,
@@ -20,8 +19,9 @@ from napari_cosynth.evaluation.reading import (
     read_key,
     score,
 )
-from napari_cosynth.evaluation.reading_page import reading_page
-from napari_cosynth.evaluation.report import number
+from napari_cosynth.evaluation.readings.reading_page import reading_page
+from napari_cosynth.evaluation.reports.report import number
+from napari_cosynth.io.atomic import replaced_file, replaced_folder
 from napari_cosynth.shell.datasets import open_samples, read_samples
 from napari_cosynth.shell.reference import check_reference, open_reference, patches
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from napari_cosynth import registry
-from napari_cosynth.data.base import crop, remap
-from napari_cosynth.data.resample import resample
-from napari_cosynth.nearest import nearest
-from napari_cosynth.paths import named
+from napari_cosynth.io.nearest import nearest
+from napari_cosynth.io.paths import named
+from napari_cosynth.records.base import crop, remap
+from napari_cosynth.records.resample import resample
 from napari_cosynth.shell.datasets import chosen_sets, named_dataset
 from napari_cosynth.training.config import Recipe, bundled_recipes, load_recipe
 from napari_cosynth.training.records import open_split

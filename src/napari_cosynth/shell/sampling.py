@@ -14,18 +14,18 @@ from skimage.io import imsave
 from tqdm import tqdm
 
 from napari_cosynth import registry
-from napari_cosynth.atomic import replaced_folder
-from napari_cosynth.data.stain_match import match_to_file
 from napari_cosynth.diffusion.scratch import folder_of, remove_run
 from napari_cosynth.export.stack import write_stack
 from napari_cosynth.geometry.prompt import prompt_for
+from napari_cosynth.io.atomic import replaced_folder
+from napari_cosynth.io.nearest import nearest
 from napari_cosynth.layouts.drawn.patterns import BundledLayout, bundled_layouts
 from napari_cosynth.layouts.sources.points_csv import read_layout
 from napari_cosynth.model.checkpoint import read_config
 from napari_cosynth.model.precision import choose_device, faster_in_bf16
 from napari_cosynth.model.samplers import settled
-from napari_cosynth.nearest import nearest
 from napari_cosynth.shell.overview import overview
+from napari_cosynth.stain.stain_match import match_to_file
 from napari_cosynth.synthesis.looks import look_from
 from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.types import H_AND_E, Layout, Record, Request, Synthesis

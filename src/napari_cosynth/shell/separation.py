@@ -13,17 +13,22 @@ from skimage.segmentation import find_boundaries
 
 import napari_cosynth
 from napari_cosynth import registry
-from napari_cosynth.atomic import replaced_file
-from napari_cosynth.data.base import Dataset
-from napari_cosynth.data.resample import resample
-from napari_cosynth.evaluation.bootstrap import bootstrap_weights, weighted_mean
-from napari_cosynth.evaluation.checks import check_sample
-from napari_cosynth.evaluation.figure import ALL, Figure
-from napari_cosynth.evaluation.report import Picture, Report, number, to_html, to_json
-from napari_cosynth.evaluation.separation import METHODS, dice_per_nucleus, separated, touching
+from napari_cosynth.evaluation.metrics.bootstrap import bootstrap_weights, weighted_mean
+from napari_cosynth.evaluation.metrics.separation import (
+    METHODS,
+    dice_per_nucleus,
+    separated,
+    touching,
+)
+from napari_cosynth.evaluation.reports.checks import check_sample
+from napari_cosynth.evaluation.reports.figure import ALL, Figure
+from napari_cosynth.evaluation.reports.report import Picture, Report, number, to_html, to_json
 from napari_cosynth.geometry.instances import Method
-from napari_cosynth.nearest import nearest
-from napari_cosynth.paths import named, report_files
+from napari_cosynth.io.atomic import replaced_file
+from napari_cosynth.io.nearest import nearest
+from napari_cosynth.io.paths import named, report_files
+from napari_cosynth.records.base import Dataset
+from napari_cosynth.records.resample import resample
 from napari_cosynth.shell.datasets import named_dataset
 from napari_cosynth.types import Record
 

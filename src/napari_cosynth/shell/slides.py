@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_cosynth.atomic import replaced_file
-from napari_cosynth.data.detect import detect
-from napari_cosynth.data.dicom_slide import dicom_in, is_dicom
-from napari_cosynth.data.listing import IMAGE_SUFFIXES, SLIDE_SUFFIXES
-from napari_cosynth.data.ome_zarr_metadata import image_groups, read_image
-from napari_cosynth.data.ome_zarr_slide import is_ome_zarr
-from napari_cosynth.data.pyramid import downsampling, read_region
-from napari_cosynth.data.slide import open_image
+from napari_cosynth.datasets.detect import detect
+from napari_cosynth.io.atomic import replaced_file
+from napari_cosynth.io.listing import IMAGE_SUFFIXES, SLIDE_SUFFIXES
+from napari_cosynth.slides.dicom_slide import dicom_in, is_dicom
+from napari_cosynth.slides.ome_zarr_metadata import image_groups, read_image
+from napari_cosynth.slides.ome_zarr_slide import is_ome_zarr
+from napari_cosynth.slides.pyramid import downsampling, read_region
+from napari_cosynth.slides.slide import open_image
 
 THUMBNAIL = 1024
 """Pixels of its longer side, at most."""

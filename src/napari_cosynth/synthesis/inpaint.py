@@ -13,7 +13,6 @@ import numpy.typing as npt
 import torch
 from scipy.spatial import KDTree
 
-from napari_cosynth.data.resample import resized
 from napari_cosynth.geometry.edits import cut, edit_between, near_changes
 from napari_cosynth.geometry.membrane import seamless
 from napari_cosynth.geometry.place import CONTEXT, SMALLEST_WINDOW, Place, on_grid, working_mpp
@@ -23,6 +22,7 @@ from napari_cosynth.model.checkpoint import Checkpoint
 from napari_cosynth.model.encoding import decode_distance, decode_image, decode_labels
 from napari_cosynth.model.precision import choose_device
 from napari_cosynth.model.samplers import settled
+from napari_cosynth.records.resample import resized
 from napari_cosynth.synthesis.looks import look_for, look_of_pixels
 from napari_cosynth.synthesis.preparation import fit_layout, open_checkpoint
 from napari_cosynth.synthesis.provenance import provenance_of

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from napari_cosynth.data.resample import resized
-from napari_cosynth.data.slide import open_image
 from napari_cosynth.geometry.box import Box
+from napari_cosynth.io.nearest import one_of
 from napari_cosynth.model.checkpoint import Checkpoint
 from napari_cosynth.model.looks import TileLook, draw_look, look_of
-from napari_cosynth.nearest import one_of
+from napari_cosynth.records.resample import resized
+from napari_cosynth.slides.slide import open_image
 from napari_cosynth.types import Layout, Request
 from napari_cosynth.types.sampling import BANK, BY_SEED, NO_LOOK
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from napari_cosynth.data.base import remap
 from napari_cosynth.diffusion.clamp import ClampedSampler, Known
 from napari_cosynth.diffusion.sampler import SeededNoise, initial_noise, sample
 from napari_cosynth.diffusion.schedule import JointSchedule
@@ -20,6 +19,7 @@ from napari_cosynth.model.checkpoint import Checkpoint
 from napari_cosynth.model.encoding import decode_image, encode_condition, encode_records
 from napari_cosynth.model.precision import choose_device
 from napari_cosynth.model.samplers import sampler_of, settled
+from napari_cosynth.records.base import remap
 from napari_cosynth.synthesis.looks import look_for
 from napari_cosynth.synthesis.preparation import (
     denoiser_of,

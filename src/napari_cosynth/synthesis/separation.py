@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.geometry.haematoxylin import judged
 from napari_cosynth.geometry.instances import agreeing_labels, separate
+from napari_cosynth.stain.haematoxylin import judged
 from napari_cosynth.types import Layout, Record, Report, Request
 
 

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from napari_cosynth.data.augment import random_crop
 from napari_cosynth.model.checkpoint import CheckpointConfig, Model
 from napari_cosynth.model.samplers import default_sampler
+from napari_cosynth.records.augment import random_crop
 from napari_cosynth.training.config import Recipe
 from napari_cosynth.training.data import CosynthData
 from napari_cosynth.training.grid import sample_records

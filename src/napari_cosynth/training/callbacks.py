@@ -17,10 +17,10 @@ from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
-from napari_cosynth.atomic import leftovers, replaced_file
+from napari_cosynth.io.atomic import leftovers, replaced_file
+from napari_cosynth.io.settings import plain
 from napari_cosynth.model.checkpoint import CheckpointConfig
 from napari_cosynth.model.looks import TileLook
-from napari_cosynth.settings import plain
 from napari_cosynth.training.data import CosynthData
 from napari_cosynth.training.export import MODEL, RECIPE, STATE, export_model
 from napari_cosynth.training.grid import sample_figures, sample_grid, sample_records

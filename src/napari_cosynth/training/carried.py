@@ -24,7 +24,7 @@ from safetensors.torch import load as deserialised
 from safetensors.torch import save as serialised
 from torch import Tensor
 
-from napari_cosynth.atomic import replaced_file, replaced_folder
+from napari_cosynth.io.atomic import replaced_file, replaced_folder
 from napari_cosynth.model.torch_files import read_torch
 from napari_cosynth.training.export import A_STATE
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from napari_cosynth.diffusion.joint import LossWeights
-from napari_cosynth.nearest import nearest
-from napari_cosynth.paths import packaged
-from napari_cosynth.settings import FORBID_UNKNOWN, parse, read_table
+from napari_cosynth.io.nearest import nearest
+from napari_cosynth.io.paths import packaged
+from napari_cosynth.io.settings import FORBID_UNKNOWN, parse, read_table
 from napari_cosynth.types import H_AND_E
 
 R = TypeVar("R")

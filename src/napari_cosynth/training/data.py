@@ -16,14 +16,14 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from napari_cosynth.data.augment import augment, random_crop
-from napari_cosynth.data.base import Records
 from napari_cosynth.diffusion.joint import Noise, stratified_times
 from napari_cosynth.diffusion.tensors import JointState
 from napari_cosynth.geometry.measure import majority_classes
 from napari_cosynth.geometry.prompt import build_prompt, class_names
 from napari_cosynth.model.encoding import encode_points, encode_records
 from napari_cosynth.model.looks import TileLook, look_of
+from napari_cosynth.records.augment import augment, random_crop
+from napari_cosynth.records.base import Records
 from napari_cosynth.training.balance import ClassBalance
 from napari_cosynth.training.config import Recipe, StageConfig
 from napari_cosynth.training.records import open_split

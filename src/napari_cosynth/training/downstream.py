@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from napari_cosynth.nearest import one_of
-from napari_cosynth.settings import FORBID_UNKNOWN
+from napari_cosynth.io.nearest import one_of
+from napari_cosynth.io.settings import FORBID_UNKNOWN
 from napari_cosynth.training.config import DOWNSTREAM, packaged_recipes, read_recipe
 from napari_cosynth.training.segmenter import SegmenterSettings
 

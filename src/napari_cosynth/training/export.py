@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_cosynth.errors import one_line
+from napari_cosynth.io.errors import one_line
+from napari_cosynth.io.paths import check_target
+from napari_cosynth.io.settings import parse
 from napari_cosynth.model.checkpoint import CheckpointConfig, Model, build, save
 from napari_cosynth.model.efficientnet import LICENCE
 from napari_cosynth.model.looks import TileLook, read_bank
 from napari_cosynth.model.torch_files import read_torch
-from napari_cosynth.paths import check_target
-from napari_cosynth.settings import parse
 from napari_cosynth.training.areas import fit_areas, training_patches
 from napari_cosynth.training.config import Recipe, load_recipe
 

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from napari_cosynth.data.spectrum import BANDS, band_power, radial_power
 from napari_cosynth.diffusion.guidance import guided
 from napari_cosynth.diffusion.sampler import SeededNoise, sample
 from napari_cosynth.diffusion.schedule import JointSchedule
@@ -24,6 +23,7 @@ from napari_cosynth.model.encoding import (
 )
 from napari_cosynth.model.looks import look_of
 from napari_cosynth.model.samplers import sampler_of
+from napari_cosynth.records.spectrum import BANDS, band_power, radial_power
 from napari_cosynth.types import Record
 
 

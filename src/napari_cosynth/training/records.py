@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from napari_cosynth import registry
-from napari_cosynth.data.base import Dataset, Records, remap
-from napari_cosynth.data.normalise import Normaliser
-from napari_cosynth.data.resample import resample
-from napari_cosynth.paths import named
+from napari_cosynth.io.paths import named
+from napari_cosynth.records.base import Dataset, Records, remap
+from napari_cosynth.records.resample import resample
+from napari_cosynth.stain.normalise import Normaliser
 from napari_cosynth.training.config import DataConfig, Recipe
 from napari_cosynth.types import ClassTable, Record
 

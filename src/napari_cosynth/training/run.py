@@ -18,14 +18,14 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from napari_cosynth.atomic import replaced_file
+from napari_cosynth.io.atomic import replaced_file
+from napari_cosynth.io.settings import plain
 from napari_cosynth.model.checkpoint import CheckpointConfig, build, read_config
 from napari_cosynth.model.efficientnet import pretrained
 from napari_cosynth.model.looks import NUMBERS, LookScale, TileLook
 from napari_cosynth.model.precision import choose_device, faster_in_bf16
 from napari_cosynth.model.text import vocabulary
 from napari_cosynth.model.unet import preset
-from napari_cosynth.settings import plain
 from napari_cosynth.training.adversarial import AdversarialDiffusion
 from napari_cosynth.training.callbacks import (
     AtomicStates,

@@ -19,16 +19,16 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from napari_cosynth.atomic import replaced_file
-from napari_cosynth.data.augment import random_crop, turn
-from napari_cosynth.data.distort import distorted
 from napari_cosynth.foreign.files import read_json
+from napari_cosynth.io.atomic import replaced_file
+from napari_cosynth.io.settings import FORBID_UNKNOWN, plain
 from napari_cosynth.model.precision import choose_device, faster_in_bf16
+from napari_cosynth.records.augment import random_crop, turn
+from napari_cosynth.records.distort import distorted
 from napari_cosynth.segmenter.checkpoint import Segmenter, SegmenterDescription, save_segmenter
 from napari_cosynth.segmenter.losses import segmentation_losses
 from napari_cosynth.segmenter.network import HoverNet, preset
 from napari_cosynth.segmenter.targets import Targets, scaled, targets
-from napari_cosynth.settings import FORBID_UNKNOWN, plain
 from napari_cosynth.training.callbacks import AtomicStates, StateSaver, clear_leftovers, disk_error
 from napari_cosynth.training.export import MODEL, STATE, state_to_resume
 from napari_cosynth.training.module import NotFiniteError

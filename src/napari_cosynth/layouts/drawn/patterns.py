@@ -15,9 +15,9 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from napari_cosynth.io.paths import packaged
 from napari_cosynth.layouts.drawn.outline import Outline, Points
 from napari_cosynth.layouts.sources.points_csv import read_layout
-from napari_cosynth.paths import packaged
 from napari_cosynth.types import Layout
 from napari_cosynth.types.classes import BUNDLED
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from napari_cosynth.io.nearest import one_of
 from napari_cosynth.layouts.gibbs.intensity import (
     CONTEXT,
     SPACING,
@@ -18,7 +19,6 @@ from napari_cosynth.layouts.gibbs.intensity import (
 from napari_cosynth.layouts.gibbs.model import LayoutModel, TissueModel
 from napari_cosynth.layouts.gibbs.sampler import GibbsSampler, Interaction, Window
 from napari_cosynth.layouts.gibbs.steering import BEYOND, INSIDE, expected, run
-from napari_cosynth.nearest import one_of
 from napari_cosynth.types import ClassTable, Layout
 
 Floats = npt.NDArray[np.float64]

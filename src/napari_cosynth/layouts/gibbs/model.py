@@ -17,12 +17,12 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.atomic import replaced_file
 from napari_cosynth.foreign.files import read_json
+from napari_cosynth.io.atomic import replaced_file
+from napari_cosynth.io.nearest import nearest, one_of
+from napari_cosynth.io.paths import packaged
+from napari_cosynth.io.settings import FORBID_UNKNOWN, parse, plain
 from napari_cosynth.layouts.gibbs.sampler import Interaction
-from napari_cosynth.nearest import nearest, one_of
-from napari_cosynth.paths import packaged
-from napari_cosynth.settings import FORBID_UNKNOWN, parse, plain
 from napari_cosynth.types import ClassTable, Layout
 from napari_cosynth.types.classes import require
 

@@ -17,7 +17,7 @@ from skimage.feature import peak_local_max
 from skimage.filters import threshold_otsu
 from skimage.transform import resize, resize_local_mean
 
-from napari_cosynth.geometry.haematoxylin import haematoxylin
+from napari_cosynth.stain.haematoxylin import haematoxylin
 
 GRID_MPP = 0.5
 """µm/px that the image is brought to; finer grids find no more."""

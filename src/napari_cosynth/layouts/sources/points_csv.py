@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_cosynth.atomic import replaced_file
+from napari_cosynth.io.atomic import replaced_file
+from napari_cosynth.io.text import encoding_of
 from napari_cosynth.layouts.sources.nuclei import Nuclei
-from napari_cosynth.text import encoding_of
 from napari_cosynth.types import ClassTable, Layout
 
 COLUMNS = ("axis-0", "axis-1", "class")

@@ -11,11 +11,11 @@ import napari
 import numpy as np
 import pandas as pd
 
-from napari_cosynth.data.ome_zarr_slide import is_ome_zarr
-from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.datasets.stack import StackDataset
+from napari_cosynth.io.stack_format import DESCRIPTION
+from napari_cosynth.io.text import encoding_of
 from napari_cosynth.layouts.sources.class_names import own_table
-from napari_cosynth.stack_format import DESCRIPTION
-from napari_cosynth.text import encoding_of
+from napari_cosynth.slides.ome_zarr_slide import is_ome_zarr
 from napari_cosynth.widget.layers.layout import points_kwargs
 from napari_cosynth.widget.layers.nuclei_layers import nuclei_layers
 from napari_cosynth.widget.layers.record_layers import record_layers

@@ -25,11 +25,11 @@ from pathlib import Path
 
 from qtpy.QtCore import QLockFile, QStandardPaths
 
-from napari_cosynth.atomic import replaced_file, replaced_folder
-from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.datasets.stack import StackDataset
 from napari_cosynth.export.stack import Described, write_stack
 from napari_cosynth.foreign.files import read_json
-from napari_cosynth.settings import FORBID_UNKNOWN, parse, plain
+from napari_cosynth.io.atomic import replaced_file, replaced_folder
+from napari_cosynth.io.settings import FORBID_UNKNOWN, parse, plain
 from napari_cosynth.types import Synthesis
 from napari_cosynth.widget.layers.placement import Placement
 

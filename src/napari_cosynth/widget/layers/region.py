@@ -10,8 +10,8 @@ import numpy.typing as npt
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer, Shapes
 
-from napari_cosynth.data.pyramid import read_region
 from napari_cosynth.layouts.sources.labels import label_centroids
+from napari_cosynth.slides.pyramid import read_region
 from napari_cosynth.types import ClassTable, Layout
 from napari_cosynth.widget.layers.placement import (
     Placement,

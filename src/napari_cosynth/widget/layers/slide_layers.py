@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from napari.utils import DirectLabelColormap
 
-from napari_cosynth.data.ome_zarr_slide import LabelPlane, Plane, open_ome_zarr
-from napari_cosynth.data.slide import open_slide
+from napari_cosynth.slides.ome_zarr_slide import LabelPlane, Plane, open_ome_zarr
+from napari_cosynth.slides.slide import open_slide
 from napari_cosynth.widget.layers.placement import MICROMETRE
 
 LayerTuple: TypeAlias = tuple[Any, dict[str, Any], str]

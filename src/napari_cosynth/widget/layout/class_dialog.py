@@ -19,8 +19,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_cosynth.atomic import replaced_file
 from napari_cosynth.foreign.files import read_json
+from napari_cosynth.io.atomic import replaced_file
 from napari_cosynth.layouts.sources.class_names import NO_CLASS, suggest
 from napari_cosynth.types import ClassTable
 

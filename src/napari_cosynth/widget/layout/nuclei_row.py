@@ -14,10 +14,10 @@ from napari.utils.notifications import show_info, show_warning
 from qtpy.QtWidgets import QFileDialog
 
 from napari_cosynth import registry
-from napari_cosynth.data.base import Dataset
 from napari_cosynth.layouts.sources.detect import detect_nuclei
 from napari_cosynth.layouts.sources.nuclei import Nuclei, layout_on
 from napari_cosynth.layouts.sources.read import read_nuclei
+from napari_cosynth.records.base import Dataset
 from napari_cosynth.types import ClassTable, Layout, Record
 from napari_cosynth.widget.layers.placement import Placement, free_placement
 from napari_cosynth.widget.layers.region import (

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from napari.components import ViewerModel
 from napari.layers import Image, Layer, Points, Shapes
 
-from napari_cosynth.data.pyramid import read_region
-from napari_cosynth.data.slide import open_image
+from napari_cosynth.slides.pyramid import read_region
+from napari_cosynth.slides.slide import open_image
 from napari_cosynth.widget.layers.layout import placement_from
 from napari_cosynth.widget.layers.region import _rectangle, _unit_factor, image_under, sampling_of
 from napari_cosynth.widget.look.reference import pixels_inside

@@ -15,8 +15,8 @@ from napari.utils.notifications import show_info, show_warning
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_cosynth import registry
-from napari_cosynth.data.stain_match import KEY as RECIPE_KEY
-from napari_cosynth.data.stain_match import StainMatch, match_to, match_to_file
+from napari_cosynth.stain.stain_match import KEY as RECIPE_KEY
+from napari_cosynth.stain.stain_match import StainMatch, match_to, match_to_file
 from napari_cosynth.widget.layers import results
 from napari_cosynth.widget.layers.results import UNMATCHED
 from napari_cosynth.widget.layers.tags import KEY

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from napari.components import ViewerModel
 
-from napari_cosynth.data.refine import without_nuclei
+from napari_cosynth.records.refine import without_nuclei
 from napari_cosynth.types import Record
 from napari_cosynth.widget.result.sample_list import Key, samples_in
 from napari_cosynth.widget.result.saving import Group, record_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.evaluation.shapes import measure_nuclei
+from napari_cosynth.evaluation.metrics.shapes import measure_nuclei
 from napari_cosynth.geometry.instances import report_on
 from napari_cosynth.types import ClassTable, Record
 

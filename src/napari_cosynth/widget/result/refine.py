@@ -11,8 +11,8 @@ from napari.layers import Layer
 from napari.utils.notifications import show_info
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
-from napari_cosynth.data.refine import separated_again, updated_from_instances
 from napari_cosynth.export.recipes import read_count
+from napari_cosynth.records.refine import separated_again, updated_from_instances
 from napari_cosynth.types import Record, Report
 from napari_cosynth.widget.layers.results import groups
 from napari_cosynth.widget.layers.tags import read_tag

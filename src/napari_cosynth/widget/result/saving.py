@@ -16,7 +16,7 @@ from napari_cosynth.geometry.distance import distance_map
 from napari_cosynth.geometry.edits import edit_between
 from napari_cosynth.geometry.measure import layout_of, majority_classes
 from napari_cosynth.geometry.raster import pixels
-from napari_cosynth.stack_format import DESCRIPTION
+from napari_cosynth.io.stack_format import DESCRIPTION
 from napari_cosynth.types import Layout, Record, Synthesis
 from napari_cosynth.widget.layers.layout import SAMPLE_KEY
 from napari_cosynth.widget.layers.record_layers import RAW_KEY

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_cosynth.paths import packaged
+from napari_cosynth.io.paths import packaged
 from napari_cosynth.types import H_AND_E, ClassTable
 
 BUNDLED = packaged("checkpoints")

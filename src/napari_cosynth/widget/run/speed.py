@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from qtpy.QtCore import QStandardPaths
 
-from napari_cosynth.atomic import replaced_file
+from napari_cosynth.io.atomic import replaced_file
 from napari_cosynth.types import Synthesis
 from napari_cosynth.widget.run.background import Background
 

@@ -1,1 +1,0 @@
-"""Readers of annotated nuclei and what turns their records into training patches."""

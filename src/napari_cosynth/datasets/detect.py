@@ -1,0 +1,62 @@
+"""Which format a file or folder is in, by its content; and opening it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from napari_cosynth import registry
+from napari_cosynth.io.paths import named
+from napari_cosynth.io.stack_format import DESCRIPTION, read_description
+from napari_cosynth.records.base import NamedRecords
+
+
+def detect(path: Path) -> tuple[str, ...]:
+    """The formats that a path may be in, sorted. Our own exports name theirs."""
+    if (path / DESCRIPTION).is_file():
+        exporter = str(read_description(path / DESCRIPTION).get("exporter", "stack"))
+        if exporter in registry.names("dataset"):
+            return (exporter,)
+    return tuple(
+        name
+        for name in registry.names("dataset")
+        if registry.resolve("dataset", name).recognises(path)
+    )
+
+
+def open_records(
+    path: Path, kind: str | None = None, unclassified: str | None = None, **options: Any
+) -> tuple[str, NamedRecords]:
+    """A data set of any format and that format's name; options that are None are left out.
+
+    ``unclassified``: the class of nuclei without one, or ``drop``; None refuses such records.
+
+    Raises ValueError in one line where no format or several fit, or the format has no such option.
+    """
+    path = named(path)
+    if path.name == DESCRIPTION:
+        path = named(path.parent)
+    if not path.exists():
+        raise ValueError(f"{path}: no such file or folder")
+    if kind is None:
+        found = detect(path)
+        if not found:
+            raise ValueError(
+                f"{path}: in none of the known formats; --from names one of "
+                f"{', '.join(registry.names('dataset'))}"
+            )
+        if len(found) > 1:
+            raise ValueError(f"{path}: could be {' or '.join(found)}; --from names which")
+        kind = found[0]
+    reader = registry.resolve("dataset", kind)
+    given = {key: value for key, value in options.items() if value is not None}
+    try:
+        dataset: NamedRecords = reader(path, **given)
+    except TypeError as error:
+        unknown = [name for name in given if f"'{name}'" in str(error)]
+        if not unknown:
+            raise
+        raise ValueError(f"{path}: the format {kind} takes no {unknown[0]}") from None
+    if unclassified is not None:
+        dataset.classify_rest(unclassified)
+    return kind, dataset

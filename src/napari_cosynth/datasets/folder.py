@@ -1,0 +1,88 @@
+"""Folders of images and instance maps, with classes or without (MoNuSeg, TNBC, our PNG folders)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from napari_cosynth.foreign.instances import class_map, instance_ids, read_label_image
+from napari_cosynth.io.listing import IMAGE_SUFFIXES, files_in, images_in, partners
+from napari_cosynth.records.base import NamedRecords, Parts
+from napari_cosynth.records.sidecar import read_sidecar
+from napari_cosynth.slides.files import read_rgb, read_tissues, select
+from napari_cosynth.types import H_AND_E, ClassTable
+
+ASSUMED_MPP = 0.25
+
+
+class FolderDataset(NamedRecords):
+    """``images/NAME.*`` uint8 RGB with ``instances/NAME.*``, integer (H, W), 0 background.
+
+    ``labels/NAME.*``, uint8 (H, W), holds classes where there is such a folder: ids of ``class_names``
+    from 1, or of those that ``cosynth.json`` names. Without it all nuclei get one class,
+    ``class_name``. ``tissues`` names a JSON file in the folder that maps image stems to organs; without
+    it every record has the tissue ``tissue``.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        mpp: float | None = None,
+        tissue: str = "",
+        tissues: str | None = None,
+        class_name: str = "unspecified",
+        class_names: Sequence[str] = (),
+        only: Sequence[str] = (),
+        without: Sequence[str] = (),
+    ) -> None:
+        self.root = Path(root)
+        self.own = read_sidecar(self.root, "folder")
+        self.mpp_stated = mpp is not None or self.own is not None
+        self.mpp = mpp if mpp is not None else self.own.mpp if self.own else ASSUMED_MPP
+        self.classes = (
+            self.own.classes if self.own else ClassTable.of(*(class_names or (class_name,)))
+        )
+        self._images = images_in(self.root / "images")
+        self._instances = self._maps("instances")
+        self._labels = self._maps("labels") if (self.root / "labels").is_dir() else {}
+        if self._labels and not (class_names or self.own):
+            raise ValueError(f"{self.root / 'labels'}: name the classes of its ids: class_names")
+        self.names = tuple(select(self._images, only, without, self.root))
+        self._tissues = dict.fromkeys(self.names, tissue)
+        if tissues is not None:
+            self._tissues = read_tissues(self.root / tissues, self.names)
+
+    def _maps(self, folder: str) -> dict[str, Path]:
+        found = partners(self._images, files_in(self.root / folder, IMAGE_SUFFIXES))
+        if missing := sorted(set(self._images) - set(found)):
+            raise ValueError(f"{self.root / folder}: no map for {missing[0]!r}")
+        return found
+
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
+        return (root / "images").is_dir() and (root / "instances").is_dir()
+
+    def tissue_of(self, name: str) -> str:
+        return self.own_text(name, "tissue", self._tissues[name])
+
+    def parts(self, name: str) -> Parts:
+        path = self._instances[name]
+        ids = instance_ids(read_label_image(path), str(path))
+        labels = (ids > 0).astype(np.uint8)
+        if self._labels:
+            path = self._labels[name]
+            labels = class_map(read_label_image(path), str(path), len(self.classes))
+            if labels.shape != ids.shape:
+                raise ValueError(f"{path}: expected {ids.shape} as the ids, got {labels.shape}")
+        return Parts(
+            read_rgb(self._images[name]),
+            ids,
+            labels,
+            self.mpp,
+            self.tissue_of(name),
+            str(self._images[name]),
+            self.own_text(name, "stain", H_AND_E),
+            labelled=str(path),
+        )

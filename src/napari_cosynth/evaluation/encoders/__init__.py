@@ -1,0 +1,1 @@
+"""Images to features, and what their distances are taught with."""

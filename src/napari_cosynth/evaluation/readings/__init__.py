@@ -1,0 +1,1 @@
+"""Blind readings: their page, and what readers made of them."""

@@ -1,0 +1,129 @@
+"""What a segmenter found in records against what is there: counts that add up, and their measures."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cosynth.evaluation.metrics.quotients import quotient
+from napari_cosynth.evaluation.metrics.segmentation import (
+    Detection,
+    Panoptic,
+    aji_counts,
+    detection,
+    dice_counts,
+    overlaps,
+    panoptic,
+)
+from napari_cosynth.evaluation.reports.figure import ALL
+from napari_cosynth.geometry.measure import majority_classes, snapped_centroids
+from napari_cosynth.types import Record
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Counts of one image, or sums of several; float64, with leading axes where they were drawn."""
+
+    dice: Floats
+    """(2,): 2 |A ∩ B| and |A| + |B|."""
+    aji: Floats
+    """(2,): intersections and unions."""
+    panoptic: Floats
+    """(4, K): true positives, their IoU, false positives, false negatives; index 0 is all classes."""
+    paired: Floats
+    """(K, K): pairs of centroids by true class and found class."""
+    missed: Floats
+    """(K,): true nuclei without a partner."""
+    spurious: Floats
+    """(K,): found nuclei without one."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name).tolist() for f in dataclasses.fields(self)}
+
+    @classmethod
+    def from_json(cls, value: Any, classes: int) -> Scores:
+        """Raises ValueError naming the field whose shape is wrong."""
+        shapes = {
+            "dice": (2,),
+            "aji": (2,),
+            "panoptic": (4, classes),
+            "paired": (classes, classes),
+            "missed": (classes,),
+            "spurious": (classes,),
+        }
+        arrays = {}
+        for name, shape in shapes.items():
+            try:
+                array = np.asarray(value[name], np.float64)
+            except (KeyError, TypeError, ValueError):
+                raise ValueError(f"{name}: expected numbers of shape {shape}") from None
+            if array.shape != shape or not np.isfinite(array).all() or (array < 0).any():
+                raise ValueError(f"{name}: expected finite counts of shape {shape}")
+            arrays[name] = array
+        return cls(**arrays)
+
+
+def score(
+    record: Record, instances: npt.NDArray[np.int32], class_ids: npt.NDArray[np.uint8]
+) -> Scores:
+    """What was found, instances 1..N (H, W) of classes (N,), against a record's nuclei."""
+    classes = len(record.classes)
+    truth = record.instances
+    # A synthetic record's ids have gaps where a point was missed.
+    present = np.flatnonzero(np.bincount(truth.ravel()))
+    present = present[present > 0]
+    true_classes = majority_classes(truth, record.labels, classes)
+    pairs = overlaps(truth, instances)
+    areas = panoptic(pairs, true_classes, class_ids, classes)
+    centres = detection(
+        snapped_centroids(truth)[present - 1],
+        true_classes[present - 1],
+        snapped_centroids(instances),
+        class_ids,
+        classes,
+        record.mpp,
+    )
+    return Scores(
+        dice_counts(truth, instances),
+        aji_counts(pairs),
+        np.stack([areas.true_positives, areas.iou, areas.false_positives, areas.false_negatives]),
+        centres.paired.astype(np.float64),
+        centres.missed.astype(np.float64),
+        centres.spurious.astype(np.float64),
+    )
+
+
+def measures(drawn: Scores, names: Sequence[str]) -> dict[tuple[str, str], Floats]:
+    """(measure, class or "all") -> values (D,) of counts with a leading axis of D draws.
+
+    ``names`` are the K class names. Dice, AJI and PQ; F_d and Acc; per class F_c and recall, the
+    share of its nuclei that were found and given their class. NaN where not defined.
+    """
+    found: dict[tuple[str, str], list[float]] = {}
+
+    def keep(measure: str, of: str, value: float | Floats) -> None:
+        found.setdefault((measure, of), []).append(float(value))
+
+    for row in range(len(drawn.dice)):
+        centres = Detection(drawn.paired[row], drawn.missed[row], drawn.spurious[row])
+        keep("Dice", ALL, quotient(*drawn.dice[row]))
+        keep("AJI", ALL, quotient(*drawn.aji[row]))
+        pq, f_c = Panoptic(*drawn.panoptic[row]).pq, centres.f_c
+        keep("PQ", ALL, pq[0])
+        keep("F_d", ALL, centres.f_d)
+        keep("Acc", ALL, centres.accuracy)
+        there = centres.paired.sum(1) + centres.missed
+        right = np.diag(centres.paired)
+        keep("recall", ALL, quotient(right.sum(), there.sum()))
+        for k, name in enumerate(names[1:], start=1):
+            keep("PQ", name, pq[k])
+            keep("F_c", name, f_c[k])
+            keep("recall", name, quotient(right[k], there[k]))
+    return {key: np.array(values) for key, values in found.items()}

@@ -1,0 +1,1 @@
+"""Files: written whole or not at all, their names and text checked; settings; words for errors."""

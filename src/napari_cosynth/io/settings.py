@@ -1,0 +1,68 @@
+"""Plain tables (TOML, JSON) -> dataclasses: unknown keys and wrong types are errors in one line."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from napari_cosynth.io.nearest import nearest
+from napari_cosynth.io.text import encoding_of
+
+T = TypeVar("T")
+
+FORBID_UNKNOWN = ConfigDict(extra="forbid")
+"""Set as ``__pydantic_config__`` on every dataclass that is read from a file."""
+
+
+def read_table(path: Path) -> Any:
+    """What a TOML file holds, or a JSON file by its ending. Raises ValueError naming the file."""
+    if not path.exists():
+        raise ValueError(f"{path}: no such file")
+    form = "JSON" if path.suffix == ".json" else "TOML"
+    try:
+        text = path.read_text(encoding=encoding_of(path))
+        return json.loads(text) if form == "JSON" else tomllib.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: cannot be read as {form} ({error})") from None
+
+
+def parse(kind: type[T], table: Any, where: str) -> T:
+    """``table`` as a ``kind``. Raises ValueError ``"WHERE: FIELD: what is wrong"``."""
+    try:
+        return TypeAdapter(kind).validate_python(table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        reason = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "unexpected_keyword_argument":
+            *way, key = first["loc"]
+            reason = f"unknown key{nearest(str(key), _keys(kind, way))}"
+        raise ValueError(f"{where}: {field + ': ' if field else ''}{reason}") from None
+
+
+def _keys(kind: Any, way: Sequence[str | int]) -> list[str]:
+    """The keys of the dataclass that a way through a table leads to; none where it is no dataclass."""
+    for part in way:
+        if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+            kind = get_type_hints(kind).get(str(part))
+        else:  # of a tuple or list the element, of a dictionary the value
+            parts = get_args(kind) or (None,)
+            kind = parts[-1 if get_origin(kind) is dict else 0]
+    return [f.name for f in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
+
+
+def plain(value: Any) -> Any:
+    """A dataclass as nested dicts and lists, ready for JSON."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    return value

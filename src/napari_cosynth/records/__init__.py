@@ -1,0 +1,1 @@
+"""What every record goes through: made, cropped, turned, resampled, edited, damaged."""

@@ -1,0 +1,101 @@
+"""Random crops, flips, quarter turns, stain and scale jitter, of image and annotation together."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cosynth.records.base import crop, remade
+from napari_cosynth.records.resample import resample
+from napari_cosynth.stain.jitter import jitter_stain
+from napari_cosynth.types import Record
+
+Pixel = TypeVar("Pixel", bound=np.generic)
+
+
+def random_crop(
+    record: Record,
+    size: int,
+    rng: np.random.Generator,
+    stride: int = 1,
+    around: npt.ArrayLike | None = None,
+) -> Record:
+    """A ``size`` x ``size`` patch; the record must be at least that large.
+
+    Its corner lies on a grid of ``stride`` pixels, or where the last patch of a row or column that
+    the grid does not fill ends at the border. A patch drawn ``around`` a point (y, x) lies anywhere
+    that contains it, without a grid.
+    """
+    _check_size(record, size)
+    height, width = record.labels.shape
+    if around is None:
+        y, x = (
+            min(stride * int(rng.integers(-(-(n - size) // stride) + 1)), n - size)
+            for n in (height, width)
+        )
+    else:
+        inside = np.floor(np.asarray(around) + 0.5).astype(int).tolist()
+        y, x = (
+            int(rng.integers(max(0, p - size + 1), min(p, n - size) + 1))
+            for p, n in zip(inside, (height, width), strict=True)
+        )
+    return crop(record, y, x, size, size)
+
+
+def _check_size(record: Record, size: int) -> None:
+    height, width = record.labels.shape
+    if min(height, width) < size:
+        raise ValueError(
+            f"{record.source}: {height} x {width} pixels at {record.mpp} µm/px is smaller than the "
+            f"patch of {size}"
+        )
+
+
+def turn(record: Record, quarter_turns: int, flip: bool) -> Record:
+    """The record turned counter-clockwise and then mirrored left to right."""
+
+    def move(array: npt.NDArray[Pixel]) -> npt.NDArray[Pixel]:
+        turned = np.rot90(array, quarter_turns)
+        return np.ascontiguousarray(turned[:, ::-1] if flip else turned)
+
+    return remade(
+        record,
+        move(record.image),
+        move(record.instances),
+        move(record.labels),
+        smallest=1,
+    )
+
+
+def augment(
+    record: Record,
+    size: int,
+    rng: np.random.Generator,
+    stain_strength: float = 0.0,
+    stride: int = 1,
+    scale_strength: float = 0.0,
+    around: npt.ArrayLike | None = None,
+) -> Record:
+    """A random patch in one of the eight orientations, its stain jittered by ``stain_strength``.
+
+    With ``scale_strength`` s its structures are between 1 / (1 + s) and 1 + s times their size: it is
+    cut that much larger or smaller and brought back to ``size``, as if the slide had been scanned so;
+    never larger than the record, which must be at least ``size`` large.
+    """
+    _check_size(record, size)
+    side = size
+    if scale_strength > 0:
+        reach = np.log1p(scale_strength)
+        side = min(round(size / np.exp(rng.uniform(-reach, reach))), *record.labels.shape)
+    patch = random_crop(record, side, rng, stride, around)
+    if side != size:
+        grown = resample(patch, patch.mpp * side / size)
+        layout = dataclasses.replace(grown.layout, mpp=record.mpp)
+        patch = dataclasses.replace(grown, mpp=record.mpp, layout=layout)
+    patch = turn(patch, int(rng.integers(4)), bool(rng.integers(2)))
+    if stain_strength > 0:
+        patch = dataclasses.replace(patch, image=jitter_stain(patch.image, stain_strength, rng))
+    return patch

@@ -1,0 +1,1 @@
+"""Haematoxylin and eosin: taken apart, jittered, brought to a reference."""

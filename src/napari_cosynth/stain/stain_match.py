@@ -1,0 +1,76 @@
+"""Samples in the stain of a reference, and what their recipes say of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cosynth import registry
+from napari_cosynth.slides.files import read_rgb
+from napari_cosynth.stain.normalise import Normaliser, optical_density, tissue
+from napari_cosynth.types import Synthesis
+
+MOST_PIXELS = 4_000_000
+"""A larger reference is thinned to about so many, evenly: its statistics stay what they are."""
+LEAST_SPREAD = 0.01
+"""Standard deviation of the tissue's optical density, in the channel where it varies most; tissue of
+one colour has no stains to tell apart."""
+KEY = "stain_match"
+"""In a recipe: method, reference and the sha256 of the reference's pixels."""
+
+
+@dataclass(frozen=True)
+class StainMatch:
+    """A normaliser that was fitted to a reference."""
+
+    method: str
+    reference: str
+    """In words: a file, or a layer and the rectangle in it."""
+    sha256: str
+    """Of the reference's pixels."""
+    normaliser: Normaliser
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {"method": self.method, "reference": self.reference, "sha256": self.sha256}
+
+    def matched(self, sample: Synthesis) -> Synthesis:
+        """The sample with its image in the reference's stain, and its recipe saying so."""
+        record = dataclasses.replace(sample.record, image=self.normaliser(sample.record.image))
+        provenance = {**sample.provenance, KEY: self.recipe}
+        return dataclasses.replace(sample, record=record, provenance=provenance)
+
+
+def match_to(method: str, pixels: npt.NDArray[np.uint8], reference: str) -> StainMatch:
+    """Fits ``method`` (macenko, reinhard, vahadane) to pixels, uint8 (H, W, 3).
+
+    Raises ValueError in one line naming the reference where it is empty, blank or of one colour.
+    """
+    kind = registry.resolve("normaliser", method)
+    if pixels.size == 0:
+        raise ValueError(f"{reference}: no pixels in the reference for stain matching")
+    digest = hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
+    step = max(1, int(np.ceil(np.sqrt(pixels.shape[0] * pixels.shape[1] / MOST_PIXELS))))
+    thinned = np.ascontiguousarray(pixels[::step, ::step])
+    where = tissue(thinned)
+    try:
+        normaliser = kind(thinned)
+    except ValueError as error:
+        raise ValueError(f"{reference}: {error}") from None
+    if optical_density(thinned)[where].std(0).max() < LEAST_SPREAD:
+        raise ValueError(f"{reference}: the reference for stain matching is of one colour only")
+    return StainMatch(method, reference, digest, normaliser)
+
+
+def match_to_file(method: str, path: Path) -> StainMatch:
+    """Fits a method to an 8-bit RGB image file. Raises ValueError naming the file."""
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    return match_to(method, read_rgb(path), path.name)
