@@ -74,6 +74,24 @@ def test_the_public_names_of_sampling():
         assert getattr(synthesize, name) is getattr(module, name)
 
 
+def test_documented_names_of_earlier_folders_are_the_same_things():
+    code = (
+        "from napari_cosynth.data.stack import StackDataset as one\n"
+        "from napari_cosynth.data.shards import ShardsDataset as two\n"
+        "import napari_cosynth.data.base as three\n"
+        "from napari_cosynth.layouts.points_csv import read_layout as four, write_layout\n"
+        "from napari_cosynth.layouts.patterns import bundled_layouts as five\n"
+        "from napari_cosynth.datasets.stack import StackDataset\n"
+        "from napari_cosynth.datasets.shards import ShardsDataset\n"
+        "import napari_cosynth.records.base as base\n"
+        "from napari_cosynth.layouts.sources.points_csv import read_layout\n"
+        "from napari_cosynth.layouts.drawn.patterns import bundled_layouts\n"
+        "assert one is StackDataset and two is ShardsDataset and three is base\n"
+        "assert four is read_layout and five is bundled_layouts\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_an_unknown_name_lists_the_known():
     with pytest.raises(
         ValueError, match=r"sampler: expected one of ancestral, fast, few, flow, got 'x'"
