@@ -20,8 +20,8 @@ import pytest
 from scipy.io import savemat
 from skimage.io import imsave
 
+from napari_cosynth import known
 from napari_cosynth.cli import _parser, main
-from napari_cosynth.model import checkpoint
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -114,7 +114,7 @@ def world(tmp_path, tiny_checkpoint, monkeypatch):
     monkeypatch.chdir(folder)
     for variable in ("COSYNTH_CHECKPOINTS", "COSYNTH_DATA"):
         monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr(checkpoint, "BUNDLED", tmp_path / "bundled")
+    monkeypatch.setattr(known, "BUNDLED", tmp_path / "bundled")
     import napari_cosynth.generate.replay
     import napari_cosynth.generate.run
 

@@ -66,11 +66,15 @@ def names(kind: str) -> tuple[str, ...]:
     return tuple(sorted(ENTRIES[kind]))
 
 
+def check(kind: str, name: str) -> None:
+    """Imports nothing. Raises ValueError that lists the known names where this is none of them."""
+    if name not in ENTRIES[kind]:
+        raise ValueError(f"{kind}: {one_of(name, names(kind))}")
+
+
 def resolve(kind: str, name: str) -> Any:
     """Imports and returns the implementation. Raises ValueError that lists the known names."""
-    try:
-        target = ENTRIES[kind][name]
-    except KeyError:
-        raise ValueError(f"{kind}: {one_of(name, names(kind))}") from None
+    check(kind, name)
+    target = ENTRIES[kind][name]
     module, attribute = target.split(":")
     return getattr(import_module(module), attribute)

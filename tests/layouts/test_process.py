@@ -8,11 +8,10 @@ import json
 import numpy as np
 import pytest
 
-from napari_cosynth.io.settings import plain
+from napari_cosynth.known import layout_models
 from napari_cosynth.layouts.gibbs.model import (
     LayoutModel,
     TissueModel,
-    bundled_models,
     load_layout_model,
     save_layout_model,
 )
@@ -53,8 +52,8 @@ def crowded(layout: Layout, core: np.ndarray) -> int:
 
 
 def test_the_bundled_model():
-    assert "default" in bundled_models()
-    path = bundled_models()["default"]
+    assert "default" in layout_models()
+    path = layout_models()["default"]
     assert path.stat().st_size < 200_000
     model = load_layout_model("default")
     assert model.tissue("").name == model.tissues[0].name

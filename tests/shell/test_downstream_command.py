@@ -12,9 +12,10 @@ from skimage.io import imsave
 
 from napari_cosynth.cli import main
 from napari_cosynth.datasets.stack import StackDataset
+from napari_cosynth.known import downstream_recipes
 from napari_cosynth.shell.downstream import Downstream
 from napari_cosynth.training.config import load_recipe
-from napari_cosynth.training.downstream import bundled_downstream, load_downstream
+from napari_cosynth.training.downstream import load_downstream
 from napari_cosynth.training.records import open_dataset
 from published import paint
 
@@ -253,7 +254,7 @@ def test_a_model_that_is_not_there_is_named(recipe, data, tmp_path, tiny_checkpo
 
 def test_the_bundled_recipe_and_its_model_agree(data_root):
     """The diffusion model's tiles are those that the split gives it; the rest are all used."""
-    assert list(bundled_downstream()) == ["downstream-consep"]
+    assert list(downstream_recipes()) == ["downstream-consep"]
     recipe = load_downstream("downstream-consep")
     model = load_recipe("consep-ten")
     assert (model.mpp, model.classes) == (recipe.mpp, recipe.classes)

@@ -19,6 +19,7 @@ from napari_cosynth.cli import (
     synthesis,
     training,
 )
+from napari_cosynth.cli.checks import check_values
 from napari_cosynth.cli.console import show_everything
 from napari_cosynth.cli.options import Help, Parser, check_outputs, name_paths, quiet
 from napari_cosynth.io.errors import one_line
@@ -45,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     quiet()
     try:
         name_paths(options)
+        check_values(options, name)
         check_outputs(options)
         code: int | None = options.run(options)
     except (ValueError, OSError) as error:

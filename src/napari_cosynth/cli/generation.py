@@ -35,8 +35,6 @@ def add_generate(commands: Commands) -> None:
 
 
 def _generate(options: argparse.Namespace) -> None:
-    if options.workers < 1:
-        raise ValueError(f"--workers: expected at least 1, got {options.workers}")
     if options.scheduler is not None and options.workers > 1:
         raise ValueError("--workers: the scheduler has its own workers: leave one of the two out")
     from napari_cosynth.shell.generation import generate_dataset

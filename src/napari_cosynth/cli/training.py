@@ -52,12 +52,6 @@ def _train(options: argparse.Namespace) -> None:
     check_data(options)
     if options.devices != "auto" and not options.devices.isdecimal():
         raise ValueError(f"--devices: expected a number or auto, got {options.devices!r}")
-    if options.hours is not None and not options.hours > 0:
-        raise ValueError(f"--hours: expected above 0, got {options.hours:g}")
-    if not options.save_minutes >= 0:
-        raise ValueError(f"--save-minutes: expected 0 or more, got {options.save_minutes:g}")
-    if options.nodes < 1:
-        raise ValueError(f"--nodes: expected at least 1, got {options.nodes}")
     train = _training("run").train
     quiet()  # again: Lightning sets its own levels when it is imported
     # What the run says of its data and its start.
@@ -102,7 +96,9 @@ def add_train_segmenter(commands: Commands) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, help="the run's folder; one that was stopped goes on"
     )
-    parser.add_argument("--preset", default="compact", help="compact, for CPUs, or full")
+    parser.add_argument(
+        "--preset", default="compact", choices=("compact", "full"), help="compact is for CPUs"
+    )
     parser.add_argument("--steps", type=int, default=2000, help="optimiser steps")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and patches")
     parser.add_argument("--hours", type=float, default=None, help="stop, resumable, after so long")
@@ -191,8 +187,6 @@ def add_pack(commands: Commands) -> None:
 
 def _pack(options: argparse.Namespace) -> None:
     check_data(options)
-    if options.shard_mib < 0:
-        raise ValueError(f"--shard-mib: expected 0 or more, got {options.shard_mib}")
     try:
         from napari_cosynth.shell.pack import pack
     except ModuleNotFoundError as error:

@@ -49,11 +49,6 @@ _DROPPINGS = re.compile(r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini", re.IGNORECA
 """What file managers leave in any folder."""
 
 
-def packaged(folder: str) -> Path:
-    """A folder of data that came with the package."""
-    return Path(__file__).parent / folder
-
-
 def named(path: str | Path) -> Path:
     """The same place by a path that ends in its name, which ``.`` and ``x/..`` do not; ``~`` too."""
     path = Path(path).expanduser()

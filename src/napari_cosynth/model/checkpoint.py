@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,9 +18,12 @@ from safetensors.torch import save as serialised
 from torch import Tensor, nn
 
 from napari_cosynth import registry
-from napari_cosynth.io.nearest import nearest
-from napari_cosynth.io.paths import named, packaged
 from napari_cosynth.io.settings import FORBID_UNKNOWN, parse, plain
+from napari_cosynth.known import BUNDLED as BUNDLED
+from napari_cosynth.known import CONFIG as CONFIG
+from napari_cosynth.known import available as available
+from napari_cosynth.known import locate as locate
+from napari_cosynth.known import own as own
 from napari_cosynth.model.looks import LOOKS, NUMBERS, LookScale, TileLook, read_bank
 from napari_cosynth.model.text import TextEncoder
 from napari_cosynth.model.unet import JointUNet, NetworkConfig
@@ -29,9 +31,7 @@ from napari_cosynth.types import H_AND_E, ClassTable
 
 logger = logging.getLogger(__name__)
 
-WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
-OWN_FOLDER = "COSYNTH_CHECKPOINTS"
-BUNDLED = packaged("checkpoints")
+WEIGHTS, CARD = "model.safetensors", "README.md"
 _LARGEST_WIDTH = 8192
 
 
@@ -144,35 +144,6 @@ def build(config: CheckpointConfig) -> Model:
             f"text: the encoder's width {encoder.width} is not the network's {network.text_width}"
         )
     return Model(JointUNet(network), encoder)
-
-
-def locate(name: str | Path) -> Path:
-    """The folder of a bundled checkpoint's name, of one in the user's folder, or of a path.
-
-    Raises ValueError if there is none.
-    """
-    bundled = {key: BUNDLED / key for key in available()}
-    path = ({**own(), **bundled}).get(str(name), named(name))
-    if not path.is_dir():
-        known = (*bundled, *own())
-        raise ValueError(
-            f"{name}: no checkpoint folder there{nearest(str(name), known)}; "
-            f"known by name: {', '.join(known) or 'none'}"
-        )
-    return path
-
-
-def own() -> dict[str, Path]:
-    """The checkpoints in the user's folder, which the environment variable COSYNTH_CHECKPOINTS
-    names, by name."""
-    folder = os.environ.get(OWN_FOLDER)
-    found = sorted(Path(folder).expanduser().glob(f"*/{CONFIG}")) if folder else []
-    return {path.parent.name: path.parent for path in found}
-
-
-def available() -> list[str]:
-    """Names of the bundled checkpoints, ``default`` among them."""
-    return sorted(p.parent.name for p in BUNDLED.glob(f"*/{CONFIG}"))
 
 
 def read_config(path: str | Path) -> CheckpointConfig:

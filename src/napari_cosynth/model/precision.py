@@ -8,17 +8,17 @@ import torch
 from torch import Tensor
 
 from napari_cosynth.diffusion.tensors import Condition, Context, Denoiser, JointState, Prediction
+from napari_cosynth.types.sampling import check_device
 
 
 def choose_device(name: str = "auto") -> torch.device:
     """``auto`` takes cuda, then mps, then cpu. Raises ValueError where a named one is absent."""
+    check_device(name)
     has_cuda = torch.cuda.is_available()
     has_mps = torch.backends.mps.is_available()
     if name == "auto":
         return torch.device("cuda" if has_cuda else "mps" if has_mps else "cpu")
     kind = name.split(":")[0]
-    if kind not in ("cpu", "cuda", "mps"):
-        raise ValueError(f"device: expected auto, cpu, cuda or mps, got {name!r}")
     if (kind == "cuda" and not has_cuda) or (kind == "mps" and not has_mps):
         raise ValueError(f"device: {name!r} is not available on this machine")
     return torch.device(name)

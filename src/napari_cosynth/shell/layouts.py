@@ -8,6 +8,7 @@ from pathlib import Path
 from napari_cosynth import registry
 from napari_cosynth.io.atomic import replaced_folder
 from napari_cosynth.io.nearest import nearest
+from napari_cosynth.known import no_dataset
 from napari_cosynth.layouts.gibbs.calibrate import fit_layout_model
 from napari_cosynth.layouts.gibbs.model import load_layout_model, save_layout_model
 from napari_cosynth.layouts.sources.points_csv import write_layout
@@ -33,11 +34,7 @@ def open_tiles(
     from napari_cosynth.training.records import prepare, split_dataset
 
     if name not in bundled_recipes() and not Path(name).is_file():
-        raise ValueError(
-            f"{name}: expected a stack folder, a recipe, or KIND:FOLDER with a kind of "
-            f"{', '.join(registry.names('dataset'))}"
-            + nearest(name.partition(":")[0], [*registry.names("dataset"), *bundled_recipes()])
-        )
+        raise ValueError(no_dataset(name, registry.names("dataset"), bundled_recipes()))
     if data_root is None:
         raise ValueError("--data: name the folder of the recipe's data sets, or set COSYNTH_DATA")
     recipe = load_recipe(name)

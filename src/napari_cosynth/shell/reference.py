@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from napari_cosynth import registry
-from napari_cosynth.io.nearest import nearest
 from napari_cosynth.io.paths import named
+from napari_cosynth.known import no_dataset
 from napari_cosynth.records.base import crop, remap
 from napari_cosynth.records.resample import resample
 from napari_cosynth.shell.datasets import chosen_sets, named_dataset
@@ -41,9 +41,7 @@ def check_reference(against: str, data_root: Path | None, sets: Sequence[str]) -
 def _recipe(against: str, data_root: Path | None) -> tuple[Recipe, Path]:
     if against not in bundled_recipes() and not Path(against).is_file():
         raise ValueError(
-            f"--against: {against}: expected a stack folder, a recipe, or KIND:FOLDER with a kind of "
-            f"{', '.join(registry.names('dataset'))}"
-            + nearest(against.partition(":")[0], [*registry.names("dataset"), *bundled_recipes()])
+            "--against: " + no_dataset(against, registry.names("dataset"), bundled_recipes())
         )
     if data_root is None:
         raise ValueError("--data: name the folder of the recipe's data sets, or set COSYNTH_DATA")

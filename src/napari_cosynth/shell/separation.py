@@ -24,11 +24,8 @@ from napari_cosynth.evaluation.reports.checks import check_sample
 from napari_cosynth.evaluation.reports.figure import ALL, Figure
 from napari_cosynth.evaluation.reports.report import Picture, Report, number, to_html, to_json
 from napari_cosynth.geometry.instances import Method
-from napari_cosynth.io.atomic import replaced_file
-from napari_cosynth.io.nearest import nearest
 from napari_cosynth.io.paths import named, report_files
-from napari_cosynth.records.base import Dataset
-from napari_cosynth.records.resample import resample
+from napari_cosynth.known import no_dataset
 from napari_cosynth.shell.datasets import named_dataset
 from napari_cosynth.types import Record
 
@@ -154,11 +151,7 @@ def run(specs: Sequence[str], out: Path, mpp: float = 0.5) -> list[str]:
 def _open(spec: str) -> Dataset:
     dataset = named_dataset(spec)
     if dataset is None:
-        raise ValueError(
-            f"{spec}: expected a stack folder, or KIND:FOLDER with a kind of "
-            f"{', '.join(registry.names('dataset'))}"
-            + nearest(spec.partition(":")[0], registry.names("dataset"))
-        )
+        raise ValueError(no_dataset(spec, registry.names("dataset")))
     return dataset
 
 

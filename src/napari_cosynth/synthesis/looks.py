@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,7 +17,7 @@ from napari_cosynth.model.looks import TileLook, draw_look, look_of
 from napari_cosynth.records.resample import resized
 from napari_cosynth.slides.slide import open_image
 from napari_cosynth.types import Layout, Request
-from napari_cosynth.types.sampling import BANK, BY_SEED, NO_LOOK
+from napari_cosynth.types.sampling import BANK, NO_LOOK, look_file
 
 Asked: TypeAlias = tuple[str | tuple[float, ...], str]
 """``Request.look`` and ``Request.look_of``."""
@@ -97,9 +96,11 @@ def look_from(spec: str, own_mpp: float, mpp: float | None = None) -> Asked:
     IMAGE is a slide or another RGB image and the rectangle is in its pixels; ``mpp`` overrides what the
     file says of its µm/px; ``own_mpp`` is the checkpoint's. Raises ValueError naming the file.
     """
-    if spec in (BY_SEED, NO_LOOK) or spec.startswith(BANK):
+    if (place := look_file(spec)) is None:
         return spec, ""
-    path, box = _parse(spec)
+    path, numbers = place
+    y, x, *shape = numbers or (0, 0, 0, 0)
+    box = Box(y, x, y + shape[0], x + shape[1]) if numbers else None
     slide = open_image(path)
     pixels = slide.levels[0]
     height, width = pixels.shape[:2]
@@ -113,25 +114,9 @@ def look_from(spec: str, own_mpp: float, mpp: float | None = None) -> Asked:
     elif box.clipped((height, width)) != box or min(box.shape) < 1:
         raise ValueError(f"look: {spec}: expected y,x,h,w inside {height} x {width} pixels")
     try:
-        numbers = look_of_pixels(np.asarray(pixels[box.slices]), mpp or slide.mpp, own_mpp)
+        look = look_of_pixels(np.asarray(pixels[box.slices]), mpp or slide.mpp, own_mpp)
     except ValueError as error:
         raise ValueError(f"look: {spec}: {error}") from None
     if box == Box(0, 0, height, width):
-        return numbers, path.name
-    return numbers, f"{path.name}, {box.y0},{box.x0},{box.shape[0]},{box.shape[1]}"
-
-
-def _parse(spec: str) -> tuple[Path, Box | None]:
-    """A path, and the rectangle after its last colon; a file whose name has a colon is found as it is."""
-    if Path(spec).exists():
-        return Path(spec), None
-    name, colon, numbers = spec.rpartition(":")
-    if colon and Path(name).exists():
-        try:
-            y, x, height, width = (int(v) for v in numbers.split(","))
-        except ValueError:
-            raise ValueError(f"look: {spec}: expected IMAGE:y,x,h,w, four whole numbers") from None
-        return Path(name), Box(y, x, y + height, x + width)
-    raise ValueError(
-        f"look: {spec}: no such file; expected an image, {BANK}TISSUE, {BY_SEED} or {NO_LOOK}"
-    )
+        return look, path.name
+    return look, f"{path.name}, {box.y0},{box.x0},{box.shape[0]},{box.shape[1]}"

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from napari_cosynth.diffusion.joint import LossWeights
-from napari_cosynth.io.nearest import nearest
-from napari_cosynth.io.paths import packaged
 from napari_cosynth.io.settings import FORBID_UNKNOWN, parse, read_table
+from napari_cosynth.known import bundled_recipes as bundled_recipes
+from napari_cosynth.known import find_recipe
 from napari_cosynth.types import H_AND_E
 
 R = TypeVar("R")
@@ -246,21 +246,6 @@ class Recipe:
         return self.stages[-1]
 
 
-def bundled_recipes() -> dict[str, Path]:
-    """Training recipes that came with the package, by name."""
-    return {k: v for k, v in packaged_recipes().items() if not k.startswith(DOWNSTREAM)}
-
-
-DOWNSTREAM = "downstream-"
-"""What the names of the packaged recipes of ``cosynth downstream`` begin with."""
-
-
-def packaged_recipes() -> dict[str, Path]:
-    """Recipes of every kind that came with the package, by name."""
-    folder = packaged("recipes")
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
-
-
 def load_recipe(name: str | Path) -> Recipe:
     """A recipe by bundled name or path: TOML, or the JSON that a run writes of its own.
 
@@ -271,9 +256,5 @@ def load_recipe(name: str | Path) -> Recipe:
 
 def read_recipe(kind: type[R], name: str | Path, bundled: Mapping[str, Path]) -> R:
     """A recipe of some kind by bundled name or path. Raises ValueError naming file and field."""
-    path = bundled.get(str(name), Path(name))
-    if not path.exists():
-        raise ValueError(
-            f"{name}: no such recipe{nearest(str(name), bundled)}; bundled: {', '.join(bundled)}"
-        )
+    path = find_recipe(name, bundled)
     return parse(kind, read_table(path), str(path))

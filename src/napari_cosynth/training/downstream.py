@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from napari_cosynth.io.nearest import one_of
 from napari_cosynth.io.settings import FORBID_UNKNOWN
-from napari_cosynth.training.config import DOWNSTREAM, packaged_recipes, read_recipe
+from napari_cosynth.known import downstream_recipes
+from napari_cosynth.training.config import read_recipe
 from napari_cosynth.training.segmenter import SegmenterSettings
 
 Source = Literal["points", "labels", "perturbed", "no points"]
@@ -149,11 +150,6 @@ class DownstreamRecipe:
         raise ValueError(f"arm: {one_of(name, (arm.name for arm in self.arms))}")
 
 
-def bundled_downstream() -> dict[str, Path]:
-    """The recipes of this kind that came with the package, by name."""
-    return {k: v for k, v in packaged_recipes().items() if k.startswith(DOWNSTREAM)}
-
-
 def load_downstream(name: str | Path) -> DownstreamRecipe:
     """A recipe by bundled name or path. Raises ValueError naming file and field."""
-    return read_recipe(DownstreamRecipe, name, bundled_downstream())
+    return read_recipe(DownstreamRecipe, name, downstream_recipes())

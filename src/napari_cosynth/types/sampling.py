@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,49 @@ def asked_again(recipe: Mapping[str, Any]) -> tuple[str | tuple[float, ...], str
     return numbers, str(recipe.get("look_of", ""))
 
 
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def check_device(name: str) -> None:
+    """Raises ValueError where it names no kind of device; whether the machine has it is another thing."""
+    kind, colon, number = name.partition(":")
+    known = kind in DEVICES and (not colon or (kind != "auto" and number.isdecimal()))
+    require(known, f"device: expected auto, cpu, cuda or mps, got {name!r}")
+
+
+def check_numbers(steps: int = 0, guidance: float = 1.0, seeds: Sequence[int] = (0,)) -> None:
+    """Raises ValueError where one of a request's numbers is out of its range."""
+    require(steps >= 0, f"steps: expected 0 (the usual) or more, got {steps}")
+    require(
+        bool(np.isfinite(guidance)) and 0 <= guidance <= 20,
+        f"guidance: expected a number in 0..20, got {guidance}",
+    )
+    require(len(seeds) >= 1, "seeds: expected at least one")
+    for seed in seeds:
+        require(0 <= seed < 2**63, f"seed: expected 0..2^63-1, got {seed}")
+
+
+def look_file(spec: str) -> tuple[Path, tuple[int, int, int, int] | None] | None:
+    """The image that ``IMAGE[:y,x,h,w]`` names and the rectangle; None for a look that is no image.
+
+    A file whose name has a colon is found as it is. Raises ValueError where there is no such file.
+    """
+    if spec in (BY_SEED, NO_LOOK) or spec.startswith(BANK):
+        return None
+    if Path(spec).exists():
+        return Path(spec), None
+    name, colon, numbers = spec.rpartition(":")
+    if colon and Path(name).exists():
+        try:
+            y, x, height, width = (int(v) for v in numbers.split(","))
+        except ValueError:
+            raise ValueError(f"look: {spec}: expected IMAGE:y,x,h,w, four whole numbers") from None
+        return Path(name), (y, x, height, width)
+    raise ValueError(
+        f"look: {spec}: no such file; expected an image, {BANK}TISSUE, {BY_SEED} or {NO_LOOK}"
+    )
+
+
 @dataclass(frozen=True)
 class Request:
     """Everything that decides a synthesis; together with the checkpoint's bytes, its recipe."""
@@ -112,7 +156,7 @@ class Request:
     """Where the numbers of ``look`` come from, for the recipe."""
 
     def __post_init__(self) -> None:
-        require(self.steps >= 0, f"steps: expected 0 (the usual) or more, got {self.steps}")
+        check_numbers(self.steps, self.guidance, self.seeds)
         if isinstance(self.look, str):
             known = self.look in (BY_SEED, NO_LOOK) or self.look.startswith(BANK)
             require(
@@ -121,13 +165,6 @@ class Request:
             )
         else:
             require(bool(np.isfinite(self.look).all()), "look: expected finite numbers")
-        require(
-            bool(np.isfinite(self.guidance)) and 0 <= self.guidance <= 20,
-            f"guidance: expected a number in 0..20, got {self.guidance}",
-        )
-        require(len(self.seeds) >= 1, "seeds: expected at least one")
-        for seed in self.seeds:
-            require(0 <= seed < 2**63, f"seed: expected 0..2^63-1, got {seed}")
         require(
             self.preview_every >= 0, f"preview_every: expected 0 or more, got {self.preview_every}"
         )

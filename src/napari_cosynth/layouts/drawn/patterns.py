@@ -15,7 +15,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.io.paths import packaged
+from napari_cosynth.known import SAMPLES as SAMPLES
 from napari_cosynth.layouts.drawn.outline import Outline, Points
 from napari_cosynth.layouts.sources.points_csv import read_layout
 from napari_cosynth.types import Layout
@@ -34,7 +34,6 @@ SPACING = {
     "miscellaneous": 8.0,
 }
 """Least distance between two nuclei of a class, in pixels; between two classes their mean."""
-SAMPLES = packaged("samples")
 
 Density: TypeAlias = Callable[[Points], npt.NDArray[np.float64]]
 """Points (N, 2) -> how likely a nucleus is there, (N,) in 0..1."""

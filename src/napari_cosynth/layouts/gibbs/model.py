@@ -18,10 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cosynth.foreign.files import read_json
-from napari_cosynth.io.atomic import replaced_file
-from napari_cosynth.io.nearest import nearest, one_of
-from napari_cosynth.io.paths import packaged
+from napari_cosynth.io.nearest import one_of
 from napari_cosynth.io.settings import FORBID_UNKNOWN, parse, plain
+from napari_cosynth.known import find_layout_model
 from napari_cosynth.layouts.gibbs.sampler import Interaction
 from napari_cosynth.types import ClassTable, Layout
 from napari_cosynth.types.classes import require
@@ -29,8 +28,6 @@ from napari_cosynth.types.classes import require
 Floats = npt.NDArray[np.float64]
 Row = tuple[float, ...]
 Matrix = tuple[Row, ...]
-
-BUNDLED = packaged("layout_models")
 
 
 def _array(value: object, shape: tuple[int, ...], name: str) -> Floats:
@@ -183,33 +180,18 @@ class LayoutModel:
         return draw(self, shape, seed, mpp, tissue, counts or {}, region, existing)
 
 
-def bundled_models() -> dict[str, Path]:
-    """The files of the models that come with the package, by name."""
-    return {path.stem: path for path in sorted(BUNDLED.glob("*.json"))}
-
-
 def load_layout_model(path: str | Path) -> LayoutModel:
     """A model by the name of a bundled one ("default") or from a JSON file.
 
     Raises ValueError naming file and field.
     """
-    file = _model_file(path)
+    file = find_layout_model(path)
     return parse(LayoutModel, read_json(file), str(file))
 
 
 def layout_model_digest(path: str | Path) -> str:
     """The SHA-256 of a model's file, hexadecimal. Raises ValueError where there is none."""
-    return hashlib.sha256(_model_file(path).read_bytes()).hexdigest()
-
-
-def _model_file(path: str | Path) -> Path:
-    known = bundled_models()
-    file = known.get(str(path), Path(path))
-    if not file.exists():
-        raise ValueError(
-            f"{path}: no such layout model{nearest(str(path), known)}; bundled: {', '.join(known)}"
-        )
-    return file
+    return hashlib.sha256(find_layout_model(path).read_bytes()).hexdigest()
 
 
 def save_layout_model(model: LayoutModel, path: str | Path) -> Path:

@@ -13,7 +13,8 @@ from napari.utils.notifications import show_info, show_warning
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 from skimage.draw import polygon2mask
 
-from napari_cosynth.layouts.gibbs.model import bundled_models, load_layout_model
+from napari_cosynth.known import layout_models
+from napari_cosynth.layouts.gibbs.model import load_layout_model
 from napari_cosynth.types import Layout
 from napari_cosynth.widget.layers.layout import placement_from
 from napari_cosynth.widget.layout.layout_controls import LayoutControls
@@ -33,7 +34,7 @@ class FillControls(QWidget):
         self.viewer = viewer
         self._layout = layout
         self._work = Background("fill")
-        names = list(bundled_models())
+        names = list(layout_models())
         self._last = names[0] if names else BROWSE
         self.model = ComboBox(choices=[*names, BROWSE])
         self.region = ComboBox(choices=[CANVAS, SHAPE])

@@ -13,10 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_cosynth.io.paths import packaged
+from napari_cosynth.known import BUNDLED as BUNDLED
 from napari_cosynth.types import H_AND_E, ClassTable
-
-BUNDLED = packaged("checkpoints")
 
 
 @dataclass(frozen=True)

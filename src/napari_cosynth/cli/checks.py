@@ -1,0 +1,108 @@
+"""Values of options, answered before anything heavy is imported: a typo costs no ten seconds.
+
+What a value must be is said where it is used; this only asks there early, by the option's name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from napari_cosynth import registry
+from napari_cosynth.io.paths import named
+from napari_cosynth.known import (
+    bundled_recipes,
+    downstream_recipes,
+    find_layout_model,
+    find_recipe,
+    locate,
+    no_dataset,
+)
+from napari_cosynth.types.sampling import check_device, check_numbers, look_file
+
+WRITTEN = {"out", "target", "picture", "scratch", "encoder", "data"}
+"""Options that name a path which need not be there; ``data`` is checked where it is needed."""
+OUTPUTS = {("layout convert", "instances")}
+"""The same of one command alone."""
+LEAST = {
+    "count": 1,
+    "workers": 1,
+    "nodes": 1,
+    "pairs": 2,
+    "sample": 0,
+    "rounds": 0,
+    "save_minutes": 0,
+    "shard_mib": 0,
+}
+ABOVE_ZERO = ("mpp", "look_mpp", "to_mpp", "source_mpp", "patch", "hours")
+
+
+def _checkpoint(value: str) -> None:
+    folder = locate(value)
+    if not (folder / "config.json").is_file():
+        raise ValueError(f"{value}: no checkpoint: expected a folder with config.json")
+
+
+def _sampler(value: str) -> None:
+    if value:
+        registry.check("sampler", value)
+
+
+def _dataset(value: str, option: str, recipes: Sequence[str]) -> None:
+    kind, _, folder = value.partition(":")
+    kinds = registry.names("dataset")
+    if folder and kind in kinds and not named(folder).exists():
+        raise ValueError(f"{named(folder)}: no such file or folder")
+    if not ((folder and kind in kinds) or value in recipes or Path(value).exists()):
+        raise ValueError(option + no_dataset(value, kinds, recipes))
+
+
+def _datasets(values: Sequence[str]) -> None:
+    for value in values:
+        _dataset(value, "", ())
+
+
+CHECKS: Mapping[str, Callable[[Any], object]] = {
+    "steps": lambda value: check_numbers(steps=value),
+    "guidance": lambda value: check_numbers(guidance=value),
+    "seed": lambda value: check_numbers(seeds=(value,)),
+    "sampler": _sampler,
+    "match_method": lambda value: registry.check("normaliser", value),
+    "device": check_device,
+    "look": look_file,
+    "checkpoint": _checkpoint,
+    "init": _checkpoint,
+    "model": find_layout_model,
+    "against": lambda value: _dataset(value, "--against: ", list(bundled_recipes())),
+    "dataset": lambda value: _dataset(value, "", list(bundled_recipes())),
+    "datasets": _datasets,
+}
+"""Option -> what raises ValueError where its value is wrong."""
+
+
+def check_values(options: argparse.Namespace, command: str) -> None:
+    """Raises ValueError in one line naming option or file. Imports nothing that takes long."""
+    for key, value in vars(options).items():
+        if value is None:
+            continue
+        option = "--" + key.replace("_", "-")
+        least = 1 if (command, key) == ("train-segmenter", "steps") else LEAST.get(key)
+        if least is not None and not value >= least:
+            expected = f"at least {least}" if least else "0 or more"
+            raise ValueError(f"{option}: expected {expected}, got {value:g}")
+        if key in ABOVE_ZERO and not (0 < value < math.inf):
+            raise ValueError(f"{option}: expected above 0, got {value:g}")
+        if key == "recipe":
+            downstream = command == "downstream"
+            find_recipe(value, downstream_recipes() if downstream else bundled_recipes())
+        if key in CHECKS:
+            CHECKS[key](value)
+        if key in WRITTEN or (command, key) in OUTPUTS:
+            continue
+        for path in value if isinstance(value, list) else [value]:
+            if isinstance(path, Path) and not path.exists():
+                what = "file" if path.suffix else "file or folder"
+                raise ValueError(f"{path}: no such {what}")

@@ -1,0 +1,102 @@
+"""What is known by name, checkpoints and recipes, told without the libraries that open them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from napari_cosynth.io.nearest import nearest
+from napari_cosynth.io.paths import named
+
+CONFIG = "config.json"
+"""Of a checkpoint's folder."""
+OWN_FOLDER = "COSYNTH_CHECKPOINTS"
+BUNDLED = Path(__file__).parent / "checkpoints"
+LAYOUT_MODELS = Path(__file__).parent / "layout_models"
+RECIPES = Path(__file__).parent / "recipes"
+SAMPLES = Path(__file__).parent / "samples"
+DOWNSTREAM = "downstream-"
+"""What the names of the packaged recipes of ``cosynth downstream`` begin with."""
+
+
+def locate(name: str | Path) -> Path:
+    """The folder of a bundled checkpoint's name, of one in the user's folder, or of a path.
+
+    Raises ValueError if there is none.
+    """
+    bundled = {key: BUNDLED / key for key in available()}
+    path = ({**own(), **bundled}).get(str(name), named(name))
+    if not path.is_dir():
+        known = (*bundled, *own())
+        raise ValueError(
+            f"{name}: no checkpoint folder there{nearest(str(name), known)}; "
+            f"known by name: {', '.join(known) or 'none'}"
+        )
+    return path
+
+
+def own() -> dict[str, Path]:
+    """The checkpoints in the user's folder, which the environment variable COSYNTH_CHECKPOINTS
+    names, by name."""
+    folder = os.environ.get(OWN_FOLDER)
+    found = sorted(Path(folder).expanduser().glob(f"*/{CONFIG}")) if folder else []
+    return {path.parent.name: path.parent for path in found}
+
+
+def available() -> list[str]:
+    """Names of the bundled checkpoints, ``default`` among them."""
+    return sorted(p.parent.name for p in BUNDLED.glob(f"*/{CONFIG}"))
+
+
+def packaged_recipes() -> dict[str, Path]:
+    """Recipes of every kind that came with the package, by name."""
+    return {path.stem: path for path in sorted(RECIPES.glob("*.toml"))}
+
+
+def bundled_recipes() -> dict[str, Path]:
+    """Training recipes that came with the package, by name."""
+    return {k: v for k, v in packaged_recipes().items() if not k.startswith(DOWNSTREAM)}
+
+
+def downstream_recipes() -> dict[str, Path]:
+    """Recipes of ``cosynth downstream`` that came with the package, by name."""
+    return {k: v for k, v in packaged_recipes().items() if k.startswith(DOWNSTREAM)}
+
+
+def find_layout_model(name: str | Path) -> Path:
+    """The file of a bundled layout model's name or of a path. Raises ValueError if there is none."""
+    known = layout_models()
+    file = known.get(str(name), Path(name))
+    if not file.exists():
+        raise ValueError(
+            f"{name}: no such layout model{nearest(str(name), known)}; bundled: {', '.join(known)}"
+        )
+    return file
+
+
+def layout_models() -> dict[str, Path]:
+    """The files of the layout models that come with the package, by name."""
+    return {path.stem: path for path in sorted(LAYOUT_MODELS.glob("*.json"))}
+
+
+def find_recipe(name: str | Path, bundled: Mapping[str, Path]) -> Path:
+    """The file of a bundled recipe's name or of a path. Raises ValueError if there is none."""
+    path = bundled.get(str(name), Path(name))
+    if not path.exists():
+        raise ValueError(
+            f"{name}: no such recipe{nearest(str(name), bundled)}; bundled: {', '.join(bundled)}"
+        )
+    return path
+
+
+def no_dataset(name: str, kinds: Sequence[str], recipes: Iterable[str] = ()) -> str:
+    """What is said of a name that is no data set: neither a folder of ours, nor KIND:FOLDER, nor one of
+    ``recipes``, where they are data sets too."""
+    recipes = list(recipes)
+    what = (
+        "a stack folder, a recipe, or KIND:FOLDER" if recipes else "a stack folder, or KIND:FOLDER"
+    )
+    return f"{name}: expected {what} with a kind of {', '.join(kinds)}" + nearest(
+        name.partition(":")[0], [*kinds, *recipes]
+    )

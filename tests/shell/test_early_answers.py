@@ -1,0 +1,81 @@
+"""Wrong values are answered before anything heavy is imported, with the words of the code that uses
+them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "scipy", "skimage", "lightning", "transformers", "napari", "tifffile", "pydantic")
+PROGRAM = f"""
+import sys
+from napari_cosynth.cli import main
+for line in sys.stdin.read().splitlines():
+    print("code", main(line.split("|")), file=sys.stderr)
+    print("heavy", *[m for m in {HEAVY} if m in sys.modules], file=sys.stderr)
+"""
+OUT = "--out|new"
+CASES = {
+    f"demo|--sampler|magic|{OUT}": "sampler: expected one of ancestral, fast, few, flow, got 'magic'",
+    f"demo|--device|tpu|{OUT}": "device: expected auto, cpu, cuda or mps, got 'tpu'",
+    f"demo|--device|cuda:x|{OUT}": "device: expected",
+    f"demo|--look|none.png|{OUT}": "look: none.png: no such file; expected an image",
+    f"demo|--steps|-3|{OUT}": "steps: expected 0 (the usual) or more, got -3",
+    f"demo|--guidance|nan|{OUT}": "guidance: expected a number in 0..20, got nan",
+    f"demo|--seed|-1|{OUT}": "seed: expected 0..2^63-1, got -1",
+    f"demo|--look-mpp|0|{OUT}": "--look-mpp: expected above 0, got 0",
+    f"demo|--checkpoint|defualt|{OUT}": "defualt: no checkpoint folder there (did you mean",
+    f"synthesize|none.csv|--shape|9|9|{OUT}": "none.csv: no such file",
+    f"synthesize|{__file__}|--shape|9|9|--count|0|{OUT}": "--count: expected at least 1, got 0",
+    f"synthesize|{__file__}|--shape|9|9|--match-method|x|{OUT}": "normaliser: expected one of",
+    f"inpaint|none.tif|none.csv|--region|0|0|9|9|{OUT}": "none.tif: no such file",
+    f"layout|detect|none.tif|{OUT}": "none.tif: no such file",
+    f"layout|fit|none|{OUT}": "none: expected a stack folder, a recipe, or KIND:FOLDER with a kind",
+    f"layout|sample|none|--shape|9|9|{OUT}": "none: no such layout model",
+    f"generate|none.toml|{OUT}": "none.toml: no such file",
+    "replay|none": "none: no such file or folder",
+    f"train|none|--data|.|{OUT}": "none: no such recipe",
+    f"train|default|--data|.|--init|none|{OUT}": "none: no checkpoint folder there",
+    f"train-segmenter|default|--data|.|--steps|0|{OUT}": "--steps: expected at least 1, got 0",
+    "export-checkpoint|none|new": "none: no such file or folder",
+    f"pack|none|--data|.|{OUT}": "none: no such recipe",
+    f"evaluate|none|--against|default|{OUT}": "none: no such file or folder",
+    f"evaluate|.|--against|none|{OUT}": "--against: none: expected a stack folder",
+    f"evaluate|.|--against|consep:none|{OUT}": "none: no such file or folder",
+    f"evaluate|.|--against|default|--inception|none.pth|{OUT}": "none.pth: no such file",
+    f"evaluate|.|--against|default|--pairs|1|{OUT}": "--pairs: expected at least 2, got 1",
+    "compare|none.json|none.json": "none.json: no such file",
+    "score|none|none.csv": "none: no such file or folder",
+    f"separation|none|{OUT}": "none: expected a stack folder, or KIND:FOLDER with a kind of",
+    "convert|none|new|--to|coco": "none: no such file or folder",
+    "split|none|new": "none: no such file or folder",
+    "check|none": "none: no such file or folder",
+    f"downstream|default|--data|.|{OUT}": "default: no such recipe; bundled: downstream-consep",
+}
+"""Arguments -> what is said of them."""
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory) -> dict[str, str]:
+    """All in one process, which has imported no more at the end than the command line itself."""
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        input="\n".join(CASES),
+        capture_output=True,
+        text=True,
+        cwd=tmp_path_factory.mktemp("empty"),
+        check=True,
+    )
+    lines = run.stderr.splitlines()
+    assert len(lines) == 3 * len(CASES), run.stderr
+    return {case: "\n".join(lines[3 * i : 3 * i + 3]) for i, case in enumerate(CASES)}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_one_line_and_nothing_heavy(answers, case):
+    line, code, heavy = answers[case].split("\n")
+    assert CASES[case] in line
+    assert code == "code 2"
+    assert heavy == "heavy"
