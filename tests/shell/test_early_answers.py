@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from napari_cosynth.cli import main
+
 HEAVY = ("torch", "scipy", "skimage", "lightning", "transformers", "napari", "tifffile", "pydantic")
 PROGRAM = f"""
 import sys
@@ -43,7 +45,7 @@ CASES = {
     f"pack|none|--data|.|{OUT}": "none: no such recipe",
     f"evaluate|none|--against|default|{OUT}": "none: no such file or folder",
     f"evaluate|.|--against|none|{OUT}": "--against: none: expected a stack folder",
-    f"evaluate|.|--against|consep:none|{OUT}": "none: no such file or folder",
+    f"evaluate|.|--against|consep:none|{OUT}": "none: no such folder",
     f"evaluate|.|--against|default|--inception|none.pth|{OUT}": "none.pth: no such file",
     f"evaluate|.|--against|default|--pairs|1|{OUT}": "--pairs: expected at least 2, got 1",
     "compare|none.json|none.json": "none.json: no such file",
@@ -79,3 +81,9 @@ def test_one_line_and_nothing_heavy(answers, case):
     assert CASES[case] in line
     assert code == "code 2"
     assert heavy == "heavy"
+
+
+def test_a_preset_is_one_of_two(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["train-segmenter", "default", "--preset", "tiny", "--out", "new"])
+    assert "--preset: expected one of compact, full, got 'tiny'" in capsys.readouterr().err

@@ -46,8 +46,7 @@ def test_a_segmenter_is_trained_on_the_training_tiles_alone(tmp_path, capsys):
     assert description.class_names == ("background", "a", "b")
     for extra, message in (
         (["--steps", "2"], "holds a run of other settings"),
-        (["--steps", "0"], "expected steps, batch and crop above 0"),
-        (["--preset", "tiny"], "network.preset: expected one of"),
+        (["--steps", "0"], "--steps: expected at least 1, got 0"),
         (["--sets", "other"], "--sets: expected one of toy, got 'other'"),
     ):
         out = ["--out", str(tmp_path / ("out" if extra[1] == "2" else "new"))]

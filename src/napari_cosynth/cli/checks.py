@@ -55,7 +55,7 @@ def _dataset(value: str, option: str, recipes: Sequence[str]) -> None:
     kind, _, folder = value.partition(":")
     kinds = registry.names("dataset")
     if folder and kind in kinds and not named(folder).exists():
-        raise ValueError(f"{named(folder)}: no such file or folder")
+        raise ValueError(f"{named(folder)}: no such {'file' if named(folder).suffix else 'folder'}")
     if not ((folder and kind in kinds) or value in recipes or Path(value).exists()):
         raise ValueError(option + no_dataset(value, kinds, recipes))
 
