@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from scipy.optimize import nnls
@@ -183,3 +185,9 @@ def statistics(image):
     """Mean and spread of the tissue's CIELAB channels, (2, 3)."""
     lab = rgb2lab(image)[tissue(image)]
     return np.stack([lab.mean(0), lab.std(0)])
+
+
+def test_without_scikit_learn_vahadane_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.decomposition", None)
+    with pytest.raises(ValueError, match=r"needs scikit-learn: pip install 'napari-cosynth\[train"):
+        Vahadane.stain_vectors(np.ones((200, 3)))
