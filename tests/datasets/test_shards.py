@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from killed_sessions import made
-from napari_cosynth.data.shards import ShardsDataset
-from napari_cosynth.data.stack import StackDataset
+from napari_cosynth.datasets.shards import ShardsDataset
+from napari_cosynth.datasets.stack import StackDataset
 from napari_cosynth.export.stack import write_stack
 from napari_cosynth.types import ClassTable, Layout
 

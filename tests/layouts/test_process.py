@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 
+from napari_cosynth.io.settings import plain
 from napari_cosynth.known import layout_models
 from napari_cosynth.layouts.gibbs.model import (
     LayoutModel,

@@ -24,8 +24,11 @@ from napari_cosynth.evaluation.reports.checks import check_sample
 from napari_cosynth.evaluation.reports.figure import ALL, Figure
 from napari_cosynth.evaluation.reports.report import Picture, Report, number, to_html, to_json
 from napari_cosynth.geometry.instances import Method
+from napari_cosynth.io.atomic import replaced_file
 from napari_cosynth.io.paths import named, report_files
 from napari_cosynth.known import no_dataset
+from napari_cosynth.records.base import Dataset
+from napari_cosynth.records.resample import resample
 from napari_cosynth.shell.datasets import named_dataset
 from napari_cosynth.types import Record
 
