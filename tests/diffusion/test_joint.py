@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 import torch
 
-from napari_cosynth.diffusion import joint
+from napari_cosynth.diffusion import categorical, joint
 from napari_cosynth.diffusion.guidance import Guided, guided
 from napari_cosynth.diffusion.schedule import T_MAX, JointSchedule
 from napari_cosynth.diffusion.tensors import Condition, Context, JointState, Prediction
@@ -73,6 +73,21 @@ def test_low_noise_weighs_each_sample_by_its_own_snr():
     plain = joint.losses(off, clean, state, noise, t, SCHEDULE)
     torch.testing.assert_close(float(plain.image), 0.25, rtol=1e-4, atol=0)
     torch.testing.assert_close(plain.labels, losses.labels)
+
+
+def test_each_label_head_has_its_own_loss():
+    clean, t = clean_state(), torch.tensor([0.3, 0.9], dtype=torch.float64)
+    noise = joint.Noise.draw(2, 8, 8, torch.Generator().manual_seed(1))
+    state = joint.corrupt(clean, noise, t, SCHEDULE, K)
+    logits = torch.randn(2, K, 8, 8, generator=torch.Generator().manual_seed(2))
+    prediction = dataclasses.replace(perfect_prediction(clean, noise, t), label_logits=logits)
+    found = joint.losses(prediction, clean, state, noise, t, SCHEDULE)
+    likelihood = logits.log_softmax(1).gather(1, clean.labels[:, None])
+    torch.testing.assert_close(found.labels, -likelihood.mean())
+    prediction = dataclasses.replace(prediction, label_head="kl")
+    found = joint.losses(prediction, clean, state, noise, t, SCHEDULE)
+    bound = categorical.bound(logits, clean.labels, state.labels, t, SCHEDULE.labels)
+    torch.testing.assert_close(found.labels, bound.mean())
 
 
 def test_times_are_stratified():
