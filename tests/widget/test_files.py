@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 import tifffile
 from napari.components import ViewerModel
+from napari.utils.notifications import notification_manager
 from npe2 import PluginManifest
 
+from napari_cosynth import registry
 from napari_cosynth.datasets.stack import StackDataset
 from napari_cosynth.export.stack import Described, append_stack, write_stack
 from napari_cosynth.layouts.drawn.patterns import SAMPLES, layout_path
@@ -18,8 +20,9 @@ from napari_cosynth.records.base import make_record
 from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.types import ClassTable, Request, Synthesis
 from napari_cosynth.widget.docks.preferences import Preferences, read_preferences
-from napari_cosynth.widget.files.readers import points_reader, stack_layers, stack_reader
+from napari_cosynth.widget.files.readers import dataset_reader, points_reader, slide_reader
 from napari_cosynth.widget.files.writers import write_training_stack
+from napari_cosynth.widget.layers.dataset_layers import dataset_layers
 from napari_cosynth.widget.layers.layout import is_layout, layout_from, layout_layer
 from napari_cosynth.widget.layers.placement import free_placement
 from napari_cosynth.widget.layers.record_layers import record_layers
@@ -141,14 +144,63 @@ def test_stacks_of_folders_of_the_same_name_are_two_results(make_napari_viewer, 
         np.testing.assert_allclose(own.data, a_record(i).layout.centroids)
 
 
+@pytest.mark.parametrize("exporter", registry.names("exporter"))
+def test_every_export_opens_again(make_napari_viewer, tmp_path, exporter):
+    write = registry.resolve("exporter", exporter)
+    items = [Described(a_record(i), {**RECIPE, "seed": i}) for i in range(2)]
+    write(items, tmp_path / "made")
+    viewer = make_napari_viewer()
+    viewer.open(tmp_path / "made", plugin=PLUGIN)
+    (layers,) = groups(viewer).values()
+    assert {"image", "distance", "labels", "instances"} <= layers.keys()
+    for i in range(2):
+        np.testing.assert_array_equal(layers["image"].data[i], a_record(i).image)
+        np.testing.assert_array_equal(layers["labels"].data[i] > 0, a_record(i).labels > 0)
+    recipes = layers["image"].metadata["cosynth"]["recipes"]
+    assert [recipe["seed"] for recipe in recipes] == [0, 1]
+    # Saved again by its layers, it is the same data set.
+    assert len(described_samples([layer.as_layer_data_tuple() for layer in viewer.layers])) == 2
+
+
+def test_of_tiles_that_differ_the_first_are_shown(make_napari_viewer, tmp_path):
+    write = registry.resolve("exporter", "folder")
+    large = make_record(
+        np.zeros((40, 40, 3), np.uint8),
+        np.pad(np.ones((6, 6), np.int32), 17),
+        np.pad(np.ones((6, 6), np.uint8), 17),
+        CLASSES,
+        0.5,
+    )
+    write([Described(a_record(), {}), Described(large, {})], tmp_path / "made")
+    viewer = make_napari_viewer()
+    viewer.open(tmp_path / "made", plugin=PLUGIN)
+    assert "1 of 2 samples are shown" in notification_manager.records[-1].message
+    (layers,) = groups(viewer).values()
+    assert layers["image"].data.shape == (24, 32, 3)
+
+
+def test_what_is_no_slide_is_left_to_napari(tmp_path):
+    for name, pixels in {
+        "deep": np.zeros((40, 50), np.uint16),
+        "real": np.zeros((40, 50), np.float32),
+        "many": np.zeros((5, 40, 50), np.uint8),
+    }.items():
+        tifffile.imwrite(tmp_path / f"{name}.tif", pixels)
+        assert slide_reader(str(tmp_path / f"{name}.tif")) is None, name
+    tifffile.imwrite(tmp_path / "tile.tif", np.zeros((40, 50, 3), np.uint8), photometric="rgb")
+    assert slide_reader(str(tmp_path / "tile.tif")) is not None
+    (tmp_path / "any.csv").write_text("a,b\n1,2\n")
+    assert points_reader(str(tmp_path / "any.csv")) is None
+
+
 def test_a_folder_of_something_else_is_left_to_other_readers(tmp_path):
-    assert stack_reader(str(tmp_path)) is None
+    assert dataset_reader(str(tmp_path)) is None
 
 
 def test_damaged_stack_says_which_file(stack):
     (stack / "labels.tif").write_bytes(b"broken")
     with pytest.raises(ValueError, match=r"labels\.tif: cannot be read as a TIFF"):
-        stack_reader(str(stack))(str(stack))
+        dataset_reader(str(stack))(str(stack))
 
 
 def test_slide_has_its_scale_and_a_plain_image_none(tmp_path):
@@ -238,7 +290,7 @@ def test_save_all_writes_what_was_read(stack, tmp_path):
 
 
 def test_save_appends_to_a_stack_of_the_same_kind(stack, single):
-    (path,) = write_training_stack(str(stack / "cosynth.json"), stack_layers(single))
+    (path,) = write_training_stack(str(stack / "cosynth.json"), dataset_layers(single))
     assert path == str(stack)
     assert [s["seed"] for s in StackDataset(stack).samples] == [0, 1, 2, 3]
 
@@ -288,13 +340,13 @@ def paint(data):
 )
 def test_what_does_not_agree_is_refused_in_one_line(single, tmp_path, change, reason):
     with pytest.raises(OSError, match=reason) as error:
-        write_training_stack(str(tmp_path / "new"), change(stack_layers(single)))
+        write_training_stack(str(tmp_path / "new"), change(dataset_layers(single)))
     assert "\n" not in str(error.value)
     assert not (tmp_path / "new").exists()
 
 
 def test_distance_and_layout_follow_from_the_instances(single):
-    layers = without(without(stack_layers(single), "distance"), "layout")
+    layers = without(without(dataset_layers(single), "distance"), "layout")
     (found,) = described_samples(layers)
     record = a_record()
     np.testing.assert_array_equal(found.record.distance, record.distance)
@@ -302,7 +354,7 @@ def test_distance_and_layout_follow_from_the_instances(single):
 
 
 def test_recipe_says_what_was_edited(single):
-    layers = stack_layers(single)
+    layers = dataset_layers(single)
     assert described_samples(layers)[0].description == RECIPE
     changed = edited(layers, "labels", lambda data: np.where(data == 1, 2, data).astype(np.uint8))
     assert described_samples(changed)[0].description == {**RECIPE, "edited": True}
@@ -323,7 +375,7 @@ def test_a_file_is_no_stack(single, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     for name in ("notes.txt", "new.json"):
         with pytest.raises(OSError, match="a training stack is a folder"):
-            write_training_stack(str(tmp_path / name), stack_layers(single))
+            write_training_stack(str(tmp_path / name), dataset_layers(single))
     assert (tmp_path / "notes.txt").read_text() == "mine"
     assert not (tmp_path / "new.json").exists()
 

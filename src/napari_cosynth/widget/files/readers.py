@@ -1,4 +1,7 @@
-"""File > Open: training stacks, slides, and layouts as CSV -> layer tuples for napari."""
+"""File > Open: data sets, slides, nuclei and layouts -> layer tuples for napari.
+
+Each reader claims what it can read, by content; everything else is left to napari and other plugins.
+"""
 
 from __future__ import annotations
 
@@ -7,44 +10,66 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-import napari
 import numpy as np
 import pandas as pd
 
-from napari_cosynth.datasets.stack import StackDataset
+from napari_cosynth.datasets.coco import CocoDataset
+from napari_cosynth.datasets.detect import detect
 from napari_cosynth.io.stack_format import DESCRIPTION
 from napari_cosynth.io.text import encoding_of
+from napari_cosynth.io.tiff import opened_series
 from napari_cosynth.layouts.sources.class_names import own_table
 from napari_cosynth.slides.ome_zarr_slide import is_ome_zarr
+from napari_cosynth.slides.slide import open_slide
+from napari_cosynth.widget.layers.dataset_layers import dataset_layers
 from napari_cosynth.widget.layers.layout import points_kwargs
 from napari_cosynth.widget.layers.nuclei_layers import nuclei_layers
-from napari_cosynth.widget.layers.record_layers import record_layers
-from napari_cosynth.widget.layers.results import (
-    free_name,
-)
 from napari_cosynth.widget.layers.slide_layers import LayerTuple, slide_layers, zarr_layers
 
 Reader: TypeAlias = Callable[[str | Sequence[str]], list[LayerTuple]]
 
 
-def stack_reader(path: str | Sequence[str]) -> Reader | None:
-    """A reader for a stack folder or its ``cosynth.json``; None for anything else."""
-    return _read_stack if (_stack_folder(path) / DESCRIPTION).is_file() else None
+def dataset_reader(path: str | Sequence[str]) -> Reader | None:
+    """A reader for data sets: our exports, named by their ``cosynth.json`` too, and published formats."""
+    first = _one(path)
+    root = first.parent if first.name == DESCRIPTION else first
+    if root.is_file() and not CocoDataset.recognises(root):
+        return None  # nuclei alone; their reader lays them over an image that is open
+    if _is_plain_zarr(root):
+        return None
+    return _read_dataset if detect(root) else None
 
 
-def slide_reader(path: str | Sequence[str]) -> Reader:
-    """A reader for slides in files: SVS, NDPI, SCN, MIRAX, TIFF."""
-    return _read_slide
+def slide_reader(path: str | Sequence[str]) -> Reader | None:
+    """A reader for slides in files: SVS, NDPI, SCN, MIRAX, TIFF; None for TIFFs that are no such image
+    of 8 bits, which napari shows as they are."""
+    first = _one(path)
+    plain = first.suffix.lower() in (".tif", ".tiff")
+    return None if plain and not _is_slide(first) else _read_slide
+
+
+def _is_slide(path: Path) -> bool:
+    try:
+        with opened_series(path) as (_, series):
+            bits = series.keyframe.bitspersample
+        return bits == 8 and bool(open_slide(path).levels)
+    except (OSError, ValueError):
+        return False
 
 
 def zarr_reader(path: str | Sequence[str]) -> Reader | None:
-    """A reader for OME-Zarr folders; None for any other folder."""
-    return _read_zarr if is_ome_zarr(_one(path)) else None
+    """A reader for OME-Zarr folders; None for any other folder, and for our own exports."""
+    return _read_zarr if _is_plain_zarr(_one(path)) else None
+
+
+def _is_plain_zarr(path: Path) -> bool:
+    return is_ome_zarr(path) and not (path / DESCRIPTION).is_file()
 
 
 def nuclei_reader(path: str | Sequence[str]) -> Reader | None:
-    """A reader for nuclei of other programs (GeoJSON, HoVer-Net, CellViT); None for our own JSON."""
-    return None if _one(path).name == DESCRIPTION else _read_nuclei
+    """A reader for nuclei of other programs (GeoJSON, HoVer-Net, CellViT); None for other JSON."""
+    first = _one(path)
+    return None if first.name == DESCRIPTION or CocoDataset.recognises(first) else _read_nuclei
 
 
 def points_reader(path: str | Sequence[str]) -> Reader | None:
@@ -60,27 +85,8 @@ def _one(path: str | Sequence[str]) -> Path:
     return Path(path if isinstance(path, str) else path[0])
 
 
-def _stack_folder(path: str | Sequence[str]) -> Path:
-    first = _one(path)
-    return first.parent if first.name == DESCRIPTION else first
-
-
-def _read_stack(path: str | Sequence[str]) -> list[LayerTuple]:
-    return stack_layers(_stack_folder(path))
-
-
-def stack_layers(folder: Path) -> list[LayerTuple]:
-    """The layers of a training stack, bottom first: image, distance, labels, instances, layout.
-
-    N samples become arrays with a leading sample axis, (N, H, W[, 3]), and points (sample, y, x);
-    a single sample has no such axis, so that it can be edited like a fresh result. They are named
-    after the folder, with a number where the current viewer has a result of that name.
-    """
-    stack = StackDataset(folder)
-    records = tuple(stack)
-    viewer = napari.current_viewer()
-    group = folder.name if viewer is None else free_name(viewer, folder.name)
-    return record_layers(records, stack.samples, group)
+def _read_dataset(path: str | Sequence[str]) -> list[LayerTuple]:
+    return dataset_layers(_one(path))
 
 
 def _read_slide(path: str | Sequence[str]) -> list[LayerTuple]:

@@ -6,7 +6,7 @@ import napari
 import numpy as np
 
 from napari_cosynth.layouts.drawn.patterns import SAMPLES, bundled_layouts
-from napari_cosynth.widget.files.readers import stack_layers
+from napari_cosynth.widget.layers.dataset_layers import dataset_layers
 from napari_cosynth.widget.layers.layout import layout_layer
 from napari_cosynth.widget.layers.placement import free_placement
 from napari_cosynth.widget.layers.slide_layers import LayerTuple
@@ -45,7 +45,7 @@ def _layout(name: str) -> list[LayerTuple]:
 
 def finished_pair() -> list[LayerTuple]:
     """Image, distance, labels, instances and layout of one sample of the bundled model."""
-    return stack_layers(SAMPLES / PAIR)
+    return dataset_layers(SAMPLES / PAIR)
 
 
 def immunohistochemistry() -> list[LayerTuple]:
