@@ -91,6 +91,16 @@ def test_a_target_that_is_or_holds_what_is_read_is_refused_however_it_is_spelt(
         check_target(source, True)
 
 
+def test_a_shard_of_a_data_set_that_is_read_is_not_replaced(tmp_path):
+    shard = write_stack(items(1), tmp_path / "data" / "set" / "shard-00000")
+    check_target(shard, True, [tmp_path / "data", shard.parent])  # a folder of the user's
+    head = {"format": 1, "plan": {}, "checkpoint": {}, "samples": []}
+    (shard.parent / "manifest.json").write_text(json.dumps(head))
+    with pytest.raises(ValueError, match=r"shard-00000: is part of .*set, which is read"):
+        check_target(shard, True, [shard.parent])
+    check_target(shard, True, [tmp_path / "data"])
+
+
 def test_files_are_replaced_by_files_of_their_kind_only(tmp_path):
     ours = tmp_path / "l.csv"
     ours.write_text("index,axis-0,axis-1,class\n0,1.0,1.0,x\n")

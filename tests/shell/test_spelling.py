@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import pytest
 from napari_cosynth import registry
 from napari_cosynth.cli import main
 from napari_cosynth.datasets.detect import open_records
-from nuclei import items
+from napari_cosynth.evaluation.encoders.encoder import save_encoders, train_encoder
+from napari_cosynth.export.stack import write_stack
+from nuclei import items, record
 from published import make_endonuke, make_lizard, make_pannuke
 
 
@@ -130,3 +133,139 @@ def test_other_commands_take_every_spelling(world, tmp_path, monkeypatch, tiny_c
             for more in ([], ["--overwrite"]):
                 assert main([*command, *more]) == 2, (command, out)
     assert (tmp_path / "made" / "images.tif").is_file() and (tmp_path / "l.csv").is_file()
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory, tiny_checkpoint):
+    """Data, recipes and a plan in one folder, as a user has them, and the path of the checkpoint."""
+    root = tmp_path_factory.mktemp("bench")
+    side = {"shape": (136, 136)}
+    registry.resolve("exporter", "hovernet")(items(4, **side), root / "data" / "toy")
+    write_stack(items(4, **side), root / "real")
+    write_stack(items(4, **side), root / "made")
+    networks = [train_encoder([record(9, **side)], seed, steps=2) for seed in (0, 1)]
+    save_encoders(networks, record().classes, 0.5, root / "tiles.safetensors")
+    classes = list(record().classes.names[1:])
+    names = [f"tile_{k}" for k in range(4)]
+    data = {"kind": "hovernet", "root": "toy"}
+    network = {"preset": "compact", "widths": [8, 16], "blocks": [1, 1], "cross_attention": [1]}
+    network |= {"text_width": 16, "point_channels": 8, "point_growth": 4}
+    recipe = {
+        "name": "toy",
+        "mpp": 0.5,
+        "classes": classes,
+        "stages": [{"steps": 1, "crop": 32, "batch": 1}],
+        "data": [{**data, "validation": names[:1]}],
+        "network": network,
+        "text": {"kind": "compact", "width": 16, "heads": 2},
+        "validation_patches": 1,
+        "validation_crop": 32,
+        "sample_layouts": 0,
+    }
+    downstream = {
+        "name": "toy",
+        "mpp": 0.5,
+        "classes": classes,
+        "baseline": "real",
+        "seeds": [0],
+        "data": data,
+        "split": {"diffusion": names[3:], "segmenter": names[:1], "test": names[1:3]},
+        "sampling": {"checkpoint": str(tiny_checkpoint), "steps": 1, "shape": 32},
+        "arms": [{"name": "real", "augmented": False}],
+        "segmenter": {"steps": 1, "batch": 1, "crop": 32, "network": SMALL},
+    }
+    plan = {
+        "name": "tiny",
+        "samples": 1,
+        "shape": [32, 32],
+        "layouts": [{"source": "folder", "root": "layouts", "tissue": "colon"}],
+        "checkpoint": os.path.relpath(tiny_checkpoint, root / "data"),
+        "steps": 1,
+    }
+    for name, content in {"recipe": recipe, "downstream": downstream, "plan": plan}.items():
+        (root / f"{name}.json").write_text(json.dumps(content))
+    (root / "data" / "layouts").mkdir()
+    points = "index,axis-0,axis-1,class\n0,9.0,9.0,inflammatory\n"
+    (root / "data" / "layouts" / "a.csv").write_text(points)
+    return root
+
+
+SMALL = {
+    "preset": "compact",
+    "stem": 4,
+    "widths": [8, 8, 8, 8],
+    "units": [1, 1, 1, 1],
+    "dense_units": [1, 1],
+}
+
+
+def inputs(root):
+    """What must still be there, whatever a command was told to write."""
+    kept = [p for p in root.rglob("*") if p.is_file() and "out" not in p.relative_to(root).parts[0]]
+    return {path: path.read_bytes() for path in kept}
+
+
+def test_long_commands_take_every_spelling(bench, monkeypatch, capsys):
+    """From the data's folder: recipes above it, the data as ``.``, outputs beside it with a slash."""
+    before = inputs(bench)
+    monkeypatch.chdir(bench / "data")
+    cpu = ["--device", "cpu"]
+    commands = {
+        "pack": ["../recipe.json", "--data", ".", "--out", "../out-packed/"],
+        "train": ["../data/../recipe.json", "--data", "./", "--out", "../out-run/.", *cpu],
+        "train-segmenter": [
+            "../recipe.json", "--data", ".", "--out", ".././out-segmenter/", "--steps", "1", *cpu,
+        ],
+        "downstream": ["../downstream.json", "--data", ".", "--out", "../out-downstream//", *cpu],
+        "generate": ["../plan.json", "--data", ".", "--out", "../out-set/"],
+        "evaluate": [
+            "../made/", "--against", "../real/.", "--encoder", "./../tiles.safetensors",
+            "--out", "../out-report/",
+        ],
+    }  # fmt: skip
+    for name, arguments in commands.items():
+        assert main([name, *arguments]) == 0, (name, capsys.readouterr().err)
+    for made in ("packed/recipe.json", "run/model", "segmenter/model", "set/manifest.json"):
+        assert (bench / f"out-{made}").exists(), sorted(bench.glob("out-*/*"))
+    monkeypatch.chdir(bench / "out-run")
+    assert main(["export-checkpoint", ".", "../out-checkpoint/"]) == 0
+    again = ["train", "../recipe.json", "--data", "../data/", "--out", ".", "--resume", *cpu]
+    assert main(again) == 0, capsys.readouterr().err
+    monkeypatch.chdir(bench / "out-packed")
+    packed = ["train", "recipe.json", "--data", ".", "--out", "../out-run2", *cpu]
+    assert main(packed) == 0, capsys.readouterr().err
+    monkeypatch.chdir(bench / "out-downstream")
+    report = ["downstream", "../downstream.json", "--data", "../data", "--out", ".", "--report"]
+    assert main(report) == 0, capsys.readouterr().err
+    monkeypatch.chdir(bench / "out-set")
+    assert main(["generate", "../plan.json", "--data", "../data", "--out", ".", "--resume"]) == 0
+    assert main(["replay", ".", "--checkpoint", json.loads(
+        (bench / "downstream.json").read_text())["sampling"]["checkpoint"]]) == 0  # fmt: skip
+    monkeypatch.chdir(bench)
+    assert main(["compare", "./out-report.json", f"../{bench.name}/out-report.json"]) == 0
+    assert inputs(bench) == before
+
+
+def test_long_commands_refuse_what_is_there_however_it_is_spelt(bench, monkeypatch, capsys):
+    before = inputs(bench)
+    monkeypatch.chdir(bench / "data")
+    where = ["--data", ".", "--out"]
+    for out in (".", "./", "../data", "../data/toy/", "toy/..", "..", "../recipe.json"):
+        for command in (
+            ["pack", "../recipe.json", *where, out],
+            ["pack", "../recipe.json", *where, out, "--overwrite"],
+            ["train", "../recipe.json", *where, out],
+            ["train", "../recipe.json", *where, out, "--resume"],
+            ["train-segmenter", "../recipe.json", *where, out, "--steps", "1"],
+            ["generate", "../plan.json", *where, out],
+            ["generate", "../plan.json", *where, out, "--resume"],
+            ["downstream", "../downstream.json", *where, out],
+        ):
+            assert main(command) == 2, command
+            error = capsys.readouterr().err.strip()
+            assert error.startswith(f"cosynth {command[0]}: ") and "\n" not in error, error
+    for out in ("../plan", "../made/../recipe.json", "../data/../plan/"):
+        for more in ([], ["--overwrite"]):
+            command = ["evaluate", "../made", "--against", "../real", "--out", out, *more]
+            assert main(command) == 2, command
+    assert inputs(bench) == before

@@ -28,6 +28,8 @@ _PARTS = (
     frozenset({"format", "reading", "items"}),  # the key of a reading
 )
 """Keys of the JSON files that tell what their folders are."""
+_WHOLES = (_PARTS[0], frozenset({"format", "plan", "checkpoint", "samples"}))
+"""Of an export, and of a generated data set."""
 PAGE = b'<!doctype html><html lang="en"><head><meta charset="utf-8">'
 SOFTWARE = "napari-cosynth"
 """What single images name as the program that made them."""
@@ -61,8 +63,9 @@ def check_target(
     """Whether ``target`` may be written or replaced: a folder, a file, or without ``folder`` either.
 
     Raises FileExistsError where it exists and ``overwrite`` is not given. With it, raises ValueError
-    naming what would be lost, where the target is or holds anything of ``reads``, the folder in which
-    the program runs, or anything that is no earlier output of this program. An empty folder is free.
+    naming what would be lost, where the target is or holds anything of ``reads``, is part of an export
+    of them, is the folder in which the program runs, or anything that is no earlier output of this
+    program. An empty folder is free.
     """
     if not target.exists():
         return
@@ -77,6 +80,8 @@ def check_target(
         if _holds(place, path):
             what = "the folder this runs in" if path == Path.cwd() else f"{path}, which is read"
             raise ValueError(f"{target}: is or holds {what}: name another place for the output")
+        if _part_of_ours(place, path):
+            raise ValueError(f"{target}: is part of {path}, which is read: name another place")
     other = next(_others(place) if place.is_dir() else _other_file(place), None)
     if other is not None:
         shown = target if other == place else target / other.relative_to(place)
@@ -108,6 +113,15 @@ def _holds(place: Path, path: Path) -> bool:
     if not real.exists():  # a name, such as that of a bundled checkpoint
         return False
     return any(place.samefile(p) for p in (real, *real.parents))
+
+
+def _part_of_ours(place: Path, path: Path) -> bool:
+    """Whether ``place`` lies in an output of this program, such as a shard in a data set: no earlier
+    output that somebody wrote beside his own files."""
+    real = path.resolve()
+    files = ("cosynth.json", "manifest.json")
+    ours = real.is_dir() and any(_known(_object(real / name), _WHOLES) for name in files)
+    return ours and real in place.parents
 
 
 def _others(folder: Path) -> Iterator[Path]:

@@ -21,6 +21,7 @@ from napari_cosynth.evaluation.reports.report import Report, number, to_html, to
 from napari_cosynth.evaluation.reports.scores import Scores, score
 from napari_cosynth.io.atomic import replaced_file
 from napari_cosynth.io.settings import plain
+from napari_cosynth.model.checkpoint import CONFIG
 from napari_cosynth.model.precision import choose_device
 from napari_cosynth.records.base import remap
 from napari_cosynth.records.resample import resample
@@ -242,9 +243,12 @@ def _check_recipe(recipe: DownstreamRecipe, out: Path) -> None:
     """Raises ValueError where the folder holds the runs of another recipe: arms and seeds may be added,
     and nothing that is there may mean something else."""
     path = out / RECIPE
-    for name in OUTPUTS if not path.is_file() else ():
-        if (out / name).exists():
-            raise ValueError(f"{out / name}: is there without a {RECIPE}: name another folder")
+    if out.exists() and not path.is_file():
+        for entry in sorted(out.iterdir()):
+            # Diffusion models may be put there before the first run.
+            model = entry.is_dir() and next(entry.rglob(CONFIG), None) is not None
+            if entry.name in OUTPUTS or not (model or entry.name.startswith(".")):
+                raise ValueError(f"{entry}: is there without a {RECIPE}: name another folder")
     now = json.loads(json.dumps(plain(recipe)))
     if path.is_file():
         try:

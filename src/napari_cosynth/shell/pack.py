@@ -9,6 +9,7 @@ from pathlib import Path
 
 from napari_cosynth.datasets.packed import write_packed
 from napari_cosynth.io.atomic import replaced_folder
+from napari_cosynth.io.paths import check_target
 from napari_cosynth.io.settings import plain
 from napari_cosynth.training.config import DataConfig, Recipe, load_recipe
 from napari_cosynth.training.export import RECIPE
@@ -20,6 +21,7 @@ def pack(recipe_name: str, data_root: Path, out: Path, shard_mib: float, overwri
     """Writes ``out``: every record on the recipe's grid, in its classes and colours, and the recipe
     that reads them. Training by it makes the same batches as training by the original."""
     recipe = load_recipe(recipe_name)
+    check_target(out, overwrite, [data_root / config.root for config in recipe.data], folder=True)
     classes = ClassTable.of(*recipe.classes)
     packed: list[DataConfig] = []
 

@@ -207,6 +207,10 @@ def _check_folder(recipe: Recipe, out: Path, resume: bool) -> None:
         differs = [k for k in ("classes", "network", "text") if before[k] != plain(recipe)[k]]
     except (OSError, ValueError, KeyError, TypeError):
         raise ValueError(f"{out}: nothing to resume") from None
+    # A recipe alone makes no run: it may be the user's own, beside his data.
+    others = {p.name for p in out.iterdir() if p.name[0] != "."} - {RECIPE, "log", "samples", MODEL}
+    if others and not (out / STATE).is_file():
+        raise ValueError(f"{out}: nothing to resume: {min(others)} is of no run")
     if differs:
         raise ValueError(f"{out}: {differs[0]}: not what the run to resume was started with")
 

@@ -177,8 +177,10 @@ class SegmenterModule(LightningModule):
 
 
 def _check_run(out: Path, settings: dict[str, Any]) -> None:
-    """Raises ValueError where the folder holds a run of other settings."""
+    """Raises ValueError where the folder holds a run of other settings, or something else."""
     path = out / SETTINGS
+    if not path.is_file() and out.exists() and any(p.name[0] != "." for p in out.iterdir()):
+        raise ValueError(f"{out}: exists already, and holds no run: choose another folder")
     if path.is_file() and read_json(path) != json.loads(json.dumps(settings)):
         raise ValueError(f"{out}: holds a run of other settings; choose another folder")
 
