@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from skimage.draw import disk
 
 from napari_cosynth.synthesis.inpaint import REACH
 from napari_cosynth.types import Layout, Synthesis
+from napari_cosynth.widget import panel as panel_module
+from napari_cosynth.widget import results
 from napari_cosynth.widget.docks.panel import CoSynthPanel
 from napari_cosynth.widget.layers import results
 from napari_cosynth.widget.layers.layout import SAMPLE_KEY
@@ -134,3 +137,28 @@ def test_what_is_missing_is_said(panel: CoSynthPanel, points: Any) -> None:
     grey = panel.viewer.add_image(np.zeros((90, 90), np.uint8), name="grey")
     grey.units, grey.scale = points.units, points.scale
     assert "grey: expected an 8-bit RGB image" in said()
+
+
+@pytest.mark.parametrize("file", ["wsi.dcm", "jpeg2000.svs"])
+def test_a_slide_from_the_menu_is_sampled_into(
+    panel: CoSynthPanel, qtbot: Any, monkeypatch: pytest.MonkeyPatch, data_root: Path, file: str
+) -> None:
+    """DICOM frame by frame and JPEG 2000, neither of which states µm/px."""
+    pytest.importorskip("pydicom")
+    (slide,) = panel.viewer.open(str(data_root / "slides" / file), plugin="napari-cosynth")
+    asked: list[str] = []
+    monkeypatch.setattr(panel_module, "ask_mpp", lambda name: (asked.append(name), 0.5)[1])
+    placement = Placement((64, 48), 0.5, 1.0, (1300.0, 1400.0), "pixel")
+    classes = panel.model.facts.classes  # type: ignore[union-attr]
+    layout = Layout(np.array([[20, 12], [40, 30]]), np.array([1, 2]), (64, 48), 0.5, classes)
+    panel.layout_controls.add_layout(placement, layout)
+    level = slide.data[0] if slide.multiscale else slide.data
+    before = np.array(level[1300:1364, 1400:1448])
+    panel.bar.into_image.native.click()
+    qtbot.waitUntil(lambda: not panel.runner.busy, timeout=60_000)
+    (group,) = results.groups(panel.viewer).values()
+    sample = group["image"].metadata[SAMPLE_KEY]
+    assert sample.recipe["inpainted"]["region"] == [1300, 1400, 1364, 1448]
+    assert asked == [slide.name]
+    np.testing.assert_allclose(group["image"].translate, [1300, 1400])
+    np.testing.assert_array_equal(level[1300:1364, 1400:1448], before)
