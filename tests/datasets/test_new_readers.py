@@ -355,6 +355,14 @@ def test_geojson_names_what_is_damaged(tmp_path, features, message):
         GeoJsonDataset(tmp_path)
 
 
+def test_geojson_of_a_class_without_a_name(tmp_path):
+    geometry = {"type": "Polygon", "coordinates": [square(0, 0, 9)]}
+    imsave(tmp_path / "a.png", image(), check_contrast=False)
+    drawn = [feature(geometry, classification={"name": None})]
+    (tmp_path / "a.geojson").write_text(json.dumps(drawn))
+    assert GeoJsonDataset(tmp_path)[0].classes.names[1:] == ("unspecified",)
+
+
 # COCO
 
 
@@ -422,12 +430,25 @@ def test_coco_polygons_and_runs_as_its_api_reads_them(tmp_path):
             "annotation 0: segmentation",
         ),
         ({"category_id": 7, "segmentation": [], "image_id": 5}, "no image has id 5"),
+        ({"category_id": 7, "segmentation": [], "image_id": [4]}, r"no image has id \[4\]"),
+        ({"category_id": [7], "segmentation": []}, r"category_id: \[7\] is no category"),
     ],
 )
 def test_coco_names_what_is_damaged(tmp_path, annotation, message):
     coco_file(tmp_path, [annotation])
     with pytest.raises(ValueError, match=message):
         list(CocoDataset(tmp_path))
+
+
+@pytest.mark.parametrize("spelt", [float, str, "tile-{}".format])
+def test_coco_ids_as_other_programs_write_them(tmp_path, spelt):
+    square = [[4, 4, 10, 4, 10, 10, 4, 10]]
+    annotations = [{"category_id": spelt(7), "image_id": spelt(4), "segmentation": square}]
+    images = [{"id": spelt(4), "file_name": "a.png", "height": 40.0, "width": 56.0}]
+    categories = [{"id": spelt(7), "name": "a"}, {"id": spelt(2), "name": "b"}]
+    path = coco_file(tmp_path, annotations, images=images, categories=categories)
+    (record,) = CocoDataset(path)
+    assert record.classes.names[1:] == ("b", "a") and record.layout.class_ids.tolist() == [2]
 
 
 def test_coco_categories_of_the_background_and_of_one_name(tmp_path, caplog):

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 ASSUMED_MPP = 0.25
 _AT_ONCE = 4096
 """Annotations whose outlines are drawn together."""
+Key: TypeAlias = int | str
+"""What images and categories are called by."""
 _KEYS = ('"images"', '"annotations"', '"categories"')
 
 
@@ -64,18 +66,21 @@ class CocoDataset(NamedRecords):
         stated = stated_mpp(info.get("mpp")) if isinstance(info, dict) else None
         self.mpp_stated = (mpp or stated) is not None
         self.mpp = mpp or stated or ASSUMED_MPP
-        self._images: dict[str, tuple[int, Path, tuple[int, int]]] = {}
+        self._images: dict[str, tuple[Key, Path, tuple[int, int]]] = {}
         for number, entry in enumerate(lists["images"]):
             key, file, shape = _image(entry, f"{self.path}: images: {number}")
             if (name := str(file.parent / name_of(file))) in self._images:
                 raise ValueError(f"{self.path}: images: {name!r} is there twice")
             self._images[name] = key, self._find(file), shape
-        self._annotations: dict[int, list[dict[str, Any]]] = {}
+        self._annotations: dict[Key, list[dict[str, Any]]] = {
+            key: [] for key, _, _ in self._images.values()
+        }
         for entry in _list(content, "annotations", self.path):
-            self._annotations.setdefault(entry.get("image_id", -1), []).append(entry)
-        known = {key for key, _, _ in self._images.values()}
-        if unknown := set(self._annotations) - known:
-            raise ValueError(f"{self.path}: annotations: no image has id {min(unknown)!r}")
+            of = _key(entry.get("image_id"))
+            if of is None or of not in self._annotations:
+                wrong = entry.get("image_id")
+                raise ValueError(f"{self.path}: annotations: no image has id {wrong!r}")
+            self._annotations[of].append(entry)
         self.names = tuple(select(self._images, only, without, self.path))
 
     @classmethod
@@ -95,7 +100,7 @@ class CocoDataset(NamedRecords):
             raise ValueError(
                 f"{path}: expected {shape} as {self.path.name} has it, got {image.shape}"
             )
-        listed = self._annotations.get(key, [])
+        listed = self._annotations[key]
         classes = np.zeros(len(listed) + 1, np.uint8)
         left_out: Counter[str] = Counter()
         flat = np.zeros(shape[0] * shape[1], np.int32)
@@ -103,9 +108,10 @@ class CocoDataset(NamedRecords):
             drawn = CocoShapes(shape)
             for index, annotation in enumerate(listed[first : first + _AT_ONCE], start=first + 1):
                 where = f"{self.path}: annotation {annotation.get('id')}"
-                category = annotation.get("category_id")
+                category = _key(annotation.get("category_id"))
                 if category not in self._class_ids:
-                    raise ValueError(f"{where}: category_id: {category!r} is no category")
+                    got = annotation.get("category_id")
+                    raise ValueError(f"{where}: category_id: {got!r} is no category")
                 classes[index] = self._class_ids[category]
                 if annotation.get("iscrowd"):
                     left_out["crowds"] += 1
@@ -170,17 +176,25 @@ def _list(content: Any, key: str, path: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _class_ids(categories: list[dict[str, Any]], path: Path) -> tuple[dict[int, int], list[str]]:
+def _key(value: Any) -> Key | None:
+    """An id: a whole number, as pandas writes it with a point too, or a text; None for all else."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, (int, str)) and not isinstance(value, bool) else None
+
+
+def _class_ids(categories: list[dict[str, Any]], path: Path) -> tuple[dict[Key, int], list[str]]:
     """Category id -> class id, and the classes' names from 1, in the order of the category ids.
 
     A category called background, as many converters write, is class 0; those of one name are one class,
     as the project that Roboflow puts first under a class' own name.
     """
     for category in categories:
-        if not isinstance(category.get("id"), int) or not isinstance(category.get("name"), str):
+        if _key(category.get("id")) is None or not isinstance(category.get("name"), str):
             raise ValueError(f"{path}: categories: expected id and name, got {category}")
-    ordered = sorted(categories, key=lambda category: category["id"])
-    ids = [category["id"] for category in ordered]
+    # Numbers first, in their order, then texts.
+    ordered = sorted(categories, key=lambda c: (isinstance(c["id"], str), c["id"]))
+    ids = [_key(category["id"]) for category in ordered]
     if len(set(ids)) != len(ids):
         raise ValueError(f"{path}: categories: an id is there twice")
     called = [category["name"].strip() for category in ordered]
@@ -188,6 +202,7 @@ def _class_ids(categories: list[dict[str, Any]], path: Path) -> tuple[dict[int, 
     return {
         key: 0 if _is_background(name) else names.index(name) + 1
         for key, name in zip(ids, called, strict=True)
+        if key is not None
     }, names
 
 
@@ -196,15 +211,15 @@ def _is_background(name: str) -> bool:
     return name.strip("_ ").lower() == BACKGROUND
 
 
-def _image(entry: dict[str, Any], where: str) -> tuple[int, PurePosixPath, tuple[int, int]]:
-    key, file = entry.get("id"), entry.get("file_name")
-    if not isinstance(key, int) or not isinstance(file, str):
+def _image(entry: dict[str, Any], where: str) -> tuple[Key, PurePosixPath, tuple[int, int]]:
+    key, file = _key(entry.get("id")), entry.get("file_name")
+    if key is None or not isinstance(file, str):
         raise ValueError(f"{where}: expected id and file_name, got {entry}")
     try:
         path = written_path(file)
     except ValueError as error:
         raise ValueError(f"{where}: file_name: {error}") from None
-    height, width = entry.get("height"), entry.get("width")
+    height, width = _key(entry.get("height")), _key(entry.get("width"))
     if not isinstance(height, int) or not isinstance(width, int) or min(height, width) < 1:
         raise ValueError(f"{where}: expected height and width, got {height!r} and {width!r}")
     return key, path, (height, width)

@@ -141,6 +141,8 @@ class Feature:
         if isinstance(found, dict):
             names = found.get("names")
             named = isinstance(names, list)
+            if not named and "name" in found and found["name"] is None:
+                return self._other_class()
             found = ": ".join(map(str, names)) if named else found.get("name")  # type: ignore[arg-type]
         if not isinstance(found, str):
             got = self._properties["classification"]
