@@ -11,7 +11,14 @@ from scipy.fft import dctn
 from skimage.exposure import adjust_gamma
 
 from napari_cosynth.checks.checks import check
-from napari_cosynth.checks.duplicates import Copies, perceptual_hash, symmetries, thumbnail
+from napari_cosynth.checks.duplicates import (
+    NEAR,
+    Copies,
+    _bands,
+    perceptual_hash,
+    symmetries,
+    thumbnail,
+)
 from napari_cosynth.checks.splits import groups_of, read_groups, split_by_group
 from napari_cosynth.datasets.detect import open_records
 from napari_cosynth.export.conic import write_conic
@@ -199,3 +206,17 @@ def test_splits_that_share_slides_or_images_are_found(tmp_path):
         ("leaked copy", "leaky", "tile_1"),
         ("shared slide", "leaky", "tile_4"),
     ]
+
+
+def test_bands_share_a_hash_among_them():
+    """All bits, each in one band: codes that differ in four then agree in one of the five."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        code = int.from_bytes(rng.bytes(8), "big")
+        bands = _bands(code)
+        assert [number for number, _ in bands] == list(range(5))
+        assert sum(part << (13 * number) for number, part in bands) == code
+        changed = code
+        for bit in rng.choice(64, NEAR, replace=False).tolist():
+            changed ^= 1 << bit
+        assert set(bands) & set(_bands(changed))

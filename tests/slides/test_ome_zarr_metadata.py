@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from napari_cosynth.data.units import micrometres
 
 from napari_cosynth.cli import main
 from napari_cosynth.datasets.omezarr import OmeZarrDataset
 from napari_cosynth.io.units import micrometres
+from napari_cosynth.slides.ome_zarr_metadata import image_groups
 from napari_cosynth.slides.ome_zarr_slide import open_ome_zarr
 from slides import edit_metadata, ome_zarr
 
@@ -40,6 +42,8 @@ NO_SCALE = {
     "identity": lambda c: level(c).update(coordinateTransformations=[{"type": "identity"}]),
     "a shift alone": lambda c: level(c)["coordinateTransformations"].pop(0),
     "axes without units": lambda c: [a.pop("unit", 0) for a in c["multiscales"][0]["axes"]],
+    "rows without a unit": lambda c: c["multiscales"][0]["axes"][-2].pop("unit"),
+    "columns without a unit": lambda c: c["multiscales"][0]["axes"][-1].pop("unit"),
     "axes that are names": lambda c: c["multiscales"][0].update(axes=["c", "y", "x"]),
     "a unit of no length": lambda c: [
         a.update(unit="pixel") for a in c["multiscales"][0]["axes"][1:]
@@ -56,6 +60,14 @@ def test_no_pixel_size_is_invented(tmp_path, name):
     slide, dataset = both(path)
     assert slide.planes[0].mpp is None
     assert not dataset.mpp_stated and dataset.parts("a").mpp == 0.25
+
+
+def test_unlisted_images_of_a_folder_are_those_with_numbers_in_their_order(tmp_path):
+    for name in ("10", "2", "0", "extra"):
+        made(tmp_path / name)
+    (tmp_path / "3").mkdir()  # no image
+    (tmp_path / "file").touch()
+    assert [path.name for path in image_groups(tmp_path)] == ["0", "2", "10"]
 
 
 def test_null_at_the_top_leaves_the_scale_of_the_level(tmp_path):

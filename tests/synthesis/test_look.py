@@ -160,6 +160,7 @@ def test_a_reference_is_scaled_to_the_grid(reference):
     [
         ("{}:1,2,3", "expected IMAGE:y,x,h,w"),
         ("{}:0,0,99,10", "expected y,x,h,w inside 80 x 60 pixels"),
+        ("{}:0,0,10,0", "expected y,x,h,w inside 80 x 60 pixels"),
         ("nowhere.png", "look: nowhere.png: no such file"),
     ],
 )
