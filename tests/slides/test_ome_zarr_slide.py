@@ -197,3 +197,19 @@ def test_spoiled_metadata_is_read_or_refused_in_a_line_that_names_it(tmp_path, v
             open_ome_zarr(path)
         except ValueError as error:
             assert "a.zarr" in str(error) and "\n" not in str(error)
+
+
+@pytest.mark.parametrize("axes,count", [("zyx", 1), ("tyx", 1), ("cyx", 100)])
+def test_one_plane_and_up_to_a_hundred_channels_are_read(tmp_path, axes, count):
+    plane = PLANES[0, ::4, ::4]
+    path = ome_zarr(tmp_path / "a.zarr", [np.repeat(plane[None], count, 0)], axes=axes)
+    planes = open_ome_zarr(path).planes
+    assert len(planes) == count
+    np.testing.assert_array_equal(planes[-1].levels[0], plane)
+    more = [np.repeat(plane[None, ::step, ::step], count + 1, 0) for step in (1, 2)]
+    what = "1 to 100 channels, got 101" if count > 1 else f"one plane, got 2 along {axes[0]}"
+    # A level that disagrees with the others is refused as well.
+    for number, levels in enumerate((more, [np.repeat(plane[None], count, 0), more[1]])):
+        wrong = ome_zarr(tmp_path / f"{number}.zarr", levels, axes=axes)
+        with pytest.raises(ValueError, match=rf"{number}\.zarr/{number}: expected {what}"):
+            open_ome_zarr(wrong)
