@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from napari_cosynth.data.units import micrometres
 
 from napari_cosynth.cli import main
 from napari_cosynth.datasets.omezarr import OmeZarrDataset

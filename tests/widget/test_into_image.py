@@ -13,8 +13,7 @@ from skimage.draw import disk
 
 from napari_cosynth.synthesis.inpaint import REACH
 from napari_cosynth.types import Layout, Synthesis
-from napari_cosynth.widget import panel as panel_module
-from napari_cosynth.widget import results
+from napari_cosynth.widget.docks import panel as panel_module
 from napari_cosynth.widget.docks.panel import CoSynthPanel
 from napari_cosynth.widget.layers import results
 from napari_cosynth.widget.layers.layout import SAMPLE_KEY
