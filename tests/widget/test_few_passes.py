@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 from napari.layers import Points
+from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog
 
 from napari_cosynth.types import Progress, Synthesis
 from napari_cosynth.widget.docks import model_controls
-from napari_cosynth.widget.docks.companion import panel as panel_module
+from napari_cosynth.widget.docks import panel as panel_module
 from napari_cosynth.widget.docks.panel import CoSynthPanel
 from napari_cosynth.widget.docks.preferences import Preferences
 from napari_cosynth.widget.run.backend import InThread
@@ -37,6 +39,18 @@ def now(panel: CoSynthPanel) -> tuple[str, str, int, int]:
 def able(panel: CoSynthPanel, name: str) -> bool:
     box = panel.sampling.sampler
     return bool(box.native.model().item(list(box.choices).index(name)).isEnabled())
+
+
+def test_a_folder_that_is_no_checkpoint_is_refused_in_a_line(
+    few: CoSynthPanel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = few.model.checkpoint.value
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *a: str(tmp_path))
+    few.model.checkpoint.native.setCurrentText(model_controls.BROWSE)
+    record = notification_manager.records[-1]
+    assert str(record.severity) == "warning" and str(tmp_path) in record.message
+    assert "\n" not in record.message
+    assert few.model.checkpoint.value == before
 
 
 def test_the_presets_are_the_checkpoints(few: CoSynthPanel, tiny_checkpoint: Path) -> None:

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_cosynth.geometry.prompt import build_prompt
 from napari_cosynth.types import H_AND_E
+from napari_cosynth.widget.qt.errors import tell
 from napari_cosynth.widget.qt.forms import form, offer
 from napari_cosynth.widget.run.facts import CheckpointFacts, bundled, checkpoints_in, read_facts
 
@@ -128,6 +129,8 @@ class ModelControls:
         try:
             if name:
                 self.use(name)
+        except (ValueError, OSError) as error:
+            tell(error)
         finally:
             with self.checkpoint.changed.blocked():
                 self.checkpoint.value = self._last
