@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from napari_cosynth.io.errors import one_line
 from napari_cosynth.io.nearest import one_of
 
 ENTRIES: dict[str, dict[str, str]] = {
@@ -61,20 +64,43 @@ ENTRIES: dict[str, dict[str, str]] = {
 }
 
 
+GROUP = "napari_cosynth"
+"""Other installed packages register theirs as entry points ``name = "module:attribute"`` in the group
+``napari_cosynth.KIND``, such as ``napari_cosynth.exporter`` (docs/extending.md)."""
+
+
+@cache
+def _others(kind: str) -> dict[str, EntryPoint]:
+    """What other packages register of a kind, by name; never in the place of one of ours."""
+    group = f"{GROUP}.{kind.replace('-', '_')}"
+    return {p.name: p for p in entry_points(group=group) if p.name not in ENTRIES[kind]}
+
+
 def names(kind: str) -> tuple[str, ...]:
-    """The registered names of a kind, sorted."""
-    return tuple(sorted(ENTRIES[kind]))
+    """The registered names of a kind, sorted: ours and those of other packages."""
+    return tuple(sorted([*ENTRIES[kind], *_others(kind)]))
 
 
 def check(kind: str, name: str) -> None:
     """Imports nothing. Raises ValueError that lists the known names where this is none of them."""
-    if name not in ENTRIES[kind]:
+    if name not in names(kind):
         raise ValueError(f"{kind}: {one_of(name, names(kind))}")
 
 
 def resolve(kind: str, name: str) -> Any:
-    """Imports and returns the implementation. Raises ValueError that lists the known names."""
+    """Imports and returns the implementation.
+
+    Raises ValueError that lists the known names, or names the package whose own cannot be imported.
+    """
     check(kind, name)
-    target = ENTRIES[kind][name]
-    module, attribute = target.split(":")
+    if (other := _others(kind).get(name)) is not None:
+        try:
+            return other.load()
+        except Exception as error:  # of a package that is not ours: anything may go wrong in it
+            package = other.dist.name if other.dist else other.module
+            raise ValueError(
+                f"{kind} {name}: {other.value} of the package {package} cannot be imported "
+                f"({one_line(error)})"
+            ) from error
+    module, attribute = ENTRIES[kind][name].split(":")
     return getattr(import_module(module), attribute)

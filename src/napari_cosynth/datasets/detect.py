@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from napari_cosynth.io.paths import named
 from napari_cosynth.io.stack_format import DESCRIPTION, read_description
 from napari_cosynth.records.base import NamedRecords
 
+logger = logging.getLogger(__name__)
+
 
 def detect(path: Path) -> tuple[str, ...]:
     """The formats that a path may be in, sorted. Our own exports name theirs."""
@@ -17,11 +20,16 @@ def detect(path: Path) -> tuple[str, ...]:
         exporter = str(read_description(path / DESCRIPTION).get("exporter", "stack"))
         if exporter in registry.names("dataset"):
             return (exporter,)
-    return tuple(
-        name
-        for name in registry.names("dataset")
-        if registry.resolve("dataset", name).recognises(path)
-    )
+    return tuple(name for name in registry.names("dataset") if _recognises(name, path))
+
+
+def _recognises(name: str, path: Path) -> bool:
+    try:
+        reader = registry.resolve("dataset", name)
+    except ValueError as error:  # another package's reader, which is broken: ours still work
+        logger.warning("%s", error)
+        return False
+    return bool(reader.recognises(path))
 
 
 def open_records(

@@ -33,7 +33,7 @@ _SLOPE = 0.12
 """Change of the logarithm of an area with a logit, about: what the bundled model shows."""
 
 
-PATCHES, SIDE = 32, 192
+PATCHES, SIDE = 64, 192
 """Patches of training tiles that are sampled, and their pixels a side."""
 
 
@@ -62,7 +62,7 @@ def raise_logits(model: Model, changes: npt.NDArray[np.float64]) -> None:
 
 
 def fit_areas(
-    model: Model, config: CheckpointConfig, records: Sequence[Record], rounds: int = 5
+    model: Model, config: CheckpointConfig, records: Sequence[Record], rounds: int = 4
 ) -> npt.NDArray[np.float64]:
     """Changes the biases in place; returns the areas over the real ones before and after, (2, classes).
 
