@@ -29,10 +29,10 @@ from skimage.io import imsave
 
 from napari_cosynth.geometry.box import Box
 from napari_cosynth.geometry.edits import cut
-from napari_cosynth.geometry.place import Place
 from napari_cosynth.geometry.prompt import prompt_for
 from napari_cosynth.stain.haematoxylin import haematoxylin
 from napari_cosynth.synthesis import inpaint as inpainting
+from napari_cosynth.synthesis.place import Place
 from napari_cosynth.training.config import load_recipe
 from napari_cosynth.training.records import open_dataset, prepare
 from napari_cosynth.types import ClassTable, Layout, Record, Request, Synthesis

@@ -38,7 +38,7 @@ sys.exit(code)
 READ = """
 import sys
 from pathlib import Path
-from napari_cosynth.datasets.detect import open_records
+from napari_cosynth.datasets.formats import open_records
 _, dataset = open_records(Path(sys.argv[1]))
 read = sum(record.image.nbytes > 0 for record in dataset)
 print(read, "peak", Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
@@ -46,7 +46,7 @@ print(read, "peak", Path("/proc/self/status").read_text().split("VmHWM:")[1].spl
 READ_COCO = """
 import sys, time
 from pathlib import Path
-from napari_cosynth.datasets.detect import open_records
+from napari_cosynth.datasets.formats import open_records
 begun = time.process_time()
 _, dataset = open_records(Path(sys.argv[1]), "coco")
 opened = time.process_time() - begun

@@ -45,11 +45,11 @@ from napari_cosynth.datasets.stack import StackDataset
 from napari_cosynth.diffusion import blend
 from napari_cosynth.diffusion.schedule import T_MAX
 from napari_cosynth.geometry.box import Box
-from napari_cosynth.geometry.place import Place
 from napari_cosynth.geometry.prompt import prompt_for
 from napari_cosynth.layouts.drawn.patterns import SAMPLES
 from napari_cosynth.slides.slide import open_slide
 from napari_cosynth.synthesis.inpaint import inpaint
+from napari_cosynth.synthesis.place import Place
 from napari_cosynth.synthesis.preparation import open_checkpoint
 from napari_cosynth.types import Layout, Request, Synthesis
 from realism import held_out

@@ -20,7 +20,7 @@ from skimage.draw import line
 from skimage.segmentation import find_boundaries
 
 from napari_cosynth import registry
-from napari_cosynth.datasets.detect import open_records
+from napari_cosynth.datasets.formats import open_records
 from napari_cosynth.datasets.packed import write_packed
 from napari_cosynth.export.stack import ARRAYS, write_stack
 from napari_cosynth.geometry.rle import decode, from_string

@@ -11,7 +11,7 @@ from scipy.fft import dctn
 from skimage.exposure import adjust_gamma
 
 from napari_cosynth.checks.checks import check
-from napari_cosynth.checks.duplicates import (
+from napari_cosynth.checks.copies import (
     NEAR,
     Copies,
     _bands,
@@ -20,7 +20,7 @@ from napari_cosynth.checks.duplicates import (
     thumbnail,
 )
 from napari_cosynth.checks.splits import groups_of, read_groups, split_by_group
-from napari_cosynth.datasets.detect import open_records
+from napari_cosynth.datasets.formats import open_records
 from napari_cosynth.export.conic import write_conic
 from napari_cosynth.export.stack import write_stack
 from napari_cosynth.records.base import patient_of

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_cosynth.datasets.detect import detect
+from napari_cosynth.datasets.formats import formats_of
 from napari_cosynth.datasets.published.endonuke import EndoNukeDataset
 from napari_cosynth.datasets.published.endonuke_masks import instances_of_masks
 from published import make_endonuke, save_image
@@ -58,7 +58,7 @@ def as_published(root: Path) -> Path:
 def test_the_archive_as_it_is_unpacked(archive, tmp_path, named):
     make_endonuke(tmp_path / "plain", tiles=2)
     plain, data = EndoNukeDataset(tmp_path / "plain"), archive
-    assert detect(data / named) == ("endonuke",)
+    assert formats_of(data / named) == ("endonuke",)
     found = EndoNukeDataset(data / named)
     assert found.names == plain.names
     first, expected = found[0], plain[0]
@@ -78,7 +78,7 @@ def test_masks_beside_the_keypoint_files(data):
         shutil.copy(source, text.with_suffix(".npz"))
     whole = [EndoNukeDataset(data)[i].instances for i in (0, 1)]
     shutil.rmtree(data / "masks")
-    assert detect(data) == ("endonuke",)
+    assert formats_of(data) == ("endonuke",)
     for index, before in enumerate(whole):
         assert np.array_equal(EndoNukeDataset(data)[index].instances, before)
 

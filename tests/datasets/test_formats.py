@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from napari_cosynth import registry
-from napari_cosynth.datasets.detect import detect, open_records
+from napari_cosynth.datasets.formats import formats_of, open_records
 from napari_cosynth.export.base import Described
 from napari_cosynth.io.stack_format import DESCRIPTION
 from nuclei import CLASSES, items
@@ -26,7 +26,7 @@ def export(request, tmp_path):
 
 def test_there_and_back(export):
     kind, folder, made = export
-    assert detect(folder) == (kind,)
+    assert formats_of(folder) == (kind,)
     found, dataset = open_records(folder)
     assert (found, len(dataset), dataset.classes) == (kind, 3, CLASSES)
     assert dataset.tissues == ("colon",)
@@ -44,7 +44,7 @@ def test_there_and_back(export):
 def test_told_by_content_without_our_sidecar(export):
     kind, folder, _ = export
     (folder / DESCRIPTION).unlink()
-    assert detect(folder) == (() if kind == "stack" else (kind,))
+    assert formats_of(folder) == (() if kind == "stack" else (kind,))
 
 
 def test_a_truncated_file_is_named(export):
@@ -94,7 +94,9 @@ def test_real_folders_are_told_apart(data_root):
         "tnbc": "folder",
         "pannuke_sample": "pannuke",
     }
-    assert {k: detect(data_root / k) for k in expected} == {k: (v,) for k, v in expected.items()}
+    assert {k: formats_of(data_root / k) for k in expected} == {
+        k: (v,) for k, v in expected.items()
+    }
 
 
 @pytest.mark.parametrize("kind", ["conic", "pannuke", "coco", "geojson", "omezarr", "hovernet"])

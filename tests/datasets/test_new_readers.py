@@ -15,7 +15,7 @@ from shapely.geometry import Polygon
 from skimage.io import imsave
 
 from napari_cosynth.datasets.coco import CocoDataset
-from napari_cosynth.datasets.detect import detect, open_records
+from napari_cosynth.datasets.formats import formats_of, open_records
 from napari_cosynth.datasets.geojson import GeoJsonDataset
 from napari_cosynth.datasets.omezarr import OmeZarrDataset
 from napari_cosynth.datasets.published.conic import ConicDataset
@@ -48,7 +48,7 @@ def conic(tmp_path):
 
 
 def test_conic_as_published(conic):
-    assert detect(conic) == ("conic",)
+    assert formats_of(conic) == ("conic",)
     dataset = ConicDataset(conic)
     assert dataset.names == ("00000", "00001", "00002")
     one = dataset[1]
@@ -78,7 +78,7 @@ def test_conic_refuses_what_does_not_fit(conic):
 READ = """
 import sys
 from pathlib import Path
-from napari_cosynth.datasets.detect import open_records
+from napari_cosynth.datasets.formats import open_records
 _, dataset = open_records(Path(sys.argv[1]))
 for index in range(0, len(dataset), int(sys.argv[2])):
     assert dataset[index].labels.shape == (256, 256)
@@ -112,7 +112,7 @@ def test_hovernet_patches_without_classes(tmp_path):
     one = record()
     patch = np.concatenate([one.image, one.instances[..., None]], -1).astype(np.int32)
     np.save(tmp_path / "TCGA-AR-A1AS-01Z_003.npy", patch)
-    assert detect(tmp_path) == ("hovernet",)
+    assert formats_of(tmp_path) == ("hovernet",)
     dataset = HoverNetDataset(tmp_path)
     assert dataset.classes.names == ("background", "unspecified")
     assert dataset.slide_of(dataset.names[0]) == "TCGA-AR-A1AS"
@@ -148,7 +148,7 @@ def test_monuseg_as_published(tmp_path, caplog):
     over = [(2, 2), (7, 2), (7, 7), (2, 7)]
     slip = [(50, 50), (51, 50)]
     aperio(tmp_path / "Annotations" / f"{name}.xml", [square, blob, over, slip])
-    assert detect(tmp_path) == ("monuseg",)
+    assert formats_of(tmp_path) == ("monuseg",)
     dataset = MonusegDataset(tmp_path)
     assert dataset.slide_of(name) == "TCGA-18-5592"
     parts = dataset.parts(name)
@@ -217,7 +217,7 @@ def test_asaps_xml(tmp_path, caplog):
     (tmp_path / "a.xml").write_text(
         f"<ASAP_Annotations><Annotations>{annotations}</Annotations></ASAP_Annotations>"
     )
-    assert detect(tmp_path) == ("monuseg",)
+    assert formats_of(tmp_path) == ("monuseg",)
     dataset = MonusegDataset(tmp_path)
     assert dataset.classes.names == ("background", "Tumor", "unspecified")
     assert dataset[0].layout.class_ids.tolist() == [1, 2]
@@ -249,7 +249,7 @@ def test_nuinsseg_as_published(tmp_path):
         imsave(tmp_path / organ / "tissue images" / f"{stem}.png", one.image, check_contrast=False)
         mask = one.instances.astype(np.float32)
         tifffile.imwrite(tmp_path / organ / "label masks" / f"{stem}.tif", mask)
-    assert detect(tmp_path) == ("nuinsseg",)
+    assert formats_of(tmp_path) == ("nuinsseg",)
     dataset = NuInsSegDataset(tmp_path)
     assert dataset.names[0] == "human bladder/human_bladder_01"
     assert dataset.tissues == ("bladder", "fat subscapula")
@@ -304,7 +304,7 @@ def test_geojson_as_qupath_writes_it(tmp_path, caplog):
             resolution=(4e4, 4e4),
             resolutionunit="CENTIMETER",
         )
-        assert detect(tmp_path) == ("geojson",)
+        assert formats_of(tmp_path) == ("geojson",)
         dataset = GeoJsonDataset(tmp_path)
         assert dataset.classes.names == ("background", "Immune cells", "Tumor", "unspecified")
         assert dataset.classes.colors[2].tolist() == [200, 0, 0]
@@ -400,7 +400,7 @@ def test_coco_polygons_and_runs_as_its_api_reads_them(tmp_path):
         {"category_id": 2, "segmentation": packed, "iscrowd": 1},
     ]
     path = coco_file(tmp_path, annotations)
-    assert detect(tmp_path) == detect(path) == ("coco",)
+    assert formats_of(tmp_path) == formats_of(path) == ("coco",)
     dataset = CocoDataset(tmp_path)
     assert dataset.classes.names == ("background", "immune", "epithelial")
     parts = dataset.parts("a")
@@ -535,7 +535,7 @@ def test_omezarr_as_ome_zarr_writes_it(tmp_path, version):
         fmt=fmt,
     )
     for where in (path, tmp_path):
-        assert detect(where) == ("omezarr",)
+        assert formats_of(where) == ("omezarr",)
         dataset = OmeZarrDataset(where)
         assert dataset.names == ("tile",)
         back = dataset[0]

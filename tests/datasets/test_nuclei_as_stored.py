@@ -9,7 +9,7 @@ from scipy.io import savemat
 
 from napari_cosynth.checks.checks import check
 from napari_cosynth.cli import main
-from napari_cosynth.datasets.detect import open_records
+from napari_cosynth.datasets.formats import open_records
 from napari_cosynth.datasets.omezarr import OmeZarrDataset
 from napari_cosynth.datasets.published.consep import ConsepDataset
 from slides import edit_metadata, ome_zarr

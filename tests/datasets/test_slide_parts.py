@@ -122,7 +122,7 @@ def test_memory_that_is_short_is_no_damage(tmp_path, monkeypatch, error):
 
 READ = """
 import sys
-from napari_cosynth.datasets.detect import open_records
+from napari_cosynth.datasets.formats import open_records
 _, dataset = open_records(sys.argv[1])
 print(len(dataset), sum(len(record.layout) for record in dataset))
 """

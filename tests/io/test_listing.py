@@ -11,7 +11,7 @@ from skimage.io import imsave
 
 from napari_cosynth import registry
 from napari_cosynth.checks.splits import read_groups
-from napari_cosynth.datasets.detect import open_records
+from napari_cosynth.datasets.formats import open_records
 from napari_cosynth.io.listing import (
     IMAGE_SUFFIXES,
     by_name,

@@ -11,7 +11,7 @@ import pytest
 from napari_cosynth import registry
 from napari_cosynth.checks.splits import read_groups
 from napari_cosynth.cli import main
-from napari_cosynth.datasets.detect import detect, open_records
+from napari_cosynth.datasets.formats import formats_of, open_records
 from napari_cosynth.datasets.published.conic import ConicDataset
 from napari_cosynth.datasets.published.endonuke import read_keypoints
 from napari_cosynth.datasets.published.pannuke import PanNukeDataset
@@ -58,7 +58,7 @@ def test_formats_are_told_by_their_words_in_any_encoding(tmp_path, encoding):
     coco = registry.resolve("exporter", "coco")(items(1), tmp_path / "coco")
     (coco / "cosynth.json").unlink()
     file = rewritten(coco / "annotations.json")
-    assert detect(coco) == detect(file) == ("coco",)
+    assert formats_of(coco) == formats_of(file) == ("coco",)
     assert len(open_records(coco)[1][0].layout)
     collection = tmp_path / "a.json"
     collection.write_text('{"type": "FeatureCollection", "features": []}', encoding="utf-8")

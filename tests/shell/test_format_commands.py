@@ -13,7 +13,7 @@ import pytest
 from skimage.io import imread
 
 from napari_cosynth.cli import main
-from napari_cosynth.datasets.detect import open_records
+from napari_cosynth.datasets.formats import open_records
 from napari_cosynth.export.folder import write_folder
 from napari_cosynth.export.recipes import read_sample
 from napari_cosynth.export.stack import write_stack

@@ -11,7 +11,7 @@ import pytest
 
 from napari_cosynth import registry
 from napari_cosynth.cli import main
-from napari_cosynth.datasets.detect import open_records
+from napari_cosynth.datasets.formats import open_records
 from napari_cosynth.evaluation.encoders.encoder import save_encoders, train_encoder
 from napari_cosynth.export.stack import write_stack
 from nuclei import items, record

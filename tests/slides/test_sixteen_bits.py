@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_cosynth.datasets.detect import open_records
+from napari_cosynth.datasets.formats import open_records
 from napari_cosynth.datasets.omezarr import OmeZarrDataset
 from napari_cosynth.datasets.stack import StackDataset
 from napari_cosynth.export.stack import write_stack

@@ -12,10 +12,10 @@ from scipy.ndimage import binary_dilation, laplace
 
 from napari_cosynth.geometry.box import Box
 from napari_cosynth.geometry.edits import cut
-from napari_cosynth.geometry.place import Place, part_to_read
 from napari_cosynth.slides.slide import open_slide
 from napari_cosynth.synthesis.inpaint import _with_found, inpaint
 from napari_cosynth.synthesis.looks import look_of_pixels
+from napari_cosynth.synthesis.place import Place, part_to_read
 from napari_cosynth.types import ClassTable, Layout, Progress, Request, Synthesis
 
 REGION = Box(40, 56, 104, 136)

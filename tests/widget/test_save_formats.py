@@ -8,7 +8,7 @@ from napari.components import ViewerModel
 from npe2 import PluginManifest
 
 from napari_cosynth import registry
-from napari_cosynth.datasets.detect import open_records
+from napari_cosynth.datasets.formats import open_records
 from napari_cosynth.export.recipes import read_sample
 from napari_cosynth.export.stack import write_stack
 from nuclei import items

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from napari_cosynth.checks.duplicates import Copies
+from napari_cosynth.checks.copies import Copies
 from napari_cosynth.io.stack_format import LAYOUTS, points_of
 from napari_cosynth.records.base import NamedRecords, Parts
 

@@ -69,11 +69,11 @@ def exporting(
         first = next(waiting, None)
         if first is None:
             raise ValueError(f"{path}: nothing to save")
-        with Sidecar(folder, path, exporter, one_shape) as sidecar:
+        with SidecarWriter(folder, path, exporter, one_shape) as sidecar:
             yield folder, (sidecar.add(item) for item in chain([first], waiting))
 
 
-class Sidecar:
+class SidecarWriter:
     """Writes ``cosynth.json`` and ``layouts.csv`` a sample at a time (``stack_format``)."""
 
     def __init__(self, folder: Path, path: Path, exporter: str, one_shape: bool) -> None:
@@ -90,7 +90,7 @@ class Sidecar:
         self._layouts.write("sample,index,axis-0,axis-1,class\n")
         self._samples = (folder / DESCRIPTION).open("w", encoding="utf-8")
 
-    def __enter__(self) -> Sidecar:
+    def __enter__(self) -> SidecarWriter:
         return self
 
     def __exit__(

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
-from napari_cosynth.export.base import Described, Item, Sidecar, exporting
+from napari_cosynth.export.base import Described, Item, SidecarWriter, exporting
 from napari_cosynth.io.atomic import replaced_folder
 from napari_cosynth.io.stack_format import (
     DESCRIPTION,
@@ -115,7 +115,7 @@ def append_stack(items: Iterable[Item], path: Path) -> Path:
     points = read_points(path / LAYOUTS, count, record.classes.names)
     height, width = record.labels.shape
     with replaced_folder(path, keeps=True) as folder:
-        with Sidecar(folder, path, "stack", one_shape=True) as sidecar:
+        with SidecarWriter(folder, path, "stack", one_shape=True) as sidecar:
             sidecar.begin(record)
             names = old.get("names") or [""] * count
             for description, name, rows in zip(old["samples"], names, points, strict=True):

@@ -11,7 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from napari_cosynth.checks.checks import Checked, check
-from napari_cosynth.datasets.detect import open_records
+from napari_cosynth.datasets.formats import open_records
 
 
 def run(paths: list[Path], kind: str | None, as_json: bool, **options: Any) -> int:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from napari_cosynth import registry
 from napari_cosynth.checks.splits import groups_of, read_groups, split_by_group
-from napari_cosynth.datasets.detect import open_records
+from napari_cosynth.datasets.formats import open_records
 from napari_cosynth.datasets.published.lizard import LIZARD_CLASSES
 from napari_cosynth.datasets.published.pannuke import PANNUKE_CLASSES
 from napari_cosynth.export.base import Described

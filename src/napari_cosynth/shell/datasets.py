@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_cosynth import registry
-from napari_cosynth.datasets.detect import open_records
+from napari_cosynth.datasets.formats import open_records
 from napari_cosynth.datasets.shards import ShardsDataset
 from napari_cosynth.datasets.stack import StackDataset
 from napari_cosynth.evaluation.metrics.fragments import counted

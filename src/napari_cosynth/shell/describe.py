@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from napari_cosynth.datasets.detect import open_records
+from napari_cosynth.datasets.formats import open_records
 from napari_cosynth.io.atomic import replaced_file
 from napari_cosynth.io.paths import SOFTWARE
 from napari_cosynth.shell.overview import outlined

@@ -18,7 +18,6 @@ from tqdm import tqdm
 from napari_cosynth.export.stack import write_stack
 from napari_cosynth.geometry.box import Box
 from napari_cosynth.geometry.edits import changed_points, cut
-from napari_cosynth.geometry.place import Place, part_to_read
 from napari_cosynth.geometry.prompt import prompt_for
 from napari_cosynth.io.atomic import replaced_folder
 from napari_cosynth.layouts.sources.points_csv import read_layout
@@ -27,6 +26,7 @@ from napari_cosynth.shell.sampling import Summary, check_known, request_from
 from napari_cosynth.slides.pyramid import Slide
 from napari_cosynth.slides.slide import open_slide
 from napari_cosynth.synthesis.inpaint import inpaint
+from napari_cosynth.synthesis.place import Place, part_to_read
 from napari_cosynth.types import ClassTable, Layout, Synthesis
 
 logger = logging.getLogger(__name__)

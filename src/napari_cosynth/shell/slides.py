@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_cosynth.datasets.detect import detect
+from napari_cosynth.datasets.formats import formats_of
 from napari_cosynth.io.atomic import replaced_file
 from napari_cosynth.io.listing import IMAGE_SUFFIXES, SLIDE_SUFFIXES
 from napari_cosynth.slides.dicom_slide import dicom_in, is_dicom
@@ -24,7 +24,7 @@ def is_slide(path: Path) -> bool:
     if path.is_dir():
         if is_ome_zarr(path):
             return not any(read_image(group).has_labels() for group in image_groups(path))
-        return not detect(path) and dicom_in(path) is not None
+        return not formats_of(path) and dicom_in(path) is not None
     endings = (*IMAGE_SUFFIXES, *SLIDE_SUFFIXES)
     return path.suffix.lower() in endings or is_dicom(path)
 

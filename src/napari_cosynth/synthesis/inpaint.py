@@ -15,7 +15,6 @@ from scipy.spatial import KDTree
 
 from napari_cosynth.geometry.edits import cut, edit_between, near_changes
 from napari_cosynth.geometry.membrane import seamless
-from napari_cosynth.geometry.place import CONTEXT, SMALLEST_WINDOW, Place, on_grid, working_mpp
 from napari_cosynth.geometry.raster import point_map
 from napari_cosynth.layouts.sources.detect import detect_nuclei, detectable
 from napari_cosynth.model.checkpoint import Checkpoint
@@ -24,6 +23,7 @@ from napari_cosynth.model.precision import choose_device
 from napari_cosynth.model.samplers import settled
 from napari_cosynth.records.resample import resized
 from napari_cosynth.synthesis.looks import look_for, look_of_pixels
+from napari_cosynth.synthesis.place import CONTEXT, SMALLEST_WINDOW, Place, on_grid, working_mpp
 from napari_cosynth.synthesis.preparation import fit_layout, open_checkpoint
 from napari_cosynth.synthesis.provenance import provenance_of
 from napari_cosynth.synthesis.separation import separated

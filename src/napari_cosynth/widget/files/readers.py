@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from napari_cosynth.datasets.coco import CocoDataset
-from napari_cosynth.datasets.detect import detect
+from napari_cosynth.datasets.formats import formats_of
 from napari_cosynth.io.stack_format import DESCRIPTION
 from napari_cosynth.io.text import encoding_of
 from napari_cosynth.io.tiff import opened_series
@@ -37,7 +37,7 @@ def dataset_reader(path: str | Sequence[str]) -> Reader | None:
         return None  # nuclei alone; their reader lays them over an image that is open
     if _is_plain_zarr(root):
         return None
-    return _read_dataset if detect(root) else None
+    return _read_dataset if formats_of(root) else None
 
 
 def slide_reader(path: str | Sequence[str]) -> Reader | None:

@@ -8,7 +8,7 @@ from typing import Any
 import napari
 from napari.utils.notifications import show_info
 
-from napari_cosynth.datasets.detect import open_records
+from napari_cosynth.datasets.formats import open_records
 from napari_cosynth.io.stack_format import DESCRIPTION
 from napari_cosynth.records.base import NamedRecords
 from napari_cosynth.types import Record

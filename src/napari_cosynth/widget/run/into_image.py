@@ -16,7 +16,7 @@ from napari.layers import Image, Layer, Points
 
 from napari_cosynth.geometry.box import Box
 from napari_cosynth.geometry.edits import changed_points
-from napari_cosynth.geometry.place import Place, on_grid, part_to_read, working_mpp
+from napari_cosynth.synthesis.place import Place, on_grid, part_to_read, working_mpp
 from napari_cosynth.types import Layout, Request
 from napari_cosynth.widget.layers.layout import class_table_of, placement_from
 from napari_cosynth.widget.layers.placement import Placement

@@ -1,4 +1,4 @@
-"""A region of a real image, and what of the image is needed to sample it anew."""
+"""A region of a real image, the part of it that sampling needs, and how much around it is shown."""
 
 from __future__ import annotations
 

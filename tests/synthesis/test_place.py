@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_cosynth.geometry.box import Box
-from napari_cosynth.geometry.place import Place, on_grid, part_to_read, working_mpp
+from napari_cosynth.synthesis.place import Place, on_grid, part_to_read, working_mpp
 
 IMAGE = np.zeros((30, 40, 3), np.uint8)
 

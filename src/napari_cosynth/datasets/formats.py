@@ -14,7 +14,7 @@ from napari_cosynth.records.base import NamedRecords
 logger = logging.getLogger(__name__)
 
 
-def detect(path: Path) -> tuple[str, ...]:
+def formats_of(path: Path) -> tuple[str, ...]:
     """The formats that a path may be in, sorted. Our own exports name theirs."""
     if (path / DESCRIPTION).is_file():
         exporter = str(read_description(path / DESCRIPTION).get("exporter", "stack"))
@@ -47,7 +47,7 @@ def open_records(
     if not path.exists():
         raise ValueError(f"{path}: no such file or folder")
     if kind is None:
-        found = detect(path)
+        found = formats_of(path)
         if not found:
             raise ValueError(
                 f"{path}: in none of the known formats; --from names one of "
