@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.distance import mahalanobis
 
 from napari_cosynth.model.looks import (
     LOOKS,
@@ -18,6 +19,7 @@ from napari_cosynth.model.looks import (
     draw_look,
     look_of,
     read_bank,
+    usual_share,
 )
 
 PINK, PURPLE, WHITE = (215, 130, 190), (110, 70, 150), (250, 250, 250)
@@ -122,6 +124,30 @@ def test_a_seed_draws_of_the_tissue_and_rather_of_the_classes():
     assert drawn == [draw_look(bank(), "colon", {"x": 1.0}, seed).tile for seed in range(300)]
     assert {draw_look(bank(), "liver", {}, seed).tile for seed in range(100)} == {"a", "b", "c"}
     assert draw_look([], "colon", {}, 0) is None
+
+
+def test_a_look_beyond_all_training_tiles_is_asked_for_in_part():
+    rng = np.random.default_rng(3)
+    mixed = rng.normal(size=(16, 16)) * 0.1
+    looks = [tuple(row) for row in 0.3 + rng.normal(size=(60, 16)) @ mixed]
+    scale = LookScale.over(looks)
+    bank = [TileLook(f"tile-{i}", "colon", {}, look) for i, look in enumerate(looks)]
+    relative = (np.array(looks) - scale.mean) / scale.deviation
+    inverse = np.linalg.inv(np.cov(relative.T) + 0.1 * np.eye(16))
+
+    def away(look):
+        return mahalanobis((np.array(look) - scale.mean) / scale.deviation, np.zeros(16), inverse)
+
+    farthest = max(map(away, looks))
+    assert usual_share(looks[5], scale, bank) == 1.0
+    # No number of its own is far out, but none of the tiles has them so together.
+    odd = np.array(scale.mean) + 4 * np.array(scale.deviation) * np.where(np.arange(16) % 2, 1, -1)
+    share = usual_share(tuple(odd), scale, bank)
+    assert 0 < share < 1
+    assert share * away(odd) == pytest.approx(farthest, rel=1e-3)
+    seen = scale.standardised(torch.tensor([odd], dtype=torch.float32), share)
+    np.testing.assert_allclose(np.abs(seen), 4 * share, rtol=1e-3)
+    assert usual_share(tuple(odd), scale, bank[:16]) == 1.0
 
 
 def test_a_damaged_bank_names_file_and_field(tmp_path):

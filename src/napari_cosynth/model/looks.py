@@ -152,9 +152,9 @@ class LookScale:
         )
         return (looks - mean) / deviation
 
-    def standardised(self, looks: Tensor) -> Tensor:
-        """Looks (B, 16) as a network takes them: relative, and what is farther than 5 counts as 5."""
-        return self.relative(looks).clamp(-_FARTHEST, _FARTHEST)
+    def standardised(self, looks: Tensor, share: float = 1.0) -> Tensor:
+        """Looks (B, 16) as a network takes them: a share of the relative ones, at most 5 either way."""
+        return (share * self.relative(looks)).clamp(-_FARTHEST, _FARTHEST)
 
 
 @dataclass(frozen=True)
@@ -172,6 +172,29 @@ class TileLook:
     def __post_init__(self) -> None:
         if len(self.look) != len(NUMBERS):
             raise ValueError(f"look: expected {len(NUMBERS)} numbers, got {len(self.look)}")
+
+
+_RIDGE = 0.1
+"""Added to the variances of the bank's looks, in squared standard deviations: few tiles say little of a
+direction in which they hardly differ."""
+
+
+def usual_share(look: Sequence[float], scale: LookScale, bank: Sequence[TileLook]) -> float:
+    """How much of a look's difference from the mean look a network can be asked for, in (0, 1].
+
+    1 for a look no farther from the bank's mean than its farthest tile, by Mahalanobis' distance, which
+    knows which numbers go together. Ink on a slide gives looks that lie far beyond, number by number
+    hardly out of range; a network that is asked for one paints no tissue. Also 1 where the bank has no
+    more tiles than a look has numbers.
+    """
+    if len(bank) <= len(NUMBERS):
+        return 1.0
+    mean, deviation = np.array(scale.mean), np.array(scale.deviation)
+    known = (np.array([tile.look for tile in bank]) - mean) / deviation
+    spread = np.linalg.inv(np.cov(known.T) + _RIDGE * np.eye(len(NUMBERS)))
+    offsets = np.vstack([known, (np.array(look) - mean) / deviation]) - known.mean(0)
+    distances = np.sqrt(np.einsum("ni,ij,nj->n", offsets, spread, offsets))
+    return float(min(1.0, distances[:-1].max() / max(distances[-1], 1e-9)))
 
 
 def read_bank(folder: Path) -> tuple[TileLook, ...]:

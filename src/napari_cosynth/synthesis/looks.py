@@ -13,7 +13,7 @@ import torch
 from napari_cosynth.geometry.box import Box
 from napari_cosynth.io.nearest import one_of
 from napari_cosynth.model.checkpoint import Checkpoint
-from napari_cosynth.model.looks import TileLook, draw_look, look_of
+from napari_cosynth.model.looks import TileLook, draw_look, look_of, usual_share
 from napari_cosynth.records.resample import resized
 from napari_cosynth.slides.slide import open_image
 from napari_cosynth.types import Layout, Request
@@ -33,7 +33,8 @@ class Look:
     """As the network takes it, float32 (1, 16); None where none is asked for."""
     facts: dict[str, Any]
     """What the recipe says of it: ``look``, the 16 numbers or null, and ``look_of``, where they come
-    from; nothing for a network without looks."""
+    from; ``look_share``, how much was asked for of a look beyond all training tiles; nothing for a
+    network without looks."""
 
 
 def look_for(request: Request, checkpoint: Checkpoint, layout: Layout, seed: int) -> Look:
@@ -55,8 +56,10 @@ def look_for(request: Request, checkpoint: Checkpoint, layout: Layout, seed: int
         numbers, source = drawn.look, f"training tile {drawn.tile}"
     if len(numbers) != len(scale.mean):
         raise ValueError(f"look: expected {len(scale.mean)} numbers, got {len(numbers)}")
-    seen = scale.standardised(torch.tensor([numbers], dtype=torch.float32))
-    return Look(seen, {"look": list(numbers), "look_of": source})
+    share = usual_share(numbers, scale, checkpoint.bank)
+    asked_for = scale.standardised(torch.tensor([numbers], dtype=torch.float32), share)
+    facts = {"look": list(numbers), "look_of": source}
+    return Look(asked_for, {**facts, "look_share": round(share, 3)} if share < 1 else facts)
 
 
 def _from_bank(
