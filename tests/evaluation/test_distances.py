@@ -105,3 +105,12 @@ def test_segmentation_distance_by_hand():
     deviations = np.sqrt(50) * np.array([1, 2])
     expected = 2 * (40 - 15) ** 2 + 2 * (deviations[0] - deviations[1]) ** 2
     assert segmentation_distance(real, made) == pytest.approx(expected)
+
+
+def test_inception_score_by_loops_over_images():
+    logits = 3 * np.random.default_rng(0).normal(size=(30, 7))
+    shares = [np.exp(row) / sum(np.exp(row)) for row in logits]
+    usual = sum(shares) / len(shares)
+    divergences = [sum(p * np.log(p / usual)) for p in shares]
+    assert inception_score(logits) == pytest.approx(np.exp(np.mean(divergences)))
+    assert inception_score(logits + 1000) == pytest.approx(inception_score(logits))
