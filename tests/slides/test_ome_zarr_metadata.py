@@ -216,3 +216,24 @@ def test_a_plate_is_no_image(tmp_path):
     (tmp_path / "a.zarr" / ".zattrs").write_text('{"plate": {}}')
     with pytest.raises(ValueError, match=r"a\.zarr: multiscales: missing; .* got a plate"):
         OmeZarrDataset(tmp_path / "a.zarr")
+
+
+def test_classes_come_from_an_image_of_their_own_where_instances_have_none(tmp_path):
+    instances, classes = np.zeros((2, 64, 64), np.int32)
+    instances[4:9, 4:9], instances[20:30, 8:20], instances[40:50, 40:60] = 1, 2, 3
+    classes[4:9, 4:9], classes[20:30, 8:20], classes[40:50, 40:60] = 7, 5, 7
+    path = ome_zarr(
+        tmp_path / "a.zarr", [IMAGE], labels={"instances": [instances], "classes": [classes]}
+    )
+    edited(path, lambda c: c["image-label"].pop("properties"), "labels/instances/.zattrs")
+    named = [{"label-value": 5, "class": "a"}, {"label-value": 7, "class": "b"}]
+    about = "labels/classes/.zattrs"
+    edited(path, lambda c: c["image-label"].update(properties=named), about)
+    dataset = OmeZarrDataset(path)
+    assert dataset.classes.names[1:] == ("a", "b")
+    parts = dataset.parts("a")
+    np.testing.assert_array_equal(parts.instances, instances)
+    np.testing.assert_array_equal(parts.labels, np.array([0, 2, 1, 2])[instances])
+    edited(path, lambda c: c["image-label"].update(properties=named[:1]), about)
+    with pytest.raises(ValueError, match="classes: image-label: no class for 7"):
+        OmeZarrDataset(path).parts("a")
