@@ -12,6 +12,7 @@ from napari_cosynth.generate.draw import Draws, Job
 from napari_cosynth.generate.plan import Balance, ModelLayouts, Plan
 from napari_cosynth.generate.pool import build_pool, load_pool, save_pool
 from napari_cosynth.geometry.raster import point_map
+from napari_cosynth.known import LAYOUT_MODELS
 from napari_cosynth.model.checkpoint import read_config
 
 layout_models = pytest.importorskip("napari_cosynth.layouts.gibbs.model")
@@ -49,7 +50,7 @@ def test_each_number_has_its_own_layout_again(plan, tmp_path):
 
 def test_another_model_in_the_same_file_is_refused(tmp_path):
     """Samples after a resume, or on another machine, would be of other layouts."""
-    source = layout_models.BUNDLED / "default.json"
+    source = LAYOUT_MODELS / "default.json"
     (tmp_path / "m.json").write_bytes(source.read_bytes())
     plan = Plan("drawn", 40, (96, 96), (ModelLayouts("model", "m.json"),))
     draws = draws_of(plan, tmp_path)

@@ -62,8 +62,9 @@ def test_polygons_are_filled_as_the_api_does():
         flat = np.zeros(shape[0] * shape[1], bool)
         paint(flat, starts[of == number], stops[of == number], True)
         np.testing.assert_array_equal(flat.reshape(shape, order="F"), theirs)
-    for nothing in ([], [np.zeros((0, 2))]):
-        assert [len(part) for part in polygon_spans(nothing, shape)] == [0, 0, 0]
+    for sizes in ([], [0]):
+        found = polygon_spans(np.zeros((0, 2)), np.array(sizes, np.int64), shape)
+        assert [len(part) for part in found] == [0, 0, 0]
 
 
 def test_the_later_span_holds():

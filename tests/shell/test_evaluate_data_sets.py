@@ -147,7 +147,7 @@ def test_a_poor_judge_is_said_on_the_console_and_on_the_page(made, tmp_path, cap
         ({"encoder": "plan.toml/new"}, "plan.toml/new: cannot write in"),
         ({"inception": "none.pth"}, "none.pth: no such file"),
         ({"inception": "plan.toml"}, "plan.toml: "),
-        ({"segmenter": "none"}, "none/config.json: no such file"),
+        ({"segmenter": "none"}, "none: no such file"),
         ({"segmenter": "real"}, "real/config.json: no such file"),
         ({"against": "none"}, "--against: .*none: expected"),
         ({"against": "consep:none"}, "none: no such f"),

@@ -77,7 +77,7 @@ def test_a_region_without_points_is_said_before_it_is_sampled(inpaint, caplog) -
     "region,extra,message",
     [
         ("140 150 64 90", (), "--mpp: .*slide.tif does not tell its µm per pixel"),
-        ("140 150 64 90", ("--mpp", "-1"), "--mpp: expected micrometres"),
+        ("140 150 64 90", ("--mpp", "-1"), "--mpp: expected above 0"),
         ("280 150 64 90", ("--mpp", "0.5"), "--region: expected Y X H W inside 300 x 420"),
         ("140 150 0 90", ("--mpp", "0.5"), "--region: expected Y X H W inside"),
         ("140 150 8 90", ("--mpp", "0.5"), "slide.tif: region: expected at least 16"),

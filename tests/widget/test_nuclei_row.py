@@ -25,7 +25,7 @@ from napari_cosynth.widget.layout.class_dialog import ClassDialog, remembered
 from napari_cosynth.widget.layout.dataset_dialog import DatasetDialog
 from slides import bare_tiff, edit_metadata, ome_zarr, rgb_tags, sparse_pyramid
 
-WAIT = 60_000
+WAIT = 240_000
 CENTRES = np.array([(40, 50), (40, 110), (100, 60), (150, 150), (20, 170)])
 
 

@@ -17,7 +17,7 @@ from napari_cosynth.datasets.coco import CocoDataset
 from napari_cosynth.datasets.formats import formats_of
 from napari_cosynth.io.stack_format import DESCRIPTION
 from napari_cosynth.io.text import encoding_of
-from napari_cosynth.io.tiff import opened_series
+from napari_cosynth.io.tiff import largest_series, open_tiff_file
 from napari_cosynth.layouts.sources.class_names import own_table
 from napari_cosynth.slides.ome_zarr_slide import is_ome_zarr
 from napari_cosynth.slides.slide import open_slide
@@ -50,8 +50,8 @@ def slide_reader(path: str | Sequence[str]) -> Reader | None:
 
 def _is_slide(path: Path) -> bool:
     try:
-        with opened_series(path) as (_, series):
-            bits = series.keyframe.bitspersample
+        with open_tiff_file(path) as tif:
+            bits = largest_series(tif).keyframe.bitspersample
         return bits == 8 and bool(open_slide(path).levels)
     except (OSError, ValueError):
         return False
