@@ -159,6 +159,7 @@ def test_damage_within_a_sample_is_found(tmp_path):
     good = record(0, shape=(48, 48))
     labels, ids = good.labels.copy(), good.instances.copy()
     labels[ids == 3] = 0
+    labels[tuple(np.argwhere(ids == 1)[0])] = 0  # background is no second class
     apart = dataclasses.replace(record(1, shape=(48, 48)), labels=labels, instances=ids)
     mixed = record(2, shape=(48, 48))
     two = mixed.labels.copy()

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from scipy import ndimage as ndi
 
+from napari_cosynth.data import dicom_slide, pyramid
 from napari_cosynth.slides import dicom_slide, pyramid
+from napari_cosynth.slides.openslide_slide import _mpp
+from napari_cosynth.slides.pyramid import LARGEST_MPP, LARGEST_STATED
 from napari_cosynth.slides.slide import open_slide
 from slides import dicom
 
@@ -133,3 +136,16 @@ def test_real_ones(data_root, monkeypatch):
         steps = np.abs(np.diff(level, axis=axis)).mean(axis=(1 - axis, 2))
         seams = steps[499 : size - 1 : 500]
         assert seams.max() < 3 * np.median(steps)
+
+
+@pytest.mark.parametrize("vendor,largest", [("dicom", LARGEST_STATED), ("aperio", LARGEST_MPP)])
+def test_large_pixels_are_an_overview_s_only_where_dicom_states_them(vendor, largest):
+    def stated(x, y):
+        return _mpp(
+            {"openslide.mpp-x": str(x), "openslide.mpp-y": str(y), "openslide.vendor": vendor}
+        )
+
+    assert stated(0.25, 0.25) == 0.25 and stated(0.25, 0.5) is None
+    assert stated(0.9 * largest, 0.9 * largest) == 0.9 * largest
+    assert stated(1.1 * largest, 1.1 * largest) is None
+    assert _mpp({"openslide.mpp-x": "0.25"}) is _mpp({}) is None

@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from napari_cosynth.slides.pyramid import downsampling, read_region
+from napari_cosynth.slides.pyramid import LARGEST_TILE, check_size, downsampling, read_region
 
 
 def block_means(image, s):
@@ -73,6 +75,9 @@ def test_beyond_the_slide_it_is_white():
     canvas = read_region([np.zeros((10, 10), np.uint8)], (-4.5, 2), 1.5, (12, 4))
     assert (canvas[:3] == 255).all() and (canvas[4:9] == 0).all() and (canvas[10:] == 255).all()
     assert (read_region([np.zeros((10, 10), np.uint8)], (50, 50), 1, (4, 4)) == 255).all()
+    # A finer canvas over the same corners: the outer half of the border's pixels is theirs.
+    fine = read_region([np.zeros((10, 10), np.uint8)], (-1.25, -0.25), 0.5, (24, 20))
+    assert (fine[2:22] == 0).all() and (fine[:2] == 255).all() and (fine[22:] == 255).all()
 
 
 @pytest.mark.parametrize(
@@ -90,3 +95,15 @@ def test_downsampling_is_the_writers_whole_number(level, first, wanted):
 
 def test_downsampling_of_any_other_ratio_is_that_of_the_shapes():
     assert downsampling((400, 300), (1000, 750)) == (2.5, 2.5)
+
+
+def test_sizes_that_no_slide_has_are_refused_before_anything_is_read():
+    path, side = Path("a.tif"), 2**24
+    check_size(path, (side, 1, 3), (256, 256, 3))
+    check_size(path, (1, side), (side, LARGEST_TILE // side))
+    for shape in ((side + 1, 1), (1, side + 1), (0, 4), (4, 0, 3), (4,), (1, 4, 4, 3)):
+        with pytest.raises(ValueError, match=r"a\.tif: expected 1 to 16777216 pixels a side"):
+            check_size(path, shape, (16, 16))
+    for tile, size in (((0, 16), 1), ((side, LARGEST_TILE // side + 1), 1), ((LARGEST_TILE, 1), 2)):
+        with pytest.raises(ValueError, match=r"a\.tif: "):
+            check_size(path, (16, 16), tile, size)

@@ -38,6 +38,9 @@ def test_pale_and_small_nuclei_are_named(classes: ClassTable) -> None:
     assert found == Report(missed=(3,), pale=(2,), small=(5,))
     assert judged(Report(), record(classes), {}).small == ()
     assert judged(Report(), record(classes), {name: 200.0}).small == (1, 2, 5)
+    # A disc has 149 pixels of 0.25 µm²: just above half of 74 µm², just below half of 75.
+    assert judged(Report(), record(classes), {name: 74.0}).small == (5,)
+    assert judged(Report(), record(classes), {name: 75.0}).small == (1, 2, 5)
 
 
 def test_what_other_nuclei_hold_is_not_around(classes: ClassTable) -> None:
