@@ -43,7 +43,16 @@ from cosmic_ray.plugins import get_operator, operator_names
 from reached_lines import run_tests, traced_tests
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("diffusion", "geometry", "data", "evaluation", "synthesis")
+PACKAGES = (
+    "diffusion",
+    "geometry",
+    "datasets",
+    "records",
+    "slides",
+    "stain",
+    "evaluation",
+    "synthesis",
+)
 TESTS = (
     *(f"tests/{name}" for name in (*PACKAGES, "export", "layouts")),
     "tests/shell/test_evaluate.py",

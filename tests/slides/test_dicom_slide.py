@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from scipy import ndimage as ndi
 
-from napari_cosynth.data import dicom_slide, pyramid
+from napari_cosynth.io.units import LARGEST_MPP, LARGEST_STATED
 from napari_cosynth.slides import dicom_slide, pyramid
 from napari_cosynth.slides.openslide_slide import _mpp
-from napari_cosynth.slides.pyramid import LARGEST_MPP, LARGEST_STATED
 from napari_cosynth.slides.slide import open_slide
 from slides import dicom
 
