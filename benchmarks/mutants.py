@@ -2,7 +2,7 @@
 
     pip install cosmic-ray coverage
     OMP_NUM_THREADS=1 python benchmarks/mutants.py --map map.json --out mutants.jsonl \\
-        [--packages geometry data] [--sample 40] [--seed 1] [--trace TESTS] [--again]
+        [--packages geometry datasets] [--sample 40] [--seed 1] [--trace TESTS] [--again]
 
 cosmic-ray's operators make the mutants. The tests first run once without a fault, which says which of
 them reach which line; they and their times are kept in --map, and --trace TESTS runs only those again
