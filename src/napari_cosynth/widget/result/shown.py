@@ -154,7 +154,10 @@ def _put(layer: Layer, data: npt.NDArray[Any], sample: int) -> None:
         now = layer.data[sample] if stacked else layer.data
         changed = np.nonzero(now != data)
         at = (np.full(len(changed[0]), sample), *changed) if stacked else changed
-        layer.data_setitem(at, data[changed].astype(layer.data.dtype))
+        fresh = data[changed].astype(layer.data.dtype)
+        # Not data_setitem: it also paints the view, which a hidden layer has none of.
+        layer._save_history((at, layer.data[at], fresh))
+        layer.data[at] = fresh
         layer.refresh()
     elif stacked:
         joint = layer.data.copy()
