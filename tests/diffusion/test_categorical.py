@@ -59,6 +59,18 @@ def test_posterior_is_the_enumerated_one(t, s, head, exact):
         np.testing.assert_allclose(got[:, j], exact(probabilities[j], j, t, s), atol=1e-6)
 
 
+@pytest.mark.parametrize("head", ["cross-entropy", "kl"])
+def test_a_posterior_adds_up_to_one_also_where_nothing_is_uncertain(head):
+    t, none = torch.tensor(0.6), torch.tensor(0.0)
+    labels = torch.arange(K).reshape(1, 1, K)
+    certain = torch.zeros(1, K, 1, K)
+    certain[0, 2] = 1
+    at_end = categorical.posterior(certain, labels, t, none, SCHEDULE, head)
+    torch.testing.assert_close(at_end, certain)
+    before = categorical.posterior(certain, labels, t, t - 0.1, SCHEDULE, head)
+    torch.testing.assert_close(before.sum(1), torch.ones(1, 1, K))
+
+
 def test_the_wrong_pairing_is_biased():
     """The two heads' steps differ at large strides, so the pairing must not be mixed up."""
     p0 = np.array([0.5, 0.3, 0.15, 0.05])

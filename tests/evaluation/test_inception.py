@@ -70,6 +70,8 @@ def test_weights_come_back_from_both_kinds_of_file(filled, tmp_path):
     for a, b in zip(inception_features(filled, images), expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
     expected = inception_features(filled, images)
+    none = inception_features(filled, images[:0])
+    assert [found.shape for found in none] == [(0, 2048), (0, 1008)]
     save_file(filled.state_dict(), tmp_path / "w.safetensors")
     torch.save(filled.state_dict(), tmp_path / "w.pth")
     for name in ("w.safetensors", "w.pth"):

@@ -200,3 +200,28 @@ def test_wilsons_interval_of_eight_in_ten():
     # Newcombe 1998, method 3.
     assert wilson(8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-4)
     assert all(np.isnan(wilson(0, 0)))
+
+
+KEY = {"format": 1, "reading": "a", "items": [{"item": "1", "origin": "real"}]}
+
+
+@pytest.mark.parametrize(
+    "content,message",
+    [
+        ([KEY], "format: expected the key of a reading"),
+        ({**KEY, "format": 2}, "format: expected the key of a reading"),
+        ({**KEY, "reading": 1}, "reading: missing"),
+        ({**KEY, "items": []}, "items: expected a list"),
+        ({**KEY, "items": {"1": "real"}}, "items: expected a list"),
+        ({**KEY, "items": ["1"]}, "items: 0: expected an item"),
+        ({**KEY, "items": KEY["items"] * 2}, "items: 1: expected an item of its own"),
+        ({**KEY, "items": [{"item": "1", "origin": "other"}]}, "items: 0: expected an item"),
+    ],
+)
+def test_what_is_no_key_is_refused(tmp_path, content, message):
+    path = tmp_path / "key.json"
+    path.write_text(json.dumps(KEY))
+    assert read_key(path).origins == {"1": "real"}
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=rf"key\.json: {message}"):
+        read_key(path)

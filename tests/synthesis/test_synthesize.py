@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from time import perf_counter
 
 import numpy as np
 import pytest
@@ -31,8 +32,10 @@ def same(a: Synthesis, b: Synthesis) -> bool:
 
 
 def test_events_come_in_order(request_):
-    request = dataclasses.replace(request_, seeds=(7, 8), preview_every=2)
+    request, begun = dataclasses.replace(request_, seeds=(7, 8), preview_every=2), perf_counter()
     events = list(synthesize(request))
+    seconds = [e.seconds for e in events if isinstance(e, Synthesis)]
+    assert min(seconds) > 0 and sum(seconds) < perf_counter() - begun
     kinds = ["p" if isinstance(e, Progress) else "s" for e in events]
     assert "".join(kinds) == "pppspp" + "ps"
     steps = [(e.seed, e.index, e.step) for e in events if isinstance(e, Progress)]
