@@ -11,12 +11,13 @@ from qtpy.QtCore import Qt
 from scipy.spatial.distance import cdist, pdist
 
 from hand import PATH, Hand
-from napari_cosynth.types import ClassTable, Layout
+from napari_cosynth.types import ClassTable, Layout, Synthesis
 from napari_cosynth.widget.docks.panel import CoSynthPanel
 from napari_cosynth.widget.layers.layout import layout_from
 from napari_cosynth.widget.layers.placement import free_placement
 from napari_cosynth.widget.layout.brush import Tool
 from napari_cosynth.widget.layout.drags import Erasing
+from napari_cosynth.widget.run import live, sampling_controls
 
 
 @pytest.fixture
@@ -148,6 +149,31 @@ def test_live_samples_once_after_a_stroke(
     hand.drag()
     qtbot.waitUntil(lambda: shown[-1] == len(points.data), timeout=60_000)
     assert set(shown) == {4, len(points.data)}
+
+
+def test_live_finishes_the_layout_of_its_draft_while_a_stroke_goes_on(
+    panel: CoSynthPanel,
+    points: Points,
+    hand: Hand,
+    qtbot: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sampling_controls, "USUAL_DRAFT", 2)
+    monkeypatch.setattr(live, "REST_MS", 4000)  # the stroke has begun by then
+    shown: list[Synthesis] = []
+    panel.live.shown.connect(shown.append)
+    panel.sampling.steps.value = 3
+    panel.sampling.live.value = True
+    qtbot.waitUntil(lambda: bool(shown), timeout=60_000)
+    brushing(panel)
+    hand.press(PATH[0])
+    hand.move(PATH[0], PATH[1])
+    assert len(points.data) > 4
+    qtbot.waitUntil(lambda: len(shown) > 1, timeout=60_000)
+    assert [len(sample.record.layout) for sample in shown] == [4, 4]
+    assert shown[0].request.steps < shown[1].request.steps
+    hand.release(PATH[1])
+    qtbot.waitUntil(lambda: len(shown[-1].record.layout) == len(points.data), timeout=60_000)
 
 
 def test_a_large_layout_is_changed_a_few_times_a_stroke_and_all_at_once_for_its_listeners(

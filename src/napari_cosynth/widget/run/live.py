@@ -48,6 +48,9 @@ class Live:
         """The form's request, or None where it makes none at the moment."""
         self.on = False
         self._running: Request | None = None
+        self._newest: Request | None = None
+        """Of the newest edit, with the full number of steps. The layout may be ahead of it, within a
+        stroke whose end will be the next edit."""
         self._wanted: Callable[[], None] | None = None
         """Starts the newest edit's run once the present one has ended."""
         self._finish_next = False
@@ -97,7 +100,7 @@ class Live:
         return self._running is not None
 
     def _draft(self) -> None:
-        request = self.make_request()
+        self._newest = request = self.make_request()
         if request is None:
             self._drop_running()  # the layout is no longer what it samples
             return
@@ -119,7 +122,7 @@ class Live:
             # A draft that is still under way is of this very layout, and may be all that is wanted.
             self._finish_next = True
             return
-        request = self.make_request()
+        request = self._newest
         if request is not None and self._remembered(request) is None:
             self._start(request, self._base(request) if _large(request) else None)
 
