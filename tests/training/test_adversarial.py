@@ -17,6 +17,7 @@ from napari_cosynth.training.adversarial import AdversarialDiffusion
 from napari_cosynth.training.config import AdversarialConfig, DiscriminatorConfig
 from napari_cosynth.training.data import CosynthData, tile_looks
 from napari_cosynth.training.discriminator import Discriminator, Judged, hinge_of_discriminator
+from napari_cosynth.training.rollout_losses import area_error, look_error, power_error
 from napari_cosynth.training.run import checkpoint_config, train
 
 
@@ -101,29 +102,32 @@ def test_times_of_a_roll_out_fall_from_noise_and_end_at_every_node(module):
     assert lengths == {1, 2, 3}
 
 
-def test_areas_count_what_would_be_sampled(module, few_recipe, data):
-    batch = CosynthData(few_recipe, data).stream.batch_at(0)
-    hard = torch.nn.functional.one_hot(batch.clean.labels, 2).movedim(-1, 1).float()
-    real = Judged(batch.clean.image, batch.clean.distance, hard)
-    assert float(module._area_error(real, batch)) == pytest.approx(0, abs=1e-6)
-    nothing = Judged(real.image, real.distance, torch.zeros_like(hard))
-    assert float(module._area_error(nothing, batch)) == pytest.approx(1, rel=1e-3)
+def test_areas_count_what_would_be_sampled(few_recipe, data):
+    labels = CosynthData(few_recipe, data).stream.batch_at(0).clean.labels
+    hard = torch.nn.functional.one_hot(labels, 2).movedim(-1, 1).float()
+    assert float(area_error(hard, labels)) == pytest.approx(0, abs=1e-6)
+    assert float(area_error(torch.zeros_like(hard), labels)) == pytest.approx(1, rel=1e-3)
 
 
-def test_a_look_is_asked_for_and_held_to_only_where_it_is_not_dropped(module, few_recipe, data):
+def test_a_look_is_asked_for_only_where_it_is_not_dropped(module, few_recipe, data):
     batch = CosynthData(few_recipe, data).stream.batch_at(0)
-    named = torch.tensor([True, False, False])
-    darker = Judged(batch.clean.image - 0.3, batch.clean.distance, batch.clean.distance)
-    same = Judged(batch.clean.image, batch.clean.distance, batch.clean.distance)
-    assert float(module._look_error(same, batch, named)) == pytest.approx(0, abs=1e-5)
-    assert float(module._look_error(darker, batch, named)) > 0.1
-    assert float(module._look_error(darker, batch, torch.zeros(3, dtype=torch.bool))) == 0
     draws = [module._asked(batch, torch.Generator().manual_seed(i)) for i in range(40)]
     for looks, asked in draws:
         assert (looks[~asked] == 0).all()
         assert (looks[asked] != 0).any()
     share = np.mean([asked.float().mean() for _, asked in draws])
     assert 0.75 < share < 1
+
+
+def test_a_roll_out_is_held_to_the_look_and_the_spectrum_of_its_patch(module, few_recipe, data):
+    image = CosynthData(few_recipe, data).stream.batch_at(0).clean.image
+    grainy = image + 0.2 * torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
+    assert float(look_error(image, image, module.scale)) == pytest.approx(0, abs=1e-5)
+    assert float(look_error(image - 0.3, image, module.scale)) > 0.1
+    assert float(power_error(image, image)) == 0
+    assert float(power_error(grainy, image)) > 0.1
+    none = image[:0]
+    assert float(look_error(none, none, module.scale)) == float(power_error(none, none)) == 0
 
 
 def test_the_discriminator_learns_to_tell_labels_that_do_not_belong(few_recipe, data):

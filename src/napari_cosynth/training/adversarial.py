@@ -2,7 +2,7 @@
 
 Each step: the usual losses on some rows, so that the network stays a denoiser; a roll-out of the other
 rows from noise through some of the nodes, whose last clean estimate is held to the discriminator, to
-the wanted look and to the real areas of the classes; and a step of the discriminator.
+the wanted look and spectrum and to the real areas of the classes; and a step of the discriminator.
 """
 
 from __future__ import annotations
@@ -25,11 +25,10 @@ from napari_cosynth.training.config import Recipe
 from napari_cosynth.training.data import Batch, seed_of
 from napari_cosynth.training.discriminator import Discriminator, Judged, hinge_of_discriminator
 from napari_cosynth.training.module import JointDiffusion
+from napari_cosynth.training.rollout_losses import area_error, look_error, power_error
 
 _SMOOTHING = 0.95
 """Of the two gradient norms whose quotient balances the adversarial term."""
-_LEAST_SHARE = 0.02
-"""Of a patch's pixels: the areas of rarer classes are not taken relative to less."""
 
 
 class AdversarialDiffusion(JointDiffusion):
@@ -84,8 +83,11 @@ class AdversarialDiffusion(JointDiffusion):
             torch.zeros(()),
         )
         balance = self._balance(usual, pull, step)
-        area, look = self._area_error(made, rolled), self._look_error(made, rolled, named)
-        total = usual + balance * pull + settings.area * area + settings.look * look
+        area = area_error(made.labels, rolled.clean.labels)
+        look = look_error(made.image[named], rolled.clean.image[named], self.scale)
+        power = power_error(made.image[named], rolled.clean.image[named])
+        held = settings.area * area + settings.look * look + settings.power * power
+        total = usual + balance * pull + held
         self._latest = batch, total.detach()
 
         generator.zero_grad()
@@ -111,6 +113,7 @@ class AdversarialDiffusion(JointDiffusion):
             "adversarial_weight": balance,
             "area": area,
             "look": look,
+            "power": power,
         }
         shown = {key: value.detach() for key, value in figures.items()}
         self.log_dict(shown, on_step=True, on_epoch=False, batch_size=len(batch.prompts))
@@ -207,23 +210,6 @@ class AdversarialDiffusion(JointDiffusion):
         return hinge_of_discriminator(
             self.discriminator(real, theirs), self.discriminator(fake, ours)
         )
-
-    def _area_error(self, made: Judged, batch: Batch) -> Tensor:
-        """Mean over rows of the classes' differences in area, each relative to the real area."""
-        classes = made.labels.shape[1]
-        areas = made.labels[:, 1:].mean((2, 3))
-        real = F.one_hot(batch.clean.labels, classes)[..., 1:].float().mean((1, 2))
-        return ((areas - real).abs() / real.clamp_min(_LEAST_SHARE)).sum(1).mean()
-
-    def _look_error(self, made: Judged, batch: Batch, named: Tensor) -> Tensor:
-        """Mean Huber error of the looks, in standard deviations, over the rows asked for one."""
-        if self.scale is None or not named.any():
-            return torch.zeros((), device=made.image.device)
-        found, wanted = (
-            self.scale.relative(describe(images[named]))
-            for images in (made.image, batch.clean.image)
-        )
-        return F.smooth_l1_loss(found, wanted)
 
     def configure_optimizers(self) -> Any:
         """AdamW for the network, whose look's layer has its own rate; Adam for the discriminator."""

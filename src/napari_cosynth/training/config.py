@@ -152,6 +152,8 @@ class AdversarialConfig:
     """Weight of the difference of each class' area from the real patch's, relative to that."""
     look: float = 0.3
     """Weight of the difference of the estimate's look from the wanted one, in standard deviations."""
+    power: float = 0.5
+    """Weight of the difference in power from the real patch, mean over four bands of its logarithm."""
     look_rate: float = 10.0
     """The look's layer learns so many times as fast."""
     look_dropout: float = 0.1
