@@ -29,6 +29,7 @@ from skimage.feature import structure_tensor
 from skimage.io import imsave
 from skimage.measure import regionprops
 
+from napari_cosynth.cli.synthesis.overview import overview
 from napari_cosynth.evaluation.metrics.texture import texture
 from napari_cosynth.geometry.prompt import prompt_for
 from napari_cosynth.layouts.drawn.patterns import (
@@ -40,7 +41,6 @@ from napari_cosynth.layouts.drawn.patterns import (
 )
 from napari_cosynth.records.augment import random_crop
 from napari_cosynth.records.spectrum import radial_power
-from napari_cosynth.shell.overview import overview
 from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.training.config import load_recipe
 from napari_cosynth.training.data import CosynthData

@@ -31,6 +31,7 @@ import numpy as np
 import psutil
 import torch
 
+from napari_cosynth import synthesize
 from napari_cosynth.generate.cluster import local
 from napari_cosynth.generate.draw import Job
 from napari_cosynth.generate.plan import FolderLayouts, Plan
@@ -41,7 +42,6 @@ from napari_cosynth.layouts.sources.points_csv import read_layout, write_layout
 from napari_cosynth.model.checkpoint import CheckpointConfig, build, read_config, save
 from napari_cosynth.model.text import vocabulary
 from napari_cosynth.model.unet import preset
-from napari_cosynth.synthesize import synthesize
 from napari_cosynth.types import ClassTable, Layout, Request
 
 WAYS: dict[str, Callable[[], AbstractContextManager[Engine]]] = {

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from napari_cosynth.cli.layouts.generated import Tiles, open_tiles
 from napari_cosynth.layouts.gibbs.envelopes import FAMILIES, Score, score, summaries, usual_classes
 from napari_cosynth.layouts.gibbs.model import LayoutModel, load_layout_model
 from napari_cosynth.layouts.gibbs.statistics import close_pairs
 from napari_cosynth.layouts.gibbs.tiles import Tile
-from napari_cosynth.shell.layouts import Tiles, open_tiles
 from napari_cosynth.types import Layout
 
 FEWEST = 5

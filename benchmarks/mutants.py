@@ -57,8 +57,8 @@ PACKAGES = (
 TESTS = (
     *(f"tests/{name}" for name in (*PACKAGES, "export")),
     "tests/layouts/test_nuclei.py",
-    "tests/shell/test_evaluate.py",
-    "tests/shell/test_separation.py",
+    "tests/cli/test_evaluate.py",
+    "tests/cli/test_separation.py",
 )
 """What reaches the packages at their own level; tests of the window and the shell come on top."""
 WARM = ("numpy", "torch", "scipy.ndimage", "scipy.spatial", "skimage.measure", "tifffile", "zarr")

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from skimage.io import imsave
 
+from napari_cosynth.cli.synthesis.overview import outlined
 from napari_cosynth.evaluation.metrics.shapes import class_medians, measure_nuclei
 from napari_cosynth.evaluation.metrics.texture import texture
 from napari_cosynth.evaluation.reports.samples import spread
@@ -30,7 +31,6 @@ from napari_cosynth.model.checkpoint import read_config
 from napari_cosynth.model.looks import look_of
 from napari_cosynth.records.augment import random_crop
 from napari_cosynth.records.spectrum import band_power, radial_power
-from napari_cosynth.shell.overview import outlined
 from napari_cosynth.stain.normalise import optical_density
 from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.training.config import load_recipe

@@ -32,5 +32,4 @@ def test_a_folder_is_known_by_its_first_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("folder", sorted({p.parent for p in TOOL["PACKAGE"].rglob("*.py")}))
 def test_no_folder_is_crowded(folder: Path) -> None:
     modules = [p for p in folder.glob("*.py") if p.name != "__init__.py"]
-    # The shell's commands are still in two folders (cli, shell), which are to become one.
-    assert len(modules) <= (22 if folder.name == "shell" else 16), sorted(p.name for p in modules)
+    assert len(modules) <= 16, sorted(p.name for p in modules)

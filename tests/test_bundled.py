@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_cosynth import synthesize
 from napari_cosynth.cli import main
 from napari_cosynth.datasets.stack import StackDataset
 from napari_cosynth.geometry.prompt import prompt_for
 from napari_cosynth.layouts.drawn.patterns import bundled_layouts, layout_path
 from napari_cosynth.model.checkpoint import available, load, read_config
-from napari_cosynth.synthesize import synthesize
 from napari_cosynth.types import Layout, Request, Synthesis
 
 

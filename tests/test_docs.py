@@ -200,4 +200,4 @@ def test_the_site_builds_without_warnings(tmp_path):
     index = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
     assert "A whole data set by one command" in index
     api = (tmp_path / "site" / "reference" / "api.html").read_text(encoding="utf-8")
-    assert "napari_cosynth.synthesize.synthesize" in api and "per_layout" in api
+    assert "napari_cosynth.synthesize" in api and "per_layout" in api

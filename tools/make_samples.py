@@ -21,9 +21,9 @@ def make_layouts() -> None:
 
 
 def make_pair(layout: str, seed: int, steps: int) -> None:
+    from napari_cosynth import synthesize
     from napari_cosynth.export.stack import write_stack
     from napari_cosynth.geometry.prompt import prompt_for
-    from napari_cosynth.synthesize import synthesize
     from napari_cosynth.types import Request, Synthesis
 
     bundled = bundled_layouts()[layout]

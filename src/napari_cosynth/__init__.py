@@ -15,6 +15,10 @@ _PUBLIC = {
     "Report": "napari_cosynth.types",
     "Request": "napari_cosynth.types",
     "Synthesis": "napari_cosynth.types",
+    "inpaint": "napari_cosynth.synthesis.inpaint",
+    "repaint": "napari_cosynth.synthesis.repaint",
+    "resynthesize": "napari_cosynth.synthesis.resynthesize",
+    "synthesize": "napari_cosynth.synthesis.synthesize",
 }
 
 __all__ = ["__version__", *_PUBLIC]

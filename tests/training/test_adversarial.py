@@ -13,11 +13,15 @@ import torch
 from napari_cosynth.model.checkpoint import build, load
 from napari_cosynth.model.efficientnet import pretrained
 from napari_cosynth.model.looks import LookScale, read_bank
-from napari_cosynth.training.adversarial import AdversarialDiffusion
+from napari_cosynth.training.adversarial.discriminator import (
+    Discriminator,
+    Judged,
+    hinge_of_discriminator,
+)
+from napari_cosynth.training.adversarial.losses import area_error, look_error, power_error
+from napari_cosynth.training.adversarial.module import AdversarialDiffusion
 from napari_cosynth.training.config import AdversarialConfig, DiscriminatorConfig
 from napari_cosynth.training.data import CosynthData, tile_looks
-from napari_cosynth.training.discriminator import Discriminator, Judged, hinge_of_discriminator
-from napari_cosynth.training.rollout_losses import area_error, look_error, power_error
 from napari_cosynth.training.run import checkpoint_config, train
 
 

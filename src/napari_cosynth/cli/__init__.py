@@ -9,19 +9,14 @@ import sys
 from collections.abc import Sequence
 
 import napari_cosynth
-from napari_cosynth.cli import (
-    evaluation,
-    formats,
-    generation,
-    layouts,
-    reading,
-    separation,
-    synthesis,
-    training,
-)
 from napari_cosynth.cli.checks import check_values
-from napari_cosynth.cli.console import show_everything
-from napari_cosynth.cli.options import Help, Parser, check_outputs, name_paths, quiet
+from napari_cosynth.cli.console import quiet, show_everything
+from napari_cosynth.cli.datasets import parser as datasets
+from napari_cosynth.cli.evaluation import parser as evaluation
+from napari_cosynth.cli.layouts import parser as layouts
+from napari_cosynth.cli.options import Help, Parser, check_outputs, name_paths
+from napari_cosynth.cli.synthesis import parser as synthesis
+from napari_cosynth.cli.training import parser as training
 from napari_cosynth.io.errors import one_line
 
 DESCRIPTION = """\
@@ -85,19 +80,19 @@ def _parser() -> argparse.ArgumentParser:
     synthesis.add_synthesize(commands)
     synthesis.add_inpaint(commands)
     layouts.add_layout(commands)
-    generation.add_generate(commands)
-    generation.add_replay(commands)
+    synthesis.add_generate(commands)
+    synthesis.add_replay(commands)
     training.add_train(commands)
     training.add_train_segmenter(commands)
     training.add_export_checkpoint(commands)
     training.add_pack(commands)
     evaluation.add_evaluate(commands)
     evaluation.add_compare(commands)
-    reading.add_score(commands)
-    separation.add_separation(commands)
-    formats.add_info(commands)
-    formats.add_convert(commands)
-    formats.add_split(commands)
-    formats.add_check(commands)
+    evaluation.add_score(commands)
+    evaluation.add_separation(commands)
+    datasets.add_info(commands)
+    datasets.add_convert(commands)
+    datasets.add_split(commands)
+    datasets.add_check(commands)
     evaluation.add_downstream(commands)
     return parser

@@ -1,9 +1,12 @@
-"""A console that cannot show a character shows another: no command fails for its µ."""
+"""What reaches the console: every character as it can be shown, and no chatter of libraries."""
 
 from __future__ import annotations
 
 import codecs
+import logging
+import os
 import sys
+import warnings
 
 _PLAIN = {
     "µ": "u",
@@ -34,3 +37,14 @@ def show_everything() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="cosynth")
+
+
+def quiet() -> None:
+    """Third-party chatter that would drown our one line."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")  # of its workers too
+    for name in ("lightning.pytorch", "lightning.fabric", "transformers"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    # What it cannot make sense of, the readers of slides and images say in lines of their own.
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", module="lightning")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 from pathlib import Path
@@ -15,17 +13,6 @@ from napari_cosynth.io.nearest import nearest, one_of
 from napari_cosynth.io.paths import check_target, check_writable, named, report_files
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-
-
-def quiet() -> None:
-    """Third-party chatter that would drown our one line."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")  # of its workers too
-    for name in ("lightning.pytorch", "lightning.fabric", "transformers"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    # What it cannot make sense of, the readers of slides and images say in lines of their own.
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
-    warnings.filterwarnings("ignore", module="lightning")
 
 
 class Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):

@@ -26,7 +26,7 @@ from napari_cosynth.model.looks import NUMBERS, LookScale, TileLook
 from napari_cosynth.model.precision import choose_device, faster_in_bf16
 from napari_cosynth.model.text import vocabulary
 from napari_cosynth.model.unet import preset
-from napari_cosynth.training.adversarial import AdversarialDiffusion
+from napari_cosynth.training.adversarial.module import AdversarialDiffusion
 from napari_cosynth.training.callbacks import (
     AtomicStates,
     Housekeeping,

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from napari_cosynth.cli.console import quiet
 from napari_cosynth.cli.options import (
     Commands,
     add_data,
@@ -16,7 +17,6 @@ from napari_cosynth.cli.options import (
     check_data,
     command,
     missing,
-    quiet,
 )
 
 
@@ -109,7 +109,7 @@ def add_train_segmenter(commands: Commands) -> None:
 def _train_segmenter(options: argparse.Namespace) -> None:
     check_data(options)
     try:
-        from napari_cosynth.shell.segmenter import train_on_recipe
+        from napari_cosynth.cli.training.segmenter import train_on_recipe
     except ModuleNotFoundError as error:
         raise missing(error) from None
     quiet()
@@ -188,7 +188,7 @@ def add_pack(commands: Commands) -> None:
 def _pack(options: argparse.Namespace) -> None:
     check_data(options)
     try:
-        from napari_cosynth.shell.pack import pack
+        from napari_cosynth.cli.training.pack import pack
     except ModuleNotFoundError as error:
         raise missing(error) from None
     pack(options.recipe, options.data, options.out, options.shard_mib, options.overwrite)

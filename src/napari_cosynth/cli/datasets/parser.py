@@ -36,12 +36,11 @@ def add_info(commands: Commands) -> None:
 def _info(options: argparse.Namespace) -> None:
     path = Path(options.path)
     if (path / "model.safetensors").is_file() or not path.exists():
-        from napari_cosynth.shell.info import print_info
+        from napari_cosynth.cli.datasets.info import print_info
 
         print_info(options.path)
         return
-    from napari_cosynth.shell.describe import describe
-    from napari_cosynth.shell.slides import describe_slide, is_slide
+    from napari_cosynth.cli.datasets.info import describe, describe_slide, is_slide
 
     if options.source_format is None and is_slide(path):
         describe_slide(path, options.picture)
@@ -75,7 +74,7 @@ def add_convert(commands: Commands) -> None:
 
 
 def _convert(options: argparse.Namespace) -> None:
-    from napari_cosynth.shell.convert import Changes, convert, parse_mapping
+    from napari_cosynth.cli.datasets.convert import Changes, convert, parse_mapping
 
     _positive(options, "mpp", "patch")
     convert(
@@ -120,7 +119,7 @@ def add_split(commands: Commands) -> None:
 
 
 def _split(options: argparse.Namespace) -> None:
-    from napari_cosynth.shell.convert import parse_shares, split
+    from napari_cosynth.cli.datasets.convert import parse_shares, split
 
     split(
         options.source,
@@ -152,7 +151,7 @@ def add_check(commands: Commands) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from napari_cosynth.shell.check import run
+    from napari_cosynth.cli.datasets.check import run
 
     return run(options.paths, options.source_format, options.json, **_source(options))
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from napari_cosynth.cli import main
+from napari_cosynth.cli.layouts.generated import _one_annotation
 from napari_cosynth.layouts.gibbs.model import (
     LayoutModel,
     TissueModel,
@@ -17,7 +18,6 @@ from napari_cosynth.layouts.gibbs.model import (
     save_layout_model,
 )
 from napari_cosynth.layouts.sources.points_csv import read_layout
-from napari_cosynth.shell.layouts import _one_annotation
 from napari_cosynth.types import ClassTable, Layout
 
 MODEL = LayoutModel(

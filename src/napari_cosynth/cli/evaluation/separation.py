@@ -13,6 +13,7 @@ from skimage.segmentation import find_boundaries
 
 import napari_cosynth
 from napari_cosynth import registry
+from napari_cosynth.cli.datasets.named import named_dataset
 from napari_cosynth.evaluation.metrics.bootstrap import bootstrap_weights, weighted_mean
 from napari_cosynth.evaluation.metrics.separation import (
     METHODS,
@@ -29,7 +30,6 @@ from napari_cosynth.io.paths import named, report_files
 from napari_cosynth.known import no_dataset
 from napari_cosynth.records.base import Dataset
 from napari_cosynth.records.resample import resample
-from napari_cosynth.shell.datasets import named_dataset
 from napari_cosynth.types import Record
 
 Floats = npt.NDArray[np.float64]

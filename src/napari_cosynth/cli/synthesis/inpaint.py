@@ -15,6 +15,7 @@ import numpy.typing as npt
 import tifffile
 from tqdm import tqdm
 
+from napari_cosynth.cli.synthesis.sampling import Summary, check_known, request_from
 from napari_cosynth.export.stack import write_stack
 from napari_cosynth.geometry.box import Box
 from napari_cosynth.geometry.edits import changed_points, cut
@@ -22,7 +23,6 @@ from napari_cosynth.geometry.prompt import prompt_for
 from napari_cosynth.io.atomic import replaced_folder
 from napari_cosynth.layouts.sources.points_csv import read_layout
 from napari_cosynth.model.checkpoint import read_config
-from napari_cosynth.shell.sampling import Summary, check_known, request_from
 from napari_cosynth.slides.pyramid import Slide
 from napari_cosynth.slides.slide import open_slide
 from napari_cosynth.synthesis.inpaint import inpaint

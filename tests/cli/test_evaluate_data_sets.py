@@ -12,6 +12,8 @@ import pytest
 import torch
 
 from napari_cosynth.cli import main
+from napari_cosynth.cli.evaluation import evaluate
+from napari_cosynth.cli.synthesis import reference
 from napari_cosynth.datasets.shards import ShardsDataset
 from napari_cosynth.datasets.stack import StackDataset
 from napari_cosynth.evaluation.encoders.encoder import save_encoders, train_encoder
@@ -23,7 +25,6 @@ from napari_cosynth.segmenter.checkpoint import (
     load_segmenter,
     save_segmenter,
 )
-from napari_cosynth.shell import evaluate, reference
 from napari_cosynth.training.segmenter import SegmenterSettings
 from napari_cosynth.types import ClassTable, Record
 from published import paint

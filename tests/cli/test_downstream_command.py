@@ -11,9 +11,9 @@ import pytest
 from skimage.io import imsave
 
 from napari_cosynth.cli import main
+from napari_cosynth.cli.evaluation.downstream import Downstream
 from napari_cosynth.datasets.stack import StackDataset
 from napari_cosynth.known import downstream_recipes
-from napari_cosynth.shell.downstream import Downstream
 from napari_cosynth.training.config import load_recipe
 from napari_cosynth.training.downstream import load_downstream
 from napari_cosynth.training.records import open_dataset

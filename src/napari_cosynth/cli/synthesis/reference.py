@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from napari_cosynth import registry
+from napari_cosynth.cli.datasets.named import chosen_sets, named_dataset
 from napari_cosynth.io.paths import named
 from napari_cosynth.known import no_dataset
 from napari_cosynth.records.base import crop, remap
 from napari_cosynth.records.resample import resample
-from napari_cosynth.shell.datasets import chosen_sets, named_dataset
 from napari_cosynth.training.config import Recipe, bundled_recipes, load_recipe
 from napari_cosynth.training.records import open_split
 from napari_cosynth.types import ClassTable, Record

@@ -14,6 +14,7 @@ from skimage.io import imsave
 from tqdm import tqdm
 
 from napari_cosynth import registry
+from napari_cosynth.cli.synthesis.overview import overview
 from napari_cosynth.diffusion.scratch import folder_of, remove_run
 from napari_cosynth.export.stack import write_stack
 from napari_cosynth.geometry.prompt import prompt_for
@@ -24,7 +25,6 @@ from napari_cosynth.layouts.sources.points_csv import read_layout
 from napari_cosynth.model.checkpoint import read_config
 from napari_cosynth.model.precision import choose_device, faster_in_bf16
 from napari_cosynth.model.samplers import settled
-from napari_cosynth.shell.overview import overview
 from napari_cosynth.stain.stain_match import match_to_file
 from napari_cosynth.synthesis.looks import look_from
 from napari_cosynth.synthesis.synthesize import synthesize

@@ -14,6 +14,14 @@ import torch
 from scipy.spatial.distance import cdist
 
 import napari_cosynth
+from napari_cosynth.cli.datasets.named import open_samples, read_samples
+from napari_cosynth.cli.synthesis.overview import outlined
+from napari_cosynth.cli.synthesis.reference import (
+    Reference,
+    check_reference,
+    open_reference,
+    patches,
+)
 from napari_cosynth.datasets.shards import ShardsDataset
 from napari_cosynth.datasets.stack import StackDataset
 from napari_cosynth.evaluation.encoders.encoder import (
@@ -40,9 +48,6 @@ from napari_cosynth.io.paths import check_writable, report_files
 from napari_cosynth.model.efficientnet import pretrained
 from napari_cosynth.model.precision import choose_device
 from napari_cosynth.records.spectrum import radial_power
-from napari_cosynth.shell.datasets import open_samples, read_samples
-from napari_cosynth.shell.overview import outlined
-from napari_cosynth.shell.reference import Reference, check_reference, open_reference, patches
 
 logger = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from napari_cosynth import registry
+from napari_cosynth.cli.datasets.named import named_dataset
 from napari_cosynth.io.atomic import replaced_folder
 from napari_cosynth.io.nearest import nearest
 from napari_cosynth.known import no_dataset
@@ -13,7 +14,6 @@ from napari_cosynth.layouts.gibbs.calibrate import fit_layout_model
 from napari_cosynth.layouts.gibbs.model import load_layout_model, save_layout_model
 from napari_cosynth.layouts.sources.points_csv import write_layout
 from napari_cosynth.records.base import Dataset
-from napari_cosynth.shell.datasets import named_dataset
 from napari_cosynth.types import ClassTable, Layout
 
 Tiles = list[tuple[str, str, Layout]]

@@ -1,10 +1,11 @@
-"""``cosynth evaluate``, ``compare`` and ``downstream``."""
+"""``cosynth evaluate``, ``compare``, ``score``, ``separation`` and ``downstream``: the options."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from napari_cosynth.cli.console import quiet
 from napari_cosynth.cli.options import (
     Commands,
     add_data,
@@ -13,11 +14,10 @@ from napari_cosynth.cli.options import (
     check_data,
     command,
     missing,
+    out_file,
     out_folder,
     out_report,
-    quiet,
 )
-from napari_cosynth.cli.reading import add_reading, make_reading
 
 
 def add_evaluate(commands: Commands) -> None:
@@ -76,7 +76,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         make_reading(options)
         return
     try:
-        from napari_cosynth.shell.evaluate import run
+        from napari_cosynth.cli.evaluation.evaluate import run
     except ModuleNotFoundError as error:
         raise missing(error) from None
     page = run(
@@ -107,7 +107,7 @@ def add_compare(commands: Commands) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from napari_cosynth.shell.compare import print_comparison
+    from napari_cosynth.cli.evaluation.compare import print_comparison
 
     print_comparison(options.a, options.b, options.all)
 
@@ -139,7 +139,7 @@ def add_downstream(commands: Commands) -> None:
 def _downstream(options: argparse.Namespace) -> None:
     check_data(options)
     try:
-        from napari_cosynth.shell.downstream import downstream
+        from napari_cosynth.cli.evaluation.downstream import downstream
     except ModuleNotFoundError as error:
         raise missing(error) from None
     quiet()  # again: Lightning sets its own levels when it is imported
@@ -152,3 +152,91 @@ def _downstream(options: argparse.Namespace) -> None:
         hours=options.hours,
         device=options.device,
     )
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """The options of ``evaluate`` that make a reading."""
+    group = parser.add_argument_group("blind reading")
+    group.add_argument(
+        "--reading",
+        action="store_true",
+        help="write the folder OUT with a page of shuffled real and synthetic pairs to rate, and its key",
+    )
+    group.add_argument(
+        "--pairs", type=int, default=40, help="pairs of a reading, half of them real"
+    )
+    group.add_argument(
+        "--seed", type=int, default=None, help="seed of a reading's order (default: a random one)"
+    )
+
+
+def make_reading(options: argparse.Namespace) -> None:
+    try:
+        from napari_cosynth.cli.evaluation.reading import KEY, PAGE, make
+    except ModuleNotFoundError as error:
+        raise missing(error) from None
+    count = make(
+        options.stack,
+        options.against,
+        options.out,
+        data_root=options.data,
+        sets=options.sets or (),
+        pairs=options.pairs,
+        seed=options.seed,
+        overwrite=options.overwrite,
+    )
+    print(
+        f"{options.out / PAGE}: {count} pairs to rate in a browser; keep {KEY} from the readers, and "
+        f"score what they save with: cosynth score {options.out} ANSWERS.csv"
+    )
+
+
+def add_score(commands: Commands) -> None:
+    parser = command(
+        commands,
+        "score",
+        "score what readers saved from the page of a blind reading",
+        "cosynth score reading reading-ann.csv reading-ben.csv",
+    )
+    parser.add_argument("reading", type=Path, metavar="READING", help="its folder, or its key.json")
+    parser.add_argument("answers", type=Path, nargs="+", metavar="ANSWERS.csv", help="one a reader")
+    parser.add_argument("--out", type=Path, default=None, help="also write the scores as JSON")
+    add_overwrite(parser, "file of scores", reads=("reading", "answers"), outputs=out_file)
+    parser.set_defaults(run=_score)
+
+
+def _score(options: argparse.Namespace) -> None:
+    try:
+        from napari_cosynth.cli.evaluation.reading import print_scores
+    except ModuleNotFoundError as error:
+        raise missing(error) from None
+    print_scores(options.reading, options.answers, options.out)
+
+
+def add_separation(commands: Commands) -> None:
+    parser = command(
+        commands,
+        "separation",
+        "measure how well touching nuclei are told apart, by points and by two baselines",
+        "cosynth separation consep:nuclei/consep/train folder:nuclei/monuseg/train --out separation",
+    )
+    parser.add_argument(
+        "datasets",
+        nargs="+",
+        metavar="DATASET",
+        help="KIND:FOLDER such as consep:DIR, folder:DIR or pannuke:DIR, or a stack folder",
+    )
+    parser.add_argument("--mpp", type=float, default=0.5, help="µm/px the tiles are brought to")
+    parser.add_argument("--out", type=Path, required=True, help="writes OUT.html and OUT.json")
+    add_overwrite(parser, "report", reads=("datasets",), outputs=out_report)
+    parser.set_defaults(run=_separation)
+
+
+def _separation(options: argparse.Namespace) -> None:
+    if not 0.05 <= options.mpp <= 10:
+        raise ValueError(f"--mpp: expected 0.05 to 10 µm/px, got {options.mpp:g}")
+    try:
+        from napari_cosynth.cli.evaluation.separation import run
+    except ModuleNotFoundError as error:
+        raise missing(error) from None
+    print("\n".join(run(options.datasets, options.out, options.mpp)))

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from napari_cosynth.cli.datasets.named import open_samples, read_samples
+from napari_cosynth.cli.synthesis.reference import check_reference, open_reference, patches
 from napari_cosynth.evaluation.metrics.bootstrap import Estimate
 from napari_cosynth.evaluation.metrics.quotients import json_ready
 from napari_cosynth.evaluation.readings.reading import (
@@ -22,8 +24,6 @@ from napari_cosynth.evaluation.readings.reading import (
 from napari_cosynth.evaluation.readings.reading_page import reading_page
 from napari_cosynth.evaluation.reports.report import number
 from napari_cosynth.io.atomic import replaced_file, replaced_folder
-from napari_cosynth.shell.datasets import open_samples, read_samples
-from napari_cosynth.shell.reference import check_reference, open_reference, patches
 
 PAGE, KEY = "reading.html", "key.json"
 _QUESTIONS = {"labels": "outlines agree", "classes": "classes are right"}

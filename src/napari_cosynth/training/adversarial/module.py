@@ -21,11 +21,15 @@ from napari_cosynth.model.checkpoint import Model
 from napari_cosynth.model.efficientnet import EfficientNetLite0
 from napari_cosynth.model.encoding import encode_condition
 from napari_cosynth.model.looks import LookScale, describe
+from napari_cosynth.training.adversarial.discriminator import (
+    Discriminator,
+    Judged,
+    hinge_of_discriminator,
+)
+from napari_cosynth.training.adversarial.losses import area_error, look_error, power_error
 from napari_cosynth.training.config import Recipe
 from napari_cosynth.training.data import Batch, seed_of
-from napari_cosynth.training.discriminator import Discriminator, Judged, hinge_of_discriminator
 from napari_cosynth.training.module import JointDiffusion
-from napari_cosynth.training.rollout_losses import area_error, look_error, power_error
 
 _SMOOTHING = 0.95
 """Of the two gradient norms whose quotient balances the adversarial term."""

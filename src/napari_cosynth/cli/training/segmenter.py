@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from napari_cosynth.cli.datasets.named import chosen_sets
 from napari_cosynth.segmenter.checkpoint import pixels_digest
-from napari_cosynth.shell.datasets import chosen_sets
 from napari_cosynth.training.config import load_recipe
 from napari_cosynth.training.records import open_split
 from napari_cosynth.training.segmenter import SegmenterSettings, train_segmenter

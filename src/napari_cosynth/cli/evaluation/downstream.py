@@ -11,6 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import napari_cosynth
+from napari_cosynth.cli.evaluation.downstream_sets import (
+    check_checkpoint,
+    checkpoint_path,
+    synthetic_set,
+)
+from napari_cosynth.cli.synthesis.reference import patches
 from napari_cosynth.evaluation.reports.downstream import (
     TABLE,
     Results,
@@ -27,12 +33,6 @@ from napari_cosynth.records.base import remap
 from napari_cosynth.records.resample import resample
 from napari_cosynth.segmenter.checkpoint import Segmenter, load_segmenter, pixels_digest
 from napari_cosynth.segmenter.predict import segment
-from napari_cosynth.shell.downstream_sets import (
-    check_checkpoint,
-    checkpoint_path,
-    synthetic_set,
-)
-from napari_cosynth.shell.reference import patches
 from napari_cosynth.training.config import DataConfig
 from napari_cosynth.training.downstream import Arm, DownstreamRecipe, load_downstream
 from napari_cosynth.training.export import RECIPE

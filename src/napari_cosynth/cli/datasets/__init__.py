@@ -1,0 +1,1 @@
+"""``cosynth info``, ``convert``, ``split``, ``check``: data sets, exports, slides and checkpoints."""

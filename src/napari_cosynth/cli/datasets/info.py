@@ -1,0 +1,184 @@
+"""``cosynth info``: what a checkpoint, a data set, an export or a slide is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from napari_cosynth.cli.synthesis.overview import outlined
+from napari_cosynth.datasets.formats import formats_of, open_records
+from napari_cosynth.io.atomic import replaced_file
+from napari_cosynth.io.listing import IMAGE_SUFFIXES, SLIDE_SUFFIXES
+from napari_cosynth.io.paths import SOFTWARE
+from napari_cosynth.slides.dicom_slide import dicom_in, is_dicom
+from napari_cosynth.slides.ome_zarr_metadata import image_groups, read_image
+from napari_cosynth.slides.ome_zarr_slide import is_ome_zarr
+from napari_cosynth.slides.pyramid import downsampling, read_region
+from napari_cosynth.slides.slide import open_image
+from napari_cosynth.types import Record
+
+
+def print_info(name: str) -> None:
+    """Prints a checkpoint's facts; raises ValueError where it cannot be used."""
+    # They import torch, which data sets and slides need not wait for.
+    from napari_cosynth.model.checkpoint import available, load, own
+    from napari_cosynth.model.precision import choose_device, faster_in_bf16
+
+    checkpoint = load(name)
+    config = checkpoint.config
+    parameters = sum(p.numel() for p in checkpoint.model.parameters()) / 1e6
+    device = choose_device()
+    facts = {
+        "checkpoint": f"{checkpoint.name} ({checkpoint.path})",
+        "sha256": checkpoint.sha256,
+        "parameters": f"{parameters:.1f} million",
+        "grid": f"{config.mpp:g} µm/px; canvases of any size, sampled in multiples of "
+        f"{config.network.multiple} pixels and cropped",
+        "classes": ", ".join(f"{i} {n}" for i, n in enumerate(config.class_names)),
+        "tissues": ", ".join(config.tissues) or "none named",
+        "stains": ", ".join(config.stains),
+        "text": str(config.text.get("kind")),
+        "training": ", ".join(
+            f"{k} {v}" for k, v in config.training.items() if not isinstance(v, dict)
+        ),
+        "licence": config.licence or "not stated",
+        "device": f"{device}, in {'bfloat16' if faster_in_bf16(device) else 'float32'}",
+        "bundled": ", ".join(available()),
+        "yours": ", ".join(own()) or "none (set COSYNTH_CHECKPOINTS to a folder of them)",
+    }
+    for key, value in facts.items():
+        print(f"{key + ':':13}{value}")
+
+
+SHOWN = 6
+"""Records in the picture."""
+_WIDEST = 512
+"""Pixels of a record in the picture, at most."""
+_GAP = 4
+
+
+def describe(path: Path, kind: str | None, picture: Path | None, **options: Any) -> None:
+    """Prints format, number, shapes, classes with counts, µm/px, tissues; draws some records."""
+    found, dataset = open_records(path, kind, **options)
+    nuclei = np.zeros(len(dataset.classes), np.int64)
+    shapes: Counter[tuple[int, ...]] = Counter()
+    sizes: Counter[float] = Counter()
+    tissues: Counter[str] = Counter()
+    stains: Counter[str] = Counter()
+    panels: list[npt.NDArray[np.uint8]] = []
+    step = max(1, len(dataset) // SHOWN)
+    for index, record in enumerate(tqdm(dataset, total=len(dataset), disable=None)):
+        nuclei += np.bincount(record.layout.class_ids, minlength=len(nuclei))
+        shapes[record.labels.shape] += 1
+        sizes[round(record.mpp, 6)] += 1
+        tissues[record.tissue or "not stated"] += 1
+        stains[record.stain] += 1
+        if picture and index % step == 0 and len(panels) < SHOWN:
+            panels.append(_panel(record))
+    synthetic = sum(bool(s.get("synthetic")) for s in dataset.own.samples) if dataset.own else 0
+    assumed = "" if dataset.mpp_stated else " (assumed: the files do not state it)"
+    facts = {
+        "path": str(path),
+        "format": found + (f", export of CoSynth, {synthetic} synthetic" if dataset.own else ""),
+        "records": str(len(dataset)),
+        "shapes": ", ".join(f"{h} x {w} ({n})" for (h, w), n in shapes.most_common()),
+        "µm/px": ", ".join(f"{size:g}" for size in sorted(sizes)) + assumed,
+        "nuclei": str(int(nuclei.sum())),
+        "classes": ", ".join(
+            f"{i} {name} ({nuclei[i]})" for i, name in enumerate(dataset.classes.names) if i
+        ),
+        "tissues": ", ".join(f"{name} ({n})" for name, n in sorted(tissues.items())),
+        "stains": ", ".join(f"{name} ({n})" for name, n in sorted(stains.items())),
+    }
+    for key, value in [*facts.items(), *(("note", note) for note in dataset.notes)]:
+        print(f"{key + ':':9}{value}")
+    if picture:
+        import imageio.v3 as iio
+        from PIL.PngImagePlugin import PngInfo
+
+        made = PngInfo()
+        made.add_text("Software", SOFTWARE)
+        with replaced_file(picture) as fresh:
+            iio.imwrite(fresh, _montage(panels), extension=".png", pnginfo=made)
+        print(f"picture: {picture}")
+
+
+def _panel(record: Record) -> npt.NDArray[np.uint8]:
+    """Image above its outlined nuclei, cut to a size that is quick to look at."""
+    cut = np.s_[:_WIDEST, :_WIDEST]
+    return np.concatenate([record.image[cut], outlined(record)[cut]], 0)
+
+
+def _montage(panels: list[npt.NDArray[np.uint8]]) -> npt.NDArray[np.uint8]:
+    height = max(panel.shape[0] for panel in panels)
+    width = sum(panel.shape[1] + _GAP for panel in panels) - _GAP
+    out = np.full((height, width, 3), 255, np.uint8)
+    x = 0
+    for panel in panels:
+        out[: panel.shape[0], x : x + panel.shape[1]] = panel
+        x += panel.shape[1] + _GAP
+    return out
+
+
+THUMBNAIL = 1024
+"""Pixels of its longer side, at most."""
+
+
+def is_slide(path: Path) -> bool:
+    """Whether a path is an image or slide, and no data set: an OME-Zarr with labels is one."""
+    if path.is_dir():
+        if is_ome_zarr(path):
+            return not any(read_image(group).has_labels() for group in image_groups(path))
+        return not formats_of(path) and dicom_in(path) is not None
+    endings = (*IMAGE_SUFFIXES, *SLIDE_SUFFIXES)
+    return path.suffix.lower() in endings or is_dicom(path)
+
+
+def describe_slide(path: Path, picture: Path | None) -> None:
+    """Prints size, levels, µm/px and where it is written, vendor and compression; draws a thumbnail."""
+    slide = open_image(path)
+    first, facts = slide.levels[0], slide.facts
+    height, width = first.shape[:2]
+    stored = slide.levels[: facts.stored]
+    size = f"{height} x {width} pixels, {'RGB' if first.ndim == 3 else 'grey'}, {first.dtype}"
+    if slide.mpp is not None:
+        size += f", {height * slide.mpp / 1000:.3g} x {width * slide.mpp / 1000:.3g} mm"
+    told = f"{slide.mpp:g} ({facts.mpp_from})" if slide.mpp is not None else ""
+    table = {
+        "path": str(path) if slide.path == path else f"{path} ({slide.path.name})",
+        "format": facts.format or "of a scanner, read by OpenSlide",
+        "size": size,
+        "levels": f"{len(stored)}: " + ", ".join(_level(level, first.shape) for level in stored),
+        "µm/px": told or "not stated",
+        "vendor": facts.vendor or "not stated",
+        "compression": facts.compression or "not stated",
+    }
+    for key, value in table.items():
+        print(f"{key + ':':13}{value}")
+    if picture:
+        _write_thumbnail(slide.levels, picture)
+        print(f"{'picture:':13}{picture}")
+
+
+def _level(level: Any, first: Sequence[int]) -> str:
+    factor = max(downsampling(level.shape, first))
+    size = f"{level.shape[0]} x {level.shape[1]}"
+    return size if factor == 1 else f"{size} (1/{factor:.4g})"
+
+
+def _write_thumbnail(levels: Sequence[Any], picture: Path) -> None:
+    import imageio.v3 as iio
+
+    height, width = levels[0].shape[:2]
+    step = max(1.0, max(height, width) / THUMBNAIL)
+    shape = (max(1, round(height / step)), max(1, round(width / step)))
+    middle = (step - 1) / 2
+    thumbnail = read_region(levels, (middle, middle), step, shape)
+    with replaced_file(picture) as fresh:
+        iio.imwrite(fresh, thumbnail, extension=".png")

@@ -1,0 +1,1 @@
+"""``cosynth evaluate``, ``compare``, ``score``, ``separation``, ``downstream``: how good it is."""

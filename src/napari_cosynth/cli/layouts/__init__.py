@@ -1,0 +1,1 @@
+"""``cosynth layout``: points from files, images, patterns and fitted models."""

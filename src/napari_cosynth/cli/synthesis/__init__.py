@@ -1,0 +1,1 @@
+"""``cosynth demo``, ``synthesize``, ``inpaint``, ``generate``, ``replay``: from points to samples."""

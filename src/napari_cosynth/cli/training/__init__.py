@@ -1,0 +1,1 @@
+"""``cosynth train``, ``train-segmenter``, ``export-checkpoint``, ``pack``."""

@@ -1,1 +1,0 @@
-"""What the shell's commands do, imported only when one runs."""
