@@ -15,6 +15,15 @@ def test_the_tree_is_that_of_the_folders() -> None:
     assert TOOL["page_with"](TOOL["tree"](), page) == page, "run: python tools/architecture.py"
 
 
+def test_the_picture_is_that_of_the_import_contract() -> None:
+    rows = TOOL["layers"]()
+    assert rows[0] == ["widget", "cli"] and rows[-1] == ["io"]
+    drawn = TOOL["picture"](rows)
+    assert all(f">{name}</text>" in drawn for row in rows for name in row)
+    written = TOOL["PICTURE"].read_text(encoding="utf-8")
+    assert written == drawn, "run: python tools/architecture.py"
+
+
 def test_a_folder_is_known_by_its_first_line(tmp_path: Path) -> None:
     package = tmp_path / "house"
     (package / "room").mkdir(parents=True)

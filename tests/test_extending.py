@@ -6,6 +6,8 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,3 +81,21 @@ def test_a_broken_package_is_named_and_the_rest_works(tmp_path: Path) -> None:
     (tmp_path / "kept.json").rename(tmp_path / "stack" / "cosynth.json")
     done = cosynth(tmp_path / "site", "convert", str(stack), str(tmp_path / "b"), "--to", "folder")
     assert done.returncode == 0, done.stderr  # and "stack" is ours
+
+
+def test_the_first_change_is_one_file_and_its_test(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (ROOT / "docs" / "first-change.md").read_text(encoding="utf-8")
+    blocks = [(language, block) for _, language, block in FENCE.findall(text)]
+    code, check = (block for language, block in blocks if language == "python")
+    (line,) = (block for language, block in blocks if language == "text")
+    name = "napari_cosynth.export.pages"
+    module = ModuleType(name)
+    exec(code, module.__dict__)
+    monkeypatch.setitem(sys.modules, name, module)
+    assert eval("{" + line + "}") == {"pages": f"{name}:write_pages"}
+    scope: dict[str, Any] = {}
+    exec(check, scope)
+    scope["test_every_sample_has_its_page"](tmp_path)
+    assert (tmp_path / "pages" / "cosynth.json").is_file()

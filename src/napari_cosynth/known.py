@@ -40,13 +40,17 @@ def own() -> dict[str, Path]:
     """The checkpoints in the user's folder, which the environment variable COSYNTH_CHECKPOINTS
     names, by name."""
     folder = os.environ.get(OWN_FOLDER)
-    found = sorted(Path(folder).expanduser().glob(f"*/{CONFIG}")) if folder else []
-    return {path.parent.name: path.parent for path in found}
+    return checkpoints_in(Path(folder).expanduser()) if folder else {}
 
 
 def available() -> list[str]:
-    """Names of the bundled checkpoints, ``default`` among them."""
-    return sorted(p.parent.name for p in BUNDLED.glob(f"*/{CONFIG}"))
+    """Names of the bundled checkpoints, ``default`` first."""
+    return sorted(checkpoints_in(BUNDLED), key=lambda name: (name != "default", name))
+
+
+def checkpoints_in(folder: Path) -> dict[str, Path]:
+    """The checkpoint folders directly inside a folder, by name."""
+    return {path.parent.name: path.parent for path in sorted(folder.glob(f"*/{CONFIG}"))}
 
 
 def packaged_recipes() -> dict[str, Path]:
@@ -91,8 +95,10 @@ def find_recipe(name: str | Path, bundled: Mapping[str, Path]) -> Path:
 
 
 def no_dataset(name: str, kinds: Sequence[str], recipes: Iterable[str] = ()) -> str:
-    """What is said of a name that is no data set: neither a folder of ours, nor KIND:FOLDER, nor one of
-    ``recipes``, where they are data sets too."""
+    """Error text for a name that is no data set, with the closest known name.
+
+    A data set is a folder of ours, KIND:FOLDER with one of ``kinds``, or one of ``recipes``.
+    """
     recipes = list(recipes)
     what = (
         "a stack folder, a recipe, or KIND:FOLDER" if recipes else "a stack folder, or KIND:FOLDER"

@@ -14,6 +14,7 @@ from typing import Any
 from napari_cosynth import registry
 from napari_cosynth.io.paths import named
 from napari_cosynth.known import (
+    CONFIG,
     bundled_recipes,
     downstream_recipes,
     find_layout_model,
@@ -42,8 +43,8 @@ ABOVE_ZERO = ("mpp", "look_mpp", "to_mpp", "source_mpp", "patch", "hours")
 
 def _checkpoint(value: str) -> None:
     folder = locate(value)
-    if not (folder / "config.json").is_file():
-        raise ValueError(f"{value}: no checkpoint: expected a folder with config.json")
+    if not (folder / CONFIG).is_file():
+        raise ValueError(f"{value}: no checkpoint: expected a folder with {CONFIG}")
 
 
 def _sampler(value: str) -> None:

@@ -37,7 +37,7 @@ ASSUMED_MPP = 0.25
 UNCLASSIFIED = "unspecified"
 _FEATURES = (".geojson", ".geojson.gz")
 _SLIDES = (".tif", ".tiff", ".svs", ".ndpi", ".scn", ".mrxs")
-"""What ``data.slide`` reads; other images have no µm/px."""
+"""What ``slides.slide`` reads; other images have no µm/px."""
 
 
 class GeoJsonDataset(NamedRecords):
@@ -51,7 +51,7 @@ class GeoJsonDataset(NamedRecords):
     A file's own µm/px goes before ``mpp``'s default, and ``mpp`` before it. Classes are
     ``class_names``, else those that occur, sorted, in QuPath's colours.
 
-    A slide of more than ``data.slide_parts.WHOLE`` pixels has a record for each of its annotated parts,
+    A slide of more than ``slide_parts.WHOLE`` pixels has a record for each of its annotated parts,
     called ``NAME_y_x`` by the corner of its square, and no more of it is read.
     """
 

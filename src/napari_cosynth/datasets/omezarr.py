@@ -38,8 +38,8 @@ logger = logging.getLogger(__name__)
 class OmeZarrDataset(NamedRecords):
     """An image, a series of them (``bioformats2raw.layout``) or a folder of ``.zarr``.
 
-    An image has three channels of 8 bits (or 16, ``data.files.eight_bits``) over axes c, y, x, its first
-    level read when it is asked for. One with several t or z is a stack: each plane is a record, called
+    An image has three channels of 8 or 16 bits (``slides.files.eight_bits``) over axes c, y, x; its first
+    level is read when it is asked for. One with several t or z is a stack: each plane is a record, called
     ``NAME_00000`` and so on, and its labels have as many. Of several images those without labels, such as
     a scanner's overview, are left out with a warning.
 

@@ -28,7 +28,7 @@ _ARRAYS: dict[str, tuple[type[np.generic], int]] = {
 class StackDataset(NamedRecords):
     """A stack folder, read a sample at a time; ``names`` are the sample numbers, to select by.
 
-    Images that another program has written with 16 bits are scaled to 8 (``data.files.eight_bits``).
+    Images that another program has written with 16 bits are scaled to 8 (``slides.files.eight_bits``).
     Raises ValueError naming file and sample where shapes, classes or ids disagree.
     """
 

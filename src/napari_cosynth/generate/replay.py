@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from napari_cosynth.geometry.box import Box
 from napari_cosynth.geometry.edits import undone
 from napari_cosynth.model.checkpoint import BUNDLED, WEIGHTS, available, locate, own
 from napari_cosynth.model.precision import choose_device, faster_in_bf16
+from napari_cosynth.model.weights import sha256_of
 from napari_cosynth.synthesis.provenance import package_versions
 from napari_cosynth.synthesis.resynthesize import REACH, resynthesize
 from napari_cosynth.synthesis.synthesize import synthesize
@@ -132,7 +132,7 @@ def _checkpoint(recipe: dict[str, Any], named: str | None, where: str) -> tuple[
     if named is None:
         known = {**{n: BUNDLED / n for n in available()}, **own()}
         for name, folder in known.items():
-            if _digest(folder) == wanted:
+            if sha256_of(folder / WEIGHTS) == wanted:
                 return name, []
         named = str(recipe.get("checkpoint", ""))
         if named not in known:
@@ -140,19 +140,12 @@ def _checkpoint(recipe: dict[str, Any], named: str | None, where: str) -> tuple[
                 f"{where}: its checkpoint {named!r} (sha256 {wanted[:12]}...) is not among those "
                 "known here: name its folder with --checkpoint"
             )
-    found = _digest(locate(named))
+    found = sha256_of(locate(named) / WEIGHTS)
     if found == wanted:
         return named, []
     return named, [
         f"checkpoint: {named}: its weights are sha256 {found[:12]}..., the recipe's {wanted[:12]}..."
     ]
-
-
-def _digest(folder: Path) -> str:
-    file = folder / WEIGHTS
-    if not file.is_file():
-        raise ValueError(f"{file}: no such file")
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _device(recipe: dict[str, Any], asked: str) -> str:

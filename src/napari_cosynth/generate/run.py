@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -27,6 +26,7 @@ from napari_cosynth.model.checkpoint import (
     read_config,
 )
 from napari_cosynth.model.samplers import settle
+from napari_cosynth.model.weights import sha256_of
 from napari_cosynth.synthesis.provenance import package_versions
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def generate(
     folder = locate(plan.checkpoint)
     config = read_config(folder)
     sampling = settle(plan.sampler, plan.steps, config)
-    digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+    digest = sha256_of(folder / WEIGHTS)
     if resume and out.exists():
         manifest = _resumed(plan, out, digest)
         looks = load_looks(out)

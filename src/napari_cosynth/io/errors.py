@@ -1,4 +1,4 @@
-"""What an error says, in a line."""
+"""One-line texts of errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of a name that nobody knows: those that are known, and the one it is nearest to."""
+"""Error text for unknown names, with the closest match."""
 
 from __future__ import annotations
 

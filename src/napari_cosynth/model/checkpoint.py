@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as serialised
-from torch import Tensor, nn
+from torch import nn
 
 from napari_cosynth import registry
+from napari_cosynth.foreign.files import read_json
 from napari_cosynth.io.settings import FORBID_UNKNOWN, parse, plain
 from napari_cosynth.known import BUNDLED as BUNDLED
 from napari_cosynth.known import CONFIG as CONFIG
@@ -27,11 +25,13 @@ from napari_cosynth.known import own as own
 from napari_cosynth.model.looks import LOOKS, NUMBERS, LookScale, TileLook, read_bank
 from napari_cosynth.model.text import TextEncoder
 from napari_cosynth.model.unet import JointUNet, NetworkConfig
+from napari_cosynth.model.weights import WEIGHTS as WEIGHTS
+from napari_cosynth.model.weights import packed_weights, read_weights, sha256_of
 from napari_cosynth.types import H_AND_E, ClassTable
 
 logger = logging.getLogger(__name__)
 
-WEIGHTS, CARD = "model.safetensors", "README.md"
+CARD = "README.md"
 _LARGEST_WIDTH = 8192
 
 
@@ -151,11 +151,7 @@ def read_config(path: str | Path) -> CheckpointConfig:
     file = locate(path) / CONFIG
     if not file.is_file():
         raise ValueError(f"{path}: no checkpoint: expected a folder with {CONFIG} and {WEIGHTS}")
-    try:
-        table = json.loads(file.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{file}: cannot be read as JSON ({error})") from None
-    return parse(CheckpointConfig, table, str(file))
+    return parse(CheckpointConfig, read_json(file), str(file))
 
 
 def load(name: str | Path) -> Checkpoint:
@@ -167,12 +163,11 @@ def load(name: str | Path) -> Checkpoint:
     path = locate(name)
     config = read_config(path)
     file = path / WEIGHTS
-    if not file.is_file():
-        raise ValueError(f"{file}: no such file")
     try:
         with torch.device("meta"):
             model = build(config)
-        tensors = _read_tensors(file, dict(model.state_dict()), model.text)
+        expected = {k: v for k, v in model.state_dict().items() if _stored(k, model.text)}
+        tensors = read_weights(file, expected)
     except ValueError as error:
         message = str(error)
         raise ValueError(
@@ -182,30 +177,7 @@ def load(name: str | Path) -> Checkpoint:
     model.load_state_dict(tensors, strict=False)
     model.eval().requires_grad_(False)
     model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    return Checkpoint(model, config, path.name, path, digest)
-
-
-def _read_tensors(
-    file: Path, expected: Mapping[str, Tensor], text: TextEncoder
-) -> dict[str, Tensor]:
-    try:
-        with safe_open(file, framework="pt") as opened:
-            found = {key: tuple(opened.get_slice(key).get_shape()) for key in opened.keys()}  # noqa: SIM118
-            wanted = {k: tuple(v.shape) for k, v in expected.items() if _stored(k, text)}
-            for key in sorted(wanted.keys() | found.keys()):
-                if wanted.get(key) != found.get(key):
-                    raise ValueError(
-                        f"{file}: tensor {key!r}: expected {wanted.get(key, 'none')}, "
-                        f"got {found.get(key, 'none')}"
-                    )
-            tensors = {key: opened.get_tensor(key).float() for key in wanted}
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{file}: not a safetensors file ({error})") from None
-    for key, tensor in tensors.items():
-        if not torch.isfinite(tensor).all():
-            raise ValueError(f"{file}: tensor {key!r} holds NaN or infinite values")
-    return tensors
+    return Checkpoint(model, config, path.name, path, sha256_of(file))
 
 
 def _stored(key: str, text: TextEncoder) -> bool:
@@ -228,18 +200,11 @@ def save(
     """
     from napari_cosynth.io.atomic import replaced_folder
 
-    dtype = torch.float16 if half else torch.float32
-    tensors = {
-        k: v.detach().cpu().to(dtype).contiguous()
-        for k, v in model.state_dict().items()
-        if _stored(k, model.text)
-    }
-    bad = [k for k, v in tensors.items() if not torch.isfinite(v).all()]
-    if bad:
-        raise ValueError(f"{path}: tensor {bad[0]!r} holds NaN or values beyond {dtype}")
+    stored = {k: v for k, v in model.state_dict().items() if _stored(k, model.text)}
+    packed = packed_weights(stored, path, torch.float16 if half else torch.float32)
     with replaced_folder(Path(path), overwrite=True) as folder:
         # Our own writing: a full disk is then an OSError like any other.
-        (folder / WEIGHTS).write_bytes(serialised(tensors, metadata={"format": "pt"}))
+        (folder / WEIGHTS).write_bytes(packed)
         (folder / CONFIG).write_text(json.dumps(plain(config), indent=1) + "\n", encoding="utf-8")
         (folder / CARD).write_text(card, encoding="utf-8")
         if bank:

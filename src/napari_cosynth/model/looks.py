@@ -8,7 +8,6 @@ above the image's own threshold (Otsu 1979), since haematoxylin absorbs red and 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from napari_cosynth.foreign.files import read_json
 from napari_cosynth.io.settings import FORBID_UNKNOWN, parse
 
 NUMBERS = (
@@ -205,11 +205,7 @@ def read_bank(folder: Path) -> tuple[TileLook, ...]:
     file = folder / LOOKS
     if not file.is_file():
         return ()
-    try:
-        table = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{file}: cannot be read as JSON ({error})") from None
-    return parse(tuple[TileLook, ...], table, str(file))
+    return parse(tuple[TileLook, ...], read_json(file), str(file))
 
 
 def draw_look(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_cosynth.records.base import crop, remade
-from napari_cosynth.records.resample import resample
+from napari_cosynth.records.resample import resampled
 from napari_cosynth.stain.jitter import jitter_stain
 from napari_cosynth.types import Record
 
@@ -29,6 +28,17 @@ def random_crop(
     the grid does not fill ends at the border. A patch drawn ``around`` a point (y, x) lies anywhere
     that contains it, without a grid.
     """
+    y, x = _corner(record, size, rng, stride, around)
+    return crop(record, y, x, size, size)
+
+
+def _corner(
+    record: Record,
+    size: int,
+    rng: np.random.Generator,
+    stride: int,
+    around: npt.ArrayLike | None,
+) -> tuple[int, int]:
     _check_size(record, size)
     height, width = record.labels.shape
     if around is None:
@@ -42,7 +52,7 @@ def random_crop(
             int(rng.integers(max(0, p - size + 1), min(p, n - size) + 1))
             for p, n in zip(inside, (height, width), strict=True)
         )
-    return crop(record, y, x, size, size)
+    return y, x
 
 
 def _check_size(record: Record, size: int) -> None:
@@ -57,17 +67,18 @@ def _check_size(record: Record, size: int) -> None:
 def turn(record: Record, quarter_turns: int, flip: bool) -> Record:
     """The record turned counter-clockwise and then mirrored left to right."""
 
-    def move(array: npt.NDArray[Pixel]) -> npt.NDArray[Pixel]:
-        turned = np.rot90(array, quarter_turns)
-        return np.ascontiguousarray(turned[:, ::-1] if flip else turned)
-
     return remade(
         record,
-        move(record.image),
-        move(record.instances),
-        move(record.labels),
+        _turned(record.image, quarter_turns, flip),
+        _turned(record.instances, quarter_turns, flip),
+        _turned(record.labels, quarter_turns, flip),
         smallest=1,
     )
+
+
+def _turned(array: npt.NDArray[Pixel], quarter_turns: int, flip: bool) -> npt.NDArray[Pixel]:
+    turned = np.rot90(array, quarter_turns)
+    return np.ascontiguousarray(turned[:, ::-1] if flip else turned)
 
 
 def augment(
@@ -90,12 +101,23 @@ def augment(
     if scale_strength > 0:
         reach = np.log1p(scale_strength)
         side = min(round(size / np.exp(rng.uniform(-reach, reach))), *record.labels.shape)
-    patch = random_crop(record, side, rng, stride, around)
+    y, x = _corner(record, side, rng, stride, around)
+    window = np.s_[y : y + side, x : x + side]
+    # Of arrays, so that points and distances are computed once, of what comes out.
+    image, instances, labels = (
+        record.image[window],
+        record.instances[window],
+        record.labels[window],
+    )
     if side != size:
-        grown = resample(patch, patch.mpp * side / size)
-        layout = dataclasses.replace(grown.layout, mpp=record.mpp)
-        patch = dataclasses.replace(grown, mpp=record.mpp, layout=layout)
-    patch = turn(patch, int(rng.integers(4)), bool(rng.integers(2)))
+        image, instances, labels = resampled(image, instances, labels, (size, size))
+    quarter_turns, flip = int(rng.integers(4)), bool(rng.integers(2))
+    image = _turned(image, quarter_turns, flip)
     if stain_strength > 0:
-        patch = dataclasses.replace(patch, image=jitter_stain(patch.image, stain_strength, rng))
-    return patch
+        image = jitter_stain(image, stain_strength, rng)
+    return remade(
+        record,
+        image,
+        _turned(instances, quarter_turns, flip),
+        _turned(labels, quarter_turns, flip),
+    )

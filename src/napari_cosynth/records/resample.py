@@ -21,13 +21,22 @@ def resample(record: Record, mpp: float) -> Record:
     if abs(factor - 1) < 1e-6:
         return record
     height, width = (max(1, round(n * factor)) for n in record.labels.shape)
-    shape = height, width
-    instances = majority(record.instances, shape)
-    # Each instance keeps its class, which votes of their own could take from it.
-    ids, first = np.unique(record.instances, return_index=True)
-    classes = record.labels.ravel()[first]
-    labels = classes[np.searchsorted(ids, instances)]
-    return remade(record, resized(record.image, shape), instances, labels, mpp=mpp)
+    arrays = resampled(record.image, record.instances, record.labels, (height, width))
+    return remade(record, *arrays, mpp=mpp)
+
+
+def resampled(
+    image: npt.NDArray[np.uint8],
+    instances: npt.NDArray[np.int32],
+    labels: npt.NDArray[np.uint8],
+    shape: tuple[int, int],
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
+    """Image (H, W, 3), instances and labels (H, W) of another shape; each instance keeps its class."""
+    ids, first = np.unique(instances, return_index=True)
+    classes = labels.ravel()[first]
+    # Not by votes of the labels' own, which could take an instance's class from it.
+    grown = majority(instances, shape).astype(np.int32, copy=False)
+    return resized(image, shape), grown, classes[np.searchsorted(ids, grown)]
 
 
 def resized(image: npt.NDArray[np.uint8], shape: tuple[int, int]) -> npt.NDArray[np.uint8]:

@@ -11,15 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as serialised
 
 from napari_cosynth.foreign.files import read_json
 from napari_cosynth.io.atomic import replaced_folder
 from napari_cosynth.io.settings import FORBID_UNKNOWN, parse, plain
+from napari_cosynth.known import CONFIG
+from napari_cosynth.model.weights import WEIGHTS as WEIGHTS
+from napari_cosynth.model.weights import packed_weights, read_weights, sha256_of
 from napari_cosynth.segmenter.network import HoverNet, SegmenterConfig
-
-WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 
 def pixels_digest(image: npt.NDArray[np.uint8]) -> str:
@@ -67,15 +66,9 @@ class Segmenter:
 
 def save_segmenter(segmenter: Segmenter, path: Path) -> Path:
     """Writes the folder, whole or not at all; an existing one is replaced."""
-    tensors = {
-        key: value.detach().cpu().contiguous()
-        for key, value in segmenter.network.state_dict().items()
-    }
-    bad = [key for key, value in tensors.items() if not torch.isfinite(value).all()]
-    if bad:
-        raise ValueError(f"{path}: tensor {bad[0]!r} holds NaN or infinite values")
+    packed = packed_weights(segmenter.network.state_dict(), path)
     with replaced_folder(path, overwrite=True) as folder:
-        (folder / WEIGHTS).write_bytes(serialised(tensors, metadata={"format": "pt"}))
+        (folder / WEIGHTS).write_bytes(packed)
         text = json.dumps(plain(segmenter.description), indent=1) + "\n"
         (folder / CONFIG).write_text(text, encoding="utf-8")
     return path
@@ -89,27 +82,10 @@ def load_segmenter(path: Path, device: torch.device | str = "cpu") -> Segmenter:
     file = path / CONFIG
     description = parse(SegmenterDescription, read_json(file), str(file))
     with torch.device("meta"):
-        expected = {
-            key: tuple(value.shape)
-            for key, value in HoverNet(description.network).state_dict().items()
-        }
+        expected = HoverNet(description.network).state_dict()
     weights = path / WEIGHTS
-    try:
-        with safe_open(weights, framework="pt") as opened:
-            found = {key: tuple(opened.get_slice(key).get_shape()) for key in opened.keys()}  # noqa: SIM118
-            for key in sorted(expected.keys() | found.keys()):
-                if expected.get(key) != found.get(key):
-                    raise ValueError(
-                        f"{weights}: tensor {key!r}: expected {expected.get(key, 'none')}, "
-                        f"got {found.get(key, 'none')}"
-                    )
-            tensors = {key: opened.get_tensor(key) for key in expected}
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{weights}: not a safetensors file ({error})") from None
-    for key, tensor in tensors.items():
-        if not torch.isfinite(tensor).all():
-            raise ValueError(f"{weights}: tensor {key!r} holds NaN or infinite values")
+    tensors = read_weights(weights, expected)
     network = HoverNet(description.network)
     network.load_state_dict(tensors)
     network.eval().requires_grad_(False).to(device)
-    return Segmenter(network, description, hashlib.sha256(weights.read_bytes()).hexdigest())
+    return Segmenter(network, description, sha256_of(weights))

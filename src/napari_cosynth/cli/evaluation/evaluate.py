@@ -47,6 +47,7 @@ from napari_cosynth.io.atomic import replaced_file
 from napari_cosynth.io.paths import check_writable, report_files
 from napari_cosynth.model.efficientnet import pretrained
 from napari_cosynth.model.precision import choose_device
+from napari_cosynth.model.weights import sha256_of
 from napari_cosynth.records.spectrum import radial_power
 
 logger = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ def run(
     frozen, about_frozen = _imagenet((made, real), device)
     weights = None
     if inception is not None and model is not None:
-        weights = hashlib.sha256(Path(inception).read_bytes()).hexdigest()
+        weights = sha256_of(Path(inception))
         for samples in (made, real):
             samples.inception = inception_features(model, samples.images)
     aligned = list(alignment.alignment_figures(made, real, judge)) if judge else []

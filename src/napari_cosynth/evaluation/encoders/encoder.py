@@ -18,14 +18,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_cosynth.evaluation.encoders.damages import DAMAGES, damaged
 from napari_cosynth.evaluation.reports.figure import TILE_ENCODER
 from napari_cosynth.io.atomic import replaced_file
-from napari_cosynth.io.errors import one_line
+from napari_cosynth.model.weights import packed_weights, read_weights
 from napari_cosynth.types import ClassTable, Record
 
 SEEDS = (0, 1, 2)
@@ -43,6 +42,7 @@ CELL = 16
 DAMAGE_WEIGHT = 5.0
 """Of the squared error of the damages against the cross-entropy of the classes."""
 _UNIT_CROPS = 400
+_MOST_NETWORKS = 16
 _STEPS, _BATCH, _CROP, _RATE = 500, 8, 96, 3e-3
 
 
@@ -217,12 +217,12 @@ def digest(models: Sequence[TileEncoder], classes: ClassTable, mpp: float) -> st
 
 def _serialised(models: Sequence[TileEncoder], classes: ClassTable, mpp: float) -> bytes:
     tensors = {
-        f"{i}.{name}": tensor.detach().cpu().contiguous()
+        f"{i}.{name}": tensor
         for i, model in enumerate(models)
         for name, tensor in model.state_dict().items()
     }
     about = {"classes": list(classes.names), "mpp": mpp, "networks": len(models)}
-    return bytes(save(tensors, {TILE_ENCODER: json.dumps(about)}))
+    return packed_weights(tensors, TILE_ENCODER, metadata={TILE_ENCODER: json.dumps(about)})
 
 
 def load_encoders(path: Path, mpp: float) -> list[TileEncoder]:
@@ -230,21 +230,18 @@ def load_encoders(path: Path, mpp: float) -> list[TileEncoder]:
     try:
         with safe_open(path, "pt") as file:
             about = json.loads((file.metadata() or {})[TILE_ENCODER])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         count, classes, found = int(about["networks"]), len(about["classes"]), float(about["mpp"])
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: cannot be read as a {TILE_ENCODER} ({error!r})") from None
+    if not 1 <= count <= _MOST_NETWORKS:
+        raise ValueError(f"{path}: networks: expected 1..{_MOST_NETWORKS}, got {count}")
     if abs(found - mpp) > 1e-6:
         raise ValueError(f"{path}: mpp: trained at {found:g} µm/px, the images have {mpp:g}")
-    models = []
-    for i in range(count):
-        model = TileEncoder(classes)
+    models = [TileEncoder(classes) for _ in range(count)]
+    expected = {f"{i}.{n}": t for i, m in enumerate(models) for n, t in m.state_dict().items()}
+    tensors = read_weights(path, expected)
+    for i, model in enumerate(models):
         own = {n.split(".", 1)[1]: t for n, t in tensors.items() if n.startswith(f"{i}.")}
-        try:
-            model.load_state_dict(own)
-        except RuntimeError as error:
-            raise ValueError(f"{path}: network {i}: {one_line(error)}") from None
-        models.append(model.eval().requires_grad_(False))
-    if not models:
-        raise ValueError(f"{path}: networks: expected at least one")
+        model.load_state_dict(own)
+        model.eval().requires_grad_(False)
     return models

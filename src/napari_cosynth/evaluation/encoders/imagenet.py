@@ -19,13 +19,12 @@ images are drawn independently.
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from napari_cosynth.model.efficientnet import EfficientNetLite0, weights_file
+from napari_cosynth.model.weights import sha256_of
 
 FEATURES = 1280
 
@@ -35,7 +34,7 @@ def identity() -> str:
 
     Raises ValueError where the package that holds them is not installed.
     """
-    return hashlib.sha256(weights_file().read_bytes()).hexdigest()
+    return sha256_of(weights_file())
 
 
 @torch.no_grad()

@@ -10,10 +10,11 @@ from psygnal import Signal
 from qtpy.QtWidgets import QFileDialog
 
 from napari_cosynth.geometry.prompt import build_prompt
+from napari_cosynth.known import available, checkpoints_in
 from napari_cosynth.types import H_AND_E
 from napari_cosynth.widget.qt.errors import tell
 from napari_cosynth.widget.qt.forms import form, offer
-from napari_cosynth.widget.run.facts import CheckpointFacts, bundled, checkpoints_in, read_facts
+from napari_cosynth.widget.run.facts import CheckpointFacts, read_facts
 
 BROWSE = "Other folder…"
 NO_TISSUE = "any"
@@ -35,7 +36,9 @@ class ModelControls:
         look: Sequence[Widget] = (),
     ) -> None:
         """``look`` stands beside the tissue; ``device`` is for another form."""
-        names = bundled() + (checkpoints_in(folder) if folder else [])
+        names = available() + [
+            str(path) for path in (checkpoints_in(folder) if folder else {}).values()
+        ]
         self.checkpoint = ComboBox(choices=[*names, BROWSE], label="Checkpoint")
         self.tissue = ComboBox(choices=[NO_TISSUE], label="Tissue")
         self.stain = ComboBox(choices=list(STAINS), label="Stain")

@@ -7,13 +7,13 @@ decided by its real reader, when it is.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from napari_cosynth.known import BUNDLED as BUNDLED
+from napari_cosynth.foreign.files import read_json
+from napari_cosynth.known import BUNDLED, CONFIG, available
 from napari_cosynth.types import H_AND_E, ClassTable
 
 
@@ -34,23 +34,14 @@ class CheckpointFacts:
     """Whether it paints in the look of a reference."""
 
 
-def bundled() -> list[str]:
-    """Names of the bundled checkpoints, ``default`` first."""
-    names = sorted(path.parent.name for path in BUNDLED.glob("*/config.json"))
-    return sorted(names, key=lambda name: name != "default")
-
-
-def checkpoints_in(folder: Path) -> list[str]:
-    """The checkpoint folders directly inside ``folder``, as paths."""
-    return sorted(str(path.parent) for path in folder.glob("*/config.json"))
-
-
 def read_facts(name: str) -> CheckpointFacts:
     """The facts of a bundled checkpoint or a folder. Raises ValueError naming file and field."""
-    folder = BUNDLED / name if name in bundled() else Path(name).expanduser()
-    file = folder / "config.json"
+    folder = BUNDLED / name if name in available() else Path(name).expanduser()
+    file = folder / CONFIG
+    if not file.is_file():
+        raise ValueError(f"{folder}: not a checkpoint folder (it has no {CONFIG})")
+    table = read_json(file)
     try:
-        table = json.loads(file.read_text(encoding="utf-8"))
         colors = np.array(table["class_colors"], np.uint8)
         classes = ClassTable(tuple(str(n) for n in table["class_names"]), colors)
         mpp = float(table["mpp"])
@@ -58,10 +49,8 @@ def read_facts(name: str) -> CheckpointFacts:
         stains = tuple(str(n) for n in table.get("stains", (H_AND_E,)))
         nodes = len(table.get("nodes") or ())
         follows_looks = table.get("look") is not None
-    except FileNotFoundError:
-        raise ValueError(f"{folder}: not a checkpoint folder (it has no config.json)") from None
     except KeyError as error:
         raise ValueError(f"{file}: {error.args[0]}: missing") from None
-    except (OSError, ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"{file}: cannot be read ({error})") from None
     return CheckpointFacts(name, classes, mpp, tissues, stains, nodes, follows_looks)

@@ -1,0 +1,74 @@
+"""Files of weights: safetensors, compared with what a network expects before anything is allocated."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+WEIGHTS = "model.safetensors"
+"""The weights in a checkpoint's or a segmenter's folder."""
+
+
+def read_weights(file: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a file, float32 on the CPU, by name.
+
+    ``expected``: a state dict, which may lie on the device ``meta``; integers stay what they are there.
+    Raises ValueError naming file and tensor where one is missing, too many, of another shape, or holds
+    NaN or infinite values.
+    """
+    if not file.is_file():
+        raise ValueError(f"{file}: no such file")
+    try:
+        with safe_open(file, framework="pt") as opened:
+            found = {key: tuple(opened.get_slice(key).get_shape()) for key in opened.keys()}  # noqa: SIM118
+            wanted = {key: tuple(tensor.shape) for key, tensor in expected.items()}
+            for key in sorted(wanted.keys() | found.keys()):
+                if wanted.get(key) != found.get(key):
+                    raise ValueError(
+                        f"{file}: tensor {key!r}: expected {wanted.get(key, 'none')}, "
+                        f"got {found.get(key, 'none')}"
+                    )
+            tensors = {key: opened.get_tensor(key) for key in wanted}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{file}: not a safetensors file ({error})") from None
+    for key, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise ValueError(f"{file}: tensor {key!r} holds NaN or infinite values")
+    return {
+        key: tensor.float() if expected[key].is_floating_point() else tensor
+        for key, tensor in tensors.items()
+    }
+
+
+def packed_weights(
+    tensors: Mapping[str, Tensor],
+    where: object,
+    dtype: torch.dtype | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> bytes:
+    """The bytes of a safetensors file of these tensors, floats as ``dtype`` where one is named.
+
+    Raises ValueError naming ``where`` and the tensor that holds NaN or what ``dtype`` cannot hold.
+    """
+    stored = {}
+    for key, tensor in tensors.items():
+        kept = dtype if tensor.is_floating_point() else None
+        stored[key] = tensor.detach().cpu().to(kept or tensor.dtype).contiguous()
+        if not torch.isfinite(stored[key]).all():
+            beyond = f"values beyond {dtype}" if dtype else "infinite values"
+            raise ValueError(f"{where}: tensor {key!r} holds NaN or {beyond}")
+    return bytes(save(stored, metadata=dict(metadata or {"format": "pt"})))
+
+
+def sha256_of(file: Path) -> str:
+    """Of a file's bytes, in hexadecimal digits. Raises ValueError where there is no such file."""
+    if not file.is_file():
+        raise ValueError(f"{file}: no such file")
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
