@@ -114,7 +114,9 @@ def loss_table(log: Path) -> str:
                 elif row.get("nucleus_area"):
                     power = " ".join(f"{float(row[band]):.2f}" for band in bands)
                     samples[int(row["step"])] = f" {power} | {float(row['nucleus_area']):.2f} |"
-    return "\n".join(rows[step] + samples.get(step, " – | – |") for step in sorted(rows))
+    # The logger counts the steps of a resumed run a few off; a grid belongs to the validation beside it.
+    beside = {min(rows, key=lambda at, s=step: abs(at - s)): t for step, t in samples.items()}
+    return "\n".join(rows[step] + beside.get(step, " – | – |") for step in sorted(rows))
 
 
 def figure_table(figures: dict[str, dict[str, Any]]) -> str:

@@ -58,9 +58,9 @@ ONE = {"inst_map": np.ones((120, 120), np.int32), "id": [[1]], "class": [[2]]}
 @pytest.mark.parametrize(
     "change,message",
     [
-        ({"class": None}, "expected 'class'"),
-        ({"class": [[7]]}, r"class: expected 1\.\.6, got 7\.\.7"),
-        ({"class": [[0]]}, r"class: expected 1\.\.6"),
+        ({"class": None}, "expected 'inst_type', 'class' or 'type_map'"),
+        ({"class": [[7]]}, r"classes: expected 0\.\.6, got 0\.\.7"),
+        ({"class": [[0]]}, "instance 1 has no class"),
         ({"class": [[1], [2]]}, "class: expected 1 classes, one per instance, got 2"),
         ({"class": [[1.5]]}, "class: expected whole numbers"),
         ({"class": ["epithelial"]}, "class: expected whole numbers"),

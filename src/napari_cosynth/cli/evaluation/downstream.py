@@ -13,6 +13,7 @@ from typing import Any
 import napari_cosynth
 from napari_cosynth.cli.evaluation.downstream_sets import (
     check_checkpoint,
+    check_recipe,
     checkpoint_path,
     synthetic_set,
 )
@@ -27,7 +28,6 @@ from napari_cosynth.evaluation.reports.report import Report, number, to_html, to
 from napari_cosynth.evaluation.reports.scores import Scores, score
 from napari_cosynth.io.atomic import replaced_file
 from napari_cosynth.io.settings import plain
-from napari_cosynth.model.checkpoint import CONFIG
 from napari_cosynth.model.precision import choose_device
 from napari_cosynth.records.base import remap
 from napari_cosynth.records.resample import resample
@@ -40,7 +40,6 @@ from napari_cosynth.training.records import open_dataset
 from napari_cosynth.training.segmenter import train_segmenter
 from napari_cosynth.types import ClassTable, Record
 
-OUTPUTS = ("sets", "runs", "results", "report.html", "report.json")
 RESULT = 1
 """Format of a run's result."""
 
@@ -57,7 +56,7 @@ class Downstream:
 
     def __post_init__(self) -> None:
         self.classes = ClassTable.of(*self.recipe.classes)
-        _check_recipe(self.recipe, self.out)
+        check_recipe(self.recipe, self.out)
 
     @property
     def runs(self) -> list[tuple[Arm, int]]:
@@ -237,30 +236,6 @@ def _notes(recipe: DownstreamRecipe, missing: Sequence[str]) -> list[str]:
     if missing:
         notes.append(f"Not done yet, and left out with their arms: {', '.join(missing)}.")
     return notes
-
-
-def _check_recipe(recipe: DownstreamRecipe, out: Path) -> None:
-    """Raises ValueError where the folder holds the runs of another recipe: arms and seeds may be added,
-    and nothing that is there may mean something else."""
-    path = out / RECIPE
-    if out.exists() and not path.is_file():
-        for entry in sorted(out.iterdir()):
-            # Diffusion models may be put there before the first run.
-            model = entry.is_dir() and next(entry.rglob(CONFIG), None) is not None
-            if entry.name in OUTPUTS or not (model or entry.name.startswith(".")):
-                raise ValueError(f"{entry}: is there without a {RECIPE}: name another folder")
-    now = json.loads(json.dumps(plain(recipe)))
-    if path.is_file():
-        try:
-            before = json.loads(path.read_text(encoding="utf-8"))
-            arms = {arm["name"]: arm for arm in before["arms"]}
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path}: cannot be read as a recipe ({error})") from None
-        free = ("arms", "seeds", "notes", "baseline")
-        changed = [k for k in now if k not in free and now[k] != before.get(k)]
-        changed += [a["name"] for a in now["arms"] if arms.get(a["name"], a) != a]
-        if changed:
-            raise ValueError(f"{out}: {changed[0]}: not what its runs were started with")
 
 
 def downstream(

@@ -1,7 +1,8 @@
-"""The synthetic sets of ``cosynth downstream``: each an ordinary stack, made once and kept."""
+"""What ``cosynth downstream`` starts from: its folder, its checkpoints, its synthetic sets."""
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,8 +14,9 @@ from napari_cosynth.datasets.stack import StackDataset
 from napari_cosynth.export.stack import Described, write_stack
 from napari_cosynth.geometry.instances import separate_baseline
 from napari_cosynth.geometry.prompt import prompt_for
+from napari_cosynth.io.settings import plain
 from napari_cosynth.io.stack_format import DESCRIPTION
-from napari_cosynth.model.checkpoint import locate, read_config
+from napari_cosynth.model.checkpoint import CONFIG, locate, read_config
 from napari_cosynth.records.base import remade, remap
 from napari_cosynth.records.perturb import perturbed
 from napari_cosynth.synthesis.repaint import repaint
@@ -26,6 +28,9 @@ from napari_cosynth.training.records import open_dataset
 from napari_cosynth.types import Layout, Progress, Record, Request, Synthesis
 
 logger = logging.getLogger(__name__)
+
+OUTPUTS = ("sets", "runs", "results", "report.html", "report.json")
+"""What a finished folder holds."""
 
 
 def checkpoint_path(recipe: DownstreamRecipe, source: Source, out: Path) -> Path:
@@ -43,6 +48,30 @@ def checkpoint_path(recipe: DownstreamRecipe, source: Source, out: Path) -> Path
         return locate(name)
     except ValueError as error:
         raise ValueError(f"sampling.checkpoint: neither in {out} nor by name: {error}") from None
+
+
+def check_recipe(recipe: DownstreamRecipe, out: Path) -> None:
+    """Raises ValueError where the folder holds the runs of another recipe: arms and seeds may be added,
+    and nothing that is there may mean something else."""
+    path = out / RECIPE
+    if out.exists() and not path.is_file():
+        for entry in sorted(out.iterdir()):
+            # Diffusion models may be put there before the first run.
+            model = entry.is_dir() and next(entry.rglob(CONFIG), None) is not None
+            if entry.name in OUTPUTS or not (model or entry.name.startswith(".")):
+                raise ValueError(f"{entry}: is there without a {RECIPE}: name another folder")
+    now = json.loads(json.dumps(plain(recipe)))
+    if path.is_file():
+        try:
+            before = json.loads(path.read_text(encoding="utf-8"))
+            arms = {arm["name"]: arm for arm in before["arms"]}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}: cannot be read as a recipe ({error})") from None
+        free = ("arms", "seeds", "notes", "baseline")
+        changed = [k for k in now if k not in free and now[k] != before.get(k)]
+        changed += [a["name"] for a in now["arms"] if arms.get(a["name"], a) != a]
+        if changed:
+            raise ValueError(f"{out}: {changed[0]}: not what its runs were started with")
 
 
 def check_checkpoint(recipe: DownstreamRecipe, path: Path, data_root: Path) -> None:

@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from napari_cosynth.foreign.files import read_mat
-from napari_cosynth.foreign.instances import instance_ids, whole_numbers
-from napari_cosynth.foreign.mat_classes import class_per_pixel
+from napari_cosynth.foreign.mat_labels import checked_classes, read_mat_labels
 from napari_cosynth.io.listing import files_in, first_below, images_in, partners
 from napari_cosynth.records.base import NamedRecords, Parts
 from napari_cosynth.records.sidecar import read_sidecar
@@ -68,24 +64,11 @@ class ConsepDataset(NamedRecords):
 
     def parts(self, name: str) -> Parts:
         path = self._labels[name]
-        content = read_mat(path)
-        if "inst_map" not in content:
-            raise ValueError(f"{path}: expected 'inst_map', got {sorted(content)}")
-        stored = whole_numbers(content["inst_map"], f"{path}: inst_map")
-        labels = class_per_pixel(path, content, stored)
-        if labels is None and "type_map" in content:
-            where = f"{path}: type_map"
-            labels = whole_numbers(content["type_map"], where).astype(np.int64)
-        if labels is None:
-            raise ValueError(f"{path}: expected 'inst_type' or 'type_map', got {sorted(content)}")
-        if labels.min(initial=0) < 0 or labels.max(initial=0) >= len(self.classes):
-            raise ValueError(
-                f"{path}: classes: expected 0..{len(self.classes) - 1}, got up to {labels.max()}"
-            )
+        found = read_mat_labels(path)
         return Parts(
             read_rgb(self._images[name]),
-            instance_ids(stored, f"{path}: inst_map"),
-            labels.astype(np.uint8),
+            found.instances,
+            checked_classes(path, found.classes, len(self.classes)),
             self.mpp,
             self.tissue_of(name),
             str(self._images[name]),

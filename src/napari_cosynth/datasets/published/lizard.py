@@ -9,9 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.foreign.files import read_mat
-from napari_cosynth.foreign.instances import instance_ids, whole_numbers
-from napari_cosynth.foreign.mat_classes import class_per_pixel
+from napari_cosynth.foreign.mat_labels import checked_classes, read_mat_labels
 from napari_cosynth.io.listing import by_name, files_in, first_below, name_of, partners
 from napari_cosynth.records.base import NamedRecords, Parts
 from napari_cosynth.slides.files import mat_names, read_rgb, select
@@ -85,14 +83,6 @@ class LizardDataset(NamedRecords):
 
 def read_labels(path: Path, classes: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
     """Instance ids and classes per pixel, (H, W), of a Lizard ``.mat``; ValueError names the field."""
-    content = read_mat(path)
-    for field in ("inst_map", "id", "class"):
-        if field not in content:
-            raise ValueError(f"{path}: expected {field!r}, got {sorted(content)}")
-    stored = whole_numbers(content["inst_map"], f"{path}: inst_map")
-    labels = class_per_pixel(path, content, stored)
-    assert labels is not None
-    types = np.unique(np.asarray(content["class"]))
-    if len(types) and not (types[0] >= 1 and types[-1] < classes):
-        raise ValueError(f"{path}: class: expected 1..{classes - 1}, got {types[0]}..{types[-1]}")
-    return instance_ids(stored, f"{path}: inst_map"), labels.astype(np.uint8)
+    found = read_mat_labels(path)
+    labels = checked_classes(path, found.classes, classes)
+    return found.instances, labels

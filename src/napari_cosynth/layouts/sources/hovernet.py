@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.foreign.files import read_json, read_mat
-from napari_cosynth.foreign.instances import instance_ids, whole_numbers
-from napari_cosynth.foreign.mat_classes import class_per_pixel
+from napari_cosynth.foreign.files import read_json
+from napari_cosynth.foreign.mat_labels import read_mat_labels
 from napari_cosynth.foreign.positions import read_positions
 from napari_cosynth.geometry.outlines import Outline, outline_centroids
 from napari_cosynth.layouts.sources.labels import label_centroids, parted_note
@@ -101,37 +100,24 @@ def read_hovernet_mat(path: str | Path) -> Nuclei:
     naming the file.
     """
     path = Path(path)
-    content = read_mat(path)
-    if "inst_map" not in content:
-        raise ValueError(f"{path}: inst_map: expected ids (H, W), got {sorted(content)}")
-    stored = whole_numbers(content["inst_map"], f"{path}: inst_map")
-    instances = instance_ids(stored, f"{path}: inst_map")
-    ids, centroids = label_centroids(instances)
+    found = read_mat_labels(path)
+    instances = found.instances
+    _, centroids = label_centroids(instances)
     return Nuclei(
         centroids.astype(np.float64),
-        tuple(f"type {kind}" if kind else "" for kind in _types(path, content, stored, ids)),
+        tuple(f"type {kind}" if kind else "" for kind in _types(instances, found.classes)),
         str(path),
         shape=(instances.shape[0], instances.shape[1]),
         notes=parted_note(instances),
     )
 
 
-def _types(
-    path: Path,
-    content: dict[str, Any],
-    stored: npt.NDArray[Any],
-    ids: npt.NDArray[np.int64],
-) -> list[int]:
+def _types(instances: npt.NDArray[np.int32], classes: npt.NDArray[np.int64] | None) -> list[int]:
     """The class of each instance, in the order of the ids; 0 where it has none."""
-    classes = class_per_pixel(path, content, stored)
-    if classes is None and "type_map" in content:
-        classes = whole_numbers(content["type_map"], f"{path}: type_map").astype(np.int64)
-        if classes.shape != stored.shape or classes.max(initial=0) > 255:
-            raise ValueError(f"{path}: type_map: expected classes of shape {stored.shape}")
+    inside = instances > 0
+    ids, row = np.unique(instances[inside], return_inverse=True)
     if classes is None:
         return [0] * len(ids)
-    inside = stored > 0
-    _, row = np.unique(stored[inside], return_inverse=True)
     kinds, kind = np.unique(classes[inside], return_inverse=True)
     votes = np.zeros((len(ids), len(kinds)), np.int64)
     np.add.at(votes, (row, kind), 1)

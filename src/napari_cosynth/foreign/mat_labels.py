@@ -1,14 +1,58 @@
-"""Classes of the instances of a MATLAB file, by their ids: HoVer-Net, CoNSeP and Lizard."""
+"""Labels in MATLAB files, as HoVer-Net, CoNSeP and Lizard store them: instances and their classes."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.foreign.instances import of_instances
+from napari_cosynth.foreign.files import read_mat
+from napari_cosynth.foreign.instances import instance_ids, of_instances, whole_numbers
+
+
+@dataclass(frozen=True)
+class MatLabels:
+    """What one file holds."""
+
+    instances: npt.NDArray[np.int32]
+    """``inst_map``, int32 (H, W), 0 the background."""
+    classes: npt.NDArray[np.int64] | None
+    """The class at each pixel, int64 (H, W), 0 where it has none; None where the file has none."""
+
+
+def read_mat_labels(path: Path) -> MatLabels:
+    """The labels of a MATLAB file: ``inst_map`` and, if any, classes.
+
+    Classes are those of :func:`class_per_pixel`, else ``type_map``, one per pixel. Raises ValueError
+    naming file and field.
+    """
+    content = read_mat(path)
+    if "inst_map" not in content:
+        raise ValueError(f"{path}: inst_map: expected ids (H, W), got {sorted(content)}")
+    stored = whole_numbers(content["inst_map"], f"{path}: inst_map")
+    classes = class_per_pixel(path, content, stored)
+    if classes is None and "type_map" in content:
+        classes = whole_numbers(content["type_map"], f"{path}: type_map").astype(np.int64)
+        if classes.shape != stored.shape:
+            raise ValueError(
+                f"{path}: type_map: expected the shape of inst_map, {stored.shape}, got {classes.shape}"
+            )
+    return MatLabels(instance_ids(stored, f"{path}: inst_map"), classes)
+
+
+def checked_classes(
+    path: Path, classes: npt.NDArray[np.int64] | None, count: int
+) -> npt.NDArray[np.uint8]:
+    """Classes of :func:`read_mat_labels` as uint8. Raises ValueError unless all are below ``count``."""
+    if classes is None:
+        raise ValueError(f"{path}: expected 'inst_type', 'class' or 'type_map'")
+    lowest, highest = int(classes.min(initial=0)), int(classes.max(initial=0))
+    if lowest < 0 or highest >= count:
+        raise ValueError(f"{path}: classes: expected 0..{count - 1}, got {lowest}..{highest}")
+    return classes.astype(np.uint8)
 
 
 def class_per_pixel(
