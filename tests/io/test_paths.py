@@ -13,7 +13,7 @@ from napari_cosynth import registry
 from napari_cosynth.cli import _parser, main
 from napari_cosynth.export.stack import write_stack
 from napari_cosynth.io.atomic import replaced_folder
-from napari_cosynth.io.paths import check_target
+from napari_cosynth.io.paths import check_new, check_target
 from nuclei import items
 
 FORMATS = registry.names("exporter")
@@ -189,3 +189,19 @@ def test_outputs_of_commands_are_replaced_when_told(tmp_path, monkeypatch):
         assert main([*arguments, "--overwrite"]) == 0
     assert json.loads((tmp_path / "coco" / "annotations.json").read_text())["images"]
     assert np.array([p.suffix == ".csv" for p in (tmp_path / "many").iterdir()]).all()
+
+
+def test_a_run_begins_where_nothing_is(tmp_path):
+    run = tmp_path / "run"
+    check_new(run, "advice")
+    run.mkdir()
+    check_new(run, "advice", hidden=True)
+    (run / ".DS_Store").touch()
+    check_new(run, "advice", hidden=True)
+    for hidden in (False, True):
+        if hidden:
+            (run / "recipe.json").touch()
+        with pytest.raises(FileExistsError, match="run: exists already; advice"):
+            check_new(run, "advice", hidden)
+    with pytest.raises(FileExistsError):
+        check_new(run / "recipe.json", "advice", hidden=True)

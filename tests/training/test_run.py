@@ -31,7 +31,7 @@ def test_a_run_logs_samples_and_exports(recipe, data, tmp_path, losses):
 def test_runs_are_not_overwritten(recipe, data, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "precious").write_text("mine")
-    with pytest.raises(ValueError, match="exists already"):
+    with pytest.raises(FileExistsError, match="exists already"):
         train(recipe, data, tmp_path / "run", device="cpu", progress=False)
     with pytest.raises(ValueError, match="nothing to resume"):
         train(recipe, data, tmp_path / "run", device="cpu", progress=False, resume=True)

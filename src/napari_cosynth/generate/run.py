@@ -18,6 +18,7 @@ from napari_cosynth.generate.plan import Plan, differing
 from napari_cosynth.generate.pool import build_pool, load_pool, save_pool
 from napari_cosynth.generate.sample import Settings, make, unpack
 from napari_cosynth.io.atomic import replaced_folder
+from napari_cosynth.io.paths import check_new
 from napari_cosynth.model.checkpoint import (
     BUNDLED,
     WEIGHTS,
@@ -66,8 +67,7 @@ def generate(
         pool = load_pool(out / LAYOUTS, plan, config.classes, config.mpp)
         draws = Draws(plan, pool, data_root, config.classes, config.mpp)
     else:
-        if out.exists():
-            raise FileExistsError(f"{out}: exists already; --resume goes on with it")
+        check_new(out, "--resume goes on with it")
         looks = plan_looks(plan, data_root, config.mpp)
         pool = build_pool(plan, data_root, config.classes, config.mpp)
         draws = Draws(plan, pool, data_root, config.classes, config.mpp)

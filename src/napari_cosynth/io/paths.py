@@ -91,6 +91,16 @@ def check_target(
         )
 
 
+def check_new(folder: Path, advice: str, hidden: bool = False) -> None:
+    """Whether a run may begin in ``folder``: it is not there or, with ``hidden``, has hidden files only.
+
+    Raises FileExistsError with ``advice`` otherwise, also where it is a file.
+    """
+    free = hidden and folder.is_dir() and all(p.name.startswith(".") for p in folder.iterdir())
+    if folder.exists() and not free:
+        raise FileExistsError(f"{folder}: exists already; {advice}")
+
+
 def check_writable(target: Path) -> None:
     """Before minutes of work: raises ValueError where nothing can be written beside ``target``."""
     parent = next(p for p in target.resolve().parents if p.exists())

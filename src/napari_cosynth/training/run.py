@@ -19,6 +19,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from napari_cosynth.io.atomic import replaced_file
+from napari_cosynth.io.paths import check_new
 from napari_cosynth.io.settings import plain
 from napari_cosynth.model.checkpoint import CheckpointConfig, build, read_config
 from napari_cosynth.model.efficientnet import pretrained
@@ -199,8 +200,7 @@ def _scale_of(bank: Sequence[TileLook], start: CheckpointConfig | None) -> LookS
 def _check_folder(recipe: Recipe, out: Path, resume: bool) -> None:
     """A run's folder is new, or holds a run of the same model to continue."""
     if not resume:
-        if out.exists() and any(not p.name.startswith(".") for p in out.iterdir()):
-            raise ValueError(f"{out}: exists already; resume it or choose another folder")
+        check_new(out, "resume it or choose another folder", hidden=True)
         return
     try:
         before = json.loads((out / RECIPE).read_text(encoding="utf-8"))

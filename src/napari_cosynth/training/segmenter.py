@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from napari_cosynth.foreign.files import read_json
 from napari_cosynth.io.atomic import replaced_file
+from napari_cosynth.io.paths import check_new
 from napari_cosynth.io.settings import FORBID_UNKNOWN, plain
 from napari_cosynth.model.precision import choose_device, faster_in_bf16
 from napari_cosynth.records.augment import random_crop, turn
@@ -177,10 +178,10 @@ class SegmenterModule(LightningModule):
 
 
 def _check_run(out: Path, settings: dict[str, Any]) -> None:
-    """Raises ValueError where the folder holds a run of other settings, or something else."""
+    """Raises ValueError at a run of other settings, FileExistsError at anything else."""
     path = out / SETTINGS
-    if not path.is_file() and out.exists() and any(p.name[0] != "." for p in out.iterdir()):
-        raise ValueError(f"{out}: exists already, and holds no run: choose another folder")
+    if not path.is_file():
+        check_new(out, "it holds no run: choose another folder", hidden=True)
     if path.is_file() and read_json(path) != json.loads(json.dumps(settings)):
         raise ValueError(f"{out}: holds a run of other settings; choose another folder")
 

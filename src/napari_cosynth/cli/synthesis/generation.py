@@ -11,6 +11,7 @@ from napari_cosynth.generate.manifest import MANIFEST, Manifest
 from napari_cosynth.generate.plan import load_plan
 from napari_cosynth.generate.replay import replay
 from napari_cosynth.generate.run import generate, in_this_process
+from napari_cosynth.io.paths import check_new
 
 
 def generate_dataset(
@@ -31,8 +32,8 @@ def generate_dataset(
 
         # dask's processes need a main module that can be imported again, and this one's name.
         opened = local(workers) if scheduler is None else running(scheduler)  # type: ignore[assignment]
-    if out.exists() and not resume:
-        raise ValueError(f"--out: {out}: exists already; --resume goes on with it")
+    if not resume:
+        check_new(out, "--resume goes on with it")
     try:
         with opened as engine:
             manifest = generate(plan, out, root, resume, engine)
