@@ -7,17 +7,21 @@ from typing import Any
 from napari.components import ViewerModel
 from qtpy.QtCore import QTimer
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+from qtpy.QtWidgets import QMainWindow, QWidget
 
 from napari_cosynth.widget.docks.panel import CoSynthPanel
 from napari_cosynth.widget.docks.preferences import PLUGIN
+from napari_cosynth.widget.qt.staying import dock_of
 
 PANEL, LAYOUT, GALLERY = "CoSynth", "CoSynth layout", "CoSynth gallery"
 """As the manifest names them."""
 
 
 def panel_of(viewer: Any) -> CoSynthPanel:
-    """The viewer's CoSynth dock; opened where it is not there yet."""
+    """The viewer's CoSynth panel; opened where it is not there yet, or was closed.
+
+    A viewer has one: closed and opened again it is the same, so whoever works with it need not ask again.
+    """
     for widget in viewer.window.dock_widgets.values():
         if isinstance(widget, CoSynthPanel):
             return widget
@@ -43,17 +47,10 @@ class Companion(QWidget):
             QTimer.singleShot(0, self._share_the_place)
 
     def _share_the_place(self) -> None:
-        own, other = _dock_of(self), _dock_of(self.panel)
+        own, other = dock_of(self), dock_of(self.panel)
         window = self.window()
         if own is None or other is None or not isinstance(window, QMainWindow):
             return
         if not (own.isFloating() or other.isFloating()):
             window.tabifyDockWidget(other, own)
             own.raise_()
-
-
-def _dock_of(widget: QWidget) -> QDockWidget | None:
-    parent = widget.parentWidget()
-    while parent is not None and not isinstance(parent, QDockWidget):
-        parent = parent.parentWidget()
-    return parent

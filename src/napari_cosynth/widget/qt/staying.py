@@ -1,0 +1,54 @@
+"""A dock's content that outlives its dock: napari's *x* deletes the frame, and what is in it waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from weakref import ref
+
+from psygnal import Signal
+from qtpy.QtCore import QEvent, QTimer
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+
+
+class Staying(QWidget):
+    """Closed, it stays in the window that it was shown in, hidden, until it is docked again."""
+
+    closed = Signal()
+    """It has no dock any more."""
+    reopened = Signal()
+    """It is shown in a dock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Weak: who holds the content must not hold a window that is closed.
+        self._home: Callable[[], QMainWindow | None] = lambda: None
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        window = self.window()
+        if isinstance(window, QMainWindow):
+            self._home = ref(window)
+            self.reopened.emit()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ParentChange and self.parentWidget() is None:
+            QTimer.singleShot(0, self._wait)  # napari is not done with the frame
+
+    def _wait(self) -> None:
+        with suppress(RuntimeError):  # Qt has destroyed the window, or this
+            home = self._home()
+            if self.parentWidget() is None and home is not None:
+                self.hide()
+                self.setParent(home)
+                self.closed.emit()
+
+
+def dock_of(widget: QWidget) -> QDockWidget | None:
+    """The frame that a widget is docked in; None where it is not."""
+    parent = widget.parentWidget()
+    while parent is not None and not isinstance(parent, QDockWidget):
+        parent = parent.parentWidget()
+    return parent

@@ -1,0 +1,39 @@
+"""A run in napari's own activity dock, for as long as the plugin's dock is not there to show it."""
+
+from __future__ import annotations
+
+from napari.utils import progress
+from napari.utils.notifications import show_info
+
+from napari_cosynth.types import Progress
+from napari_cosynth.widget.run.worker import Runner
+
+PARTS = 100
+"""Of a sample's step."""
+
+
+class Activity:
+    """Shown from :meth:`begin` until the run ends or :meth:`end`."""
+
+    def __init__(self, runner: Runner) -> None:
+        self.runner = runner
+        self.bar: progress | None = None
+        runner.progressed.connect(self._advance)
+        runner.ended.connect(self.end)
+
+    def begin(self) -> None:
+        """The dock was closed. What goes on is said, and where it can be stopped."""
+        if self.runner.busy and self.bar is None:
+            self.bar = progress(total=PARTS, desc="CoSynth samples")
+            show_info("CoSynth goes on sampling: open its dock again to follow or cancel the run")
+
+    def end(self) -> None:
+        """The run is over, or the dock is there to show it."""
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+    def _advance(self, now: Progress) -> None:
+        if self.bar is not None:
+            done = (now.index * now.steps + now.step + now.part) / (now.count * now.steps)
+            self.bar.update(int(PARTS * done) - self.bar.n)
