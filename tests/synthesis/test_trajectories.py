@@ -49,6 +49,22 @@ def test_progress_comes_within_steps_and_previews_after_them(request_: Request) 
     np.testing.assert_array_equal(shown[-1].labels, sample.raw_labels)
 
 
+def test_a_large_canvas_is_shown_within_a_step_as_far_as_it_has_come(request_: Request) -> None:
+    impatient = dataclasses.replace(request_, preview_after=1e-9)
+    shown = [e for e in synthesize(impatient) if isinstance(e, Progress) and e.image is not None]
+    first = next(e for e in shown if e.step == 1 and e.part == 0)
+    within = [e for e in shown if e.step == 0]
+    assert within and all(0 < e.part <= 1 for e in within)
+    there = [(e.image == first.image).all(axis=(1, 2)) for e in within]
+    for rows in there:  # from the top to where it has come; nothing of the rest yet
+        come = int(np.argmin(rows))
+        assert 0 < come < SHAPE[0] and not rows[come:].any()
+    assert [rows.sum() for rows in there] == sorted(rows.sum() for rows in there)
+    second = next(e for e in shown if e.step == 1 and e.part > 0.5)
+    last = next(e for e in shown if e.step == 2)
+    assert (second.image[0] == last.image[0]).all() and (second.image[-1] == first.image[-1]).all()
+
+
 @pytest.mark.parametrize("guidance", [1.0, 2.0])
 def test_a_seed_gives_the_same_canvas_alone_and_among_others(
     request_: Request, guidance: float

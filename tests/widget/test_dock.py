@@ -80,19 +80,46 @@ def test_times_are_kept_and_scale_with_the_work(
     file, name = tmp_path / "speed.json", str(tiny_checkpoint)
     made = dataclasses.replace(a_sample(layout, tiny_checkpoint), seconds=10.0)
     speeds = Speeds(file)
-    unknown = "time: known after the first run"
-    assert speeds.expected(name, "auto", 2, 1.0, (64, 64)) == unknown
+    assert speeds.seconds(name, "auto", 2, 1.0, (64, 64)) is None
     speeds.learn(made)
     qtbot.waitUntil(lambda: not speeds.busy)
     again = Speeds(file)  # another session
-    assert again.expected(name, "auto", 2, 1.0, (64, 64)).startswith("about 10 s on c")
-    assert again.expected(name, "auto", 4, 2.0, (64, 128)).startswith("about 80 s on ")
-    assert again.expected(name, "auto", 2, 1.0, (64, 64), count=20).startswith("about 3 min")
-    assert again.expected(name, "cuda", 2, 1.0, (64, 64)) == unknown
+    assert again.seconds(name, "auto", 2, 1.0, (64, 64)) == pytest.approx(10)
+    assert again.seconds(name, "auto", 4, 2.0, (64, 128)) == pytest.approx(80)
+    assert again.seconds(name, "cuda", 2, 1.0, (64, 64)) is None
     window = {**made.provenance, "resampled": [[0, 0, 8, 8]]}
     again.learn(dataclasses.replace(made, seconds=0.1, provenance=window))
-    assert again.expected(name, "auto", 2, 1.0, (64, 64)).startswith("about 10 s")
+    assert again.seconds(name, "auto", 2, 1.0, (64, 64)) == pytest.approx(10)
     assert work(20, 0.0, (1000, 1000)) == 20 and duration(0.2) == "under 1 s"
+
+
+def test_into_an_image_has_a_time_of_its_own(layout: Layout, tiny_checkpoint: Path) -> None:
+    name, speeds = str(tiny_checkpoint), Speeds()
+    made = dataclasses.replace(a_sample(layout, tiny_checkpoint), seconds=10.0)
+    speeds.learn(made)
+    # 64 pixels are sampled in a window of 256, some steps twice.
+    guessed = speeds.seconds(name, "auto", 2, 1.0, (64, 64), into_image=True)
+    assert guessed == pytest.approx(10 * 16 * 1.5)
+    inpainted = {**made.provenance, "inpainted": {}}
+    speeds.learn(dataclasses.replace(made, seconds=300.0, provenance=inpainted))
+    assert speeds.seconds(name, "auto", 2, 1.0, (64, 64), into_image=True) == pytest.approx(300)
+    larger = speeds.seconds(name, "auto", 2, 1.0, (416, 160), into_image=True)
+    assert larger == pytest.approx(300 * 2)
+    assert speeds.seconds(name, "auto", 2, 1.0, (64, 64)) == pytest.approx(10)
+
+
+def test_the_time_into_an_image_stands_there_where_there_is_one(
+    panel: CoSynthPanel, points: Points, qtbot: Any
+) -> None:
+    panel.bar.synthesise.native.click()
+    qtbot.waitUntil(lambda: not panel.runner.busy, timeout=60_000)
+    assert "into image" not in panel.bar.time.value
+    image = panel.viewer.add_image(
+        np.zeros((300, 300, 3), np.uint8), scale=points.scale, units=points.units
+    )
+    assert "into image" in panel.bar.time.value and "on cpu" in panel.bar.time.tooltip
+    panel.viewer.layers.remove(image)
+    assert "into image" not in panel.bar.time.value
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"a|auto": {"seconds": -1}}', '{"a|auto": 3}'])
@@ -114,7 +141,7 @@ def test_the_dock_tells_the_time_it_measured(
     assert left[0] == "time: known after the first run"
     assert all(text.endswith(" left") for text in left[1:])
     assert " on cpu, " in panel.bar.time.value or " on cuda" in panel.bar.time.value
-    qtbot.waitUntil(lambda: not panel.speeds.busy)
+    qtbot.waitUntil(lambda: not panel.runs.speeds.busy)
     assert Speeds().of(panel.model.facts.name, "auto") is not None
 
 

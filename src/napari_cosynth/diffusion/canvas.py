@@ -111,6 +111,8 @@ class Canvas:
         self.device = noise.device
         self._sets = [_Rows(scratch, name, self.shape) for name in ("even", "odd")]
         self._done = 0
+        self.written = 0
+        """Rows of the step under way whose estimate is there."""
 
     def run(self) -> Iterator[CanvasStep]:
         """Every step, the last one of an earlier run first; in between, how far each has come."""
@@ -130,10 +132,15 @@ class Canvas:
         return self._sets[self._done % 2].read_state(y0, y1, self.device)
 
     def estimate(self, y0: int, y1: int) -> tuple[Tensor, Tensor]:
-        """Rows of the clean image (1, 3, h, W) and the likeliest labels (1, h, W) of that step."""
-        rows = self._sets[self._done % 2]
-        image, _ = rows.read_clean(y0, y1, self.device)
-        return image, torch.from_numpy(rows.likeliest.read(y0, y1))[None]
+        """Rows of the clean image (1, 3, h, W) and the likeliest labels (1, h, W): of that step, and of
+        the one under way where it has written them. Before the first step the others are 0."""
+        split = min(max(self.written, y0), y1)
+        images, labels = [], []
+        for done, first, last in ((self._done + 1, y0, split), (self._done, split, y1)):
+            rows = self._sets[done % 2]
+            images.append(rows.read_clean(first, last, self.device)[0])
+            labels.append(torch.from_numpy(rows.likeliest.read(first, last)))
+        return torch.cat(images, 2), torch.cat(labels)[None]
 
     def _begin(self) -> None:
         height, width = self.shape
@@ -174,6 +181,8 @@ class Canvas:
                 done = sampler.step(_top(band, height), clean, head, t, nodes[index + 1], noise)
                 new.write_state(top, done)
                 new.write_clean(top, clean)
+                self.written = top + height
+        self.written = 0
         self._settle(new, index + 1)
 
     def _add(

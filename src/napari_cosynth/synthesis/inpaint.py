@@ -25,6 +25,7 @@ from napari_cosynth.records.resample import resized
 from napari_cosynth.synthesis.looks import look_for, look_of_pixels
 from napari_cosynth.synthesis.place import CONTEXT, SMALLEST_WINDOW, Place, on_grid, working_mpp
 from napari_cosynth.synthesis.preparation import fit_layout, open_checkpoint
+from napari_cosynth.synthesis.previews import Previews
 from napari_cosynth.synthesis.provenance import provenance_of
 from napari_cosynth.synthesis.separation import separated
 from napari_cosynth.synthesis.window import Surroundings, Window, progress_of, sample_window
@@ -146,9 +147,9 @@ def _samples(
 ) -> Iterator[Progress | Synthesis]:
     begun, seed = time.perf_counter(), request.seeds[0]
     look = look_for(request, checkpoint, layout, seed)
-    around = Surroundings(image)
+    around, previews = Surroundings(image), Previews(request)
     for step in sample_window(request, checkpoint, device, points, window, around, look.seen):
-        yield progress_of(request, step, lambda *shown: tuple(map(window.freed, shown)))
+        yield progress_of(request, previews, step, lambda *shown: tuple(map(window.freed, shown)))
     # The last estimate has no step at the region's border, but around it is not quite the real image.
     part = window.part
     guessed = window.of_canvas(decode_image(step.clean.image)[0])

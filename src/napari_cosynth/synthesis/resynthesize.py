@@ -20,6 +20,7 @@ from napari_cosynth.model.precision import choose_device
 from napari_cosynth.model.samplers import settled
 from napari_cosynth.synthesis.looks import look_for
 from napari_cosynth.synthesis.preparation import fit_layout, open_checkpoint
+from napari_cosynth.synthesis.previews import Previews
 from napari_cosynth.synthesis.separation import separated
 from napari_cosynth.synthesis.window import Surroundings, Window, progress_of, sample_window
 from napari_cosynth.types import Layout, Progress, Request, Synthesis
@@ -71,13 +72,14 @@ def _samples(
     window: Window,
     device: torch.device,
 ) -> Iterator[Progress | Synthesis]:
-    begun = time.perf_counter()
+    begun, previews = time.perf_counter(), Previews(request)
     seed, record = request.seeds[0], before.record
     around = Surroundings(record.image, before.raw_labels, record.distance)
     look = look_for(request, checkpoint, layout, seed)
     for step in sample_window(request, checkpoint, device, points, window, around, look.seen):
         yield progress_of(
             request,
+            previews,
             step,
             lambda image, labels: (
                 window.paste(image, record.image),

@@ -21,6 +21,7 @@ from napari_cosynth.synthesis.preparation import (
     fit_layout,
     open_checkpoint,
 )
+from napari_cosynth.synthesis.previews import Previews
 from napari_cosynth.synthesis.provenance import provenance_of
 from napari_cosynth.synthesis.separation import separated
 from napari_cosynth.synthesis.trajectories import Trajectories
@@ -77,14 +78,13 @@ def _samples(
 ) -> Iterator[Progress | Synthesis]:
     seeds = zip(request.seeds, trajectories.of_seeds(), strict=True)
     for index, (seed, states) in enumerate(seeds):
-        begun = time.perf_counter()
+        begun, previews = time.perf_counter(), Previews(request)
         for state in states:
             progress = Progress(
                 seed, index, len(request.seeds), state.step, request.steps, part=state.part
             )
             last = state.step == request.steps
-            wanted = request.preview_every and (last or state.step % request.preview_every == 0)
-            if wanted and state.step and not state.part:
+            if state.visible and previews.wanted(state.step, state.part):
                 image, labels = state.estimate()
                 progress = replace(progress, image=image, labels=labels)
             if last:

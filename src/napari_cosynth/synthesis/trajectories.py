@@ -54,8 +54,13 @@ class CanvasState(Protocol):
         """The share of the next one that is done."""
         ...
 
+    @property
+    def visible(self) -> bool:
+        """Whether there is an estimate of any of it."""
+        ...
+
     def estimate(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-        """What the last step took for the clean image and labels."""
+        """What the last step took for the clean image and labels, and the next one where it has come."""
         ...
 
     def result(self) -> Pixels:
@@ -177,6 +182,10 @@ class _Whole:
     frame: Frame
     of: Step
 
+    @property
+    def visible(self) -> bool:
+        return True
+
     def estimate(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
         clean = self.of.clean
         labels = decode_labels(clean.probabilities.argmax(1))[0]
@@ -199,6 +208,10 @@ class _Windowed:
     part: float
     frame: Frame
     canvas: Canvas
+
+    @property
+    def visible(self) -> bool:
+        return self.step > 0 or self.canvas.written > 0
 
     def estimate(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
         height, width = self.frame.shape

@@ -145,6 +145,9 @@ class Request:
     device: str = "auto"
     preview_every: int = 0
     """Show the clean estimate every so many steps; 0 never."""
+    preview_after: float = 0.0
+    """Seconds without a picture after which what there is of the estimate is shown, on a large canvas
+    also within a step; 0 never."""
     scratch: str = ""
     """Folder that keeps the state of a canvas sampled by windows, so that a killed run goes on from its
     last step; empty: nothing is kept."""
@@ -167,6 +170,10 @@ class Request:
             require(bool(np.isfinite(self.look).all()), "look: expected finite numbers")
         require(
             self.preview_every >= 0, f"preview_every: expected 0 or more, got {self.preview_every}"
+        )
+        require(
+            bool(np.isfinite(self.preview_after)) and self.preview_after >= 0,
+            f"preview_after: expected 0 s or more, got {self.preview_after}",
         )
 
 

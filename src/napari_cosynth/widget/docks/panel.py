@@ -157,6 +157,7 @@ class CoSynthPanel(Staying):
         self.results.refresh()
         self.refine.refresh()
         self.look.refresh()
+        self._summarise()  # Into image has a time where there is an image
 
     def _on_closed(self) -> None:
         self.sampling.live.value = False  # nobody could switch it off
@@ -172,7 +173,7 @@ class CoSynthPanel(Staying):
         self.sections["Model"].summarise(" · ".join(model))
         self.sections["Sampling"].summarise(self.sampling.summary)
         if not self.runs.shows_time:
-            self.bar.time.value = self.form.expected_time(self.runs.speeds)
+            self.bar.expect(*self.form.expected_time(self.runs.speeds))
 
 
 def _call(action: Callable[[], None], event: object) -> None:

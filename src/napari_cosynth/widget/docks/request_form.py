@@ -8,10 +8,11 @@ from napari_cosynth.types import Request
 from napari_cosynth.widget.docks.model_controls import ModelControls
 from napari_cosynth.widget.layers.layout import placement_from
 from napari_cosynth.widget.layers.placement import Placement
+from napari_cosynth.widget.layers.region import has_image_under
 from napari_cosynth.widget.layout.layout_controls import LayoutControls
 from napari_cosynth.widget.look.look_controls import LookControls
-from napari_cosynth.widget.run.sampling_controls import SamplingControls
-from napari_cosynth.widget.run.speed import Speeds
+from napari_cosynth.widget.run.sampling_controls import PREVIEW_S, SamplingControls
+from napari_cosynth.widget.run.speed import Speeds, duration
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class RequestForm:
             stain=str(self.model.stain.value),
             device=str(self.model.device.value),
             preview_every=int(self.sampling.preview.value),
+            preview_after=PREVIEW_S if self.sampling.preview.value else 0.0,
             look=look,
             look_of=look_of,
         )
@@ -50,7 +52,8 @@ class RequestForm:
     def live_request(self) -> Request:
         """The same for the seed that is shown, on the model's own grid. Raises ValueError likewise."""
         request = self.request((int(self.sampling.seed.value),))
-        return replace(request, layout=request.layout.scaled_to(self.mpp), preview_every=0)
+        layout = request.layout.scaled_to(self.mpp)
+        return replace(request, layout=layout, preview_every=0, preview_after=0.0)
 
     @property
     def mpp(self) -> float:
@@ -64,18 +67,26 @@ class RequestForm:
         assert points is not None  # the request has a layout
         return placement_from(points).at_mpp(self.mpp, request.layout.scaled_to(self.mpp).shape)
 
-    def expected_time(self, speeds: Speeds) -> str:
-        """Of the next run, in words; empty where nothing can run."""
+    def expected_time(self, speeds: Speeds) -> tuple[str, str]:
+        """Of the next run in words, *Into image* too where there is one; and on what it is computed.
+
+        Empty where nothing can run.
+        """
         points, facts = self.layout.points, self.model.facts
         if points is None or facts is None:
-            return ""
+            return "", ""
         placement = placement_from(points)
         factor = placement.mpp / facts.mpp
-        return speeds.expected(
-            facts.name,
-            str(self.model.device.value),
-            int(self.sampling.steps.value),
-            float(self.sampling.guidance.value),
-            (placement.shape[0] * factor, placement.shape[1] * factor),
-            int(self.sampling.count.value),
-        )
+        shape = placement.shape[0] * factor, placement.shape[1] * factor
+        steps, guidance = int(self.sampling.steps.value), float(self.sampling.guidance.value)
+        device, count = str(self.model.device.value), int(self.sampling.count.value)
+        seconds = speeds.seconds(facts.name, device, steps, guidance, shape)
+        speed = speeds.of(facts.name, device)
+        if seconds is None or speed is None:
+            return "time: known after the first run", ""
+        on = f"on {speed.device}, {speed.precision}"
+        words = duration(count * seconds)
+        into = speeds.seconds(facts.name, device, steps, guidance, shape, into_image=True)
+        if into is None or not has_image_under(self.layout.viewer, points):
+            return f"{words} {on}", on
+        return f"{words}, into image {duration(into)}", on

@@ -48,6 +48,11 @@ class RunBar(QWidget):
         box.addWidget(side_by_side(self.progress, self.time))
         box.addWidget(self.status.native)
 
+    def expect(self, time: str, on: str) -> None:
+        """How long the next run will take, and on what."""
+        self.time.value = time
+        self.time.tooltip = f"As measured on this machine {on}".rstrip()
+
     def begin(self, request: Request) -> None:
         """A run starts: reading the checkpoint, which has no steps, comes first.
 

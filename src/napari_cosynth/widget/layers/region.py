@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from napari.components import ViewerModel
-from napari.layers import Image, Labels, Layer, Shapes
+from napari.layers import Image, Labels, Layer, Points, Shapes
 
 from napari_cosynth.layouts.sources.labels import label_centroids
 from napari_cosynth.slides.pyramid import read_region
 from napari_cosynth.types import ClassTable, Layout
+from napari_cosynth.widget.layers.layout import placement_from
 from napari_cosynth.widget.layers.placement import (
     Placement,
     micrometres,
@@ -205,6 +206,15 @@ def image_under(viewer: ViewerModel, source: Layer, corners: npt.NDArray[np.floa
             require_plain(layer)
             return layer
     raise ValueError(f"no image under {source.name}: open a slide, and lay it over that")
+
+
+def has_image_under(viewer: ViewerModel, points: Points) -> bool:
+    """Whether a layout lies over an image."""
+    try:
+        image_under(viewer, points, placement_from(points).world)
+    except ValueError:
+        return False
+    return True
 
 
 def is_slide(layer: Layer) -> bool:

@@ -14,7 +14,7 @@ from qtpy.QtCore import QTimer
 from napari_cosynth.geometry.edits import changed_box, same_layout
 from napari_cosynth.types import Progress, Request, Synthesis
 from napari_cosynth.types.sampling import BY_SEED, FEW
-from napari_cosynth.widget.run.sampling_controls import draft_steps
+from napari_cosynth.widget.run.sampling_controls import PREVIEW_S, draft_steps
 from napari_cosynth.widget.run.worker import Runner
 
 GATHER_MS = 30
@@ -111,7 +111,7 @@ class Live:
             return
         self._rest.start(FEW_REST_MS if request.sampler == FEW else REST_MS)
         steps = draft_steps(request.sampler, request.steps)
-        draft = replace(request, steps=steps, preview_every=1)
+        draft = replace(request, steps=steps, preview_every=1, preview_after=PREVIEW_S)
         self._start(draft, self._base(request))
 
     def _finish(self) -> None:

@@ -19,6 +19,8 @@ MOST_STEPS = 1000
 FEW_DRAFT, USUAL_DRAFT = 2, 6
 """Steps of a draft."""
 USUAL_PREVIEW = 4
+PREVIEW_S = 3.0
+"""Seconds after which a picture is shown, however few steps are done."""
 
 
 def preview_every(sampler: str) -> int:
@@ -72,7 +74,9 @@ class SamplingControls:
         self.random.tooltip = "Draw a new seed for every run; off: this seed again"
         self.reuse.tooltip = "Put the last run's seed back and keep it"
         self.count.tooltip = "How many samples, with consecutive seeds"
-        self.preview.tooltip = "Show the picture every so many steps; 0 never"
+        self.preview.tooltip = (
+            f"Show the picture every so many steps, and after {PREVIEW_S:g} s without one; 0 never"
+        )
         self.painted.tooltip = (
             "What Into image paints. Around changes: the points that you added, moved, re-tagged or "
             "removed since they were taken from the image; of other layouts, the whole canvas"

@@ -12,6 +12,7 @@ import numpy as np
 from qtpy.QtCore import QStandardPaths
 
 from napari_cosynth.io.atomic import replaced_file
+from napari_cosynth.synthesis.place import CONTEXT, SMALLEST_WINDOW
 from napari_cosynth.types import Synthesis
 from napari_cosynth.widget.run.background import Background
 
@@ -19,6 +20,13 @@ FILE = "napari-cosynth/speed.json"
 """Inside the user's cache folder."""
 WORTH_KEEPING = 0.2
 """A measurement that differs from the kept one by less than this part is not written again."""
+
+
+INTO_IMAGE = " into image"
+"""Beside a device: samples into real images, which take longer."""
+IMAGE_PASSES = 1.5
+"""Passes of each step into an image, until it was measured: most are taken twice, the first are left out
+(``diffusion.blend``)."""
 
 
 @dataclass(frozen=True)
@@ -60,37 +68,47 @@ class Speeds:
         """What is known of a checkpoint on a device or ``auto``; None before the first run."""
         return self._known.get(_key(checkpoint, device))
 
-    def expected(
+    def seconds(
         self,
         checkpoint: str,
         device: str,
         steps: int,
         guidance: float,
         shape: tuple[float, float],
-        count: int = 1,
-    ) -> str:
-        """How long ``count`` samples of (H, W) pixels will take, in words, and on what."""
-        speed = self.of(checkpoint, device)
-        if speed is None:
-            return "time: known after the first run"
-        seconds = count * speed.seconds * work(steps, guidance, shape)
-        return f"{duration(seconds)} on {speed.device}, {speed.precision}"
+        into_image: bool = False,
+    ) -> float | None:
+        """How many a sample of (H, W) pixels will take; None where nothing was measured."""
+        usual = self.of(checkpoint, device)
+        if not into_image:
+            return None if usual is None else usual.seconds * work(steps, guidance, shape)
+        pixels = work(steps, guidance, window_shape(shape))
+        if (measured := self.of(checkpoint, device + INTO_IMAGE)) is not None:
+            return measured.seconds * pixels
+        return None if usual is None else IMAGE_PASSES * usual.seconds * pixels
 
     def learn(self, sample: Synthesis) -> None:
         """Measures by a finished sample; one of a window in a larger canvas tells nothing."""
-        if sample.seconds <= 0 or sample.provenance.keys() & {"resampled", "inpainted"}:
+        if sample.seconds <= 0 or "resampled" in sample.provenance:
             return
-        request = sample.request
+        request, shape = sample.request, sample.record.labels.shape
+        inside = "inpainted" in sample.provenance
+        if inside:
+            shape = window_shape(shape)
         speed = Speed(
-            sample.seconds / work(request.steps, request.guidance, sample.record.labels.shape),
+            sample.seconds / work(request.steps, request.guidance, shape),
             str(sample.provenance["device"]),
             str(sample.provenance["precision"]),
         )
-        key = _key(request.checkpoint, request.device)
+        key = _key(request.checkpoint, request.device + (INTO_IMAGE if inside else ""))
         before, self._known[key] = self._known.get(key), speed
         if before is None or abs(speed.seconds / before.seconds - 1) > WORTH_KEEPING:
             # The disk is waited for, which may take long, before a file is called written.
             self._work.do(partial(_write, self.file, dict(self._known)))
+
+
+def window_shape(region: tuple[float, ...]) -> tuple[float, ...]:
+    """What is sampled of an image around a region of (H, W) pixels, where the image reaches so far."""
+    return tuple(max(side + 2 * CONTEXT, SMALLEST_WINDOW) for side in region)
 
 
 def work(steps: int, guidance: float, shape: tuple[float, ...]) -> float:

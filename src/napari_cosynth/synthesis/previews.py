@@ -1,0 +1,26 @@
+"""Which states of a run are shown: every so many steps, and whatever is at hand after so many seconds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from napari_cosynth.types import Request
+
+
+class Previews:
+    """Of one sample; its seconds begin when this is made, and anew with each state that is shown."""
+
+    def __init__(self, request: Request, clock: Callable[[], float] = time.monotonic) -> None:
+        self._every, self._after = request.preview_every, request.preview_after
+        self._steps, self._clock = request.steps, clock
+        self._last = clock()
+
+    def wanted(self, step: int, part: float = 0.0) -> bool:
+        """Whether a state is to be shown after ``step`` steps and the share ``part`` of the next one."""
+        due = not part and step and self._every
+        by_step = bool(due) and (step == self._steps or step % self._every == 0)
+        if by_step or (self._after and self._clock() - self._last >= self._after):
+            self._last = self._clock()
+            return True
+        return False

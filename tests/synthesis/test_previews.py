@@ -1,0 +1,34 @@
+"""Which states of a run are shown, on a clock that the test moves."""
+
+from __future__ import annotations
+
+from napari_cosynth.synthesis.previews import Previews
+from napari_cosynth.types import Layout, Request
+
+
+def test_a_state_is_shown_by_its_step_or_after_so_many_seconds(layout: Layout) -> None:
+    now = 0.0
+    request = Request(layout, "tissue", steps=10, preview_every=4, preview_after=3.0)
+    previews = Previews(request, lambda: now)
+    assert [step for step in range(1, 11) if previews.wanted(step)] == [4, 8, 10]
+    assert not previews.wanted(4, 0.5)
+    now = 2.9
+    assert not previews.wanted(1, 0.5)
+    now = 3.0
+    assert previews.wanted(1, 0.5)
+    assert not previews.wanted(1, 0.6)  # the last one is fresh again
+    now = 5.9
+    assert previews.wanted(4)  # by its step, and the clock begins anew
+    now = 8.8
+    assert not previews.wanted(5)
+    now = 8.9
+    assert previews.wanted(5)
+
+
+def test_nothing_is_shown_where_nothing_is_asked_for(layout: Layout) -> None:
+    now = 0.0
+    silent = Previews(Request(layout, "tissue", steps=3), lambda: now)
+    now = 1e6
+    assert not any(silent.wanted(step) for step in (1, 2, 3))
+    timed = Request(layout, "tissue", steps=3, preview_after=5.0)
+    assert Previews(timed, lambda: now).wanted(1) is False
