@@ -250,3 +250,49 @@ def test_the_request_is_what_the_form_says(panel: CoSynthPanel, points: Points) 
         preview_every=0,
     )
     assert len(request.layout) == 4
+
+
+def test_the_bar_says_nothing_of_a_result_that_is_gone(
+    panel: CoSynthPanel, points: Points, qtbot: Any
+) -> None:
+    run(panel, qtbot)
+    assert "a sample" in panel.bar.status.value
+    panel.viewer.layers.remove(panel.viewer.layers[points.name])
+    assert "a sample" in panel.bar.status.value  # its result is there
+    panel.results.discard.native.click()
+    assert panel.bar.status.value == ""
+
+
+def test_undo_is_there_after_another_layout_was_worked_on(
+    panel: CoSynthPanel, points: Points
+) -> None:
+    controls = panel.layout_controls
+    points.add([[50, 20]])
+    controls.new.native.click()
+    other = controls.points
+    assert other is not points and not controls.undo.enabled
+    points.data = points.data[:-2]  # by hand, while the dock works on the other
+    panel.viewer.layers.selection.active = points
+    assert controls.points is points and controls.undo.enabled
+    controls.undo.native.click()
+    assert len(points.data) == 5
+    controls.undo.native.click()
+    assert len(points.data) == 4
+    controls.redo.native.click()
+    assert len(points.data) == 5
+    panel.viewer.layers.remove(other)
+    assert list(controls._histories) == [points]
+
+
+def test_update_makes_points_of_the_result_and_stays_at_the_drawn_layout(
+    panel: CoSynthPanel, points: Points, qtbot: Any
+) -> None:
+    run(panel, qtbot)
+    for active in (points, None):
+        panel.viewer.layers.selection.active = active
+        panel.refine.update_rest.native.click()
+        own = panel.refine._shown.own_layout
+        assert own is not None and panel.refine.points.value is own
+        assert panel.layout_controls.points is points
+        assert panel.viewer.layers.selection.active is active
+        panel.viewer.layers.remove(own)

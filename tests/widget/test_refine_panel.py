@@ -237,3 +237,19 @@ def test_a_closed_panel_hears_nothing_more(viewer):
     for layer in record_layers((a_record(),), [{}], "g"):
         viewer.add_layer(Layer.create(*layer))
     assert not panel.separate.enabled
+
+
+def test_what_is_said_is_read_in_full_and_goes_with_its_result(viewer, tmp_path, qtbot):
+    panel = opened(viewer)
+    panel.resize(220, 400)
+    panel.show()
+    name = "stack_of_nuclei_" + "drawn_by_hand_" * 6
+    panel.save_to(tmp_path / name)
+    assert panel.status.value == f"saved in {name}: 1 sample"
+    label = panel.status.native
+    qtbot.waitUntil(lambda: label.height() >= label.heightForWidth(label.width()))
+    assert label.heightForWidth(label.width()) > 2 * label.fontMetrics().lineSpacing()
+    assert label.sizeHint().width() < 10_000 and label.toolTip() == panel.status.value
+    for role in ("image", "labels", "instances", "distance"):
+        viewer.layers.remove(layer(viewer, role))
+    assert panel.status.value == ""

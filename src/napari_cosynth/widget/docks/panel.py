@@ -157,6 +157,7 @@ class CoSynthPanel(Staying):
         self.results.refresh()
         self.refine.refresh()
         self.look.refresh()
+        self.runs.forget_gone()
         self._summarise()  # Into image has a time where there is an image
 
     def _on_closed(self) -> None:

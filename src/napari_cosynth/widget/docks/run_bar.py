@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 
 from magicgui.widgets import CheckBox, Label, ProgressBar, PushButton
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cosynth.types import Progress, Request
 from napari_cosynth.widget.qt.forms import side_by_side
+from napari_cosynth.widget.qt.status import Status
 from napari_cosynth.widget.run.speed import duration
 
 READING_LOOK = "reading the look…"
@@ -27,7 +27,7 @@ class RunBar(QWidget):
         self.cancel = PushButton(text="Cancel")
         self.progress = ProgressBar(value=0, min=0, max=1)
         self.time = Label(value="")
-        self.status = Label(value="")
+        self.status = Status(lines=2)
         self._first: tuple[float, float] | None = None
         self.into_image.tooltip = (
             "Samples the canvas into the image under it; around it the image stays"
@@ -36,11 +36,6 @@ class RunBar(QWidget):
         self.time.tooltip = "As measured on this machine"
         self.progress.native.setMaximumHeight(14)
         self.progress.native.setTextVisible(False)
-        self.status.native.setWordWrap(True)
-        # Two lines at all times, so that the buttons stay where they are.
-        self.status.native.setFixedHeight(36)
-        self.status.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.status.native.setAlignment(Qt.AlignmentFlag.AlignTop)
         box = QVBoxLayout(self)
         box.setContentsMargins(2, 0, 2, 0)
         box.setSpacing(4)

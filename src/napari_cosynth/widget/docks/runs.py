@@ -15,6 +15,7 @@ from napari_cosynth.widget.docks.live_sampling import LiveSampling
 from napari_cosynth.widget.docks.request_form import RequestForm
 from napari_cosynth.widget.docks.run_bar import READING_LOOK, RunBar
 from napari_cosynth.widget.gallery.gallery import Gallery
+from napari_cosynth.widget.layers import results
 from napari_cosynth.widget.layers.layout import set_notes
 from napari_cosynth.widget.qt.questions import ask_mpp
 from napari_cosynth.widget.result.result_view import RunView, summary
@@ -50,6 +51,7 @@ class Runs:
         self.live = self.live_sampling.live
         self._run: RunView | None = None
         self._start_next: Callable[[], None] | None = None
+        self._told: str | None = None  # the result that the status is about; "": Live's
         runner.progressed.connect(self._on_progress)
         runner.sampled.connect(self._on_sample)
         runner.ended.connect(self._on_end)
@@ -164,7 +166,7 @@ class Runs:
         run.view = None
         self.displayed.emit(view.group)
         self._mark(sample, run.layout)
-        self._tell(sample)
+        self._tell(sample, group=view.group)
 
     def _mark(self, sample: Synthesis, sampled: Layout) -> None:
         """Marks the layout's points, if they still are the ones that were sampled."""
@@ -179,8 +181,17 @@ class Runs:
         else:
             show_info("The layout changed during the run; the result is of the layout as it was.")
 
-    def _tell(self, sample: Synthesis, kind: str = "") -> None:
+    def forget_gone(self) -> None:
+        """Says no more of a result whose layers are gone."""
+        there = results.groups(self.viewer)
+        gone = self._told not in there if self._told else not there
+        if self._told is not None and gone and not self.runner.busy:
+            self._told = None
+            self.bar.status.value = ""
+
+    def _tell(self, sample: Synthesis, kind: str = "", group: str = "") -> None:
         self.speeds.learn(sample)
+        self._told = group
         self.bar.status.value = f"{kind}{sample.seconds:.1f} s a sample; {summary(sample.report)}"
         self.changed.emit()
         self.sampled.emit(sample)

@@ -21,6 +21,7 @@ from napari_cosynth.widget.layers.layout import (
 from napari_cosynth.widget.layers.placement import LARGEST_SIDE, Placement, free_placement
 from napari_cosynth.widget.layers.region import chosen_labels, layout_of_labels, region_placement
 from napari_cosynth.widget.layout.brush_controls import BrushControls
+from napari_cosynth.widget.layout.history import History
 from napari_cosynth.widget.layout.legend import Legend
 from napari_cosynth.widget.layout.nuclei_row import NucleiRow
 from napari_cosynth.widget.layout.points import LayoutEditor, adopt
@@ -49,6 +50,7 @@ class LayoutControls(QWidget):
         super().__init__()
         self.viewer = viewer
         self.editor: LayoutEditor | None = None
+        self._histories: dict[Points, History] = {}
         self.facts: CheckpointFacts | None = None
         self.summary = ""
         self.layer = ComboBox(choices=[NONE], label="Points layer")
@@ -199,7 +201,8 @@ class LayoutControls(QWidget):
             )
         self._detach()
         style_new_points(layer)
-        self.editor = LayoutEditor(layer)
+        self.editor = LayoutEditor(layer, self._histories.get(layer))
+        self._histories[layer] = self.editor.history
         self.editor.edited.connect(self._on_edited)
         self.editor.picked.connect(self.legend.show_current)
         self.editor.picked.connect(self.picked.emit)
@@ -253,6 +256,8 @@ class LayoutControls(QWidget):
             self._detach()
             self._show()
             self.switched.emit()
+        for layer in self._histories.keys() - set(self.viewer.layers):
+            del self._histories[layer]
         self._list_layers()
 
     def _on_edited(self) -> None:

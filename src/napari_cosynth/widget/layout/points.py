@@ -112,10 +112,12 @@ class LayoutEditor:
     picked = Signal(str)
     """The class of the next point."""
 
-    def __init__(self, layer: Points) -> None:
+    def __init__(self, layer: Points, history: History | None = None) -> None:
+        """``history``: the layer's own, from when it was worked on before."""
         self.layer = layer
         self.classes = class_table_of(layer)
-        self.history = History(layer)
+        self.history = history or History(layer)
+        self.history.record()  # what was done to the layer meanwhile is a step, too
         self._outside = self._find_outside()
         self._keys: list[str] = []
         show_marks(layer)

@@ -18,6 +18,7 @@ from napari_cosynth.widget.layers.results import groups
 from napari_cosynth.widget.layers.tags import read_tag
 from napari_cosynth.widget.qt.errors import told
 from napari_cosynth.widget.qt.forms import form, side_by_side
+from napari_cosynth.widget.qt.status import Status
 from napari_cosynth.widget.result.saving import Group, drawn_record, record_of, save_layers
 from napari_cosynth.widget.result.shown import ShownResult, is_points
 
@@ -44,7 +45,8 @@ class RefinePanel(QWidget):
         self.update_rest = PushButton(text="Update from instances")
         self.restore = PushButton(text="Restore raw")
         self.save = PushButton(text="Save as stack…")
-        self.status = Label(value="")
+        self.status = Status()
+        self._told = ""  # the result that the status is about
         self.points.tooltip = (
             "The layout whose points seed the watershed, and that is saved; none: the points that "
             "the result was made from"
@@ -67,7 +69,6 @@ class RefinePanel(QWidget):
         box.addWidget(side_by_side(self.separate, self.update_rest))
         box.addWidget(side_by_side(self.restore, self.save))
         box.addWidget(self.status.native)
-        self.status.native.setWordWrap(True)
         self.result.changed.connect(self._show_choices)
         for button, action in (
             (self.separate, self.separate_again),
@@ -130,6 +131,12 @@ class RefinePanel(QWidget):
         complete = {"image", "labels", "instances"} <= found.keys()
         for button in (self.separate, self.update_rest, self.restore, self.save):
             button.enabled = complete
+        if self._told and (self._told != self.result.value or not complete):
+            self._tell("")  # it is about another result, or one that is gone
+
+    def _tell(self, text: str) -> None:
+        self._told = str(self.result.value or "") if text else ""
+        self.status.value = text
 
     # -- the buttons
 
@@ -138,7 +145,7 @@ class RefinePanel(QWidget):
         group, sample = self._group()
         record, report = separated_again(record_of(group, sample))
         self._shown.show(record, sample)
-        self.status.value = _summary(record, report)
+        self._tell(_summary(record, report))
 
     def update_from_instances(self) -> None:
         """Update: labels, distance and a layout of this result's own from the instances."""
@@ -149,7 +156,7 @@ class RefinePanel(QWidget):
         self._shown.show(record, sample)
         self._shown.show_layout(record, sample)
         self._show_choices()
-        self.status.value = f"{len(record.layout)} nuclei; labels, distance and points agree"
+        self._tell(f"{len(record.layout)} nuclei; labels, distance and points agree")
 
     def restore_raw(self) -> None:
         """The sample as it was made or read."""
@@ -162,7 +169,7 @@ class RefinePanel(QWidget):
         self._shown.show(raw, sample)
         if self._shown.own_layout is not None:
             self._shown.show_layout(raw, sample)
-        self.status.value = "the sample as it was made"
+        self._tell("the sample as it was made")
 
     def ask_and_save(self) -> None:
         """Asks for the folder, then saves."""
@@ -181,7 +188,7 @@ class RefinePanel(QWidget):
         count = read_count(written)
         told = "1 sample" if count == 1 else f"now {count} samples"
         show_info(f"saved in {written}: {told}")
-        self.status.value = f"saved in {written.name}: {told}"
+        self._tell(f"saved in {written.name}: {told}")
 
     # -- layers <-> records
 

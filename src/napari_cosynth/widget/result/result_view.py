@@ -125,11 +125,16 @@ def insert_below_points(viewer: ViewerModel, layer: Layer) -> None:
     index = len(viewer.layers)
     while index > 0 and viewer.layers[index - 1]._type_string in ("points", "shapes"):
         index -= 1
+    if viewer.layers.selection:
+        insert_unselected(viewer, index, layer)
+    else:
+        viewer.layers.insert(index, layer)
+
+
+def insert_unselected(viewer: ViewerModel, index: int, layer: Layer) -> None:
+    """Adds a layer; what is selected stays so."""
     selection = viewer.layers.selection
     before = set(selection)
-    if not before:
-        viewer.layers.insert(index, layer)
-        return
     # napari selects what is inserted, and shows its controls. Selecting the old layer again at once
     # would take as long as inserting does, so nobody is told of either.
     with selection.events.blocker_all():

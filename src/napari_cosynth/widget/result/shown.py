@@ -25,6 +25,7 @@ from napari_cosynth.widget.layers.record_layers import record_layers
 from napari_cosynth.widget.layers.results import AGREED_KEY, groups, instance_colors
 from napari_cosynth.widget.layers.slide_layers import LayerTuple
 from napari_cosynth.widget.layers.tags import read_tag
+from napari_cosynth.widget.result.result_view import insert_unselected
 from napari_cosynth.widget.result.saving import Group, drawn_record, groups_of
 
 
@@ -119,7 +120,9 @@ class ShownResult:
             _, kwargs, _ = record_layers((record,), [{}], self.name)[-1]
             kwargs.update({k: getattr(labels, k) for k in ("scale", "translate", "units")})
             del kwargs["axis_labels"]
-            self.viewer.add_points(points, ndim=labels.ndim, **kwargs)
+            layer = Points(points, ndim=labels.ndim, **kwargs)
+            # Not selected: to the dock that would be choosing it, in the place of the drawn layout.
+            insert_unselected(self.viewer, len(self.viewer.layers), layer)
             return
         if stacked:
             others = np.round(own.data[:, 0]).astype(int) != sample
