@@ -33,6 +33,7 @@ def panel(make_napari_viewer: Callable[..., Any], tiny_checkpoint: Path) -> CoSy
     dock.runner.backend = InThread()
     dock.model.use(str(tiny_checkpoint))
     dock.sampling.steps.value = 2
+    dock.sampling.random.value = False  # what is compared must be drawn from the same seed
     dock.layout_controls.height_px.value = dock.layout_controls.width_px.value = 64
     return dock
 

@@ -154,6 +154,36 @@ def test_results_of_synthesise_are_in_the_gallery_and_keep_their_layers(
     assert seeds(dock) == [0] and list(results.groups(dock.viewer)) == ["layout · seed 0"]
 
 
+def test_what_was_discarded_comes_back_until_the_next_is(
+    dock: GalleryDock, points: Points, qtbot: Any
+) -> None:
+    fill(dock, points, qtbot, 3)
+    choose(dock, qtbot, 1)
+    name = dock.gallery.items[1].group
+    results.groups(dock.viewer)[name]["labels"].paint((3, 3), 2)
+    dock.gallery.keep([0, 1], True)
+    assert not dock.undo.enabled
+    choose(dock, qtbot, 0, 1)
+    qtbot.mouseClick(dock.discard.native, Qt.MouseButton.LeftButton)
+    settle(dock, qtbot)
+    entries = dock.gallery._session.entries
+    assert seeds(dock) == [2] and not any(entry.kept for entry in entries.values())
+    qtbot.mouseClick(dock.undo.native, Qt.MouseButton.LeftButton)
+    settle(dock, qtbot)
+    assert seeds(dock) == [0, 1, 2] and [i.entry.kept for i in dock.gallery.items] == [True] * 2 + [
+        False
+    ]
+    assert [entry.kept for entry in entries.values()] == [True, True, False]
+    assert results.groups(dock.viewer)[name]["labels"].data[3, 3] == 2
+    dock.gallery.discard([0])
+    dock.gallery.discard([0])
+    settle(dock, qtbot)
+    assert len(entries) == 2  # the first is gone for good
+    dock.gallery.undiscard()
+    settle(dock, qtbot)
+    assert seeds(dock) == [1, 2]
+
+
 def test_a_row_stays_its_own_sample_s_when_its_seed_is_made_anew(
     dock: GalleryDock, points: Points, qtbot: Any, tmp_path: Path
 ) -> None:
@@ -269,6 +299,12 @@ def test_discarding_an_unfinished_session_removes_it(
     panel = CoSynthPanel(make_napari_viewer(show=True))
     panel.viewer.window.add_dock_widget(panel, name="CoSynth")
     qtbot.waitUntil(panel.recovery.isVisible, timeout=WAIT)
+    panel.recovery.discard.native.click()
+    assert panel.recovery.isVisible() and "for good?" in panel.recovery.label.value
+    panel.recovery.recover.native.click()  # No
+    assert panel.recovery.isVisible() and panel.recovery.recover.text == "Recover"
+    assert list(session.sessions_folder().iterdir()) and not panel.gallery.items
+    panel.recovery.discard.native.click()
     panel.recovery.discard.native.click()
     qtbot.waitUntil(lambda: not panel.gallery.busy, timeout=WAIT)
     assert not list(session.sessions_folder().iterdir())

@@ -15,6 +15,7 @@ from napari.utils.notifications import NotificationSeverity, notification_manage
 from napari_cosynth.types import Progress
 from napari_cosynth.widget.docks.panel import CoSynthPanel
 from napari_cosynth.widget.layers import results
+from napari_cosynth.widget.run.sampling_controls import SamplingControls
 
 WAIT = 60_000
 
@@ -97,10 +98,63 @@ def test_the_same_seed_gives_the_same_pixels_and_reuse_brings_it_back(
     panel.sampling.seed.value = seed + 1 if seed < 5 else 5
     panel.sampling.reuse.native.click()
     assert panel.sampling.seed.value == seed and not panel.sampling.random.value
-    run(panel, qtbot)
+    panel.bar.synthesise.native.click()
+    panel.bar.offer.buttons["Sample again"].click()
+    qtbot.waitUntil(lambda: not panel.runner.busy, timeout=WAIT)
     first, second = results.groups(panel.viewer).values()
     np.testing.assert_array_equal(first["image"].data, second["image"].data)
     np.testing.assert_array_equal(first["instances"].data, second["instances"].data)
+
+
+def test_a_seed_is_drawn_anew_unless_it_is_put_in_or_held() -> None:
+    form = SamplingControls()
+    assert form.random.value
+    assert len({form.draw_seeds() for _ in range(3)}) == 3 and form.random.value
+    held = form.seed.value
+    form.reuse.native.click()
+    assert form.draw_seeds() == (held,) and not form.random.value
+    form.random.value = True
+    form.seed.native.setValue(77)  # as the keyboard does
+    assert not form.random.value and form.draw_seeds() == (77,)
+
+
+def test_the_same_settings_are_not_sampled_again_unasked(
+    panel: CoSynthPanel, points: Points, qtbot: Any
+) -> None:
+    run(panel, qtbot)
+    (name,) = results.groups(panel.viewer)
+    panel.bar.synthesise.native.click()
+    assert not panel.runner.busy
+    offer = panel.bar.offer
+    assert not offer.isHidden() and offer.text.value.startswith(f"{name} has these very settings")
+    offer.buttons["Not now"].click()
+    assert offer.isHidden() and not panel.runner.busy
+    panel.bar.synthesise.native.click()
+    offer.buttons["Another seed"].click()
+    qtbot.waitUntil(lambda: not panel.runner.busy, timeout=WAIT)
+    assert offer.isHidden() and panel.sampling.random.value
+    first, second = results.groups(panel.viewer).values()
+    assert (first["image"].data != second["image"].data).any()
+    for change in (lambda: points.add([[50, 20]]), lambda: panel.sampling.steps.native.setValue(3)):
+        panel.sampling.seed.native.setValue(0)
+        change()
+        panel.bar.synthesise.native.click()
+        assert panel.runner.busy and offer.isHidden()  # other pixels
+        qtbot.waitUntil(lambda: not panel.runner.busy, timeout=WAIT)
+
+
+def test_a_closed_result_is_opened_again_as_it_was(
+    panel: CoSynthPanel, points: Points, qtbot: Any
+) -> None:
+    run(panel, qtbot)
+    (name,) = results.groups(panel.viewer)
+    results.groups(panel.viewer)[name]["labels"].paint((3, 3), 2)
+    panel.results.discard.native.click()
+    assert not results.groups(panel.viewer) and panel.results.undo.enabled
+    panel.results.undo.native.click()
+    assert set(results.groups(panel.viewer)[name]) == set(results.ROLES)
+    assert results.groups(panel.viewer)[name]["labels"].data[3, 3] == 2
+    assert panel.results.name == name and not panel.results.undo.enabled
 
 
 def test_two_clicks_are_one_run(panel: CoSynthPanel, points: Points, qtbot: Any) -> None:

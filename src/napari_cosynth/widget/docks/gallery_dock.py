@@ -43,6 +43,7 @@ class GalleryDock(Companion):
         self.note = LineEdit(value="")
         self.keep = PushButton(text="Keep")
         self.discard = PushButton(text="Discard")
+        self.undo = PushButton(text="Undo discard")
         self.save = PushButton(text="Save kept as stack…")
         self.status = Label(value="")
         self.stain = StainControls(napari_viewer, self.panel.results)
@@ -50,7 +51,8 @@ class GalleryDock(Companion):
         self.vary.tooltip = "More samples of the layout as it is; the viewer shows the newest"
         self.note.tooltip = "A note on the chosen result; it is saved with it"
         self.keep.tooltip = "Keep the chosen results, or no longer (K)"
-        self.discard.tooltip = "Delete the chosen results and their layers (Delete)"
+        self.discard.tooltip = "Take the selected results out, with their layers (Delete)"
+        self.undo.tooltip = "Bring back what was discarded last"
         self.save.tooltip = (
             "Save what is kept as one training stack: a new folder, or more samples into an old one"
         )
@@ -60,7 +62,7 @@ class GalleryDock(Companion):
         box.addWidget(form(("Variations", [self.count, self.vary])))
         box.addWidget(self.view, 1)
         box.addWidget(form(("Note", [self.note])))
-        box.addWidget(side_by_side(self.keep, self.discard))
+        box.addWidget(side_by_side(self.keep, self.discard, self.undo))
         box.addWidget(side_by_side(self.save))
         box.addWidget(self.status.native)
         box.addWidget(Section("Stain of the shown result", self.stain, folded=True))
@@ -71,6 +73,7 @@ class GalleryDock(Companion):
         self.vary.changed.connect(self._vary)
         self.keep.changed.connect(self._keep)
         self.discard.changed.connect(self._discard)
+        self.undo.changed.connect(self.gallery.undiscard)
         self.save.changed.connect(self._ask_and_save)
         self.note.native.editingFinished.connect(self._note)
         self.view.keys = {Qt.Key.Key_K: self._keep, Qt.Key.Key_Delete: self._discard}
@@ -105,7 +108,7 @@ class GalleryDock(Companion):
         points = self.panel.layout_controls.points
         name = points.name if points is not None else ""
         used = [i.entry.seed for i in self.gallery.items if i.entry.layout == name]
-        first = max(used) + 1 if used else int(self.panel.sampling.seed.value)
+        first = max(used) + 1 if used else self.panel.sampling.draw_seeds()[0]
         last = min(first + int(self.count.value), LARGEST_SEED + 1)
         self.panel.vary(tuple(range(first, last)))
 
@@ -150,6 +153,7 @@ class GalleryDock(Companion):
         self.keep.enabled = self.discard.enabled = bool(rows)
         all_kept = bool(rows) and all(items[row].entry.kept for row in rows)
         self.keep.text = "Keep no longer" if all_kept else "Keep"
+        self.undo.enabled = self.gallery.can_undiscard > 0
         self.save.enabled = kept > 0
         self.note.enabled = len(rows) == 1
         text = items[rows[0]].entry.note if len(rows) == 1 else ""

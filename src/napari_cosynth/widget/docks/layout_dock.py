@@ -16,6 +16,7 @@ from napari_cosynth.widget.layout.composition import Composition
 from napari_cosynth.widget.layout.fill import FillControls
 from napari_cosynth.widget.layout.selection import SelectionControls
 from napari_cosynth.widget.layout.structures import StructureControls
+from napari_cosynth.widget.layout.usual import close
 from napari_cosynth.widget.qt.column import Column, Section
 from napari_cosynth.widget.qt.forms import side_by_side
 
@@ -80,6 +81,8 @@ class LayoutDock(Companion):
             known = editor.layer.metadata[KEY].get(TARGETS, {}) if editor else {}
             self.composition.show_classes(classes, known)
             self.structures.show_classes(classes)
+        if facts is not None:
+            self.selection.suggest(close(facts.areas))
         if editor is not None:
             self.composition.show_current(editor.current)
         self._show_counts()

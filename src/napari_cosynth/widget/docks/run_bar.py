@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cosynth.types import Progress, Request
 from napari_cosynth.widget.qt.forms import side_by_side
+from napari_cosynth.widget.qt.offer import Offer
 from napari_cosynth.widget.qt.status import Status
 from napari_cosynth.widget.run.speed import duration
 
@@ -39,6 +40,8 @@ class RunBar(QWidget):
         box = QVBoxLayout(self)
         box.setContentsMargins(2, 0, 2, 0)
         box.setSpacing(4)
+        self.offer = Offer()
+        box.addWidget(self.offer)
         box.addWidget(side_by_side(self.synthesise, self.into_image, self.cancel, live))
         box.addWidget(side_by_side(self.progress, self.time))
         box.addWidget(self.status.native)
@@ -56,6 +59,7 @@ class RunBar(QWidget):
         self.progress.min, self.progress.value = 0, 0
         self.progress.max = PARTS * request.steps * len(request.seeds)
         self.status.value = "starting…"
+        self.offer.close_it()
         self._first = None
 
     def advance(self, progress: Progress) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from napari.components import ViewerModel
@@ -10,16 +11,17 @@ from napari.utils.notifications import show_info, show_warning
 from psygnal import Signal
 
 from napari_cosynth.geometry.edits import same_layout
-from napari_cosynth.types import Layout, Progress, Synthesis
+from napari_cosynth.types import Layout, Progress, Request, Synthesis
 from napari_cosynth.widget.docks.live_sampling import LiveSampling
 from napari_cosynth.widget.docks.request_form import RequestForm
 from napari_cosynth.widget.docks.run_bar import READING_LOOK, RunBar
 from napari_cosynth.widget.gallery.gallery import Gallery
 from napari_cosynth.widget.layers import results
-from napari_cosynth.widget.layers.layout import set_notes
+from napari_cosynth.widget.layers.layout import SAMPLE_KEY, set_notes
 from napari_cosynth.widget.qt.questions import ask_mpp
 from napari_cosynth.widget.result.result_view import RunView, summary
 from napari_cosynth.widget.run.into_image import into_image
+from napari_cosynth.widget.run.live import same_pixels
 from napari_cosynth.widget.run.speed import Speeds
 from napari_cosynth.widget.run.worker import Runner
 
@@ -75,17 +77,31 @@ class Runs:
         """Synthesises these seeds for the gallery: the viewer shows one of them after the other."""
         self._start(lambda: seeds, fleeting=True)
 
-    def _start(self, draw_seeds: Callable[[], tuple[int, ...]], fleeting: bool = False) -> None:
+    def _start(
+        self,
+        draw_seeds: Callable[[], tuple[int, ...]],
+        fleeting: bool = False,
+        again: bool = False,
+    ) -> None:
+        """``again``: also where it gives pixels that are there already."""
+        this = partial(self._start, draw_seeds, fleeting, again)
         if self.live.busy:
-            self._start_next = partial(self._start, draw_seeds, fleeting)
+            self._start_next = this
             self.live.stop()
             return
-        if self.runner.busy or self._waits_for_look(partial(self._start, draw_seeds, fleeting)):
+        if self.runner.busy or self._waits_for_look(this):
             return
         try:
             request = self.form.request(draw_seeds())
         except ValueError as error:
             show_warning(str(error))
+            return
+        if not again and (name := made_already(self.viewer, request)):
+            self.bar.offer.make(
+                f"{name} has these very settings: it would be the same pixels again. Vary the seed?",
+                Another_seed=self._start_with_another_seed,
+                Sample_again=partial(self._start, lambda: request.seeds, fleeting, True),
+            )
             return
         points = self.form.layout.points
         assert points is not None  # the request has a layout
@@ -94,6 +110,10 @@ class Runs:
         self.bar.begin(request)
         self.runner.call("synthesize", request)
         self.changed.emit()
+
+    def _start_with_another_seed(self) -> None:
+        self.form.sampling.random.value = True
+        self.start()
 
     def start_into_image(self) -> None:
         """Samples the layout into the image under it; while a run goes on, a click does nothing."""
@@ -205,3 +225,22 @@ class Runs:
             self.bar.end(LIVE if waits else outcome)
         self.changed.emit()
         self._start_waiting()
+
+
+def made_already(viewer: ViewerModel, request: Request) -> str:
+    """The result in the viewer whose pixels this request would give again; empty where one is missing."""
+    found = ""
+    for seed in request.seeds:
+        wanted = replace(request, seeds=(seed,))
+        for name, layers in results.groups(viewer).items():
+            made = layers["labels"].metadata.get(SAMPLE_KEY) if "labels" in layers else None
+            if not isinstance(made, Synthesis) or made.seed != seed:
+                continue
+            if made.provenance.keys() & {"resampled", "inpainted"}:
+                continue
+            if same_pixels(replace(made.request, seeds=(seed,)), wanted):
+                found = name
+                break
+        else:
+            return ""
+    return found

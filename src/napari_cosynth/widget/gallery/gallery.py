@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from napari.components import ViewerModel
+from napari.layers import Layer
 from napari.utils.notifications import show_info, show_warning
 from psygnal import Signal
 from qtpy.QtCore import QAbstractListModel, QModelIndex, Qt
@@ -20,6 +22,7 @@ from napari_cosynth.widget.gallery.session import Entry, Orphan, Session, orphan
 from napari_cosynth.widget.layers import results
 from napari_cosynth.widget.layers.placement import Placement
 from napari_cosynth.widget.qt.thumbnails import small_picture
+from napari_cosynth.widget.result.result_view import insert_below_points
 from napari_cosynth.widget.result.saving import described_sample, groups_of, stack_folder
 from napari_cosynth.widget.run.background import Background
 
@@ -58,6 +61,7 @@ class Gallery(QAbstractListModel):
         self._work = Background("gallery")
         self._shown = Shown(viewer)
         self._orphans: list[Orphan] = []
+        self._discarded: list[tuple[Item, list[Layer]]] = []
 
     @property
     def busy(self) -> bool:
@@ -137,13 +141,42 @@ class Gallery(QAbstractListModel):
         self.changed.emit()
 
     def discard(self, rows: Sequence[int]) -> None:
-        """Removes samples: their rows, their layers, their files."""
+        """Removes samples: their rows and layers, and with the next ones that are discarded, or at the
+        program's end, their files. Until then :meth:`undiscard` brings them back."""
+        for item, _ in self._discarded:
+            self._work.do(partial(self._session.discard, item.number))
+        self._discarded = []
         for row in sorted(rows, reverse=True):
             item = self.items[row]
+            layers = results.groups(self._viewer).get(item.group, {})
+            self._discarded.insert(0, (item, list(layers.values())))
             results.discard(self._viewer, item.group)
             self._drop(row)
-            number = item.number
-            self._work.do(lambda number=number: self._session.remove(number))  # type: ignore[misc]
+            # What was kept would outlive the program, to be recovered.
+            self._work.do(
+                partial(self._session.change, item.number, replace(item.entry, kept=False))
+            )
+        self.changed.emit()
+
+    @property
+    def can_undiscard(self) -> int:
+        """How many samples were discarded last."""
+        return len(self._discarded)
+
+    def undiscard(self) -> None:
+        """Brings back what was discarded last, in its place, with its layers as they were."""
+        back, self._discarded = self._discarded, []
+        for item, layers in back:
+            if item.number not in self._session.entries:
+                continue  # the disk's limit has taken it
+            row = sum(other.number < item.number for other in self.items)
+            self.beginInsertRows(QModelIndex(), row, row)
+            self.items.insert(row, item)
+            self.names.add(item.group)
+            self.endInsertRows()
+            self._work.do(partial(self._session.change, item.number, item.entry))
+            for layer in layers:
+                insert_below_points(self._viewer, layer)
         self.changed.emit()
 
     def _drop(self, row: int) -> None:

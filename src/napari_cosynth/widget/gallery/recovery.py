@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-
 from magicgui.widgets import Label, PushButton
 from qtpy.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
@@ -18,8 +15,8 @@ class RecoveryBar(QWidget):
         super().__init__()
         self.label = Label(value="")
         self.recover = PushButton(text="Recover")
-        self.discard = PushButton(text="Discard")
-        self.discard.tooltip = "Delete what an earlier session left"
+        self.discard = PushButton(text="Delete…")
+        self.discard.tooltip = "Delete for good what an earlier session left; it is asked first"
         self.recover.tooltip = "Take these results into the gallery"
         self.label.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         box = QHBoxLayout(self)
@@ -30,14 +27,32 @@ class RecoveryBar(QWidget):
         box.addWidget(self.discard.native)
         self.hide()
         gallery.found.connect(self._offer)
-        for button, action in ((self.recover, gallery.recover), (self.discard, gallery.forget)):
-            button.changed.connect(partial(self._act, action))
+        self._gallery, self._sure = gallery, False
+        self._count, self._what = 0, ""
+        self.recover.changed.connect(self._recover)
+        self.discard.changed.connect(self._delete)
 
-    def _act(self, action: Callable[[], None]) -> None:
+    def _recover(self) -> None:
+        """Takes them; or, where deleting was about to be confirmed, keeps them where they are."""
+        if self._sure:
+            self._offer(self._count)
+            return
         self.hide()
-        action()
+        self._gallery.recover()
+
+    def _delete(self) -> None:
+        """The first press asks; only the second one, of the same button under its new name, deletes."""
+        if not self._sure:
+            self._sure = True
+            self.label.value = f"Delete {self._what} for good?"
+            self.recover.text, self.discard.text = "No", "Yes, delete"
+            return
+        self.hide()
+        self._gallery.forget()
 
     def _offer(self, count: int) -> None:
-        what = "1 result" if count == 1 else f"{count} results"
-        self.label.value = self.label.tooltip = f"{what} of an unfinished session"
+        self._count, self._sure = count, False
+        self._what = "1 result" if count == 1 else f"{count} results"
+        self.recover.text, self.discard.text = "Recover", "Delete…"
+        self.label.value = self.label.tooltip = f"{self._what} of an unfinished session"
         self.show()

@@ -104,6 +104,11 @@ class Session:
         del self.entries[number]
         shutil.rmtree(self._path(number))
 
+    def discard(self, number: int) -> None:
+        """:meth:`remove`, of a sample that the limit on the disk may have taken already."""
+        if number in self.entries:
+            self.remove(number)
+
     def take_over(self, orphan: Orphan) -> tuple[list[int], list[str]]:
         """Moves another session's samples here; their numbers, and why the damaged ones stay out."""
         taken, damaged = [], []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from napari.layers import Image, Labels, Layer, Points, Shapes
 
 from napari_cosynth.layouts.sources.labels import label_centroids
 from napari_cosynth.slides.pyramid import read_region
+from napari_cosynth.slides.slide import open_image
 from napari_cosynth.types import ClassTable, Layout
 from napari_cosynth.widget.layers.layout import placement_from
 from napari_cosynth.widget.layers.placement import (
@@ -94,16 +96,26 @@ def slide_pixels(layer: Image, placement: Placement) -> Callable[[], npt.NDArray
 
 
 def known_mpp(layer: Layer, ask_mpp: AskMpp) -> float | None:
-    """A layer's µm/px, asked for once where nothing tells it.
+    """A layer's µm/px, its file's where its reader left it out, asked for once where nothing tells.
 
     The answer is kept in the layer's metadata; the file it came from is never written.
     """
     mpp = mpp_of(layer)
     if mpp is None:
-        mpp = ask_mpp(layer.name)
+        mpp = _mpp_of_file(layer) or ask_mpp(layer.name)
         if mpp is not None:
             layer.metadata["mpp"] = mpp
     return mpp
+
+
+def _mpp_of_file(layer: Layer) -> float | None:
+    path = layer.source.path
+    if path is None or not Path(path).is_file():
+        return None
+    try:
+        return open_image(Path(path)).mpp
+    except (ValueError, OSError):
+        return None
 
 
 def layout_of_labels(

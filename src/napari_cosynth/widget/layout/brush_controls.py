@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 from magicgui.widgets import FloatSpinBox, Label, PushButton
 from napari.components import ViewerModel
 from napari.layers import Points
@@ -12,9 +13,10 @@ from psygnal import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cosynth.layouts.drawn.strokes import Brush
-from napari_cosynth.widget.layers.layout import placement_from
+from napari_cosynth.widget.layers.layout import class_ids_of, class_table_of, placement_from
 from napari_cosynth.widget.layout.brush import KEYS, PointBrush, Tool
 from napari_cosynth.widget.layout.drags import Structure
+from napari_cosynth.widget.layout.usual import usual_sizes
 from napari_cosynth.widget.qt.forms import side_by_side
 
 TIPS = {
@@ -48,6 +50,7 @@ class BrushControls(QWidget):
             "Least distance to any other nucleus, in µm; above 0.8 times the spacing the brush "
             "packs as densely as it can"
         )
+        self._suggested = self.spacing.value, self.least.value
         self._words = [Label(value=text) for text in ("width", "spacing", "least", "µm")]
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
@@ -74,6 +77,16 @@ class BrushControls(QWidget):
             self.tool = PointBrush(layer, self.brush, self.structures)
             self.tool.changed.connect(self._show)
         self._show()
+
+    def suggest(self, name: str, area: float | None) -> None:
+        """Sizes that are usual for the class ``name``, of nuclei of this area in µm², if it is known;
+        where the user chose others, those stay."""
+        if self.tool is None or (self.spacing.value, self.least.value) != self._suggested:
+            return
+        layer, classes = self.tool.layer, class_table_of(self.tool.layer)
+        own = np.asarray(layer.data)[class_ids_of(layer, classes) == classes.index(name)]
+        sizes = usual_sizes(own * placement_from(layer).mpp, area)
+        self.spacing.value, self.least.value = self._suggested = sizes
 
     def brush(self) -> Brush:
         """The form's brush in the layout's pixels."""

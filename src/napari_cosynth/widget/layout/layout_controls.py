@@ -129,6 +129,7 @@ class LayoutControls(QWidget):
         """The classes and µm/px of new layouts; an existing layout keeps its own."""
         self.facts = facts
         self._show()
+        self._suggest_spacing()
 
     def layout_now(self) -> Layout:
         """The layout as it stands. Raises ValueError where there is none or it does not fit."""
@@ -206,14 +207,21 @@ class LayoutControls(QWidget):
         self.editor.edited.connect(self._on_edited)
         self.editor.picked.connect(self.legend.show_current)
         self.editor.picked.connect(self.picked.emit)
+        self.editor.picked.connect(self._suggest_spacing)
         self.tools.use_layer(layer)
         layer.events.name.connect(self._list_layers)
         placement = placement_from(layer)
         self.height_px.value, self.width_px.value = placement.shape
         self._list_layers()
         self._show()
+        self._suggest_spacing()
         self.switched.emit()
         self.edited.emit()
+
+    def _suggest_spacing(self) -> None:
+        """The brush's sizes for the class that is painted next."""
+        if self.editor is not None and self.facts is not None:
+            self.tools.suggest(self.editor.current, self.facts.areas.get(self.editor.current))
 
     def _require_facts(self) -> CheckpointFacts:
         if self.facts is None:

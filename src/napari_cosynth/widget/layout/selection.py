@@ -18,6 +18,7 @@ from napari_cosynth.layouts.drawn.spacing import pushed_apart, thinned, too_near
 from napari_cosynth.widget.layers.layout import class_ids_of, placement_from
 from napari_cosynth.widget.layout.layout_controls import LayoutControls
 from napari_cosynth.widget.layout.points import LayoutEditor
+from napari_cosynth.widget.layout.usual import CLOSE
 from napari_cosynth.widget.qt.forms import form, side_by_side
 from napari_cosynth.widget.run.background import Background
 
@@ -41,7 +42,8 @@ class SelectionControls(QWidget):
         self.factor = FloatSpinBox(value=1.2, min=0.05, max=20.0, step=0.1)
         self.jitter = PushButton(text="Jitter")
         self.spread = FloatSpinBox(value=1.0, min=0.0, max=50.0, step=0.5)
-        self.least = FloatSpinBox(value=4.0, min=0.0, max=100.0, step=0.5)
+        self.least = FloatSpinBox(value=CLOSE, min=0.0, max=100.0, step=0.5)
+        self._suggested = CLOSE
         self.found = Label(value="")
         self.select = PushButton(text="Select")
         self.remove = PushButton(text="Remove")
@@ -140,6 +142,11 @@ class SelectionControls(QWidget):
 
     # -- least distances
 
+    def suggest(self, least: float) -> None:
+        """A distance in µm that is usual for the model's classes; the user's own stays."""
+        if self.least.value == self._suggested:
+            self.least.value = self._suggested = least
+
     def _least(self, editor: LayoutEditor) -> float:
         return float(self.least.value) / placement_from(editor.layer).mpp
 
@@ -151,7 +158,7 @@ class SelectionControls(QWidget):
 
         def show(near: npt.NDArray[np.bool_]) -> None:
             count = int(near.sum())
-            self.found.value = f"{count:,} too near" if count else "all keep it"
+            self.found.value = f"{count:,} too near" if count else "none too near"
 
         self._work.do(lambda: violators(data, least), show)
 
@@ -205,7 +212,9 @@ class SelectionControls(QWidget):
                 _put(editor, pushed, np.arange(len(data)), moved)
                 editor.select(selected)
             if left:
-                show_warning(f"{left:,} pairs found no room: remove some points, or ask for less")
+                show_warning(
+                    f"{left:,} pairs found no room: remove some points, or lower the distance"
+                )
 
         self._work.do(work, put)
 

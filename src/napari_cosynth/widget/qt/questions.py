@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QInputDialog
+from qtpy.QtWidgets import QApplication, QDialog, QInputDialog, QMainWindow, QWidget
+
+from napari_cosynth.widget.qt.mpp_dialog import MppDialog
+
+
+def window() -> QWidget | None:
+    """napari's window: a dialog of its own would have another theme, and could get behind it."""
+    active = QApplication.activeWindow()
+    if isinstance(active, QMainWindow):
+        return active
+    windows = [w for w in QApplication.topLevelWidgets() if isinstance(w, QMainWindow)]
+    seen = [w for w in windows if w.isVisible()]
+    return seen[-1] if seen else None
 
 
 def ask_class(names: list[str]) -> str | None:
     """Which class the points of a layer without a ``class`` column are; None if the user cancels."""
     name, accepted = QInputDialog.getItem(
-        None, "CoSynth", "This layer's points have no class. They are all:", names, 0, False
+        window(), "CoSynth", "This layer's points have no class. They are all:", names, 0, False
     )
     return name if accepted else None
 
@@ -16,14 +28,13 @@ def ask_class(names: list[str]) -> str | None:
 def ask_layer(names: list[str]) -> str | None:
     """The look of which layer is to be followed; None if the user cancels."""
     name, accepted = QInputDialog.getItem(
-        None, "CoSynth", "Follow the look of this layer:", names, 0, False
+        window(), "CoSynth", "Follow the look of this layer:", names, 0, False
     )
     return name if accepted else None
 
 
 def ask_mpp(name: str) -> float | None:
     """The µm/px of a layer that does not tell; None if the user cancels."""
-    value, accepted = QInputDialog.getDouble(
-        None, "CoSynth", f"{name}: micrometres per pixel?", 0.5, 0.01, 100.0, 4
-    )
-    return float(value) if accepted else None
+    dialog = MppDialog(name, window())
+    accepted = dialog.exec() == QDialog.DialogCode.Accepted
+    return float(dialog.number.value()) if accepted else None

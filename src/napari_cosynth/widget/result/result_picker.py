@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from magicgui.widgets import ComboBox, PushButton
 from napari.components import ViewerModel
+from napari.layers import Layer
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cosynth.widget.layers import results
 from napari_cosynth.widget.qt.forms import side_by_side
+from napari_cosynth.widget.result.result_view import insert_below_points
 
 
 class ResultPicker(QWidget):
@@ -17,20 +19,25 @@ class ResultPicker(QWidget):
         super().__init__()
         self.viewer = viewer
         self.result = ComboBox(choices=[], nullable=True, label="Result")
-        self.discard = PushButton(text="Discard")
-        self.keep_only = PushButton(text="Keep only")
+        self.discard = PushButton(text="Close")
+        self.keep_only = PushButton(text="Close others")
+        self.undo = PushButton(text="Reopen")
+        self._closed: list[Layer] = []
+        self.undo.enabled = False
         self.result.tooltip = "The result that is shown, edited and saved"
-        self.discard.tooltip = "Remove this result's layers"
-        self.keep_only.tooltip = "Remove the layers of all other results"
+        self.discard.tooltip = "Take this result's layers out of the viewer; the gallery keeps it"
+        self.keep_only.tooltip = "Take the layers of all other results out of the viewer"
+        self.undo.tooltip = "Put back the layers that were closed last, as they were"
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(4)
         # A line of its own: results of one layout differ at the end of their names.
         box.addWidget(side_by_side(self.result))
-        box.addWidget(side_by_side(self.discard, self.keep_only))
+        box.addWidget(side_by_side(self.discard, self.keep_only, self.undo))
         self.result.changed.connect(self._show)
         self.discard.changed.connect(self._discard)
         self.keep_only.changed.connect(self._keep_only)
+        self.undo.changed.connect(self._reopen)
         self.refresh()
 
     @property
@@ -60,10 +67,21 @@ class ResultPicker(QWidget):
 
     def _discard(self) -> None:
         if self.name:
-            results.discard(self.viewer, self.name)
+            self._close([self.name])
             self._show(self.name)
 
     def _keep_only(self) -> None:
-        for name in results.groups(self.viewer):
-            if name != self.name:
-                results.discard(self.viewer, name)
+        self._close([name for name in results.groups(self.viewer) if name != self.name])
+
+    def _close(self, names: list[str]) -> None:
+        before = list(self.viewer.layers)
+        for name in names:
+            results.discard(self.viewer, name)
+        self._closed = [layer for layer in before if layer not in self.viewer.layers]
+        self.undo.enabled = bool(self._closed)
+
+    def _reopen(self) -> None:
+        back, self._closed = self._closed, []
+        self.undo.enabled = False
+        for layer in back:
+            insert_below_points(self.viewer, layer)

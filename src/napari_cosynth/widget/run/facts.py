@@ -7,7 +7,7 @@ decided by its real reader, when it is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,8 @@ class CheckpointFacts:
     """Micrometres per pixel of the grid the model samples on."""
     tissues: tuple[str, ...]
     stains: tuple[str, ...]
+    areas: dict[str, float] = field(default_factory=dict)
+    """Class name -> its nuclei's usual area in µm²; empty where the checkpoint does not tell."""
     nodes: int = 0
     """So many times it was trained for to be sampled in as few passes; 0: for none."""
     follows_looks: bool = False
@@ -47,10 +49,11 @@ def read_facts(name: str) -> CheckpointFacts:
         mpp = float(table["mpp"])
         tissues = tuple(str(n) for n in table.get("tissues", ()))
         stains = tuple(str(n) for n in table.get("stains", (H_AND_E,)))
+        areas = {str(n): float(a) for n, a in table.get("areas", {}).items() if float(a) > 0}
         nodes = len(table.get("nodes") or ())
         follows_looks = table.get("look") is not None
     except KeyError as error:
         raise ValueError(f"{file}: {error.args[0]}: missing") from None
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"{file}: cannot be read ({error})") from None
-    return CheckpointFacts(name, classes, mpp, tissues, stains, nodes, follows_looks)
+    return CheckpointFacts(name, classes, mpp, tissues, stains, areas, nodes, follows_looks)

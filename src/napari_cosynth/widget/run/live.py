@@ -171,7 +171,7 @@ class Live:
 
     def _remembered(self, request: Request) -> Synthesis | None:
         for sample in self._full:
-            if _same(sample.request, request):
+            if same_pixels(sample.request, request):
                 return sample
         return None
 
@@ -217,7 +217,7 @@ def _large(request: Request) -> bool:
     return max(request.layout.shape) > WINDOW_ABOVE
 
 
-def _same(first: Request, second: Request) -> bool:
+def same_pixels(first: Request, second: Request) -> bool:
     """Whether both ask for the same pixels."""
     return (
         _key(first) == _key(second)

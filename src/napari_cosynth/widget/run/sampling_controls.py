@@ -59,7 +59,7 @@ class SamplingControls:
         self.steps = SpinBox(value=usual_steps(FAST, 0), min=1, max=MOST_STEPS, label="Steps")
         self.guidance = FloatSpinBox(value=1.0, min=0.0, max=20.0, step=0.5, label="Guidance")
         self.seed = SpinBox(value=0, min=0, max=LARGEST_SEED, label="Seed")
-        self.random = CheckBox(value=False, text="random")
+        self.random = CheckBox(value=True, text="random")
         self.reuse = PushButton(text="reuse")
         self.count = SpinBox(value=1, min=1, max=100, label="Samples")
         self.preview = SpinBox(value=USUAL_PREVIEW, min=0, max=100, label="Preview")
@@ -72,7 +72,8 @@ class SamplingControls:
             "How strongly the text is followed: 1 as trained; any other value doubles the time"
         )
         self.random.tooltip = "Draw a new seed for every run; off: this seed again"
-        self.reuse.tooltip = "Put the last run's seed back and keep it"
+        self.seed.tooltip = "What the noise is drawn from: the same seed, the same pixels"
+        self.reuse.tooltip = "Hold the last run's seed: the same noise for the runs that follow"
         self.count.tooltip = "How many samples, with consecutive seeds"
         self.preview.tooltip = (
             f"Show the picture every so many steps, and after {PREVIEW_S:g} s without one; 0 never"
@@ -96,7 +97,8 @@ class SamplingControls:
         self.sampler.changed.connect(self._use_sampler)
         self.steps.changed.connect(self._name_preset)
         self.reuse.changed.connect(self._reuse)
-        for widget in (self.guidance, self.seed, self.random, self.count):
+        self.seed.changed.connect(self._hold)
+        for widget in (self.guidance, self.random, self.count):
             widget.changed.connect(lambda: self.edited.emit())
         self._first_steps = steps
         self._shown = FAST
@@ -139,11 +141,18 @@ class SamplingControls:
     def draw_seeds(self) -> tuple[int, ...]:
         """The next run's seeds; a random one is shown, so that it can be used again."""
         if self.random.value:
-            self.seed.value = random.randint(0, LARGEST_SEED - int(self.count.value))
+            with self.seed.changed.blocked():
+                self.seed.value = random.randint(0, LARGEST_SEED - int(self.count.value))
         first = int(self.seed.value)
         self._last_seed = first
         self.reuse.enabled = True
         return tuple(range(first, first + int(self.count.value)))
+
+    def _hold(self) -> None:
+        """A seed that the user puts in is meant to be used."""
+        with self.random.changed.blocked():
+            self.random.value = False
+        self.edited.emit()
 
     def _reuse(self) -> None:
         if self._last_seed is not None:

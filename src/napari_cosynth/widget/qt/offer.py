@@ -1,0 +1,54 @@
+"""A line with buttons that asks without stopping anybody: what is not answered goes with the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from napari_cosynth.widget.qt.status import Status
+
+
+class Offer(QWidget):
+    """Hidden until something is offered; any of its buttons closes it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = Status()
+        self.buttons: dict[str, QPushButton] = {}
+        self._row = QHBoxLayout()
+        self._row.setSpacing(4)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(2)
+        box.addWidget(self.text.native)
+        box.addLayout(self._row)
+        self.hide()
+
+    def make(self, text: str, **actions: Callable[[], object]) -> None:
+        """Offers these actions by their names, ``_`` for a space, and *Not now*."""
+        self.close_it()
+        self.text.value = text
+        for name, action in {**actions, "Not_now": lambda: None}.items():
+            button = QPushButton(name.replace("_", " "))
+            button.clicked.connect(self._answer(action))
+            self.buttons[button.text()] = button
+            self._row.addWidget(button)
+        self.show()
+
+    def close_it(self) -> None:
+        """Takes back what is offered."""
+        for button in self.buttons.values():
+            self._row.removeWidget(button)
+            button.hide()
+            button.deleteLater()
+        self.buttons.clear()
+        self.text.value = ""
+        self.hide()
+
+    def _answer(self, action: Callable[[], object]) -> Callable[..., None]:
+        def answer(_: object = None) -> None:
+            self.close_it()
+            action()
+
+        return answer
