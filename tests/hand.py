@@ -84,5 +84,5 @@ class Hand:
             self.move(start, end)
         self.release(path[-1])
 
-    def key(self, key: Any) -> None:
-        self.qtbot.keyClick(self.canvas.native, key)
+    def key(self, key: Any, held: Any = Qt.KeyboardModifier.NoModifier) -> None:
+        self.qtbot.keyClick(self.canvas.native, key, held)

@@ -56,7 +56,9 @@ def test_a_stroke_paints_the_current_class_apart_and_is_one_step_of_undo(
     assert len(edits) == 1 and not points.selected_data
     assert panel.layout_controls.legend.item(2, 2).text() == str(len(painted) + 1)
     center = panel.viewer.scene.camera.center
-    hand.key(Qt.Key.Key_1)  # the next class, and of no point that was painted
+    hand.key(
+        Qt.Key.Key_1, Qt.KeyboardModifier.ControlModifier
+    )  # the next class, and of no point that was painted
     assert "inflammatory" not in set(points.features["class"][4:])
     panel.layout_controls.editor.undo()
     np.testing.assert_array_equal(layout_from(points).centroids, before.centroids)
@@ -196,3 +198,24 @@ def test_a_large_layout_is_changed_a_few_times_a_stroke_and_all_at_once_for_its_
     brushing(panel, Tool.ERASER)
     hand.drag([(300.0, 300.0), (300.0, 1700.0)])
     assert 4_500 < len(layer.data) < 5_000
+
+
+def test_bare_numbers_are_napari_s_modes_and_select_is_a_tool_of_the_dock(
+    panel: CoSynthPanel, points: Points, hand: Hand
+) -> None:
+    tools = panel.layout_controls.tools
+    current = panel.layout_controls.editor.current
+    hand.key(Qt.Key.Key_3)
+    assert points.mode == "select" and tools.select.native.isChecked()
+    assert not pressed(panel) and panel.layout_controls.editor.current == current
+    hand.key(Qt.Key.Key_3, Qt.KeyboardModifier.ControlModifier)
+    assert panel.layout_controls.editor.current == "spindle-shaped" and points.mode == "select"
+    tools.select.native.click()
+    assert points.mode == "add" and pressed(panel) == [Tool.POINT]
+    brushing(panel)
+    tools.select.native.click()
+    assert points.mode == "select" and tools.select.native.isChecked() and not pressed(panel)
+    hand.press(tuple(points.data[2]))
+    hand.release(tuple(points.data[2]))
+    assert set(points.selected_data) == {2}
+    assert len(points.data) == 4

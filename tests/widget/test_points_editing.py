@@ -51,10 +51,10 @@ def test_keys_set_the_class_of_the_next_point_and_of_the_selection(
     before = names(points)
     points.mode = "select"
     points.selected_data = {0, 3}
-    press(points, "3")
+    press(points, "Ctrl+3")
     assert names(points) == ["spindle-shaped", *before[1:3], "spindle-shaped"]
     points.selected_data = set()
-    press(points, "1")
+    press(points, "Ctrl+1")
     points.add([[1, 1]])
     assert names(points)[-1] == "inflammatory" and names(points)[1] == before[1]
     rows = panel.layout_controls.legend.selectionModel().selectedRows()
@@ -89,7 +89,7 @@ def test_a_real_key_reaches_the_layer(panel: CoSynthPanel, points: Points, qtbot
 
     canvas = panel.viewer.window._qt_viewer.canvas.native
     panel.viewer.layers.selection.active = points
-    qtbot.keyClick(canvas, Qt.Key.Key_2)
+    qtbot.keyClick(canvas, Qt.Key.Key_2, Qt.KeyboardModifier.ControlModifier)
     assert panel.layout_controls.editor.current == "epithelial"
 
 
@@ -187,7 +187,7 @@ def test_what_separation_found_is_marked(panel: CoSynthPanel, points: Points) ->
 def test_marks_and_undo_leave_the_next_points_class_alone(
     panel: CoSynthPanel, points: Points
 ) -> None:
-    press(points, "3")
+    press(points, "Ctrl+3")
     set_notes(points, Report(missed=(1,)))
     points.add([[2, 2]])
     panel.layout_controls.editor.undo()

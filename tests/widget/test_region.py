@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QRadioButton
 
 from napari_cosynth.widget.docks.panel import CoSynthPanel
 from napari_cosynth.widget.layers import results
+from napari_cosynth.widget.layers.frame import FRAME
 from napari_cosynth.widget.layout import layout_controls
 
 SLIDE_MPP = 0.499
@@ -61,6 +62,14 @@ def test_a_region_becomes_a_canvas_in_its_place(
     np.testing.assert_allclose(camera.center[-2:], corners.mean(0))
     shown = np.ptp(corners, axis=0) * camera.zoom / np.array(panel.viewer.canvas.size)
     assert 0.5 < shown.max() <= 1
+    # The white rectangle would lie over what is made there; a line of its own shows the canvas.
+    assert not panel.viewer.layers["Shapes"].visible
+    frame = points._overlays[FRAME]
+    low, high = (points.data_to_world(corner) for corner in frame.bounds)
+    np.testing.assert_allclose([low, high], corners)
+    assert frame.visible
+    words = panel.viewer.canvas.overlays.text
+    assert words.visible and words.text.startswith(f"canvas {shape[0] / 2:g} × {shape[1] / 2:g} µm")
     points.add([[30, 30]])
     before = np.asarray(slide.data).copy()
     panel.bar.synthesise.native.click()
@@ -71,6 +80,26 @@ def test_a_region_becomes_a_canvas_in_its_place(
         np.testing.assert_allclose(layer.scale, points.scale)
         assert layer.units == slide.units
     np.testing.assert_array_equal(np.asarray(slide.data), before)
+    panel.viewer.layers.remove(points)
+    assert not words.visible
+
+
+def test_of_several_regions_the_one_that_became_a_canvas_is_seen_through(
+    panel: CoSynthPanel, slide: Any
+) -> None:
+    shapes = draw(panel, slide, (40, 60), (140, 124))
+    shapes.add_rectangles([np.array([(150, 150), (150, 220), (220, 220), (220, 150)])])
+    shapes.selected_data = {0}
+    panel.viewer.layers.selection.active = shapes
+    panel.layout_controls.from_region.native.click()
+    assert shapes.visible and list(shapes.face_color[:, 3] > 0) == [False, True]
+
+
+def test_words_of_the_user_in_the_window_stay(panel: CoSynthPanel) -> None:
+    words = panel.viewer.canvas.overlays.text
+    words.text, words.visible = "mine", True
+    panel.layout_controls.new.native.click()
+    assert words.text == "mine" and words.visible
 
 
 def test_napari_shows_that_a_click_on_a_new_canvas_adds_a_point(panel: CoSynthPanel) -> None:

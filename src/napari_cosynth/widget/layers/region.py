@@ -180,17 +180,39 @@ def _classes_from_features(
     return np.array(ids, np.uint8)
 
 
-def _rectangle(viewer: ViewerModel) -> tuple[Shapes, npt.NDArray[np.float64]]:
-    """The Shapes layer and the world corners (2, 2) of its chosen rectangle."""
+def put_away_region(viewer: ViewerModel) -> None:
+    """Hides the chosen rectangle, which has become a canvas: it would lie over what is made there."""
+    found = _chosen_shape(viewer)
+    if found is None:
+        return
+    layer, chosen = found
+    if layer.nshapes == 1:
+        layer.visible = False
+        return
+    colors = np.array(layer.face_color)
+    colors[chosen] = 0
+    layer.face_color = colors
+
+
+def _chosen_shape(viewer: ViewerModel) -> tuple[Shapes, int] | None:
+    """The selected shape of the active Shapes layer, or else the last one drawn; None without any."""
     active = viewer.layers.selection.active
     candidates = [x for x in reversed(viewer.layers) if isinstance(x, Shapes) and x.nshapes]
     if isinstance(active, Shapes) and active.nshapes:
         candidates.insert(0, active)
     if not candidates:
-        raise ValueError("no region: draw a rectangle in a Shapes layer over the slide")
+        return None
     layer = candidates[0]
+    return layer, max(layer.selected_data) if layer.selected_data else layer.nshapes - 1
+
+
+def _rectangle(viewer: ViewerModel) -> tuple[Shapes, npt.NDArray[np.float64]]:
+    """The Shapes layer and the world corners (2, 2) of its chosen rectangle."""
+    found = _chosen_shape(viewer)
+    if found is None:
+        raise ValueError("no region: draw a rectangle in a Shapes layer over the slide")
+    layer, chosen = found
     require_plain(layer)
-    chosen = max(layer.selected_data) if layer.selected_data else layer.nshapes - 1
     vertices = np.asarray(layer.data[chosen], np.float64)[:, -2:]
     low, high = vertices.min(0), vertices.max(0)
     upright = np.isclose(vertices, low) | np.isclose(vertices, high)

@@ -39,6 +39,7 @@ class BrushControls(QWidget):
         self.structures: dict[Tool, Callable[[], Structure]] = {}
         """What other tools draw; filled by the dock that has their buttons."""
         self.buttons = {tool: PushButton(text=tool.value.capitalize()) for tool in KEYS}
+        self.select = PushButton(text="Select")
         self.width_um = FloatSpinBox(value=20.0, min=1.0, max=500.0, step=2.0)
         self.spacing = FloatSpinBox(value=5.0, min=1.0, max=100.0, step=0.5)
         self.least = FloatSpinBox(value=4.0, min=0.0, max=100.0, step=0.5)
@@ -55,7 +56,7 @@ class BrushControls(QWidget):
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(4)
-        box.addWidget(side_by_side(*self.buttons.values()))
+        box.addWidget(side_by_side(*self.buttons.values(), self.select))
         width, spacing, least, unit = self._words
         box.addWidget(
             side_by_side(width, self.width_um, spacing, self.spacing, least, self.least, unit)
@@ -64,6 +65,11 @@ class BrushControls(QWidget):
             button.native.setCheckable(True)
             button.tooltip = f"{TIPS[tool]} ({KEYS[tool]})"
             button.changed.connect(partial(self.press, tool))
+        self.select.native.setCheckable(True)
+        self.select.tooltip = (
+            "Click points, or drag a box around them, to move, re-tag or delete them (napari's S)"
+        )
+        self.select.changed.connect(self.press_select)
         self.width_um.changed.connect(self._show_width)
         self._show()
 
@@ -101,13 +107,26 @@ class BrushControls(QWidget):
             self.viewer.layers.selection.active = self.tool.layer
             self.tool.choose(Tool.POINT if tool is self.tool.in_use else tool)
 
+    def press_select(self) -> None:
+        """Takes up napari's own selection of points, or points again where it is in use."""
+        if self.tool is None:
+            return
+        self.viewer.layers.selection.active = self.tool.layer
+        if self.tool.layer.mode == "select":
+            self.tool.choose(Tool.POINT)
+        else:
+            self.tool.layer.visible = True
+            self.tool.layer.mode = "select"
+
     def _show(self) -> None:
         in_use = self.tool.in_use if self.tool is not None else None
-        for tool, button in self.buttons.items():
+        selects = self.tool is not None and self.tool.layer.mode == "select"
+        checks = [(button, tool is in_use) for tool, button in self.buttons.items()]
+        for button, checked in [*checks, (self.select, selects)]:
             button.enabled = self.tool is not None
             # Qt's own check mark, which tells nobody: the signal is the user's press.
             button.native.blockSignals(True)
-            button.native.setChecked(tool is in_use)
+            button.native.setChecked(checked)
             button.native.blockSignals(False)
         self.switched.emit(in_use)
 

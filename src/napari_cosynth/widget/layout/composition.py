@@ -78,9 +78,8 @@ class Composition(QTableWidget):
         self.blockSignals(True)
         self.setRowCount(len(classes) - 1)
         for row, name in enumerate(classes.names[1:]):
-            key = f"{row + 1}  " if row < 9 else ""
-            first = QTableWidgetItem(swatch(_color(classes, row)), f"{key}{name}")
-            first.setToolTip(name)
+            first = QTableWidgetItem(swatch(_color(classes, row)), name)
+            first.setToolTip(f"{name} (Ctrl+{row + 1})" if row < 9 else name)
             for column, item in (
                 (_NAME, first),
                 (_COUNT, QTableWidgetItem()),

@@ -11,6 +11,7 @@ from psygnal import Signal
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from napari_cosynth.types import ClassTable, Layout
+from napari_cosynth.widget.layers.frame import show_frame, show_size
 from napari_cosynth.widget.layers.layout import (
     is_layout,
     layout_from,
@@ -19,7 +20,12 @@ from napari_cosynth.widget.layers.layout import (
     style_new_points,
 )
 from napari_cosynth.widget.layers.placement import LARGEST_SIDE, Placement, free_placement
-from napari_cosynth.widget.layers.region import chosen_labels, layout_of_labels, region_placement
+from napari_cosynth.widget.layers.region import (
+    chosen_labels,
+    layout_of_labels,
+    put_away_region,
+    region_placement,
+)
 from napari_cosynth.widget.layout.brush_controls import BrushControls
 from napari_cosynth.widget.layout.history import History
 from napari_cosynth.widget.layout.legend import Legend
@@ -174,6 +180,7 @@ class LayoutControls(QWidget):
         """A layout over the rectangle of a Shapes layer, at the model's µm/px."""
         placement = region_placement(self.viewer, self._require_facts().mpp, ask_mpp)
         if placement is not None:
+            put_away_region(self.viewer)
             self.add_layout(placement)
 
     def layout_from_labels(self) -> None:
@@ -209,6 +216,8 @@ class LayoutControls(QWidget):
         self.editor.picked.connect(self.picked.emit)
         self.editor.picked.connect(self._suggest_spacing)
         self.tools.use_layer(layer)
+        show_frame(layer)
+        show_size(self.viewer, layer)
         layer.events.name.connect(self._list_layers)
         placement = placement_from(layer)
         self.height_px.value, self.width_px.value = placement.shape
@@ -232,6 +241,7 @@ class LayoutControls(QWidget):
         if self.editor is not None:
             self.editor.layer.events.name.disconnect(self._list_layers)
             self.tools.use_layer(None)
+            show_size(self.viewer, None)
             self.editor.close()
             self.editor = None
 

@@ -37,7 +37,7 @@ class Legend(QTableWidget):
         header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(_COUNT, QHeaderView.ResizeMode.ResizeToContents)
         self.setToolTip(
-            "Class of the next point, and of the selected points: click a row, or press its number "
+            "Class of the next point, and of the selected points: click a row, or press its keys "
             "while the layout layer is active"
         )
         self.cellClicked.connect(lambda row, _: self.picked.emit(self._names[row]))
@@ -48,7 +48,7 @@ class Legend(QTableWidget):
         self.setRowCount(len(self._names))
         for row, (name, color) in enumerate(zip(self._names, classes.colors[1:], strict=True)):
             key = QTableWidgetItem(swatch(QColor(*(int(c) for c in color))), "")
-            key.setText(str(row + 1) if row < 9 else "")
+            key.setText(f"Ctrl+{row + 1}" if row < 9 else "")
             self.setItem(row, _KEY, key)
             self.setItem(row, _NAME, QTableWidgetItem(name))
             count = QTableWidgetItem("")

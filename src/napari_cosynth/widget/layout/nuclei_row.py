@@ -24,6 +24,7 @@ from napari_cosynth.widget.layers.region import (
     AskMpp,
     image_region,
     is_slide,
+    put_away_region,
     sampling_of,
     slide_pixels,
 )
@@ -101,6 +102,7 @@ class NucleiRow:
             return Layout(points, ids, placement.shape, placement.mpp, facts.classes)
 
         def done(layout: Layout) -> None:
+            put_away_region(self.viewer)
             self._add(placement, layout)
             show_info(f"{image.name}: {len(layout):,} nuclei found")
 

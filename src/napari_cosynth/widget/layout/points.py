@@ -1,4 +1,4 @@
-"""Editing a layout: the class of the next point, keys 1-9, refusals, marks and history."""
+"""Editing a layout: the class of the next point, its keys, refusals, marks and history."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ from napari_cosynth.widget.layers.tags import KEY
 from napari_cosynth.widget.layout.class_dialog import ask_classes
 from napari_cosynth.widget.layout.history import History
 
+CLASS_KEY = "Control"
+"""Held with a number. The bare numbers are napari's own modes, as its status bar says."""
 UNDO, REDO = "Control-Z", "Control-Shift-Z"
 _SETTLED = ("added", "removed", "changed")
 
@@ -125,7 +127,7 @@ class LayoutEditor:
         layer.events.features.connect(self._on_features)
         layer.events.current_properties.connect(self._on_current)
         for number, name in enumerate(self.classes.names[1:10], start=1):
-            self._bind(str(number), self._picker(name))
+            self._bind(f"{CLASS_KEY}-{number}", self._picker(name))
         self._bind(UNDO, lambda _: self.undo())
         self._bind(REDO, lambda _: self.redo())
 
