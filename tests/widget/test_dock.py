@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 from napari.layers import Points
 from qtpy.QtCore import QPoint
-from qtpy.QtWidgets import QAbstractButton, QScrollArea, QWidget
+from qtpy.QtWidgets import QAbstractButton, QLabel, QScrollArea, QSizePolicy, QWidget
 
 from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.types import Layout, Request, Synthesis
 from napari_cosynth.widget.docks.panel import CoSynthPanel
+from napari_cosynth.widget.layers.layout import seen_colors
+from napari_cosynth.widget.qt.staying import dock_of
 from napari_cosynth.widget.run.speed import Speeds, duration, work
 
 PLUGIN = "napari-cosynth"
@@ -156,3 +158,65 @@ def test_points_added_to_a_sample_layout_look_like_its_own(
     np.testing.assert_allclose(layer.face_color[-1, :3], colour, atol=1e-6)
     assert layer.size[-1] == layer.size[0]
     assert panel.model.tissue.value == "colon"  # the sample's own
+
+
+def test_every_class_is_seen_on_pink(panel: CoSynthPanel) -> None:
+    panel.model.use("default")
+    classes = panel.model.facts.classes
+    shown = seen_colors(classes)
+    others = [n for n in classes.names[1:] if n != "unspecified"]
+    kept = [classes.names.index(n) for n in others]
+    np.testing.assert_array_equal(shown[kept], classes.colors[kept])
+    pinks = np.array([(204, 121, 167), (232, 180, 205), (215, 150, 190)])
+    assert np.linalg.norm(shown[1:, None].astype(float) - pinks, axis=-1).min() > 80
+    panel.layout_controls.new.native.click()
+    panel.layout_controls.editor.pick("unspecified")
+    panel.layout_controls.points.add([[5, 5]])
+    color = 255 * panel.layout_controls.points.face_color[0, :3]
+    np.testing.assert_allclose(color, shown[classes.names.index("unspecified")], atol=1)
+    icon = panel.layout_controls.legend.item(5, 0).icon().pixmap(14).toImage()
+    np.testing.assert_allclose(icon.pixelColor(6, 6).getRgb()[:3], color, atol=2)
+
+
+def test_a_disabled_button_says_why(panel: CoSynthPanel, qtbot: Any) -> None:
+    bar = panel.bar
+    assert not bar.synthesise.enabled and "there is no layout yet" in bar.synthesise.tooltip
+    assert bar.synthesise.tooltip.startswith("Samples the layout")
+    panel.layout_controls.new.native.click()
+    assert bar.synthesise.enabled and "Not now" not in bar.synthesise.tooltip
+    assert "nothing is being sampled" in bar.cancel.tooltip
+
+
+def test_four_docks_have_short_tabs_and_no_clipped_word(
+    make_napari_viewer: Callable[..., Any], qtbot: Any
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    window = viewer.window._qt_window
+    window.resize(1280, 800)
+    viewer.open_sample(PLUGIN, "pair")
+    panel = viewer.window.add_plugin_dock_widget(PLUGIN, "CoSynth")[1]
+    names = ("CoSynth layout", "CoSynth gallery", "CoSynth quality")
+    docks = [viewer.window.add_plugin_dock_widget(PLUGIN, name)[1] for name in names]
+    panel.layout_controls.new.native.click()
+    panel.sections["Sampling"].heading.click()
+    for widget, title in zip(
+        [panel, *docks], ("CoSynth", "Layout", "Gallery", "Quality"), strict=True
+    ):
+        frame = dock_of(widget)
+        frame.show()
+        frame.raise_()
+        qtbot.waitUntil(lambda widget=widget: not widget.visibleRegion().isEmpty())
+        assert frame.windowTitle() == title
+        clipped = [
+            (label.text(), label.width(), label.sizeHint().width())
+            for label in widget.findChildren(QLabel)
+            if label.isVisible()
+            and not label.wordWrap()
+            and label.sizePolicy().horizontalPolicy() is not QSizePolicy.Policy.Ignored
+            and label.width() < label.sizeHint().width()
+        ]
+        assert not clipped, title
+        for button in widget.findChildren(QAbstractButton):
+            if button.isVisible() and button.text():
+                words = button.fontMetrics().horizontalAdvance(button.text().replace("&", ""))
+                assert words <= button.width(), (title, button.text())

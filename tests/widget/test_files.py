@@ -390,7 +390,7 @@ def test_two_seeds_of_the_real_sampler_are_saved_with_their_recipes(
     viewer = ViewerModel()
     placement = free_placement(layout.shape, layout.mpp, [])
     for sample in samples:
-        group = f"drawn · seed {sample.seed}"
+        group = f"drawn #{sample.seed}"
         layers = blank_layers(placement, sample.record.classes, group)
         fill(layers, sample, group)
         for layer in layers.values():

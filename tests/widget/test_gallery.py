@@ -56,7 +56,7 @@ def fill(dock: GalleryDock, points: Points, qtbot: Any, count: int) -> None:
     """Samples that nobody had to compute, as if their layers had been removed."""
     layout = dock.panel.layout_controls.layout_now()
     for seed in range(count):
-        group = f"layout · seed {seed}"
+        group = f"layout #{seed}"
         dock.gallery.record(made(layout, seed), "layout", placement_from(points), group)
     settle(dock, qtbot)
 
@@ -86,7 +86,7 @@ def test_variations_follow_the_last_seed_and_leave_one_set_of_layers(
     assert seeds(dock) == [4, 5]
     variations(dock, qtbot, 1)
     assert seeds(dock) == [4, 5, 6]
-    assert list(results.groups(dock.viewer)) == ["layout · seed 6"]
+    assert list(results.groups(dock.viewer)) == ["layout #6"]
     assert dock.panel.sampling.count.value == 1  # the form stays the user's
     for row in range(3):
         image = dock.gallery.items[row].thumbnail
@@ -100,7 +100,7 @@ def test_a_click_shows_that_sample_s_pixels_in_its_place(
     for row in (0, 1, 0):
         choose(dock, qtbot, row)
         (name, layers), *others = results.groups(dock.viewer).items()
-        assert name == f"layout · seed {row}" and not others
+        assert name == f"layout #{row}" and not others
         record = dock.gallery._session.read(dock.gallery.items[row].number).record
         for role in results.ROLES:
             np.testing.assert_array_equal(layers[role].data, getattr(record, role))
@@ -117,15 +117,15 @@ def test_layers_that_are_taken_again_keep_no_points_of_the_sample_before(
     fill(dock, points, qtbot, 1)
     points.data = points.data + 2
     layout = dock.panel.layout_controls.layout_now()
-    dock.gallery.record(made(layout, 1), "layout", placement_from(points), "layout · seed 1")
+    dock.gallery.record(made(layout, 1), "layout", placement_from(points), "layout #1")
     settle(dock, qtbot)
     choose(dock, qtbot, 0)
     drops = Drops(dock.viewer)
-    drops.drop(("layout · seed 0", 0), [1])
+    drops.drop(("layout #0", 0), [1])
     drops.undo()
     choose(dock, qtbot, 1)
-    assert list(results.groups(dock.viewer)) == ["layout · seed 1"]
-    agreed = ShownResult(dock.viewer, "layout · seed 1").agreed(0)
+    assert list(results.groups(dock.viewer)) == ["layout #1"]
+    agreed = ShownResult(dock.viewer, "layout #1").agreed(0)
     np.testing.assert_allclose(agreed.layout.centroids, layout.centroids)
 
 
@@ -134,11 +134,11 @@ def test_layers_that_were_painted_are_left_alone(
 ) -> None:
     fill(dock, points, qtbot, 2)
     choose(dock, qtbot, 0)
-    results.groups(dock.viewer)["layout · seed 0"]["labels"].paint((3, 3), 2)
+    results.groups(dock.viewer)["layout #0"]["labels"].paint((3, 3), 2)
     choose(dock, qtbot, 1)
-    assert set(results.groups(dock.viewer)) == {"layout · seed 0", "layout · seed 1"}
+    assert set(results.groups(dock.viewer)) == {"layout #0", "layout #1"}
     choose(dock, qtbot, 0)
-    assert results.groups(dock.viewer)["layout · seed 0"]["labels"].data[3, 3] == 2
+    assert results.groups(dock.viewer)["layout #0"]["labels"].data[3, 3] == 2
 
 
 def test_results_of_synthesise_are_in_the_gallery_and_keep_their_layers(
@@ -151,7 +151,7 @@ def test_results_of_synthesise_are_in_the_gallery_and_keep_their_layers(
     choose(dock, qtbot, 1)
     dock.discard.native.click()
     settle(dock, qtbot)
-    assert seeds(dock) == [0] and list(results.groups(dock.viewer)) == ["layout · seed 0"]
+    assert seeds(dock) == [0] and list(results.groups(dock.viewer)) == ["layout #0"]
 
 
 def test_what_was_discarded_comes_back_until_the_next_is(
@@ -195,7 +195,7 @@ def test_a_row_stays_its_own_sample_s_when_its_seed_is_made_anew(
     settle(dock, qtbot)
     assert seeds(dock) == [0, 0]
     old, new = dock.gallery.items
-    assert (old.group, new.group) == ("layout · seed 0", "layout · seed 0 (2)")
+    assert (old.group, new.group) == ("layout #0", "layout #0 (2)")
     choose(dock, qtbot, 0)
     made_first = dock.gallery._session.read(old.number).record
     shown = results.groups(dock.viewer)[old.group]
@@ -241,7 +241,7 @@ def test_what_is_kept_is_saved_as_one_stack_with_its_notes(
     choose(dock, qtbot, 0)
     assert dock.note.value == ""
     # Updated by hand: saved as it is now.
-    layers = results.groups(dock.viewer)["layout · seed 0"]
+    layers = results.groups(dock.viewer)["layout #0"]
     for role in ("labels", "instances"):
         data = layers[role].data.copy()
         data[:] = 0

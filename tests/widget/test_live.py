@@ -118,7 +118,7 @@ def test_synthesise_takes_over_from_live(panel: CoSynthPanel, points: Points, wa
     watch.qtbot.waitUntil(lambda: panel.live.busy, timeout=WAIT)
     panel.bar.synthesise.native.click()
     watch.qtbot.waitUntil(
-        lambda: any("seed" in name for name in results.groups(panel.viewer)), timeout=WAIT
+        lambda: any("#" in name for name in results.groups(panel.viewer)), timeout=WAIT
     )
 
 

@@ -77,7 +77,7 @@ def test_several_seeds_are_several_results_to_keep_or_discard(
     panel.sampling.count.value = 3
     run(panel, qtbot)
     names = list(results.groups(panel.viewer))
-    assert [name.split("seed ")[1] for name in names] == ["0", "1", "2"]
+    assert [name.split("#")[1] for name in names] == ["0", "1", "2"]
     panel.results.result.value = names[1]
     shown = {n for n, g in results.groups(panel.viewer).items() if g["image"].visible}
     assert shown == {names[1]}
@@ -204,7 +204,7 @@ def test_removing_the_preview_does_not_disturb_the_run(
 
 
 def remove_previews(panel: CoSynthPanel) -> None:
-    for layer in [x for x in panel.viewer.layers if "seed" in x.name]:
+    for layer in [x for x in panel.viewer.layers if "#" in x.name]:
         panel.viewer.layers.remove(layer)
 
 

@@ -21,6 +21,7 @@ from napari_cosynth.widget.layers import results
 from napari_cosynth.widget.layers.layout import layout_layer
 from napari_cosynth.widget.layers.placement import free_placement
 from napari_cosynth.widget.layers.record_layers import record_layers
+from napari_cosynth.widget.result.marks import BOX
 from napari_cosynth.widget.result.nuclei import FLAGS, nucleus_table
 from napari_cosynth.widget.result.nuclei_view import (
     AREA,
@@ -128,8 +129,29 @@ def test_a_click_goes_to_the_nucleus(viewer, settled, qtbot):
     np.testing.assert_allclose(viewer.scene.camera.center[-2:], (22.5 * 0.5, 23.5 * 0.5))
     assert instances.selected_label == 3
     assert viewer.layers.selection.active is instances
+    box = instances._overlays[BOX]
+    np.testing.assert_allclose(np.mean(box.bounds, 0), (22.5, 23.5))
+    assert box.visible and np.ptp(box.bounds, axis=0).min() >= 10
     instances.selected_label = 1  # picked in the viewer
     assert view.selected_ids() == [1]
+    np.testing.assert_allclose(
+        np.mean(instances._overlays[BOX].bounds, 0), panel.model.table.centroids[0]
+    )
+
+
+def test_marked_nuclei_are_red_in_the_viewer(viewer, settled):
+    panel = opened(viewer)
+    settled(panel)
+    instances = viewer.layers["g · instances"]
+    before = {i: instances.get_color(i).tolist() for i in (1, 2, 3)}
+    panel.model.mark([2])
+    assert instances.get_color(2).tolist() == [1, 0, 0, 1] != before[2]
+    assert [instances.get_color(i).tolist() for i in (1, 3)] == [before[1], before[3]]
+    panel.unmark.native.click()
+    assert {i: instances.get_color(i).tolist() for i in (1, 2, 3)} == before
+    assert not panel.unmark.enabled and "no nucleus is marked" in panel.unmark.tooltip
+    panel.model.mark([2])
+    assert panel.drop.enabled and "Not now" not in panel.drop.tooltip
 
 
 def test_the_table_follows_the_brush_and_its_undo(viewer, settled):

@@ -38,7 +38,7 @@ def dock(panel: CoSynthPanel, points: Points, qtbot: Any) -> GalleryDock:
     dock = GalleryDock(panel.viewer)
     panel.viewer.window.add_dock_widget(dock, name="gallery")
     sample = made(panel.layout_controls.layout_now())
-    dock.gallery.record(sample, "layout", placement_from(points), "layout · seed 0")
+    dock.gallery.record(sample, "layout", placement_from(points), "layout #0")
     settle(dock, qtbot)
     dock.gallery.show(0)
     dock.gallery.keep([0], True)
@@ -63,7 +63,7 @@ def slide(dock: GalleryDock, box: list[list[float]]) -> None:
 
 
 def image_of(dock: GalleryDock) -> Any:
-    return results.groups(dock.viewer)["layout · seed 0"]["image"]
+    return results.groups(dock.viewer)["layout #0"]["image"]
 
 
 def test_a_result_is_matched_to_a_region_and_back(
@@ -98,7 +98,7 @@ def test_the_next_live_sample_is_not_matched(
     layout = dock.panel.layout_controls.layout_now()
     live = LiveView(dock.viewer)
     live.show(made(layout, 1), points, layout.mpp)
-    name = "layout · live"
+    name = "layout live"
     dock.panel.results.choose(name)
     dock.stain.match_file(tmp_path / "reference.png")
     settle(dock, qtbot)

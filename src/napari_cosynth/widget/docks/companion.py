@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from napari.components import ViewerModel
 from qtpy.QtCore import QTimer
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QMainWindow, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_cosynth.widget.docks.panel import CoSynthPanel
 from napari_cosynth.widget.docks.preferences import PLUGIN
-from napari_cosynth.widget.qt.staying import dock_of
+from napari_cosynth.widget.qt.staying import retitle, share_the_place
 
 PANEL, LAYOUT, GALLERY = "CoSynth", "CoSynth layout", "CoSynth gallery"
 """As the manifest names them."""
@@ -33,6 +34,9 @@ def panel_of(viewer: Any) -> CoSynthPanel:
 class Companion(QWidget):
     """A dock that needs the CoSynth dock. npe2 passes the viewer."""
 
+    title = ""
+    """On its tab: four of them have to fit."""
+
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__()
         self.viewer = napari_viewer
@@ -41,16 +45,8 @@ class Companion(QWidget):
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
+        retitle(self, self.title)
         if not self._placed:
-            # After napari has placed it: under the other dock neither would be tall enough.
+            # After napari has placed it.
             self._placed = True
-            QTimer.singleShot(0, self._share_the_place)
-
-    def _share_the_place(self) -> None:
-        own, other = dock_of(self), dock_of(self.panel)
-        window = self.window()
-        if own is None or other is None or not isinstance(window, QMainWindow):
-            return
-        if not (own.isFloating() or other.isFloating()):
-            window.tabifyDockWidget(other, own)
-            own.raise_()
+            QTimer.singleShot(0, partial(share_the_place, self, self.panel))

@@ -25,7 +25,7 @@ from napari_cosynth.widget.docks.companion import Companion
 from napari_cosynth.widget.gallery.gallery import THUMBNAIL, Gallery
 from napari_cosynth.widget.look.stain import StainControls
 from napari_cosynth.widget.qt.column import Section
-from napari_cosynth.widget.qt.forms import form, side_by_side
+from napari_cosynth.widget.qt.forms import allow, form, side_by_side
 from napari_cosynth.widget.run.sampling_controls import LARGEST_SEED
 
 KEPT = QColor(60, 170, 80)
@@ -33,6 +33,8 @@ KEPT = QColor(60, 170, 80)
 
 class GalleryDock(Companion):
     """npe2 passes the viewer. The samples are the CoSynth dock's; this dock shows them."""
+
+    title = "Gallery"
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer)
@@ -49,8 +51,8 @@ class GalleryDock(Companion):
         self.stain = StainControls(napari_viewer, self.panel.results)
         self.count.tooltip = "How many, with the seeds after the last one of this layout"
         self.vary.tooltip = "More samples of the layout as it is; the viewer shows the newest"
-        self.note.tooltip = "A note on the chosen result; it is saved with it"
-        self.keep.tooltip = "Keep the chosen results, or no longer (K)"
+        self.note.tooltip = "A note on the selected result; it is saved with it"
+        self.keep.tooltip = "Keep the selected results, or no longer (K)"
         self.discard.tooltip = "Take the selected results out, with their layers (Delete)"
         self.undo.tooltip = "Bring back what was discarded last"
         self.save.tooltip = (
@@ -150,11 +152,12 @@ class GalleryDock(Companion):
         count = "1 result" if len(items) == 1 else f"{len(items)} results"
         self.status.value = f"{count}, {kept} kept"
         self.vary.text = "Cancel" if self._cancels else "Synthesise variations"
-        self.keep.enabled = self.discard.enabled = bool(rows)
+        for button in (self.keep, self.discard):
+            allow(button, "" if rows else "select results first")
         all_kept = bool(rows) and all(items[row].entry.kept for row in rows)
         self.keep.text = "Keep no longer" if all_kept else "Keep"
-        self.undo.enabled = self.gallery.can_undiscard > 0
-        self.save.enabled = kept > 0
+        allow(self.undo, "" if self.gallery.can_undiscard else "nothing was discarded")
+        allow(self.save, "" if kept else "nothing is kept: select results and press Keep")
         self.note.enabled = len(rows) == 1
         text = items[rows[0]].entry.note if len(rows) == 1 else ""
         if not self.note.native.hasFocus() or not self.note.enabled:
@@ -194,14 +197,14 @@ class Thumbnails(QListView):
 
 
 class _Card(QStyledItemDelegate):
-    """A thumbnail over its seed; a note shows as a pencil, kept as a tick on green."""
+    """A thumbnail over its caption; kept shows as a tick on green."""
 
     def __init__(self, gallery: Gallery, parent: QListView) -> None:
         super().__init__(parent)
         self._gallery = gallery
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
-        return QSize(THUMBNAIL + 8, THUMBNAIL + 26)
+        return QSize(THUMBNAIL + 24, THUMBNAIL + 10 + 2 * option.fontMetrics.lineSpacing())
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex) -> None:
         super().paint(painter, option, index)

@@ -27,6 +27,8 @@ TARGETS = "targets"
 class LayoutDock(Companion):
     """npe2 passes the viewer. The layout is the one that the CoSynth dock works with."""
 
+    title = "Layout"
+
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer)
         self.controls = self.panel.layout_controls

@@ -32,6 +32,8 @@ from napari_cosynth.widget.run.worker import Runner
 class CoSynthPanel(Staying):
     """Everything from a layout to its samples. Closed, it keeps its state and its run."""
 
+    title = "CoSynth"
+
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__()
         self.viewer = napari_viewer

@@ -13,6 +13,7 @@ from napari.layers import Image, Labels
 from napari.qt.threading import create_worker
 from napari.utils.notifications import show_info, show_warning
 from qtpy.QtCore import QTimer
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFileDialog, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_cosynth.types import Record
@@ -20,8 +21,10 @@ from napari_cosynth.widget.layers import results
 from napari_cosynth.widget.layers.tags import read_tag
 from napari_cosynth.widget.qt.camera import bring_into_view
 from napari_cosynth.widget.qt.errors import told
-from napari_cosynth.widget.qt.forms import side_by_side
+from napari_cosynth.widget.qt.forms import allow, side_by_side
 from napari_cosynth.widget.qt.listening import Hearing
+from napari_cosynth.widget.qt.staying import Staying, retitle, share_the_place
+from napari_cosynth.widget.result import marks
 from napari_cosynth.widget.result.dropping import Drops
 from napari_cosynth.widget.result.kept import save_kept
 from napari_cosynth.widget.result.nuclei import NucleusTable, nucleus_table
@@ -43,6 +46,14 @@ SETTLED_MS = 150
 class QualityPanel(QWidget):
     """Looks through a result nucleus by nucleus. npe2 passes the viewer."""
 
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        retitle(self, "Quality")
+        panels = [w for w in self.viewer.window.dock_widgets.values() if isinstance(w, Staying)]
+        if panels and not self._placed:
+            self._placed = True
+            QTimer.singleShot(0, partial(share_the_place, self, panels[0]))
+
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__()
         self.viewer = napari_viewer
@@ -62,7 +73,9 @@ class QualityPanel(QWidget):
         self._marks: dict[Key, set[int]] = {}
         self._shown_key: Key | None = None
         self._asked = self._answered = 0
-        self._saving = False
+        self._saving = self._placed = False
+        self._boxed: Labels | None = None
+        self._reddened: Labels | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(SETTLED_MS)
@@ -176,6 +189,7 @@ class QualityPanel(QWidget):
         tag = read_tag(event.source.metadata)
         if tag is not None and (tag.role, tag.result) == ("instances", self._shown_name):
             self.view.select(int(event.source.selected_label))
+            self._show_current(int(event.source.selected_label))
 
     # -- the table
 
@@ -220,15 +234,21 @@ class QualityPanel(QWidget):
     def _remember_marks(self) -> None:
         if self._shown_key is not None:
             self._marks[self._shown_key] = set(self.model.marked)
+        self._show_marked()
         self._show_buttons()
 
     def _show_buttons(self, _: object = None) -> None:
         table, marked = self.model.table, len(self.model.marked)
-        self.mark_shown.enabled = self.view.shown.rowCount() > 0
-        self.unmark.enabled = self.drop.enabled = marked > 0
-        self.undo.enabled, self.redo.enabled = self.drops.can_undo, self.drops.can_redo
+        allow(self.mark_shown, "" if self.view.shown.rowCount() else "no nucleus is shown")
+        for button in (self.unmark, self.drop):
+            allow(button, "" if marked else "no nucleus is marked")
+        allow(self.undo, "" if self.drops.can_undo else "nothing was dropped")
+        allow(self.redo, "" if self.drops.can_redo else "nothing was undone")
         kept = len(self.samples.kept)
-        self.save.enabled = kept > 0 and not self._saving
+        allow(
+            self.save,
+            "it is being saved" if self._saving else "" if kept else "no result has a tick",
+        )
         self.save.text = f"Save {kept} of {self.samples.count()} as stack…"
         if table is not None:
             shown = self.view.shown.rowCount()
@@ -251,6 +271,34 @@ class QualityPanel(QWidget):
         self.viewer.layers.selection.active = layer
         if not np.isnan(table.area[row]):
             layer.selected_label = id_
+        self._show_current(id_)
+
+    # -- in the viewer
+
+    @property
+    def _instances(self) -> Labels | None:
+        """The layer of the shown result's instances."""
+        return results.groups(self.viewer).get(self._shown_name, {}).get("instances")
+
+    def _show_current(self, id_: int) -> None:
+        table, layer = self.model.table, self._instances
+        if self._boxed is not None and self._boxed is not layer:
+            marks.show_current(self._boxed, None, 0.0)
+        self._boxed = layer
+        if table is None or layer is None:
+            return
+        row = table.row_of(id_)
+        centre = None if row is None or layer.ndim != 2 else table.centroids[row]
+        marks.show_current(layer, centre, float("nan") if row is None else float(table.extent[row]))
+
+    def _show_marked(self) -> None:
+        table, layer, marked = self.model.table, self._instances, self.model.marked
+        # Of a stack's samples the ids repeat. What was never marked keeps its colours.
+        if table is None or layer is None or layer.ndim != 2:
+            return
+        if marked or layer is self._reddened:
+            marks.show_marked(layer, table, marked)
+            self._reddened = layer if marked else None
 
     # -- what is kept
 

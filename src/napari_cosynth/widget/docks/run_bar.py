@@ -8,7 +8,7 @@ from magicgui.widgets import CheckBox, Label, ProgressBar, PushButton
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cosynth.types import Progress, Request
-from napari_cosynth.widget.qt.forms import side_by_side
+from napari_cosynth.widget.qt.forms import allow, side_by_side
 from napari_cosynth.widget.qt.offer import Offer
 from napari_cosynth.widget.qt.status import Status
 from napari_cosynth.widget.run.speed import duration
@@ -30,6 +30,7 @@ class RunBar(QWidget):
         self.time = Label(value="")
         self.status = Status(lines=2)
         self._first: tuple[float, float] | None = None
+        self.synthesise.tooltip = "Samples the layout: image, labels and instances as new layers"
         self.into_image.tooltip = (
             "Samples the canvas into the image under it; around it the image stays"
         )
@@ -86,5 +87,7 @@ class RunBar(QWidget):
 
     def show_busy(self, busy: bool, ready: bool) -> None:
         """``busy``: a run that may be cancelled goes on; ``ready``: there is a layout."""
-        self.synthesise.enabled = self.into_image.enabled = ready and not busy
-        self.cancel.enabled = busy
+        reason = "a run goes on" if busy else "" if ready else "there is no layout yet"
+        allow(self.synthesise, reason)
+        allow(self.into_image, reason)
+        allow(self.cancel, "" if busy else "nothing is being sampled")

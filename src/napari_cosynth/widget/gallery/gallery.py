@@ -82,7 +82,7 @@ class Gallery(QAbstractListModel):
             return None
         item = self.items[index.row()]
         if role == Qt.ItemDataRole.DisplayRole:
-            return f"seed {item.entry.seed}"
+            return caption(item.entry)
         if role == Qt.ItemDataRole.DecorationRole:
             return _icon(item.thumbnail)
         if role == Qt.ItemDataRole.ToolTipRole:
@@ -149,7 +149,7 @@ class Gallery(QAbstractListModel):
         for row in sorted(rows, reverse=True):
             item = self.items[row]
             layers = results.groups(self._viewer).get(item.group, {})
-            self._discarded.insert(0, (item, list(layers.values())))
+            self._discarded.insert(0, (item, [results.copied(x) for x in layers.values()]))
             results.discard(self._viewer, item.group)
             self._drop(row)
             # What was kept would outlive the program, to be recovered.
@@ -260,7 +260,7 @@ class Gallery(QAbstractListModel):
                 damaged += broken
                 for number in taken:
                     entry = self._session.entries[number]
-                    group = f"{entry.layout}{results.SEPARATOR}seed {entry.seed}"
+                    group = results.group_name(entry.layout, entry.seed)
                     taken_names = [*names, *(item.group for item in items)]
                     while group in taken_names:
                         group += "′"
@@ -294,3 +294,11 @@ def _icon(image: QImage) -> QIcon:
     # Qt would tint the chosen one, whose colours are what is being chosen.
     icon.addPixmap(pixmap, QIcon.Mode.Selected)
     return icon
+
+
+def caption(entry: Entry) -> str:
+    """Two lines under a thumbnail: whose it is, and how it was made."""
+    steps = "1 step" if entry.steps == 1 else f"{entry.steps} steps"
+    how = [steps] if entry.steps else []
+    how += [entry.kind] if entry.kind else []
+    return f"{results.group_name(entry.layout, entry.seed)}\n{', '.join(how)}"

@@ -56,6 +56,10 @@ class Entry:
     """Of the sample's own grid."""
     kept: bool = False
     note: str = ""
+    steps: int = 0
+    """0 in sessions of before it was written down."""
+    kind: str = ""
+    """How it came about where that is not by sampling the whole canvas, in words."""
     saved: bool = False
     """Whether it is in a training stack already."""
 
@@ -81,7 +85,14 @@ class Session:
         """Writes a sample; its number. Raises ValueError where the sessions' limit leaves no room."""
         self._make_room(_estimate(sample))
         number = next(self._numbers)
-        entry = Entry(layout, sample.seed, sample.request.prompt, placement)
+        entry = Entry(
+            layout,
+            sample.seed,
+            sample.request.prompt,
+            placement,
+            steps=sample.request.steps,
+            kind="into image" if "inpainted" in sample.provenance else "",
+        )
         with replaced_folder(self._own_folder() / f"{number:04}") as fresh:
             write_stack([sample], fresh / STACK)
             _write_entry(fresh, entry)

@@ -35,9 +35,20 @@ _NOTE_COLORS = {
 }
 
 
+EOSIN, NEAR_EOSIN = np.array([214, 140, 180]), 50.0
+"""RGB of a slide's pink, and how near to it a colour is not seen on it."""
+SEEN_ON_PINK = np.array([150, 255, 0], np.uint8)
+
+
+def seen_colors(classes: ClassTable) -> npt.NDArray[np.uint8]:
+    """The classes' colours as shown, uint8 (K, 3): their own but where tissue would hide them."""
+    hidden = np.linalg.norm(classes.colors.astype(float) - EOSIN, axis=1) < NEAR_EOSIN
+    return np.where(hidden[:, None], SEEN_ON_PINK, classes.colors)
+
+
 def rgba(classes: ClassTable) -> npt.NDArray[np.float64]:
-    """The classes' colours as napari takes them, float64 (K, 4) in 0..1."""
-    return np.hstack([classes.colors / 255.0, np.ones((len(classes), 1))])
+    """The shown colours as napari takes them, float64 (K, 4) in 0..1."""
+    return np.hstack([seen_colors(classes) / 255.0, np.ones((len(classes), 1))])
 
 
 def class_table_of(layer: Layer) -> ClassTable:

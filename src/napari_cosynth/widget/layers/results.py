@@ -31,6 +31,11 @@ UNMATCHED = "cosynth_unmatched"
 SEPARATOR = " · "
 
 
+def group_name(layout: str, seed: int) -> str:
+    """A result's name: short, for the names of its layers begin with it."""
+    return f"{layout} #{seed}"
+
+
 def label_colors(classes: ClassTable) -> DirectLabelColormap:
     """The classes' colours for semantic labels; the background is transparent."""
     table: dict[int | None, Any] = dict(enumerate(rgba(classes)))
@@ -196,3 +201,11 @@ def discard(viewer: ViewerModel, group: str) -> None:
         # Only what was made or read has recipes.
         if tag is not None and tag.result == group and tag.recipes:
             viewer.layers.remove(layer)
+
+
+def copied(layer: Layer) -> Layer:
+    """The same layer once more, for a viewer that takes the first out: its pixels are not copied."""
+    other = Layer.create(*layer.as_layer_data_tuple())
+    if isinstance(layer, Labels):
+        other.contour = layer.contour
+    return other

@@ -17,11 +17,11 @@ from napari_cosynth.widget.layers.layout import class_ids_of, class_table_of, pl
 from napari_cosynth.widget.layout.brush import KEYS, PointBrush, Tool
 from napari_cosynth.widget.layout.drags import Structure
 from napari_cosynth.widget.layout.usual import usual_sizes
-from napari_cosynth.widget.qt.forms import side_by_side
+from napari_cosynth.widget.qt.forms import allow, side_by_side
 
 TIPS = {
-    Tool.POINT: "A click adds a point of the chosen class",
-    Tool.BRUSH: "Paint nuclei of the chosen class by dragging; a stroke is one step of Undo",
+    Tool.POINT: "A click adds a point of the current class",
+    Tool.BRUSH: "Paint nuclei of the current class by dragging; a stroke is one step of Undo",
     Tool.ERASER: "Erase points of every class by dragging",
 }
 
@@ -52,7 +52,7 @@ class BrushControls(QWidget):
             "packs as densely as it can"
         )
         self._suggested = self.spacing.value, self.least.value
-        self._words = [Label(value=text) for text in ("width", "spacing", "least", "µm")]
+        self._words = [Label(value=text) for text in ("width", "spacing", "gap", "µm")]
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(4)
@@ -123,7 +123,7 @@ class BrushControls(QWidget):
         selects = self.tool is not None and self.tool.layer.mode == "select"
         checks = [(button, tool is in_use) for tool, button in self.buttons.items()]
         for button, checked in [*checks, (self.select, selects)]:
-            button.enabled = self.tool is not None
+            allow(button, "" if self.tool is not None else "there is no layout yet")
             # Qt's own check mark, which tells nobody: the signal is the user's press.
             button.native.blockSignals(True)
             button.native.setChecked(checked)

@@ -23,6 +23,7 @@ from napari_cosynth.foreign.files import read_json
 from napari_cosynth.io.atomic import replaced_file
 from napari_cosynth.layouts.sources.class_names import NO_CLASS, suggest
 from napari_cosynth.types import ClassTable
+from napari_cosynth.widget.qt.questions import window
 
 FILE = "napari-cosynth/classes.json"
 """Inside the user's configuration folder: ``{"the model's classes": {"their name": "our name"}}``."""
@@ -38,7 +39,7 @@ class ClassDialog(QDialog):
     def __init__(
         self, counts: Mapping[str, int], classes: ClassTable, chosen: Mapping[str, str], title: str
     ) -> None:
-        super().__init__()
+        super().__init__(window())
         self.setWindowTitle("CoSynth")
         rows = QFormLayout()
         self.boxes: dict[str, QComboBox] = {}

@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 
 from napari_cosynth.layouts.drawn.composition import missing, shares
 from napari_cosynth.types import ClassTable
+from napari_cosynth.widget.layers.layout import seen_colors
 from napari_cosynth.widget.layout.legend import swatch
 
 _NAME, _COUNT, _SHARE, _TARGET = range(4)
@@ -44,7 +45,7 @@ class Composition(QTableWidget):
         self._classes: ClassTable | None = None
         self._counts: npt.NDArray[np.int64] = np.zeros(1, np.int64)
         self._targets: dict[str, float] = {}
-        self.setHorizontalHeaderLabels(["class", "points", "share", "aim"])
+        self.setHorizontalHeaderLabels(["class", "points", "share", "target"])
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setEditTriggers(
@@ -60,7 +61,7 @@ class Composition(QTableWidget):
         header.setSectionResizeMode(_SHARE, QHeaderView.ResizeMode.Fixed)
         header.setSectionResizeMode(_TARGET, QHeaderView.ResizeMode.Fixed)
         header.resizeSection(_SHARE, 78)
-        header.resizeSection(_TARGET, 48)
+        header.resizeSection(_TARGET, 54)
         header.setFixedHeight(_ROW)
         self.setItemDelegateForColumn(_SHARE, _Bar(self))
         self.setItemDelegateForColumn(_TARGET, _Percent(self))
@@ -146,7 +147,7 @@ class Composition(QTableWidget):
 
 
 def _color(classes: ClassTable, row: int) -> QColor:
-    return QColor(*(int(c) for c in classes.colors[row + 1]))
+    return QColor(*(int(c) for c in seen_colors(classes)[row + 1]))
 
 
 def _words(count: int, total: int, share: float, target: float | None) -> str:

@@ -17,13 +17,14 @@ from qtpy.QtWidgets import (
 )
 
 from napari_cosynth import registry
+from napari_cosynth.widget.qt.questions import window
 
 
 class DatasetDialog(QDialog):
     """A kind of data set and its folder."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(window())
         self.setWindowTitle("CoSynth")
         self.kind = QComboBox()
         self.kind.addItems(registry.names("dataset"))
@@ -66,5 +67,5 @@ def ask_dataset() -> tuple[str, Path] | None:
 
 def ask_tile(names: Sequence[str]) -> str | None:
     """One of a data set's tiles; None if the user cancels."""
-    name, accepted = QInputDialog.getItem(None, "CoSynth", "Which tile?", list(names), 0, False)
+    name, accepted = QInputDialog.getItem(window(), "CoSynth", "Which tile?", list(names), 0, False)
     return str(name) if accepted else None

@@ -23,7 +23,7 @@ from napari_cosynth.widget.run.background import Background
 from napari_cosynth.widget.run.sampling_controls import LARGEST_SEED
 
 BROWSE = "Other file…"
-CANVAS, SHAPE = "whole canvas", "chosen shape"
+CANVAS, SHAPE = "whole canvas", "drawn shape"
 
 
 class FillControls(QWidget):
@@ -43,7 +43,7 @@ class FillControls(QWidget):
         self.fill = PushButton(text="Fill region")
         self.model.tooltip = "A model of where nuclei of each class lie, fitted to real tissue"
         self.region.tooltip = (
-            "The canvas, or the rectangle or polygon that is chosen in a Shapes layer over it"
+            "The canvas, or the rectangle or polygon that was drawn over it in a Shapes layer"
         )
         self.seed.tooltip = "The same seed draws the same points"
         self.next_seed.tooltip = "Another seed after every press"
@@ -142,7 +142,7 @@ def shape_mask(viewer: ViewerModel, layer: Points) -> npt.NDArray[np.bool_]:
     )
     mask = np.asarray(polygon2mask(placement_from(layer).shape, corners), bool)
     if not mask.any():
-        raise ValueError(f"{shapes.name}: the chosen shape lies beside the canvas")
+        raise ValueError(f"{shapes.name}: the shape lies beside the canvas")
     return mask
 
 

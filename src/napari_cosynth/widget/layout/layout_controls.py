@@ -32,7 +32,7 @@ from napari_cosynth.widget.layout.legend import Legend
 from napari_cosynth.widget.layout.nuclei_row import NucleiRow
 from napari_cosynth.widget.layout.points import LayoutEditor, adopt
 from napari_cosynth.widget.qt.errors import told
-from napari_cosynth.widget.qt.forms import form
+from napari_cosynth.widget.qt.forms import allow, form
 from napari_cosynth.widget.qt.questions import ask_class, ask_mpp
 from napari_cosynth.widget.run.facts import CheckpointFacts
 from napari_cosynth.widget.run.into_image import remember_shown
@@ -307,8 +307,10 @@ class LayoutControls(QWidget):
 
     def _show_counts(self) -> None:
         editor = self.editor
-        self.undo.enabled = editor is not None and editor.history.can_undo
-        self.redo.enabled = editor is not None and editor.history.can_redo
+        can_undo = editor is not None and editor.history.can_undo
+        can_redo = editor is not None and editor.history.can_redo
+        allow(self.undo, "" if can_undo else "nothing was changed")
+        allow(self.redo, "" if can_redo else "nothing was undone")
         if editor is None:
             self._summarise("")
             return

@@ -10,6 +10,7 @@ from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
 from napari_cosynth.types import ClassTable
+from napari_cosynth.widget.layers.layout import seen_colors
 
 _KEY, _NAME, _COUNT = range(3)
 _SWATCH = 14
@@ -46,7 +47,9 @@ class Legend(QTableWidget):
         """One row per class; counts are empty until :meth:`show_counts`."""
         self._names = classes.names[1:]
         self.setRowCount(len(self._names))
-        for row, (name, color) in enumerate(zip(self._names, classes.colors[1:], strict=True)):
+        for row, (name, color) in enumerate(
+            zip(self._names, seen_colors(classes)[1:], strict=True)
+        ):
             key = QTableWidgetItem(swatch(QColor(*(int(c) for c in color))), "")
             key.setText(f"Ctrl+{row + 1}" if row < 9 else "")
             self.setItem(row, _KEY, key)

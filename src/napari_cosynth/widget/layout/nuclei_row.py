@@ -31,6 +31,7 @@ from napari_cosynth.widget.layers.region import (
 from napari_cosynth.widget.layout.class_dialog import ask_classes
 from napari_cosynth.widget.layout.dataset_dialog import ask_dataset, ask_tile
 from napari_cosynth.widget.qt.errors import told
+from napari_cosynth.widget.qt.questions import window
 from napari_cosynth.widget.run.facts import CheckpointFacts
 from napari_cosynth.widget.run.worker import Failure
 
@@ -110,7 +111,7 @@ class NucleiRow:
 
     def from_chosen_file(self) -> None:
         """:meth:`from_file` with a file that the user chooses."""
-        path, _ = QFileDialog.getOpenFileName(None, "Nuclei of another program", "", FILES)
+        path, _ = QFileDialog.getOpenFileName(window(), "Nuclei of another program", "", FILES)
         if path:
             self.from_file(Path(path))
 

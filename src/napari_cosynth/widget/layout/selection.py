@@ -55,7 +55,7 @@ class SelectionControls(QWidget):
         self.rotate.tooltip = "Turn clockwise about the middle, by so many degrees"
         self.scale.tooltip = "So many times as far from the middle"
         self.jitter.tooltip = "Move each point at random, with this standard deviation in µm"
-        self.least.tooltip = "The least distance between two nuclei, in µm"
+        self.least.tooltip = "Nuclei nearer to each other than this, in µm, are too near"
         self.found.tooltip = "Points that have another one nearer than that"
         self.select.tooltip = "Select the points that are too near to another"
         self.remove.tooltip = "Remove as few as need be, so that none is too near to another"
@@ -70,7 +70,7 @@ class SelectionControls(QWidget):
             side_by_side(self.rotate, self.degrees, degree, self.scale, self.factor, times)
         )
         box.addWidget(side_by_side(self.jitter, self.spread, micron))
-        box.addWidget(form(("Least distance", [self.least, unit, self.found])))
+        box.addWidget(form(("Nearest", [self.least, unit, self.found])))
         box.addWidget(side_by_side(self.select, self.remove, self.push))
         self.buttons = (
             *self.mirror.values(),

@@ -25,7 +25,7 @@ TIPS = {
     Tool.STREAM: "Drag along the fibres: nuclei aligned with the stroke",
     Tool.FIELD: "Drag from the middle of a circle, or around a region: filled with nuclei",
 }
-CHOSEN, NONE = "chosen", "none"
+CHOSEN, NONE = "current", "none"
 CIRCLE, FREEHAND = "circle", "freehand"
 USUAL = {
     Tool.GLAND: ("epithel",),
@@ -60,7 +60,7 @@ class StructureControls(QWidget):
             size.native.setDecimals(1)
         for size in (self.band, self.width_um):  # beside a class' name
             size.native.setMaximumWidth(56)
-        words = ("width", "width", "shape", "least", "µm", "µm", "µm")
+        words = ("width", "width", "shape", "gap", "µm", "µm", "µm")
         self._words = [Label(value=text) for text in words]
         wide, width, shape, least, *units = self._words
         box = QVBoxLayout(self)

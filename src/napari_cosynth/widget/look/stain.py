@@ -39,9 +39,7 @@ class StainControls(QWidget):
         self.file = PushButton(text="Match to file…")
         self.undo = PushButton(text="Undo match")
         self.method.tooltip = "How the reference's stain is measured and given to the result"
-        self.region.tooltip = (
-            "The reference is the image under the chosen rectangle of a Shapes layer"
-        )
+        self.region.tooltip = "The reference is the image under the rectangle of a Shapes layer"
         self.file.tooltip = "The reference is an 8-bit RGB image file"
         self.undo.tooltip = "The image as it was sampled"
         box = QVBoxLayout(self)

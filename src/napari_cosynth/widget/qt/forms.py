@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, Label, LineEdit, SpinBox, Widget
+from magicgui.widgets import (
+    CheckBox,
+    ComboBox,
+    FloatSpinBox,
+    Label,
+    LineEdit,
+    PushButton,
+    SpinBox,
+    Widget,
+)
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractSpinBox, QFormLayout, QHBoxLayout, QSizePolicy, QWidget
 
@@ -51,3 +60,13 @@ def offer(box: ComboBox, reason_against: Callable[[str], str]) -> None:
         item = model.item(index)
         item.setEnabled(not reason)
         item.setData(reason, Qt.ItemDataRole.ToolTipRole)
+
+
+def allow(button: PushButton, reason_against: str = "") -> None:
+    """Enables a button, or says where the mouse rests why it cannot be pressed now."""
+    does = button.native.property("does")
+    if does is None:
+        does = str(button.tooltip or "")
+        button.native.setProperty("does", does)
+    button.enabled = not reason_against
+    button.tooltip = f"{does}\n\nNot now: {reason_against}".strip() if reason_against else does

@@ -20,6 +20,9 @@ class Staying(QWidget):
     reopened = Signal()
     """It is shown in a dock."""
 
+    title = ""
+    """On its tab."""
+
     def __init__(self) -> None:
         super().__init__()
         # Weak: who holds the content must not hold a window that is closed.
@@ -30,6 +33,7 @@ class Staying(QWidget):
         window = self.window()
         if isinstance(window, QMainWindow):
             self._home = ref(window)
+            retitle(self, self.title)
             self.reopened.emit()
 
     def changeEvent(self, event: QEvent) -> None:
@@ -52,3 +56,19 @@ def dock_of(widget: QWidget) -> QDockWidget | None:
     while parent is not None and not isinstance(parent, QDockWidget):
         parent = parent.parentWidget()
     return parent
+
+
+def retitle(widget: QWidget, title: str) -> None:
+    """What stands on the tab of a widget's dock; napari's own title names the plugin, too."""
+    if (dock := dock_of(widget)) is not None:
+        dock.setWindowTitle(title)
+
+
+def share_the_place(widget: QWidget, other: QWidget) -> None:
+    """Makes a widget's dock a tab beside another's: under it neither would be tall enough."""
+    own, there, window = dock_of(widget), dock_of(other), widget.window()
+    if own is None or there is None or not isinstance(window, QMainWindow):
+        return
+    if not (own.isFloating() or there.isFloating()):
+        window.tabifyDockWidget(there, own)
+        own.raise_()

@@ -12,6 +12,7 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel,
 from qtpy.QtGui import QColor, QKeyEvent
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
+from napari_cosynth.widget.layers.layout import seen_colors
 from napari_cosynth.widget.result.nuclei import FLAGS, NucleusTable
 
 HEADERS = ("drop", "id", "class", "µm²", *FLAGS)
@@ -137,7 +138,7 @@ class NucleusModel(QAbstractTableModel):
             return Qt.CheckState.Checked if marked else Qt.CheckState.Unchecked
         if role == Qt.ItemDataRole.DecorationRole and column == CLASS:
             class_id = table.class_ids[self.rows[row]]
-            return QColor(*(int(v) for v in table.classes.colors[class_id]))
+            return QColor(*(int(v) for v in seen_colors(table.classes)[class_id]))
         if role == Qt.ItemDataRole.TextAlignmentRole:
             if column in (ID, AREA):
                 return _RIGHT

@@ -17,12 +17,12 @@ from napari_cosynth.types import Record, Report
 from napari_cosynth.widget.layers.results import groups
 from napari_cosynth.widget.layers.tags import read_tag
 from napari_cosynth.widget.qt.errors import told
-from napari_cosynth.widget.qt.forms import form, side_by_side
+from napari_cosynth.widget.qt.forms import allow, form, side_by_side
 from napari_cosynth.widget.qt.status import Status
 from napari_cosynth.widget.result.saving import Group, drawn_record, record_of, save_layers
 from napari_cosynth.widget.result.shown import ShownResult, is_points
 
-MAJORITY = "ask"
+MAJORITY = "not set"
 """Choice of class for new nuclei: none, so that Update names the nucleus that needs one."""
 
 
@@ -52,7 +52,7 @@ class RefinePanel(QWidget):
             "the result was made from"
         )
         self.new_class.tooltip = "The class of nuclei that were painted where there was no label"
-        self.separate.tooltip = "Watershed of the labels again, from the chosen points"
+        self.separate.tooltip = "Watershed of the labels again, from these points"
         self.update_rest.tooltip = "Labels, distance and centroids from the edited instances"
         self.restore.tooltip = "The sample as it was made or read"
         self.save.tooltip = (
@@ -130,7 +130,7 @@ class RefinePanel(QWidget):
         found = results.get(str(self.result.value), {})
         complete = {"image", "labels", "instances"} <= found.keys()
         for button in (self.separate, self.update_rest, self.restore, self.save):
-            button.enabled = complete
+            allow(button, "" if complete else "there is no finished result")
         if self._told and (self._told != self.result.value or not complete):
             self._tell("")  # it is about another result, or one that is gone
 

@@ -8,7 +8,8 @@ from napari.layers import Layer
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cosynth.widget.layers import results
-from napari_cosynth.widget.qt.forms import side_by_side
+from napari_cosynth.widget.layers.tags import read_tag
+from napari_cosynth.widget.qt.forms import allow, side_by_side
 from napari_cosynth.widget.result.result_view import insert_below_points
 
 
@@ -23,7 +24,6 @@ class ResultPicker(QWidget):
         self.keep_only = PushButton(text="Close others")
         self.undo = PushButton(text="Reopen")
         self._closed: list[Layer] = []
-        self.undo.enabled = False
         self.result.tooltip = "The result that is shown, edited and saved"
         self.discard.tooltip = "Take this result's layers out of the viewer; the gallery keeps it"
         self.keep_only.tooltip = "Take the layers of all other results out of the viewer"
@@ -52,8 +52,9 @@ class ResultPicker(QWidget):
             before = self.result.value
             self.result.choices = names
             self.result.value = before if before in names else (names[-1] if names else None)
-        self.discard.enabled = bool(names)
-        self.keep_only.enabled = len(names) > 1
+        allow(self.discard, "" if names else "there is no result")
+        allow(self.keep_only, "" if len(names) > 1 else "there is no other result")
+        allow(self.undo, "" if self._closed else "nothing was closed")
 
     def choose(self, name: str) -> None:
         """Chooses a result whose layers are shown already."""
@@ -74,14 +75,22 @@ class ResultPicker(QWidget):
         self._close([name for name in results.groups(self.viewer) if name != self.name])
 
     def _close(self, names: list[str]) -> None:
-        before = list(self.viewer.layers)
+        before = [
+            (layer, results.copied(layer)) for layer in self.viewer.layers if ours(layer, names)
+        ]
         for name in names:
             results.discard(self.viewer, name)
-        self._closed = [layer for layer in before if layer not in self.viewer.layers]
-        self.undo.enabled = bool(self._closed)
+        self._closed = [copy for layer, copy in before if layer not in self.viewer.layers]
+        self.refresh()
 
     def _reopen(self) -> None:
         back, self._closed = self._closed, []
-        self.undo.enabled = False
         for layer in back:
             insert_below_points(self.viewer, layer)
+        self.refresh()
+
+
+def ours(layer: Layer, names: list[str]) -> bool:
+    """Whether a layer belongs to one of these results."""
+    tag = read_tag(layer.metadata)
+    return tag is not None and tag.result in names

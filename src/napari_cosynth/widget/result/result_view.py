@@ -12,10 +12,10 @@ from napari_cosynth.types import ClassTable, Layout, Progress, Report, Synthesis
 from napari_cosynth.widget.layers.layout import class_table_of, placement_from
 from napari_cosynth.widget.layers.placement import Placement
 from napari_cosynth.widget.layers.results import (
-    SEPARATOR,
     blank_layers,
     fill,
     free_name,
+    group_name,
     hide_all,
     show_estimate,
 )
@@ -159,7 +159,7 @@ class RunView:
     def view_of(self, viewer: ViewerModel, seed: int, others: Collection[str] = ()) -> ResultView:
         """The layers of the sample that is being made, named as none of ``others``."""
         if self.view is None:
-            group = free_name(viewer, f"{self.name}{SEPARATOR}seed {seed}", others)
+            group = free_name(viewer, group_name(self.name, seed), others)
             self.view = ResultView(viewer, self.placement, self.layout.classes, group)
         return self.view
 
@@ -196,7 +196,7 @@ class LiveView:
         classes = class_table_of(points)
         if self._view is None or not self._view.lies_on(grid, classes):
             self.leave()
-            group = free_name(self.viewer, f"{points.name}{SEPARATOR}live")
+            group = free_name(self.viewer, f"{points.name} live")
             self._view = ResultView(self.viewer, grid, classes, group)
         return self._view
 

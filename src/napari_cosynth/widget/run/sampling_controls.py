@@ -13,6 +13,8 @@ from napari_cosynth.widget.qt.forms import form, offer
 from napari_cosynth.widget.run.facts import CheckpointFacts
 
 LARGEST_SEED = 2**31 - 1
+LARGEST_DRAWN = 99_999
+"""Of seeds drawn at random: they stand in the names of layers."""
 DRAFT, FINAL, CUSTOM = "Draft", "Final", "Custom"
 AROUND, WHOLE = "around changes", "the whole canvas"
 MOST_STEPS = 1000
@@ -142,7 +144,7 @@ class SamplingControls:
         """The next run's seeds; a random one is shown, so that it can be used again."""
         if self.random.value:
             with self.seed.changed.blocked():
-                self.seed.value = random.randint(0, LARGEST_SEED - int(self.count.value))
+                self.seed.value = random.randint(0, LARGEST_DRAWN)
         first = int(self.seed.value)
         self._last_seed = first
         self.reuse.enabled = True
