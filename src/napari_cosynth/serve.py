@@ -61,6 +61,13 @@ def _inpaint(*arguments: Any) -> Iterator[Progress | Synthesis]:
     return events
 
 
+def _repaint(*arguments: Any) -> Iterator[Progress | Synthesis]:
+    from napari_cosynth.synthesis.repaint import repaint_around
+
+    events: Iterator[Progress | Synthesis] = repaint_around(*arguments)
+    return events
+
+
 def _look_of(pixels: Any) -> Iterator[Any]:
     """The look of pixels on a checkpoint's grid, uint8 (H, W, 3)."""
     from napari_cosynth.model.looks import look_of
@@ -88,6 +95,7 @@ KINDS: dict[str, Callable[..., Iterator[Any]]] = {
     "synthesize": _synthesize,
     "resynthesize": _resynthesize,
     "inpaint": _inpaint,
+    "repaint": _repaint,
     "warm up": _warm_up,
     "look of": _look_of,
     "look from": _look_from,

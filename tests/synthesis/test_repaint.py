@@ -9,7 +9,7 @@ import pytest
 
 from napari_cosynth.records.base import make_record
 from napari_cosynth.records.perturb import perturbed
-from napari_cosynth.synthesis.repaint import repaint
+from napari_cosynth.synthesis.repaint import NEAR, repaint, repaint_around
 from napari_cosynth.types import ClassTable, Record, Request, Synthesis
 
 
@@ -112,3 +112,22 @@ def test_perturbed_labels_move_and_agree(classes):
     assert areas[1] == pytest.approx(areas[0], rel=0.15)
     again = perturbed(record, np.random.default_rng(0))
     np.testing.assert_array_equal(again.instances, other.instances)
+
+
+def test_only_what_is_near_a_correction_is_painted_anew(tiny_checkpoint, classes):
+    record = nuclei(classes, (260, 300))
+    changed = np.zeros(record.labels.shape, bool)
+    changed[100:104, 60:66] = True
+    request = Request(record.layout, "tissue", str(tiny_checkpoint), steps=2, device="cpu")
+    events = list(repaint_around(request, record, changed))
+    made = events[-1]
+    assert isinstance(made, Synthesis)
+    new = (made.record.image != record.image).any(2)
+    near = np.zeros_like(changed)
+    near[100 - NEAR : 104 + NEAR, 60 - NEAR : 66 + NEAR] = True
+    assert new[changed].any() and not new[~near].any() and new[near].mean() > 0.9
+    for name in ("instances", "labels", "distance"):
+        np.testing.assert_array_equal(getattr(made.record, name), getattr(record, name))
+    assert made.record.layout is record.layout
+    with pytest.raises(ValueError, match="expected a label that changed"):
+        repaint_around(request, record, np.zeros_like(changed)).__next__()

@@ -98,6 +98,7 @@ class CoSynthPanel(Staying):
         self.bar.synthesise.changed.connect(self.runs.start)
         self.bar.into_image.changed.connect(self.runs.start_into_image)
         self.bar.cancel.changed.connect(self.runs.stop)
+        self.refine.wanted.connect(self.runs.start_repaint)
         # Not a bound method: napari could not let go of a QWidget that Qt has destroyed.
         refresh = partial(_call, self._show_results)
         for event in self._layer_events():

@@ -24,9 +24,9 @@ from napari_cosynth.widget.qt.errors import told
 from napari_cosynth.widget.qt.forms import allow, side_by_side
 from napari_cosynth.widget.qt.listening import Hearing
 from napari_cosynth.widget.qt.staying import Staying, retitle, share_the_place
-from napari_cosynth.widget.result import marks
 from napari_cosynth.widget.result.dropping import Drops
 from napari_cosynth.widget.result.kept import save_kept
+from napari_cosynth.widget.result.marks import Marks
 from napari_cosynth.widget.result.nuclei import NucleusTable, nucleus_table
 from napari_cosynth.widget.result.nuclei_view import (
     EVERY_CLASS,
@@ -45,6 +45,8 @@ SETTLED_MS = 150
 
 class QualityPanel(QWidget):
     """Looks through a result nucleus by nucleus. npe2 passes the viewer."""
+
+    _placed = False
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -73,9 +75,8 @@ class QualityPanel(QWidget):
         self._marks: dict[Key, set[int]] = {}
         self._shown_key: Key | None = None
         self._asked = self._answered = 0
-        self._saving = self._placed = False
-        self._boxed: Labels | None = None
-        self._reddened: Labels | None = None
+        self._saving = False
+        self.marks = Marks()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(SETTLED_MS)
@@ -189,7 +190,8 @@ class QualityPanel(QWidget):
         tag = read_tag(event.source.metadata)
         if tag is not None and (tag.role, tag.result) == ("instances", self._shown_name):
             self.view.select(int(event.source.selected_label))
-            self._show_current(int(event.source.selected_label))
+            found = int(event.source.selected_label)
+            self.marks.show_current(self._instances, self.model.table, found)
 
     # -- the table
 
@@ -234,7 +236,7 @@ class QualityPanel(QWidget):
     def _remember_marks(self) -> None:
         if self._shown_key is not None:
             self._marks[self._shown_key] = set(self.model.marked)
-        self._show_marked()
+        self.marks.show_marked(self._instances, self.model.table, self.model.marked)
         self._show_buttons()
 
     def _show_buttons(self, _: object = None) -> None:
@@ -271,7 +273,7 @@ class QualityPanel(QWidget):
         self.viewer.layers.selection.active = layer
         if not np.isnan(table.area[row]):
             layer.selected_label = id_
-        self._show_current(id_)
+        self.marks.show_current(layer, table, id_)
 
     # -- in the viewer
 
@@ -279,26 +281,6 @@ class QualityPanel(QWidget):
     def _instances(self) -> Labels | None:
         """The layer of the shown result's instances."""
         return results.groups(self.viewer).get(self._shown_name, {}).get("instances")
-
-    def _show_current(self, id_: int) -> None:
-        table, layer = self.model.table, self._instances
-        if self._boxed is not None and self._boxed is not layer:
-            marks.show_current(self._boxed, None, 0.0)
-        self._boxed = layer
-        if table is None or layer is None:
-            return
-        row = table.row_of(id_)
-        centre = None if row is None or layer.ndim != 2 else table.centroids[row]
-        marks.show_current(layer, centre, float("nan") if row is None else float(table.extent[row]))
-
-    def _show_marked(self) -> None:
-        table, layer, marked = self.model.table, self._instances, self.model.marked
-        # Of a stack's samples the ids repeat. What was never marked keeps its colours.
-        if table is None or layer is None or layer.ndim != 2:
-            return
-        if marked or layer is self._reddened:
-            marks.show_marked(layer, table, marked)
-            self._reddened = layer if marked else None
 
     # -- what is kept
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from napari_cosynth.types import Request
+from napari_cosynth.types import Layout, Request
 from napari_cosynth.widget.docks.model_controls import ModelControls
 from napari_cosynth.widget.layers.layout import placement_from
 from napari_cosynth.widget.layers.placement import Placement
@@ -29,11 +29,16 @@ class RequestForm:
 
         Raises ValueError where it does not make a request.
         """
+        look, look_of = self.look.asked_into_image() if into_image else self.look.asked()
+        request = self.settings(seeds, self.layout.layout_now())
+        return replace(request, look=look, look_of=look_of)
+
+    def settings(self, seeds: tuple[int, ...], layout: Layout) -> Request:
+        """The form's request for another layout, of no look. Raises ValueError likewise."""
         if self.model.facts is None:
             raise ValueError("no checkpoint: choose one first")
-        look, look_of = self.look.asked_into_image() if into_image else self.look.asked()
         return Request(
-            layout=self.layout.layout_now(),
+            layout=layout,
             prompt=str(self.model.prompt.value),
             checkpoint=self.model.facts.name,
             sampler=str(self.sampling.sampler.value),
@@ -45,8 +50,6 @@ class RequestForm:
             device=str(self.model.device.value),
             preview_every=int(self.sampling.preview.value),
             preview_after=PREVIEW_S if self.sampling.preview.value else 0.0,
-            look=look,
-            look_of=look_of,
         )
 
     def live_request(self) -> Request:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 from napari.components import ViewerModel
 from napari.utils.notifications import show_info, show_warning
 from psygnal import Signal
@@ -19,6 +20,8 @@ from napari_cosynth.widget.gallery.gallery import Gallery
 from napari_cosynth.widget.layers import results
 from napari_cosynth.widget.layers.layout import SAMPLE_KEY, set_notes
 from napari_cosynth.widget.qt.questions import ask_mpp
+from napari_cosynth.widget.result.corrections import put_painted, repaint_request
+from napari_cosynth.widget.result.refine import Wanted
 from napari_cosynth.widget.result.result_view import RunView, summary
 from napari_cosynth.widget.run.into_image import into_image
 from napari_cosynth.widget.run.live import same_pixels
@@ -53,6 +56,7 @@ class Runs:
         self.live = self.live_sampling.live
         self._run: RunView | None = None
         self._start_next: Callable[[], None] | None = None
+        self._repainting: Wanted | None = None
         self._told: str | None = None  # the result that the status is about; "": Live's
         runner.progressed.connect(self._on_progress)
         runner.sampled.connect(self._on_sample)
@@ -141,6 +145,37 @@ class Runs:
         self.runner.start(lambda: backend.call("inpaint", into.request, into.read()))
         self.changed.emit()
 
+    def start_repaint(self, wanted: Wanted) -> None:
+        """Paints a result's image anew where its labels were corrected; another run comes first."""
+        if self.runner.busy:
+            show_warning("a run goes on: repaint when it is over")
+            return
+        recipes = wanted.shown.group().tag.recipes
+        recipe = dict(recipes[wanted.sample]) if wanted.sample < len(recipes) else {}
+        try:
+            form = self.form.settings((int(self.form.sampling.seed.value),), wanted.record.layout)
+            request = repaint_request(form, wanted.record, recipe)
+        except ValueError as error:
+            show_warning(str(error))
+            return
+        self._repainting = wanted
+        self.bar.begin(request)
+        self.runner.call("repaint", request, wanted.record, wanted.changed)
+        self.changed.emit()
+
+    def _on_repainted(self, wanted: Wanted, made: Synthesis) -> None:
+        shown = wanted.shown
+        there = results.groups(self.viewer).get(shown.name, {})
+        if "labels" not in there or not np.array_equal(
+            shown.group().data("labels").reshape(-1, *wanted.changed.shape)[wanted.sample],
+            wanted.record.labels,
+        ):
+            show_warning(f"{shown.name}: it changed meanwhile: repaint again")
+            return
+        put_painted(shown, wanted.sample, made)
+        self._told = shown.name
+        self.bar.status.value = f"repainted in {made.seconds:.1f} s where labels were corrected"
+
     def _waits_for_look(self, start: Callable[[], None], into_image: bool = False) -> bool:
         """Whether the look is not known yet; ``start`` follows when it is."""
         if self.form.look.ready(into_image):
@@ -172,12 +207,16 @@ class Runs:
     def _on_progress(self, progress: Progress) -> None:
         run = self._run
         if run is None:
+            if self._repainting is not None:
+                self.bar.advance(progress)
             return
         self.bar.advance(progress)
         run.view_of(self.viewer, progress.seed, self.gallery.names).show_progress(progress)
 
     def _on_sample(self, sample: Synthesis) -> None:
         run = self._run
+        if self._repainting is not None:
+            self._on_repainted(self._repainting, sample)
         if run is None:
             return
         view = run.view_of(self.viewer, sample.seed, self.gallery.names)
@@ -218,6 +257,7 @@ class Runs:
 
     def _on_end(self, outcome: str) -> None:
         run, self._run = self._run, None
+        self._repainting = None
         if run is not None and run.view is not None:
             run.view.remove()
         if not self.live.busy:  # its next run has begun already

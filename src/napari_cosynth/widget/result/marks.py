@@ -6,7 +6,6 @@ from collections.abc import Collection
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from napari.components.overlays import SelectionBoxOverlay
 from napari.layers import Labels
 from napari.utils import DirectLabelColormap
@@ -20,23 +19,47 @@ LEAST_SIDE = 10.0
 """Pixels: a missed point has no extent, and a line over a nucleus would hide it."""
 
 
-def show_current(layer: Labels, centre: npt.NDArray[np.float64] | None, extent: float) -> None:
-    """A box around (y, x), or none; ``extent`` is about the nucleus' diameter in pixels, or NaN."""
-    overlays = getattr(layer, "__wrapped__", layer)._overlays
-    if centre is None:
-        overlays.pop(BOX, None)
-        return
-    half = float(np.fmax(1.6 * extent, LEAST_SIDE)) / 2
-    low, high = centre - half, centre + half
-    overlays[BOX] = SelectionBoxOverlay(
-        bounds=((low[0], low[1]), (high[0], high[1])), handles=False, visible=True
-    )
+class Marks:
+    """What is marked in the viewer; of one result at a time."""
+
+    def __init__(self) -> None:
+        self._boxed: Labels | None = None
+        self._reddened: Labels | None = None
+
+    def show_current(self, layer: Labels | None, table: NucleusTable | None, id_: int) -> None:
+        """A box around a nucleus, or a missed point, of the instances in ``layer``; none elsewhere."""
+        if self._boxed is not None and self._boxed is not layer:
+            _overlays(self._boxed).pop(BOX, None)
+        self._boxed = layer
+        if layer is None or table is None:
+            return
+        row = table.row_of(id_)
+        if row is None or layer.ndim != 2:
+            _overlays(layer).pop(BOX, None)
+            return
+        half = float(np.fmax(1.6 * table.extent[row], LEAST_SIDE)) / 2
+        low, high = table.centroids[row] - half, table.centroids[row] + half
+        _overlays(layer)[BOX] = SelectionBoxOverlay(
+            bounds=((low[0], low[1]), (high[0], high[1])), handles=False, visible=True
+        )
+
+    def show_marked(
+        self, layer: Labels | None, table: NucleusTable | None, marked: Collection[int]
+    ) -> None:
+        """One sample's instances by class, the marked ones red; what was never marked is left alone."""
+        # Of a stack's samples the ids repeat.
+        if layer is None or table is None or layer.ndim != 2:
+            return
+        if not marked and layer is not self._reddened:
+            return
+        class_ids = np.zeros(int(table.ids.max(initial=0)), np.int64)
+        class_ids[table.ids - 1] = table.class_ids
+        colors: dict[int | None, Any] = dict(instance_colors(class_ids, table.classes).color_dict)
+        colors.update(dict.fromkeys(marked, MARKED))
+        layer.colormap = DirectLabelColormap(color_dict=colors)
+        self._reddened = layer if marked else None
 
 
-def show_marked(layer: Labels, table: NucleusTable, marked: Collection[int]) -> None:
-    """Colours one sample's instances by class, the marked ones red."""
-    class_ids = np.zeros(int(table.ids.max(initial=0)), np.int64)
-    class_ids[table.ids - 1] = table.class_ids
-    colors: dict[int | None, Any] = dict(instance_colors(class_ids, table.classes).color_dict)
-    colors.update(dict.fromkeys(marked, MARKED))
-    layer.colormap = DirectLabelColormap(color_dict=colors)
+def _overlays(layer: Labels) -> Any:
+    """napari has no other place for what belongs to a layer and is no data of it."""
+    return getattr(layer, "__wrapped__", layer)._overlays

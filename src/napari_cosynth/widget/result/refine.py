@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from magicgui.widgets import ComboBox, Label, PushButton
 from napari.components import ViewerModel
 from napari.layers import Layer
 from napari.utils.notifications import show_info
+from psygnal import Signal
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_cosynth.export.recipes import read_count
@@ -18,9 +22,28 @@ from napari_cosynth.widget.layers.results import groups
 from napari_cosynth.widget.layers.tags import read_tag
 from napari_cosynth.widget.qt.errors import told
 from napari_cosynth.widget.qt.forms import allow, form, side_by_side
+from napari_cosynth.widget.qt.offer import Offer
 from napari_cosynth.widget.qt.status import Status
-from napari_cosynth.widget.result.saving import Group, drawn_record, record_of, save_layers
+from napari_cosynth.widget.result.corrections import corrected, show_as_made
+from napari_cosynth.widget.result.saving import (
+    Group,
+    described_sample,
+    drawn_record,
+    record_of,
+    save_layers,
+)
 from napari_cosynth.widget.result.shown import ShownResult, is_points
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An image that is to be painted anew where labels changed."""
+
+    shown: ShownResult
+    sample: int
+    record: Record
+    changed: npt.NDArray[np.bool_]
+
 
 MAJORITY = "not set"
 """Choice of class for new nuclei: none, so that Update names the nucleus that needs one."""
@@ -32,6 +55,9 @@ class RefinePanel(QWidget):
     ``result`` is the dock's own box of results, if it has one; the panel fills it too, with what was
     opened as well as with what was made.
     """
+
+    wanted = Signal(object)
+    """A :class:`Wanted`, where somebody listens who can paint it."""
 
     def __init__(self, viewer: ViewerModel, result: ComboBox | None = None) -> None:
         super().__init__()
@@ -45,6 +71,8 @@ class RefinePanel(QWidget):
         self.update_rest = PushButton(text="Update from instances")
         self.restore = PushButton(text="Restore raw")
         self.save = PushButton(text="Save as stack…")
+        self.repaint = PushButton(text="Repaint here")
+        self.offer = Offer()
         self.status = Status()
         self._told = ""  # the result that the status is about
         self.points.tooltip = (
@@ -55,6 +83,10 @@ class RefinePanel(QWidget):
         self.separate.tooltip = "Watershed of the labels again, from these points"
         self.update_rest.tooltip = "Labels, distance and centroids from the edited instances"
         self.restore.tooltip = "The sample as it was made or read"
+        self.repaint.tooltip = (
+            "Paint the image anew where labels or instances were corrected: they are held, the pixels "
+            "follow them"
+        )
         self.save.tooltip = (
             "Save as a training stack: a new folder, or more samples into an existing one"
         )
@@ -67,13 +99,15 @@ class RefinePanel(QWidget):
             choices.insert(0, ("Result", [self.result]))
         box.addWidget(form(*choices))
         box.addWidget(side_by_side(self.separate, self.update_rest))
-        box.addWidget(side_by_side(self.restore, self.save))
+        box.addWidget(side_by_side(self.restore, self.repaint, self.save))
+        box.addWidget(self.offer)
         box.addWidget(self.status.native)
         self.result.changed.connect(self._show_choices)
         for button, action in (
             (self.separate, self.separate_again),
             (self.update_rest, self.update_from_instances),
             (self.restore, self.restore_raw),
+            (self.repaint, self.ask_to_repaint),
             (self.save, self.ask_and_save),
         ):
             button.changed.connect(told(action))
@@ -129,7 +163,7 @@ class RefinePanel(QWidget):
             self.points.value = None if tag is None or tag.result in results else chosen
         found = results.get(str(self.result.value), {})
         complete = {"image", "labels", "instances"} <= found.keys()
-        for button in (self.separate, self.update_rest, self.restore, self.save):
+        for button in (self.separate, self.update_rest, self.restore, self.repaint, self.save):
             allow(button, "" if complete else "there is no finished result")
         if self._told and (self._told != self.result.value or not complete):
             self._tell("")  # it is about another result, or one that is gone
@@ -167,12 +201,33 @@ class RefinePanel(QWidget):
                 f"{group.name}: its raw sample is not in the layers' metadata any more"
             )
         self._shown.show(raw, sample)
+        show_as_made(self._shown, sample, raw)
         if self._shown.own_layout is not None:
             self._shown.show_layout(raw, sample)
         self._tell("the sample as it was made")
 
+    def ask_to_repaint(self) -> None:
+        """Repaint here: whoever samples is asked for the image where labels were corrected."""
+        group, sample = self._group()
+        changed = corrected(self._shown)
+        if not changed.any():
+            raise ValueError(f"{group.name}: no label was corrected: the image shows them all")
+        described_sample(group, sample)  # refuses in one line where its parts disagree
+        self.wanted.emit(Wanted(self._shown, sample, record_of(group, sample), changed))
+
     def ask_and_save(self) -> None:
-        """Asks for the folder, then saves."""
+        """Asks for the folder, then saves; where the image shows other nuclei, that is asked first."""
+        self._group()
+        if self.wanted and corrected(self._shown).any():
+            self.offer.make(
+                "The image does not show the corrected nuclei.",
+                Repaint_here=told(self.ask_to_repaint),
+                Save_as_it_is=told(self._ask_path_and_save),
+            )
+            return
+        self._ask_path_and_save()
+
+    def _ask_path_and_save(self) -> None:
         path, _ = QFileDialog.getSaveFileName(
             self,
             "A new training stack, or the cosynth.json of one to append to",

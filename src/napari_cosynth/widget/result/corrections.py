@@ -1,0 +1,106 @@
+"""Where a result's labels were corrected since its image was painted, and painting it there anew."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cosynth.geometry.prompt import build_prompt
+from napari_cosynth.types import Record, Request, Synthesis
+from napari_cosynth.types.sampling import BY_SEED, asked_again
+from napari_cosynth.widget.layers.tags import KEY
+from napari_cosynth.widget.result.saving import drawn_record
+from napari_cosynth.widget.result.shown import ShownResult
+
+PAINTED = "cosynth_painted"
+"""``layer.metadata[PAINTED]`` of labels: sample -> (labels, instances) that the image was painted for."""
+RECIPE_KEY = "repainted"
+"""In a recipe: how the image was painted anew where its labels were corrected."""
+
+
+def corrected(shown: ShownResult) -> npt.NDArray[np.bool_]:
+    """Where the image of the shown sample does not show its labels, bool (H, W)."""
+    group, sample = shown.group(), shown.sample
+    drawn = drawn_record(group, sample)
+    painted = shown.layers["labels"].metadata.get(PAINTED, {}).get(sample)
+    if painted is None:
+        raw = group.raw(sample)
+        painted = (
+            (raw.labels, raw.instances) if raw is not None else (drawn.labels, drawn.instances)
+        )
+    labels, instances = painted
+    # Ids may be others and the nuclei the same: what counts are classes and borders.
+    return np.asarray((labels != drawn.labels) | (_borders(instances) != _borders(drawn.instances)))
+
+
+def _borders(instances: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+    """Where a pixel's right or lower neighbour is of another nucleus, bool (H, W)."""
+    found = np.zeros(instances.shape, bool)
+    found[:-1] |= instances[:-1] != instances[1:]
+    found[:, :-1] |= instances[:, :-1] != instances[:, 1:]
+    return found
+
+
+def repaint_request(form: Request, record: Record, recipe: dict[str, Any]) -> Request:
+    """The form's request for a record: its layout, prompt, tissue and stain; the look that it has."""
+    names = [record.classes.names[i] for i in np.unique(record.layout.class_ids)]
+    look, look_of = asked_again(recipe) or (BY_SEED, "")
+    return replace(
+        form,
+        layout=record.layout,
+        prompt=build_prompt(names, record.tissue, record.stain),
+        tissue=record.tissue,
+        stain=record.stain,
+        look=look,
+        look_of=look_of,
+        seeds=(int(recipe.get("seed", form.seeds[0])),),
+        preview_every=0,
+        preview_after=0.0,
+    )
+
+
+def put_painted(shown: ShownResult, sample: int, made: Synthesis) -> None:
+    """Shows the painted image, and notes in the recipe how it was made."""
+    layers = shown.layers
+    image, record = layers["image"], made.record
+    if image.data.ndim == 4:
+        joint = np.array(image.data)
+        joint[sample] = record.image
+        image.data = joint
+    else:
+        image.data = record.image.copy()
+    labels = layers["labels"]
+    known = dict(labels.metadata.get(PAINTED, {}))
+    labels.metadata[PAINTED] = {**known, sample: (record.labels, record.instances)}
+    how = {name: made.recipe[name] for name in ("checkpoint", "seed", "sampler", "steps")}
+    for layer in layers.values():
+        tag = layer.metadata[KEY]
+        recipes = [dict(recipe) for recipe in tag["recipes"]]
+        if sample < len(recipes):
+            recipes[sample] = {**recipes[sample], RECIPE_KEY: how}
+        layer.metadata[KEY] = {**tag, "recipes": recipes}
+
+
+def show_as_made(shown: ShownResult, sample: int, raw: Record) -> None:
+    """Takes a painted image back, with its note."""
+    layers = shown.layers
+    painted = dict(layers["labels"].metadata.get(PAINTED, {}))
+    if painted.pop(sample, None) is None:
+        return
+    layers["labels"].metadata[PAINTED] = painted
+    image = layers["image"]
+    if image.data.ndim == 4:
+        joint = np.array(image.data)
+        joint[sample] = raw.image
+        image.data = joint
+    else:
+        image.data = raw.image.copy()
+    for layer in layers.values():
+        tag = layer.metadata[KEY]
+        recipes = [dict(recipe) for recipe in tag["recipes"]]
+        if sample < len(recipes):
+            recipes[sample].pop(RECIPE_KEY, None)
+        layer.metadata[KEY] = {**tag, "recipes": recipes}
