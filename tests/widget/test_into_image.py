@@ -13,7 +13,7 @@ from skimage.draw import disk
 
 from napari_cosynth.synthesis.inpaint import REACH
 from napari_cosynth.types import Layout, Synthesis
-from napari_cosynth.widget.docks import panel as panel_module
+from napari_cosynth.widget.docks import runs as runs_module
 from napari_cosynth.widget.docks.panel import CoSynthPanel
 from napari_cosynth.widget.layers import results
 from napari_cosynth.widget.layers.layout import SAMPLE_KEY
@@ -123,6 +123,25 @@ def test_around_found_nuclei_only_what_changed_is_painted(
     assert shown_nuclei(points) is None
 
 
+def test_pink_is_not_painted_into_brown_unasked(panel: CoSynthPanel, qtbot: Any) -> None:
+    pixels = np.full((200, 200, 3), (225, 215, 205), np.uint8)
+    for centre in ((50, 50), (60, 100), (90, 60), (80, 80), (100, 100)):
+        pixels[disk(centre, 9)] = (140, 95, 60)
+    panel.viewer.add_image(pixels, name="ihc", scale=(0.5, 0.5), units=("µm", "µm"))
+    placement = Placement((80, 80), 0.5, 0.5, (20.0, 20.0), "micrometer")
+    classes = panel.model.facts.classes  # type: ignore[union-attr]
+    layout = Layout(np.array([[20, 12], [40, 30]]), np.array([1, 2]), (80, 80), 0.5, classes)
+    panel.layout_controls.add_layout(placement, layout)
+    panel.bar.into_image.native.click()
+    qtbot.waitUntil(lambda: not panel.runner.busy, timeout=60_000)
+    offer = panel.bar.offer
+    assert not results.groups(panel.viewer) and "H&E only" in offer.text.value
+    assert panel.bar.status.value == "nothing was painted"
+    offer.buttons["Paint all the same"].click()
+    qtbot.waitUntil(lambda: not panel.runner.busy, timeout=60_000)
+    assert len(results.groups(panel.viewer)) == 1 and offer.isHidden()
+
+
 def test_what_is_missing_is_said(panel: CoSynthPanel, points: Any) -> None:
     def said() -> str:
         panel.bar.into_image.native.click()
@@ -146,7 +165,7 @@ def test_a_slide_from_the_menu_is_sampled_into(
     pytest.importorskip("pydicom")
     (slide,) = panel.viewer.open(str(data_root / "slides" / file), plugin="napari-cosynth")
     asked: list[str] = []
-    monkeypatch.setattr(panel_module, "ask_mpp", lambda name: (asked.append(name), 0.5)[1])
+    monkeypatch.setattr(runs_module, "ask_mpp", lambda name: (asked.append(name), 0.5)[1])
     placement = Placement((64, 48), 0.5, 1.0, (1300.0, 1400.0), "pixel")
     classes = panel.model.facts.classes  # type: ignore[union-attr]
     layout = Layout(np.array([[20, 12], [40, 30]]), np.array([1, 2]), (64, 48), 0.5, classes)

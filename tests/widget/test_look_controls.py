@@ -264,3 +264,19 @@ def test_live_stays_in_the_look_that_its_seed_drew(
     assert len({tuple(s.recipe["look"]) for s in made}) == 1
     # The seed is what is asked for still: another one draws anew.
     assert made[-1].request.look == dock.form.live_request().look == "seed"
+
+
+def test_a_brown_reference_is_warned_of(dock: CoSynthPanel, layout: Layout, qtbot: Any) -> None:
+    brown = tissue((300, 260))
+    brown[..., :] = brown[..., [0, 2, 1]] - [60, 90, 90]  # blue is what DAB takes away
+    notification_manager.records.clear()
+    dock.viewer.layers["slide"].data = brown
+    corner = np.array(dock.viewer.layers["slide"].data_to_world((39.5, 59.5))) + 0.25
+    place = dataclasses.replace(free_placement((64, 64), 0.5, []), origin=tuple(corner))
+    dock.layout_controls.add_layout(place, layout)
+    wait_for_look(dock, qtbot)
+    told = [r.message for r in notification_manager.records if "brown" in r.message]
+    assert len(told) == 1 and "choose by seed" in told[0]
+    dock.viewer.layers["slide"].data = tissue((300, 260))
+    wait_for_look(dock, qtbot)
+    assert len([r for r in notification_manager.records if "brown" in r.message]) == 1

@@ -92,7 +92,8 @@ def repaint(
     Labels and distance are clamped to the record's at every step (``diffusion.clamp``), the points
     are its own, and nothing else about it changes: a stand-in for models that paint an image for
     given labels (SDM, Wang et al. 2022). ``request.layout`` is the record's. Where ``held``, bool
-    (H, W), the image stays, too. Raises ValueError where the record's µm/px is not the checkpoint's or it has a class that the checkpoint does not know.
+    (H, W), the image stays, too. Raises ValueError where the record's µm/px is not the checkpoint's or
+    it has a class that the checkpoint does not know.
     """
     device = choose_device(request.device)
     checkpoint = open_checkpoint(request.checkpoint, device)

@@ -96,7 +96,7 @@ class CoSynthPanel(Staying):
             form.edited.connect(self.live.touch)
             form.edited.connect(self._summarise)
         self.bar.synthesise.changed.connect(self.runs.start)
-        self.bar.into_image.changed.connect(self.runs.start_into_image)
+        self.bar.into_image.changed.connect(lambda: self.runs.start_into_image())
         self.bar.cancel.changed.connect(self.runs.stop)
         self.refine.wanted.connect(self.runs.start_repaint)
         # Not a bound method: napari could not let go of a QWidget that Qt has destroyed.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -12,6 +12,7 @@ from napari.utils.notifications import show_info, show_warning
 from psygnal import Signal
 
 from napari_cosynth.geometry.edits import same_layout
+from napari_cosynth.stain.brown import BROWN, brown_share
 from napari_cosynth.types import Layout, Progress, Request, Synthesis
 from napari_cosynth.widget.docks.live_sampling import LiveSampling
 from napari_cosynth.widget.docks.request_form import RequestForm
@@ -23,7 +24,7 @@ from napari_cosynth.widget.qt.questions import ask_mpp
 from napari_cosynth.widget.result.corrections import put_painted, repaint_request
 from napari_cosynth.widget.result.refine import Wanted
 from napari_cosynth.widget.result.result_view import RunView, summary
-from napari_cosynth.widget.run.into_image import into_image
+from napari_cosynth.widget.run.into_image import IntoImage, into_image
 from napari_cosynth.widget.run.live import same_pixels
 from napari_cosynth.widget.run.speed import Speeds
 from napari_cosynth.widget.run.worker import Runner
@@ -57,6 +58,7 @@ class Runs:
         self._run: RunView | None = None
         self._start_next: Callable[[], None] | None = None
         self._repainting: Wanted | None = None
+        self._brown = False
         self._told: str | None = None  # the result that the status is about; "": Live's
         runner.progressed.connect(self._on_progress)
         runner.sampled.connect(self._on_sample)
@@ -119,12 +121,15 @@ class Runs:
         self.form.sampling.random.value = True
         self.start()
 
-    def start_into_image(self) -> None:
-        """Samples the layout into the image under it; while a run goes on, a click does nothing."""
+    def start_into_image(self, sure: bool = False) -> None:
+        """Samples the layout into the image under it; while a run goes on, a click does nothing.
+
+        An image that is not H&E is asked about, unless the user is ``sure``.
+        """
         if (
             self.live.busy
             or self.runner.busy
-            or self._waits_for_look(self.start_into_image, into_image=True)
+            or self._waits_for_look(partial(self.start_into_image, sure), into_image=True)
         ):
             return
         points = self.form.layout.points
@@ -140,10 +145,24 @@ class Runs:
             return
         self._run = RunView(request.layout, into.placement, f"{points.name} in image")
         self.bar.begin(into.request)
-        backend = self.runner.backend
-        # Called in the worker's thread, which reads the slide too.
-        self.runner.start(lambda: backend.call("inpaint", into.request, into.read()))
+        self.runner.start(partial(self._painted, into, sure))
         self.changed.emit()
+
+    def _painted(self, into: IntoImage, sure: bool) -> Iterator[Progress | Synthesis]:
+        """In the worker's thread, which reads the slide, too."""
+        place = into.read()
+        self._brown = not sure and brown_share(place.image[place.region.slices]) > BROWN
+        if not self._brown:
+            yield from self.runner.backend.call("inpaint", into.request, place)
+
+    def _ask_about_stain(self) -> None:
+        self._brown = False
+        self.bar.status.value = "nothing was painted"
+        self.bar.offer.make(
+            "The image is brown, as immunohistochemistry with DAB is. This model knows H&E only and "
+            "would paint pink and violet into it.",
+            Paint_all_the_same=partial(self.start_into_image, sure=True),
+        )
 
     def start_repaint(self, wanted: Wanted) -> None:
         """Paints a result's image anew where its labels were corrected; another run comes first."""
@@ -258,6 +277,8 @@ class Runs:
     def _on_end(self, outcome: str) -> None:
         run, self._run = self._run, None
         self._repainting = None
+        if self._brown:
+            self._ask_about_stain()
         if run is not None and run.view is not None:
             run.view.remove()
         if not self.live.busy:  # its next run has begun already

@@ -68,7 +68,7 @@ class LookControls:
         self.reader = LookReader(ask, LARGE)
         self._work = Background("look-file")
         self.choice.changed.connect(self._on_choice)
-        self.reader.seen.connect(self._show)
+        self.reader.seen.connect(self._on_seen)
         self.reader.known.connect(self._take)
         self._show()
 
@@ -248,6 +248,14 @@ class LookControls:
         self.edited.emit()
 
     # -- what is seen
+
+    def _on_seen(self) -> None:
+        if self.reader.brown and self._follows:
+            show_warning(
+                "look: the reference is brown, as immunohistochemistry with DAB is; this model knows H&E "
+                f"only and cannot follow it: choose {SEED} or another reference"
+            )
+        self._show()
 
     def _show(self) -> None:
         chosen = self._chosen

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from psygnal import Signal
 from qtpy.QtGui import QImage
 
+from napari_cosynth.stain.brown import BROWN, brown_share
 from napari_cosynth.widget.look.look_reference import Ask, Measured, Reference
 from napari_cosynth.widget.qt.errors import tell
 from napari_cosynth.widget.qt.thumbnails import small_picture
@@ -31,6 +32,8 @@ class LookReader:
         self.reference: Reference | None = None
         self.found: Measured | None = None
         self.image: QImage | None = None
+        self.brown = False
+        """Whether the picture is not H&E; known once it is there."""
         self.failure = ""
         """Why the reference cannot be followed."""
         self._ask, self._side = ask, side
@@ -62,15 +65,15 @@ class LookReader:
         return True
 
     def _read(self, reference: Reference) -> None:
-        def read() -> tuple[npt.NDArray[np.uint8], QImage]:
+        def read() -> tuple[npt.NDArray[np.uint8], QImage, bool]:
             pixels = reference.read()
-            return pixels, small_picture(pixels, self._side)
+            return pixels, small_picture(pixels, self._side), brown_share(pixels) > BROWN
 
-        def measure(found: tuple[npt.NDArray[np.uint8], QImage]) -> None:
-            pixels, image = found
+        def measure(found: tuple[npt.NDArray[np.uint8], QImage, bool]) -> None:
+            pixels, image, brown = found
             if reference is not self.reference:
                 return
-            self.image = image
+            self.image, self.brown = image, brown
             self.seen.emit()
             self._measuring.do(
                 lambda: reference.measure(pixels, self._ask),
