@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +17,8 @@ BUNDLED = Path(__file__).parent / "checkpoints"
 LAYOUT_MODELS = Path(__file__).parent / "layout_models"
 RECIPES = Path(__file__).parent / "recipes"
 SAMPLES = Path(__file__).parent / "samples"
+COMPRESSIONS = ("zlib", "lzw", "zstd", "none")
+"""Of a stack's TIFFs."""
 DOWNSTREAM = "downstream-"
 """What the names of the packaged recipes of ``cosynth downstream`` begin with."""
 
@@ -92,6 +95,19 @@ def find_recipe(name: str | Path, bundled: Mapping[str, Path]) -> Path:
             f"{name}: no such recipe{nearest(str(name), bundled)}; bundled: {', '.join(bundled)}"
         )
     return path
+
+
+def recipe_folders(name: str) -> list[str]:
+    """The top folders of the data sets of a training recipe, bundled or in a file, in its order.
+
+    Empty where there is no such recipe or it cannot be read, which its real reader says.
+    """
+    file = bundled_recipes().get(name, Path(name))
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        return [str(data["root"]).split("/")[0] for data in table["data"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def no_dataset(name: str, kinds: Sequence[str], recipes: Iterable[str] = ()) -> str:

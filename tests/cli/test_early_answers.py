@@ -54,6 +54,13 @@ CASES = {
     "convert|none|new|--to|coco": "none: no such file or folder",
     "split|none|new": "none: no such file or folder",
     "check|none": "none: no such file or folder",
+    "info|defualt": "defualt: no checkpoint folder there (did you mean 'default'?)",
+    f"evaluate|.|--against|default|--sets|consp|{OUT}": "--sets: expected one of consep, monuseg, tnbc",
+    f"train-segmenter|default|--data|.|--sets|x|{OUT}": "--sets: expected one of consep, monuseg",
+    "split|.|new|--parts|train:0.8": "--parts: expected NAME=SHARE, got 'train:0.8'",
+    "convert|.|new|--to|coco|--classes|a:b": "--classes: expected OLD=NEW, got 'a:b'",
+    "layout|convert|none.geojson|new.csv": "none.geojson: no such file",
+    "layout|convert|consep:none|new": "consep:none: no such folder",
     f"downstream|default|--data|.|{OUT}": "default: no such recipe; bundled: downstream-consep",
 }
 """Arguments -> what is said of them."""
@@ -81,6 +88,14 @@ def test_one_line_and_nothing_heavy(answers, case):
     assert CASES[case] in line
     assert code == "code 2"
     assert heavy == "heavy"
+
+
+def test_a_compression_is_one_of_four(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["convert", ".", "new", "--to", "stack", "--compression", "zip"])
+    assert (
+        "--compression: expected one of zlib, lzw, zstd, none, got 'zip'" in capsys.readouterr().err
+    )
 
 
 def test_a_preset_is_one_of_two(capsys):

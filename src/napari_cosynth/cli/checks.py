@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_cosynth import registry
+from napari_cosynth.io.nearest import one_of
 from napari_cosynth.io.paths import named
 from napari_cosynth.known import (
     CONFIG,
@@ -21,6 +22,7 @@ from napari_cosynth.known import (
     find_recipe,
     locate,
     no_dataset,
+    recipe_folders,
 )
 from napari_cosynth.types.sampling import check_device, check_numbers, look_file
 
@@ -66,6 +68,46 @@ def _datasets(values: Sequence[str]) -> None:
         _dataset(value, "", ())
 
 
+def parse_shares(words: Sequence[str]) -> dict[str, float]:
+    """``["train=0.8", "test=0.2"]`` as numbers."""
+    shares: dict[str, float] = {}
+    for word in words:
+        part, _, share = word.partition("=")
+        try:
+            shares[part] = float(share)
+        except ValueError:
+            raise ValueError(f"--parts: expected NAME=SHARE, got {word!r}") from None
+        if not part.isidentifier() or word.count("=") != 1:
+            raise ValueError(f"--parts: expected NAME=SHARE, got {word!r}")
+    return shares
+
+
+def parse_mapping(words: Sequence[str]) -> dict[str, str]:
+    """``["old=new", ...]`` as a table."""
+    mapping: dict[str, str] = {}
+    for word in words:
+        old, equals, new = word.partition("=")
+        if not (old and equals and new):
+            raise ValueError(f"--classes: expected OLD=NEW, got {word!r}")
+        mapping[old] = new
+    return mapping
+
+
+def _sets(values: Sequence[str], options: argparse.Namespace) -> None:
+    name = getattr(options, "recipe", None) or getattr(options, "against", "")
+    folders = recipe_folders(str(name))
+    for value in values:
+        if folders and value not in folders:
+            raise ValueError(f"--sets: {one_of(value, folders)}")
+
+
+def _nuclei(value: str) -> None:
+    kind, _, folder = value.partition(":")
+    known = folder and kind in registry.names("dataset")
+    if not (named(folder) if known else Path(value)).exists():
+        raise ValueError(f"{value}: no such {'folder' if known else 'file'}")
+
+
 CHECKS: Mapping[str, Callable[[Any], object]] = {
     "steps": lambda value: check_numbers(steps=value),
     "guidance": lambda value: check_numbers(guidance=value),
@@ -80,6 +122,8 @@ CHECKS: Mapping[str, Callable[[Any], object]] = {
     "against": lambda value: _dataset(value, "--against: ", list(bundled_recipes())),
     "dataset": lambda value: _dataset(value, "", list(bundled_recipes())),
     "datasets": _datasets,
+    "parts": parse_shares,
+    "classes": parse_mapping,
 }
 """Option -> what raises ValueError where its value is wrong."""
 
@@ -99,6 +143,10 @@ def check_values(options: argparse.Namespace, command: str) -> None:
         if key == "recipe":
             downstream = command == "downstream"
             find_recipe(value, downstream_recipes() if downstream else bundled_recipes())
+        if key == "sets":
+            _sets(value, options)
+        if (command, key) == ("layout convert", "source"):
+            _nuclei(value)
         if key in CHECKS:
             CHECKS[key](value)
         if key in WRITTEN or (command, key) in OUTPUTS:

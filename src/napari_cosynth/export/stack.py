@@ -35,6 +35,7 @@ from napari_cosynth.io.stack_format import (
     read_description,
     read_points,
 )
+from napari_cosynth.known import COMPRESSIONS
 from napari_cosynth.types import Record
 
 __all__ = ["ARRAYS", "Described", "Item", "append_stack", "write_stack"]
@@ -46,7 +47,6 @@ DTYPES: dict[str, type[np.generic]] = {
     "instances": np.int32,
     "distances": np.float32,
 }
-COMPRESSIONS = ("zlib", "lzw", "zstd", "none")
 LARGEST_CLASSIC = 2**32 - 2**25
 """Bytes of pixels before compression; above it a TIFF is written as a BigTIFF."""
 

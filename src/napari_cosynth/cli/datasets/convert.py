@@ -6,7 +6,7 @@ import csv
 import dataclasses
 import inspect
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -252,28 +252,3 @@ def follow(record: Record, layout: Layout) -> Record:
     rest = np.flatnonzero(table[1:] == 0) + 1
     table[rest] = len(layout) + 1 + np.arange(len(rest))
     return dataclasses.replace(record, instances=table[record.instances], layout=layout)
-
-
-def parse_shares(words: Sequence[str]) -> dict[str, float]:
-    """``["train=0.8", "test=0.2"]`` as numbers."""
-    shares: dict[str, float] = {}
-    for word in words:
-        part, _, share = word.partition("=")
-        try:
-            shares[part] = float(share)
-        except ValueError:
-            raise ValueError(f"--parts: expected NAME=SHARE, got {word!r}") from None
-        if not part.isidentifier() or word.count("=") != 1:
-            raise ValueError(f"--parts: expected NAME=SHARE, got {word!r}")
-    return shares
-
-
-def parse_mapping(words: Sequence[str]) -> dict[str, str]:
-    """``["old=new", ...]`` as a table."""
-    mapping: dict[str, str] = {}
-    for word in words:
-        old, equals, new = word.partition("=")
-        if not (old and equals and new):
-            raise ValueError(f"--classes: expected OLD=NEW, got {word!r}")
-        mapping[old] = new
-    return mapping

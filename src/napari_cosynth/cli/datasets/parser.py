@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from napari_cosynth import registry
+from napari_cosynth.cli.checks import parse_mapping, parse_shares
 from napari_cosynth.cli.options import Commands, add_overwrite, command
+from napari_cosynth.known import COMPRESSIONS, locate
 
 
 def add_info(commands: Commands) -> None:
@@ -36,6 +38,7 @@ def add_info(commands: Commands) -> None:
 def _info(options: argparse.Namespace) -> None:
     path = Path(options.path)
     if (path / "model.safetensors").is_file() or not path.exists():
+        locate(options.path)  # before torch is imported
         from napari_cosynth.cli.datasets.info import print_info
 
         print_info(options.path)
@@ -68,13 +71,13 @@ def add_convert(commands: Commands) -> None:
     parser.add_argument(
         "--patch", type=int, help="side in pixels of the square patches to cut the tiles into"
     )
-    parser.add_argument("--compression", help="of a stack: zlib, lzw, zstd or none")
+    parser.add_argument("--compression", choices=COMPRESSIONS, help="of a stack (default: zlib)")
     add_overwrite(parser, reads=("source",), outputs=lambda options: [(options.target, True)])
     parser.set_defaults(run=_convert)
 
 
 def _convert(options: argparse.Namespace) -> None:
-    from napari_cosynth.cli.datasets.convert import Changes, convert, parse_mapping
+    from napari_cosynth.cli.datasets.convert import Changes, convert
 
     _positive(options, "mpp", "patch")
     convert(
@@ -119,7 +122,7 @@ def add_split(commands: Commands) -> None:
 
 
 def _split(options: argparse.Namespace) -> None:
-    from napari_cosynth.cli.datasets.convert import parse_shares, split
+    from napari_cosynth.cli.datasets.convert import split
 
     split(
         options.source,
