@@ -148,6 +148,8 @@ def test_results_of_synthesise_are_in_the_gallery_and_keep_their_layers(
     dock.panel.bar.synthesise.native.click()
     settle(dock, qtbot)
     assert seeds(dock) == [0, 1] and len(results.groups(dock.viewer)) == 2
+    captions = [dock.gallery.data(dock.gallery.index(row)) for row in (0, 1)]
+    assert captions == ["layout #0\n2 steps", "layout #1\n2 steps"]
     choose(dock, qtbot, 1)
     dock.discard.native.click()
     settle(dock, qtbot)

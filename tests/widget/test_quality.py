@@ -301,3 +301,53 @@ def test_ten_thousand_nuclei(qtbot):
     view.shown.choose("inflammatory", "no flag")
     assert view.shown.rowCount() == 5_000
     assert set(model.table.class_ids[np.array(view.shown.ids()) - 1]) == {1}
+
+
+def test_review_goes_from_nucleus_to_nucleus_and_is_kept_with_the_stack(
+    viewer, settled, qtbot, tmp_path
+):
+    panel = opened(viewer)
+    settled(panel)
+    panel.review.following.native.click()
+    assert panel.view.selected_ids() == [1] and panel.status.value.endswith("1 of 5 seen")
+    viewer.layers.selection.active = viewer.layers["g · instances"]
+    canvas = viewer.window._qt_viewer.canvas.native
+    qtbot.keyClick(canvas, Qt.Key.Key_N)
+    assert panel.view.selected_ids() == [2]
+    panel.view.selectRow(3)  # by hand
+    qtbot.keyClick(canvas, Qt.Key.Key_N)
+    assert panel.view.selected_ids() == [5]
+    qtbot.keyClick(canvas, Qt.Key.Key_N)  # round, and past what was seen
+    assert panel.view.selected_ids() == [3] and panel.status.value.endswith("5 of 5 seen")
+    panel.review.following.native.click()
+    assert "every nucleus that is shown was looked at" in notification_manager.records[-1].message
+    qtbot.keyClick(canvas, Qt.Key.Key_N, Qt.KeyboardModifier.ShiftModifier)
+    assert panel.view.selected_ids() == [2]
+
+    panel.model.mark([1])
+    panel.drop.native.click()
+    settled(panel)
+    assert panel.status.value.endswith("4 of 4 seen")  # the others have other ids, and were seen
+    panel.save_to(tmp_path / "stack")
+    settled(panel)
+    # By place, the dropped one's too, which undo would bring back as seen.
+    places = StackDataset(tmp_path / "stack").samples[0]["seen"]
+    assert sorted(places) == [[7, 7], [7, 15], [15, 3], [23, 24], [28, 4]]
+
+
+def test_a_selected_nucleus_is_re_tagged_and_back(viewer, settled, qtbot):
+    panel = opened(viewer)
+    settled(panel)
+    labels = viewer.layers["g · labels"]
+    nucleus = viewer.layers["g · instances"].data == 1
+    at = panel.view.visualRect(panel.view.shown.index(0, CLASS)).center()
+    qtbot.mouseClick(panel.view.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    assert panel.view.selected_ids() == [1]
+    panel.review.retag_to.value = "spindle-shaped"
+    panel.review.retag.native.click()
+    settled(panel)
+    assert set(labels.data[nucleus]) == {2} and column(panel, CLASS)[0] == "spindle-shaped"
+    assert panel.model.table.flags[0].sum() == 0  # its point is of that class, too
+    panel.undo.native.click()
+    settled(panel)
+    assert set(labels.data[nucleus]) == {1} and column(panel, CLASS)[0] == "inflammatory"

@@ -17,6 +17,7 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFileDialog, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_cosynth.types import Record
+from napari_cosynth.widget.docks.review_row import ReviewRow
 from napari_cosynth.widget.layers import results
 from napari_cosynth.widget.layers.tags import read_tag
 from napari_cosynth.widget.qt.camera import bring_into_view
@@ -65,6 +66,7 @@ class QualityPanel(QWidget):
         self.drops = Drops(napari_viewer)
         self.class_choice = ComboBox(choices=[EVERY_CLASS], value=EVERY_CLASS)
         self.flag_choice = ComboBox(choices=FLAG_CHOICES, value=EVERY_FLAG)
+        self.review = ReviewRow(napari_viewer, self.view, self.drops)
         self.mark_shown = PushButton(text="Mark shown")
         self.unmark = PushButton(text="Unmark all")
         self.drop = PushButton(text="Drop marked")
@@ -92,7 +94,7 @@ class QualityPanel(QWidget):
             "Take the marked nuclei out of labels, instances and distance, and their points out of "
             "the result's layout; the image stays"
         )
-        self.undo.tooltip = "The labels before the last drop"
+        self.undo.tooltip = "The labels before the last drop or re-tag"
         self.save.tooltip = (
             "Save the results with a tick as a training stack, or append them to one"
         )
@@ -105,6 +107,7 @@ class QualityPanel(QWidget):
         box.addWidget(side_by_side(self.class_choice, self.flag_choice))
         box.addWidget(self.view, 1)
         box.addWidget(self.status.native)
+        box.addWidget(self.review)
         box.addWidget(side_by_side(self.mark_shown, self.unmark))
         box.addWidget(side_by_side(self.drop, self.undo, self.redo))
         box.addWidget(side_by_side(self.save))
@@ -114,6 +117,7 @@ class QualityPanel(QWidget):
         self.samples.currentItemChanged.connect(self._choose)
         self.samples.itemChanged.connect(self._show_buttons)
         self.view.went.connect(self.go_to)
+        self.review.retagged.connect(self._measure)
         self.model.marked_changed.connect(self._remember_marks)
         self.class_choice.changed.connect(self._filter)
         self.flag_choice.changed.connect(self._filter)
@@ -225,6 +229,7 @@ class QualityPanel(QWidget):
             self._shown_key = key
             names = table.classes.names[1:] if table is not None else ()
             self.class_choice.choices = [EVERY_CLASS, *names]
+            self.review.show_table(key, table)
             self.model.show(table, self._marks.get(key, set()) if key is not None else set())
         self.status.value = str(found.error) if isinstance(found, Failure) else ""
         self._show_buttons()
@@ -244,7 +249,7 @@ class QualityPanel(QWidget):
         allow(self.mark_shown, "" if self.view.shown.rowCount() else "no nucleus is shown")
         for button in (self.unmark, self.drop):
             allow(button, "" if marked else "no nucleus is marked")
-        allow(self.undo, "" if self.drops.can_undo else "nothing was dropped")
+        allow(self.undo, "" if self.drops.can_undo else "nothing was dropped or re-tagged")
         allow(self.redo, "" if self.drops.can_redo else "nothing was undone")
         kept = len(self.samples.kept)
         allow(
@@ -257,6 +262,8 @@ class QualityPanel(QWidget):
             parts = [table.summary()]
             parts += [f"{shown:,} shown"] if shown != len(table) else []
             parts += [f"{marked:,} marked"] if marked else []
+            seen = int(self.review.seen.sum())
+            parts += [f"{seen:,} of {len(table):,} seen"] if seen else []
             self.status.value = "; ".join(parts)
 
     def go_to(self, id_: int) -> None:
@@ -274,6 +281,8 @@ class QualityPanel(QWidget):
         if not np.isnan(table.area[row]):
             layer.selected_label = id_
         self.marks.show_current(layer, table, id_)
+        self.review.mark_seen(row)
+        self._show_buttons()
 
     # -- in the viewer
 

@@ -1,14 +1,15 @@
-"""Nuclei taken out of a result before it is saved, with undo and redo."""
+"""Nuclei taken out of a result, or given another class, before it is saved; with undo and redo."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from napari.components import ViewerModel
 
 from napari_cosynth.records.refine import without_nuclei
 from napari_cosynth.types import Record
+from napari_cosynth.widget.result.review import of_class
 from napari_cosynth.widget.result.sample_list import Key, samples_in
 from napari_cosynth.widget.result.saving import Group, record_of
 from napari_cosynth.widget.result.shown import ShownResult
@@ -27,7 +28,7 @@ class State:
 
 
 class Drops:
-    """What was dropped from a viewer's results, last in first out.
+    """What was changed in a viewer's results, last in first out.
 
     Undo puts back the sample as it was; what was painted since can be had again by redo.
     """
@@ -47,6 +48,13 @@ class Drops:
 
     def drop(self, key: Key, ids: Collection[int]) -> None:
         """Takes nuclei and their points out of a result. Raises ValueError, in one line, if it cannot."""
+        self._change(key, lambda record: without_nuclei(record, ids))
+
+    def retag(self, key: Key, ids: Collection[int], name: str) -> None:
+        """Gives nuclei and their points another class. Raises ValueError likewise."""
+        self._change(key, lambda record: of_class(record, ids, name))
+
+    def _change(self, key: Key, change: Callable[[Record], Record]) -> None:
         state = self._state(key)
         before = state.record
         points = ShownResult(self.viewer, key[0]).agreed(key[1]).layout
@@ -54,7 +62,7 @@ class Drops:
             raise ValueError(
                 f"{before.source}: its points changed: press Re-separate or Update from instances"
             )
-        after = without_nuclei(before, ids)
+        after = change(before)
         self._past = [*self._past, state][-MOST_STATES:]
         self._future.clear()
         self._show(key, after)

@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from psygnal import Signal
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel, Qt
+from qtpy.QtCore import (
+    QAbstractTableModel,
+    QItemSelectionModel,
+    QModelIndex,
+    QSortFilterProxyModel,
+    Qt,
+)
 from qtpy.QtGui import QColor, QKeyEvent
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
@@ -269,6 +275,25 @@ class NucleusView(QTableView):
         self._told = False
         self.selectRow(row)
         self._told = True
+
+    def step(self, forth: bool, wanted: Collection[int]) -> bool:
+        """Goes to the next shown row, or the one before, of the ``wanted`` ids; round at the end.
+
+        False where none is shown.
+        """
+        ids = self.shown.ids()
+        count, at = len(ids), self.currentIndex().row()
+        order = range(1, count + 1) if forth else range(-1, -count - 1, -1)
+        for offset in order:
+            row = (at + offset) % count if at >= 0 or forth else count + offset
+            if ids[row] in wanted:
+                # Not selectRow: with Shift held, as the key back has it, that would add the row.
+                flags = QItemSelectionModel.SelectionFlag
+                self.selectionModel().setCurrentIndex(
+                    self.shown.index(row, 0), flags.ClearAndSelect | flags.Rows
+                )
+                return True
+        return False
 
     def selected_ids(self) -> list[int]:
         return [self.shown.id_at(i.row()) for i in self.selectionModel().selectedRows()]

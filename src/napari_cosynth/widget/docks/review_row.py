@@ -1,0 +1,113 @@
+"""The quality dock's buttons for going through nuclei one by one, and for the class of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from weakref import ref
+
+import numpy as np
+import numpy.typing as npt
+from magicgui.widgets import ComboBox, PushButton
+from napari.components import ViewerModel
+from napari.layers import Layer
+from napari.utils.notifications import show_info
+from psygnal import Signal
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_cosynth.widget.layers import results
+from napari_cosynth.widget.qt.errors import told
+from napari_cosynth.widget.qt.forms import allow, side_by_side
+from napari_cosynth.widget.result.dropping import Drops
+from napari_cosynth.widget.result.nuclei import NucleusTable
+from napari_cosynth.widget.result.nuclei_view import NucleusView
+from napari_cosynth.widget.result.review import mark_seen, seen_rows
+from napari_cosynth.widget.result.sample_list import Key
+from napari_cosynth.widget.result.shown import ShownResult
+
+KEYS = (("N", True), ("Shift-N", False))
+"""Over the canvas: to the next nucleus that nobody looked at, and a row back."""
+
+
+class ReviewRow(QWidget):
+    """Works on the table in ``view``."""
+
+    retagged = Signal()
+    """A result's classes are others now."""
+
+    def __init__(self, viewer: ViewerModel, view: NucleusView, drops: Drops) -> None:
+        super().__init__()
+        self.viewer, self.view, self.drops = viewer, view, drops
+        self.key: Key | None = None
+        self.table: NucleusTable | None = None
+        self.previous = PushButton(text="◀ Previous")
+        self.following = PushButton(text="Next unseen ▶")
+        self.retag_to = ComboBox(choices=[])
+        self.retag = PushButton(text="Re-tag")
+        self.previous.tooltip = "The nucleus in the row above (Shift+N over the canvas)"
+        self.following.tooltip = (
+            "The next shown nucleus that nobody looked at yet (N over the canvas); filter by flag to go "
+            "from problem to problem"
+        )
+        self.retag.tooltip = "Give the selected nuclei this class, in labels and points"
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(4)
+        box.addWidget(side_by_side(self.previous, self.following))
+        box.addWidget(side_by_side(self.retag_to, self.retag))
+        self.previous.changed.connect(lambda: self.go(False))
+        self.following.changed.connect(lambda: self.go(True))
+        self.retag.changed.connect(told(self.retag_selected))
+        self.show_table(None, None)
+
+    def show_table(self, key: Key | None, table: NucleusTable | None) -> None:
+        """Which nuclei there are to go through."""
+        self.key, self.table = key, table
+        names = list(table.classes.names[1:]) if table is not None else []
+        if list(self.retag_to.choices) != names:
+            self.retag_to.choices = names
+        for button in (self.previous, self.following, self.retag):
+            allow(button, "" if table is not None and len(table) else "there is no nucleus")
+        if key is not None:
+            for layer in results.groups(self.viewer).get(key[0], {}).values():
+                for keys, forth in KEYS:
+                    layer.bind_key(keys, _bound(ref(self), forth), overwrite=True)
+
+    @property
+    def seen(self) -> npt.NDArray[np.bool_]:
+        """Which rows of the table were looked at."""
+        if self.table is None or self.key is None:
+            return np.zeros(0, bool)
+        if self.key[0] not in results.groups(self.viewer):
+            return np.zeros(len(self.table), bool)
+        return seen_rows(ShownResult(self.viewer, self.key[0]), self.key[1], self.table)
+
+    def mark_seen(self, row: int) -> None:
+        """Notes that a row of the table was looked at."""
+        assert self.table is not None and self.key is not None  # it is what was looked at
+        mark_seen(ShownResult(self.viewer, self.key[0]), self.key[1], self.table, [row])
+
+    def go(self, forth: bool) -> None:
+        """To the next nucleus that nobody looked at, round at the end; or to the row above."""
+        if self.table is None:
+            return
+        wanted = self.table.ids[~self.seen] if forth else self.table.ids
+        if not self.view.step(forth, set(wanted.tolist())):
+            show_info("every nucleus that is shown was looked at")
+
+    def retag_selected(self) -> None:
+        """Gives the selected nuclei another class. Raises ValueError where none is selected."""
+        ids = self.view.selected_ids()
+        if self.key is None or not ids:
+            raise ValueError("select the nuclei in the table first")
+        self.drops.retag(self.key, ids, str(self.retag_to.value))
+        self.retagged.emit()
+
+
+def _bound(row: ref[ReviewRow], forth: bool) -> Callable[[Layer], None]:
+    # A function, not a partial: napari asks every binding for its __name__. Weak: the layer may stay.
+    def go(layer: Layer) -> None:
+        found = row()
+        if found is not None:
+            found.go(forth)
+
+    return go
