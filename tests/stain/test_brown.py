@@ -20,7 +20,7 @@ def test_immunohistochemistry_is_brown_in_every_part() -> None:
 
 def test_colours_by_hand() -> None:
     white, brown, violet, pink = (245, 244, 246), (150, 100, 60), (90, 60, 140), (230, 160, 200)
-    image = np.array([[white, white, brown, violet], [pink, violet, pink, brown]], np.uint8)
+    image = np.array([[white, white, brown, violet], [pink, violet, violet, brown]], np.uint8)
     assert brown_share(image) == 2 / 6
     assert brown_share(np.full((4, 4, 3), 250, np.uint8)) == 0.0
 

@@ -180,7 +180,9 @@ def test_every_class_is_seen_on_pink(panel: CoSynthPanel) -> None:
 
 def test_a_disabled_button_says_why(panel: CoSynthPanel, qtbot: Any) -> None:
     bar = panel.bar
-    assert not bar.synthesise.enabled and "there is no layout yet" in bar.synthesise.tooltip
+    assert (
+        not bar.synthesise.enabled and "Not now: there is no layout yet" in bar.synthesise.tooltip
+    )
     assert bar.synthesise.tooltip.startswith("Samples the layout")
     panel.layout_controls.new.native.click()
     assert bar.synthesise.enabled and "Not now" not in bar.synthesise.tooltip

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from napari.layers import Layer
 from napari.utils.notifications import notification_manager
+from qtpy.QtCore import Qt
 
 from napari_cosynth.datasets.stack import StackDataset
 from napari_cosynth.geometry.edits import edit_between, undone
@@ -248,7 +249,10 @@ def test_what_is_said_is_read_in_full_and_goes_with_its_result(viewer, tmp_path,
     assert panel.status.value == f"saved in {name}: 1 sample"
     label = panel.status.native
     qtbot.waitUntil(lambda: label.height() >= label.heightForWidth(label.width()))
-    assert label.heightForWidth(label.width()) > 2 * label.fontMetrics().lineSpacing()
+    laid = label.fontMetrics().boundingRect(
+        0, 0, label.width(), 10_000, Qt.TextFlag.TextWordWrap, label.text()
+    )
+    assert laid.width() <= label.width()  # a name without spaces goes on in the next line
     assert label.sizeHint().width() < 10_000 and label.toolTip() == panel.status.value
     for role in ("image", "labels", "instances", "distance"):
         viewer.layers.remove(layer(viewer, role))

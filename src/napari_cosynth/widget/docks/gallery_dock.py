@@ -25,6 +25,7 @@ from napari_cosynth.widget.docks.companion import Companion
 from napari_cosynth.widget.gallery.gallery import THUMBNAIL, Gallery
 from napari_cosynth.widget.look.stain import StainControls
 from napari_cosynth.widget.qt.column import Section
+from napari_cosynth.widget.qt.errors import told
 from napari_cosynth.widget.qt.forms import allow, form, side_by_side
 from napari_cosynth.widget.run.sampling_controls import LARGEST_SEED
 
@@ -39,6 +40,7 @@ class GalleryDock(Companion):
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer)
         self.gallery = self.panel.gallery
+        self._continued = ""
         self.count = SpinBox(value=6, min=1, max=100)
         self.vary = PushButton(text="Synthesise variations")
         self.view = Thumbnails(self.gallery)
@@ -46,6 +48,7 @@ class GalleryDock(Companion):
         self.keep = PushButton(text="Keep")
         self.discard = PushButton(text="Discard")
         self.undo = PushButton(text="Undo discard")
+        self.go_on = PushButton(text="Continue")
         self.save = PushButton(text="Save kept as stack…")
         self.status = Label(value="")
         self.stain = StainControls(napari_viewer, self.panel.results)
@@ -54,6 +57,9 @@ class GalleryDock(Companion):
         self.note.tooltip = "A note on the selected result; it is saved with it"
         self.keep.tooltip = "Keep the selected results, or no longer (K)"
         self.discard.tooltip = "Take the selected results out, with their layers (Delete)"
+        self.go_on.tooltip = (
+            "Its layout and settings become the form's: the next run goes on from this result"
+        )
         self.undo.tooltip = "Bring back what was discarded last"
         self.save.tooltip = (
             "Save what is kept as one training stack: a new folder, or more samples into an old one"
@@ -65,7 +71,7 @@ class GalleryDock(Companion):
         box.addWidget(self.view, 1)
         box.addWidget(form(("Note", [self.note])))
         box.addWidget(side_by_side(self.keep, self.discard, self.undo))
-        box.addWidget(side_by_side(self.save))
+        box.addWidget(side_by_side(self.go_on, self.save))
         box.addWidget(self.status.native)
         box.addWidget(Section("Stain of the shown result", self.stain, folded=True))
         self._connect()
@@ -76,6 +82,7 @@ class GalleryDock(Companion):
         self.keep.changed.connect(self._keep)
         self.discard.changed.connect(self._discard)
         self.undo.changed.connect(self.gallery.undiscard)
+        self.go_on.changed.connect(self._continue)
         self.save.changed.connect(self._ask_and_save)
         self.note.native.editingFinished.connect(self._note)
         self.view.keys = {Qt.Key.Key_K: self._keep, Qt.Key.Key_Delete: self._discard}
@@ -85,6 +92,7 @@ class GalleryDock(Companion):
         # Not bound methods: the CoSynth dock may outlive this one, whose Qt side goes first.
         heard: list[tuple[SignalInstance, Callable[..., None]]] = [
             (self.gallery.changed, partial(GalleryDock._show, self)),
+            (self.gallery.displayed, partial(GalleryDock._on_displayed, self)),
             (self.panel.runner.began, partial(GalleryDock._show, self)),
             (self.panel.runner.progressed, partial(GalleryDock._on_progress, self)),
             (self.panel.runner.ended, partial(GalleryDock._on_end, self)),
@@ -129,6 +137,16 @@ class GalleryDock(Companion):
     def _discard(self) -> None:
         self.gallery.discard(self.rows)
 
+    def _continue(self) -> None:
+        """Once the selected result's layers are shown, which hold all that is needed."""
+        self._continued = self.gallery.items[self.rows[0]].group
+        self.gallery.show(self.rows[0])
+
+    def _on_displayed(self, group: str) -> None:
+        if group == self._continued:
+            self._continued = ""
+            told(lambda: self.panel.continue_from(group))()
+
     def _note(self) -> None:
         if len(rows := self.rows) == 1:
             self.gallery.note(rows[0], str(self.note.value).strip())
@@ -154,6 +172,7 @@ class GalleryDock(Companion):
         self.vary.text = "Cancel" if self._cancels else "Synthesise variations"
         for button in (self.keep, self.discard):
             allow(button, "" if rows else "select results first")
+        allow(self.go_on, "" if len(rows) == 1 else "select one result first")
         all_kept = bool(rows) and all(items[row].entry.kept for row in rows)
         self.keep.text = "Keep no longer" if all_kept else "Keep"
         allow(self.undo, "" if self.gallery.can_undiscard else "nothing was discarded")

@@ -35,7 +35,7 @@ class ModelControls:
         device: str = "auto",
         look: Sequence[Widget] = (),
     ) -> None:
-        """``look`` stands beside the tissue; ``device`` is for another form."""
+        """``look`` stands first, beside the tissue; ``device`` is for another form."""
         names = available() + [
             str(path) for path in (checkpoints_in(folder) if folder else {}).values()
         ]
@@ -48,11 +48,15 @@ class ModelControls:
         self.device.value = device if device in DEVICES else "auto"
         self.follow.tooltip = "Build the prompt from the layout's classes; off: keep what you typed"
         self.device.tooltip = "auto takes cuda, then mps, then cpu"
-        self._words = [Label(value=text) for text in ("stain", "look")]
-        # No line of its own for the look: at 1280x800 it would push the form's end out of sight.
+        self._words = [Label(value=text) for text in ("stain", "tissue")]
+        # Whose stain and grain the picture has comes first: nothing changes it more. No line of its own:
+        # at 1280x800 it would push the form's end out of sight.
+        first = (
+            ("Look", [*look, self._words[1], self.tissue]) if look else ("Tissue", [self.tissue])
+        )
         self.native = form(
+            first,
             ("Checkpoint", [self.checkpoint, self._words[0], self.stain]),
-            ("Tissue", [self.tissue, *(self._words[1:] if look else []), *look]),
             ("Prompt", [self.prompt, self.follow]),
         )
         self.facts: CheckpointFacts | None = None
@@ -120,6 +124,12 @@ class ModelControls:
             self.prompt.native.setCursorPosition(0)
         self.prompt.tooltip = self.prompt.value
         self.edited.emit()
+
+    def type_prompt(self, text: str) -> None:
+        """Puts in a prompt, which stays as it is unless it is what the classes give anyway."""
+        if text != self.prompt.value:
+            self.prompt.value = text
+            self._typed()
 
     def _typed(self) -> None:
         with self.follow.changed.blocked():

@@ -10,6 +10,7 @@ from napari.utils.events import EventEmitter
 from napari.utils.notifications import ErrorNotification, notification_manager
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from napari_cosynth.widget.docks.continuing import continue_from
 from napari_cosynth.widget.docks.model_controls import ModelControls
 from napari_cosynth.widget.docks.preferences import read_preferences
 from napari_cosynth.widget.docks.request_form import RequestForm
@@ -21,6 +22,7 @@ from napari_cosynth.widget.layers.tags import read_tag
 from napari_cosynth.widget.layout.layout_controls import LayoutControls
 from napari_cosynth.widget.look.look_controls import LookControls
 from napari_cosynth.widget.qt.column import Column, Section
+from napari_cosynth.widget.qt.errors import told
 from napari_cosynth.widget.qt.staying import Staying
 from napari_cosynth.widget.result.refine import RefinePanel
 from napari_cosynth.widget.result.result_picker import ResultPicker
@@ -99,6 +101,7 @@ class CoSynthPanel(Staying):
         self.bar.into_image.changed.connect(lambda: self.runs.start_into_image())
         self.bar.cancel.changed.connect(self.runs.stop)
         self.refine.wanted.connect(self.runs.start_repaint)
+        self.results.go_on.changed.connect(told(lambda: self.continue_from(self.results.name)))
         # Not a bound method: napari could not let go of a QWidget that Qt has destroyed.
         refresh = partial(_call, self._show_results)
         for event in self._layer_events():
@@ -129,6 +132,10 @@ class CoSynthPanel(Staying):
     def _layer_events(self) -> tuple[EventEmitter, ...]:
         events = self.viewer.layers.events
         return events.inserted, events.removed
+
+    def continue_from(self, name: str) -> None:
+        """The layout and the settings of a result become the form's. Raises ValueError without one."""
+        continue_from(self.viewer, self.form, name)
 
     def _ask(self, kind: str, *arguments: object) -> object:
         return self.runner.backend.ask(kind, *arguments)

@@ -126,7 +126,7 @@ class LookControls:
         self.points = points
         if points is not None and LOOK not in points.metadata[KEY]:
             try:
-                if kept := _from_recipes(points.metadata[KEY].get("recipes", ())):
+                if kept := from_recipes(points.metadata[KEY].get("recipes", ())):
                     points.metadata[KEY][LOOK] = kept
             except ValueError as error:
                 show_warning(f"{points.name}: {error}")
@@ -303,7 +303,7 @@ def _is_rgb(layer: Any) -> bool:
     return isinstance(layer, Image) and bool(layer.rgb) and layer.ndim == 2
 
 
-def _from_recipes(recipes: Any) -> dict[str, Any]:
+def from_recipes(recipes: Any) -> dict[str, Any]:
     """What was chosen for a layout that comes from a stack; nothing where its recipe tells nothing.
 
     Raises ValueError where what it tells is no look.

@@ -23,17 +23,21 @@ class ResultPicker(QWidget):
         self.discard = PushButton(text="Close")
         self.keep_only = PushButton(text="Close others")
         self.undo = PushButton(text="Reopen")
+        self.go_on = PushButton(text="Continue")
         self._closed: list[Layer] = []
         self.result.tooltip = "The result that is shown, edited and saved"
         self.discard.tooltip = "Take this result's layers out of the viewer; the gallery keeps it"
         self.keep_only.tooltip = "Take the layers of all other results out of the viewer"
+        self.go_on.tooltip = (
+            "Its layout and settings become the form's: the next run goes on from this result"
+        )
         self.undo.tooltip = "Put back the layers that were closed last, as they were"
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(4)
         # A line of its own: results of one layout differ at the end of their names.
         box.addWidget(side_by_side(self.result))
-        box.addWidget(side_by_side(self.discard, self.keep_only, self.undo))
+        box.addWidget(side_by_side(self.go_on, self.discard, self.keep_only, self.undo))
         self.result.changed.connect(self._show)
         self.discard.changed.connect(self._discard)
         self.keep_only.changed.connect(self._keep_only)
@@ -52,7 +56,8 @@ class ResultPicker(QWidget):
             before = self.result.value
             self.result.choices = names
             self.result.value = before if before in names else (names[-1] if names else None)
-        allow(self.discard, "" if names else "there is no result")
+        for button in (self.go_on, self.discard):
+            allow(button, "" if names else "there is no result")
         allow(self.keep_only, "" if len(names) > 1 else "there is no other result")
         allow(self.undo, "" if self._closed else "nothing was closed")
 

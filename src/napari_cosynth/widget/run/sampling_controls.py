@@ -150,6 +150,20 @@ class SamplingControls:
         self.reuse.enabled = True
         return tuple(range(first, first + int(self.count.value)))
 
+    def use(self, sampler: str, steps: int) -> bool:
+        """Takes a sampler and its steps; False, and nothing is changed, where the form has no such."""
+        most = self._nodes if sampler == FEW else MOST_STEPS
+        if sampler not in self.sampler.choices or not 1 <= steps <= most:
+            return False
+        self._set(sampler, steps)
+        self._name_preset()
+        return True
+
+    def hold(self, seed: int) -> None:
+        """The seed of the runs that follow."""
+        self.seed.value = seed
+        self._hold()
+
     def _hold(self) -> None:
         """A seed that the user puts in is meant to be used."""
         with self.random.changed.blocked():

@@ -1,0 +1,72 @@
+"""A result continued: its layout and its settings become the form's, whoever made it and whenever."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from napari.components import ViewerModel
+from napari.utils.notifications import show_warning
+
+from napari_cosynth.types.sampling import usual_sampler
+from napari_cosynth.widget.docks.request_form import RequestForm
+from napari_cosynth.widget.layers.placement import placement_of
+from napari_cosynth.widget.layers.tags import KEY
+from napari_cosynth.widget.look.look_controls import LOOK, from_recipes
+from napari_cosynth.widget.result.saving import record_of
+from napari_cosynth.widget.result.shown import ShownResult
+
+
+def continue_from(viewer: ViewerModel, form: RequestForm, name: str) -> None:
+    """Lays the result's layout out anew and puts its settings into the form, its seed held.
+
+    What cannot be had again, such as a checkpoint that is not there, is said. Raises ValueError where
+    there is no such result.
+    """
+    shown = ShownResult(viewer, name)
+    group, sample = shown.group(shown.own_layout), shown.sample
+    record = record_of(group, sample)
+    recipes = group.tag.recipes
+    recipe = recipes[sample] if sample < len(recipes) else {}
+    missing = _use_settings(form, recipe)
+    shape = (record.labels.shape[0], record.labels.shape[1])
+    place = placement_of(shown.layers["labels"], shape, record.mpp)
+    points = form.layout.add_layout(place, record.layout)
+    try:
+        if kept := from_recipes([recipe]):
+            points.metadata[KEY][LOOK] = kept
+            form.look.use_layout(points)
+    except ValueError as error:
+        missing.append(str(error))
+    if missing:
+        show_warning(f"{name}: not as it was made: {'; '.join(missing)}")
+
+
+def _use_settings(form: RequestForm, recipe: Mapping[str, Any]) -> list[str]:
+    """Puts a recipe's settings into the form; what cannot be, in words."""
+    model, sampling, missing = form.model, form.sampling, []
+    checkpoint = str(recipe.get("checkpoint", ""))
+    # A recipe has a folder's name, and the form where it lies.
+    names = [str(c) for c in model.checkpoint.choices if Path(str(c)).name == Path(checkpoint).name]
+    if names:
+        model.use(names[0])
+    elif checkpoint:
+        missing.append(f"no checkpoint {checkpoint} here")
+    for box, key in ((model.tissue, "tissue"), (model.stain, "stain")):
+        value = str(recipe.get(key, ""))
+        if value in box.choices:
+            box.value = value
+        elif value:
+            missing.append(f"no {key} {value}")
+    if prompt := str(recipe.get("prompt", "")):
+        model.type_prompt(prompt)
+    nodes = model.facts.nodes if model.facts is not None else 0
+    usual = usual_sampler(nodes)
+    sampler, steps = str(recipe.get("sampler", usual[0])), int(recipe.get("steps", usual[1]))
+    if not sampling.use(sampler, steps):
+        missing.append(f"no sampler {sampler} of {steps} steps")
+    sampling.guidance.value = float(recipe.get("guidance", 1.0))
+    if "seed" in recipe:
+        sampling.hold(int(recipe["seed"]))
+    return missing
