@@ -83,6 +83,8 @@ def test_from_the_menu_to_a_saved_stack(
     folder = tmp_path / "from the dock"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *a, **k: (str(folder), ""))
     panel.refine.save.native.click()
+    # The picture does not show the correction, which is asked about first.
+    panel.refine.offer.buttons["Save as it is"].click()
     assert notification_manager.records[-1].message.startswith("saved in")
     agrees(folder, group, names)
 
