@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import zipfile
 from collections.abc import Callable
@@ -142,7 +141,7 @@ def test_coco_wants_one_file(tmp_path):
 def test_coco_runs_of_another_type(counts):
     shapes = CocoShapes((3, 4))
     shapes.add(1, {"size": [3, 4], "counts": [12]}, "here")
-    with pytest.raises(ValueError, match="^here: segmentation: counts: expected run lengths, got"):
+    with pytest.raises(ValueError, match=r"^here: segmentation: counts: expected run lengths, got"):
         shapes.add(1, {"size": [3, 4], "counts": counts}, "here")
 
 
@@ -162,7 +161,7 @@ def test_coco_polygons_that_are_none(bad):
     shapes = CocoShapes((4, 4))
     shapes.add(1, [[0, 0, 1, 0, 1, 1]], "good")
     shapes.add(2, [bad], "bad")
-    with pytest.raises(ValueError, match="^bad: segmentation: expected polygons of three or more"):
+    with pytest.raises(ValueError, match=r"^bad: segmentation: expected polygons of three or more"):
         shapes.paint_on(np.zeros(16, np.int32))
 
 
@@ -402,7 +401,7 @@ def test_packed(tmp_path):
         PackedDataset(tmp_path)[0]
     path = packed(tmp_path, "one")
     other = packed(tmp_path / ".", "two", mpp=0.25)
-    os.replace(other, tmp_path / "records-001.zip")
+    other.replace(tmp_path / "records-001.zip")
     packed(tmp_path, "one")
     with pytest.raises(
         ValueError, match=r"records-001\.zip: its classes or µm/px are not those of"
@@ -541,7 +540,7 @@ def test_masks_of_keypoints(tmp_path):
     np.savez(path, masks=masks, classes=[])
     assert read_masks(path, SIDES, classes[:0]).shape == (0, *SIDES)
     np.savez(path, masks=masks, classes=classes)
-    with pytest.raises(ValueError, match="masks: .* are too many pixels"):
+    with pytest.raises(ValueError, match=r"masks: .* are too many pixels"):
         read_masks(path, (2**15, 2**15), classes)
 
 
