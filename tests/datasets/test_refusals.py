@@ -231,7 +231,7 @@ def test_the_description_names_its_folder_and_its_format(tmp_path, kind):
     assert found == kind and len(dataset) == 2
     content = json.loads((out / "cosynth.json").read_text())
     for spoilt, message in (
-        ({"samples": [1, {}]}, "samples: expected objects, got 1"),
+        ({"samples": [1, {}]}, "samples: expected objects, got '1'"),
         ({"colors": [[0, 0]]}, "classes: "),
         ({"names": ["a"]}, "names: expected a list of one per sample"),
         ({"format": 2}, "format: expected 1, got 2"),

@@ -46,7 +46,13 @@ class CocoShapes:
 
         Returns how many of them cover no pixel.
         """
-        number, starts, stops = polygon_spans(*self._points(), self._shape)
+        points, sizes = self._points()
+        try:
+            number, starts, stops = polygon_spans(points, sizes, self._shape)
+        except ValueError as error:
+            ends = np.cumsum(sizes)
+            farthest = int(np.searchsorted(ends, np.abs(points).max(1).argmax(), side="right"))
+            raise ValueError(f"{self._where[farthest]}: segmentation: {error}") from None
         of = np.concatenate([*self._of, np.array(self._of_polygon, np.int64)[number]])
         starts = np.concatenate([*(first for first, _ in self._spans), starts])
         stops = np.concatenate([*(last for _, last in self._spans), stops])

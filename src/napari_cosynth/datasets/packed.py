@@ -18,12 +18,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_cosynth.io.errors import one_line
 from napari_cosynth.io.settings import FORBID_UNKNOWN, parse, plain
 from napari_cosynth.records.base import NamedRecords, Parts
 from napari_cosynth.slides.files import select
 from napari_cosynth.types import ClassTable, Record
 
 _LAYERS = ("image", "instances", "labels")
+LARGEST_MEMBER = 2**29
+"""Bytes of an index or a layer, unpacked."""
 
 
 @dataclass(frozen=True)
@@ -102,9 +105,11 @@ class PackedDataset(NamedRecords):
             for layer in _LAYERS:
                 member = f"{number}/{layer}.png"
                 try:
-                    layers[layer] = _decoded(archive.read(member))
+                    layers[layer] = _decoded(_member(archive, member))
                 except Exception as error:  # decoders raise what they like on damaged files
-                    raise ValueError(f"{path}: {member}: cannot be read ({error})") from None
+                    raise ValueError(
+                        f"{path}: {member}: cannot be read ({one_line(error)})"
+                    ) from None
                 if layers[layer].shape[:2] != entry.shape:
                     raise ValueError(
                         f"{path}: {member}: expected {entry.shape}, got {layers[layer].shape[:2]}"
@@ -184,10 +189,17 @@ def _decoded(content: bytes) -> npt.NDArray[Any]:
     return np.asarray(iio.imread(content, extension=".png"))
 
 
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A member, unless it claims to be larger than any; no more than it claims is unpacked."""
+    if (size := archive.getinfo(name).file_size) > LARGEST_MEMBER:
+        raise ValueError(f"expected at most {LARGEST_MEMBER} bytes, got {size}")
+    return archive.read(name)
+
+
 def _read_index(path: Path) -> _Index:
     try:
         with zipfile.ZipFile(path) as archive:
-            table = json.loads(archive.read("index.json"))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: index.json: cannot be read ({error})") from None
+            table = json.loads(_member(archive, "index.json"))
+    except Exception as error:  # zipfile raises what it likes on damaged files
+        raise ValueError(f"{path}: index.json: cannot be read ({one_line(error)})") from None
     return parse(_Index, table, f"{path}: index.json")

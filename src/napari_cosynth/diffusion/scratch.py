@@ -86,7 +86,7 @@ class Scratch:
         try:
             content = json.loads(record.read_text(encoding="utf-8"))
             identity, finished = content["identity"], content["finished"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"{record}: cannot be read ({error})") from None
         valid = finished is None or (isinstance(finished, int) and finished >= 0)
         if identity != self.identity or not valid:

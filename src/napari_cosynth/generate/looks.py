@@ -51,7 +51,7 @@ def load_looks(folder: Path) -> tuple[Asked, ...]:
         return ((BY_SEED, ""),)
     try:
         table = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{file}: cannot be read as JSON ({error})") from None
     looks: tuple[Asked, ...] = parse(
         tuple[tuple[str | tuple[float, ...], str], ...], table, str(file)

@@ -182,7 +182,7 @@ def _listed(path: Path, plan: Plan) -> Iterator[list[bytes]]:
                 return
             try:
                 found = json.loads(line)["id"]
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise ValueError(f"{path}: line {number + 1}: no sample ({error})") from None
             if found != number:
                 raise ValueError(
@@ -205,7 +205,7 @@ def read_manifest(folder: Path, head: bool = False) -> Manifest:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ValueError(f"{folder}: no generated data set there (no {MANIFEST})") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: cannot be read as JSON ({error})") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f"{path}: format: expected {FORMAT}")

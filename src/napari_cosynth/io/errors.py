@@ -10,17 +10,21 @@ _SHORT = (
     "cannot allocate",
 )
 """What errors of decoders and of the system say where memory was short."""
+_LONGEST = 400
+"""Characters of a library's message; some of them quote what they could not read."""
 
 
 def one_line(error: BaseException) -> str:
-    """The message with its line breaks as blanks; the error's class where it says nothing.
+    """The message with its line breaks as blanks, cut to :data:`_LONGEST` characters; the error's class
+    where it says nothing.
 
     Where memory was short it says so, whatever was being done.
     """
     if short_of_memory(error):
         text = " ".join(str(error).split()[:30]) or type(error).__name__
         return text if "not enough memory" in text else f"not enough memory ({text})"
-    return " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def short_of_memory(error: BaseException) -> bool:
@@ -46,3 +50,9 @@ def unreadable(where: object, what: str, error: Exception) -> ValueError:
     return ValueError(
         f"{where}: {reason}" if short_of_memory(error) else f"{where}: {what} ({reason})"
     )
+
+
+def shown(value: object) -> str:
+    """What was found instead, quoted: the beginning of it where it is long."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

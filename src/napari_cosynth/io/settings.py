@@ -11,6 +11,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from napari_cosynth.io.errors import one_line
 from napari_cosynth.io.nearest import nearest
 from napari_cosynth.io.text import encoding_of
 
@@ -38,12 +39,13 @@ def parse(kind: type[T], table: Any, where: str) -> T:
         return TypeAdapter(kind).validate_python(table)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
+        field = one_line(ValueError(".".join(str(part) for part in first["loc"])))
         reason = first["msg"].removeprefix("Value error, ")
         if first["type"] == "unexpected_keyword_argument":
             *way, key = first["loc"]
             reason = f"unknown key{nearest(str(key), _keys(kind, way))}"
-        raise ValueError(f"{where}: {field + ': ' if field else ''}{reason}") from None
+        told = f"{field}: " if first["loc"] else ""
+        raise ValueError(f"{where}: {told}{one_line(ValueError(reason))}") from None
 
 
 def _keys(kind: Any, way: Sequence[str | int]) -> list[str]:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_cosynth.io.errors import one_line
 from napari_cosynth.io.text import encoding_of
 from napari_cosynth.io.tiff import (
     MOST_PAGES,
@@ -25,6 +26,7 @@ from napari_cosynth.io.tiff import (
     require_whole,
     require_whole_page,
 )
+from napari_cosynth.io.units import LARGEST_STATED
 
 FORMAT = 1
 DESCRIPTION = "cosynth.json"
@@ -44,11 +46,13 @@ def read_description(path: Path) -> dict[str, Any]:
     """The description of a stack or another export. Raises ValueError naming file and field."""
     try:
         content = json.loads(path.read_text(encoding=encoding_of(path)))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: cannot be read as JSON ({error})") from None
     for field, kind in _FIELDS:
         if not isinstance(content, dict) or not isinstance(content.get(field), kind):
             raise ValueError(f"{path}: {field}: missing or of the wrong type")
+    if not 0 < content["mpp"] < LARGEST_STATED:
+        raise ValueError(f"{path}: mpp: expected µm/px, got {str(content['mpp'])[:20]}")
     if content.get("format", FORMAT) != FORMAT:
         raise ValueError(f"{path}: format: expected {FORMAT}, got {content['format']}")
     for field in ("names", "shapes"):
@@ -84,7 +88,7 @@ def points_of(path: Path, count: int, classes: Sequence[str]) -> Iterator[tuple[
                     if row["class"] not in known:
                         raise ValueError(f"class: unknown {row['class']!r}")
                 except (KeyError, TypeError, ValueError) as error:
-                    raise ValueError(f"{path}: line {line}: {error}") from None
+                    raise ValueError(f"{path}: line {line}: {one_line(error)}") from None
                 yield sample, (*point, row["class"])
     except (OSError, UnicodeError, csv.Error) as error:
         raise ValueError(f"{path}: cannot be read as CSV ({error})") from None

@@ -16,6 +16,7 @@ from torch import nn
 
 from napari_cosynth import registry
 from napari_cosynth.foreign.files import read_json
+from napari_cosynth.io.errors import one_line
 from napari_cosynth.io.settings import FORBID_UNKNOWN, parse, plain
 from napari_cosynth.known import BUNDLED as BUNDLED
 from napari_cosynth.known import CONFIG as CONFIG
@@ -168,8 +169,8 @@ def load(name: str | Path) -> Checkpoint:
             model = build(config)
         expected = {k: v for k, v in model.state_dict().items() if _stored(k, model.text)}
         tensors = read_weights(file, expected)
-    except ValueError as error:
-        message = str(error)
+    except Exception as error:  # torch raises what it likes of sizes that cannot be
+        message = str(error) if isinstance(error, ValueError) else one_line(error)
         raise ValueError(
             message if str(path) in message else f"{path / CONFIG}: {message}"
         ) from None

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
+
+from napari_cosynth.io.errors import one_line
 
 WEIGHTS = "model.safetensors"
 """The weights in a checkpoint's or a segmenter's folder."""
@@ -35,8 +37,10 @@ def read_weights(file: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor
                         f"got {found.get(key, 'none')}"
                     )
             tensors = {key: opened.get_tensor(key) for key in wanted}
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{file}: not a safetensors file ({error})") from None
+    except ValueError:
+        raise
+    except Exception as error:  # safetensors raises what it likes on damaged files
+        raise ValueError(f"{file}: not a safetensors file ({one_line(error)})") from None
     for key, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
             raise ValueError(f"{file}: tensor {key!r} holds NaN or infinite values")

@@ -201,6 +201,8 @@ def _check_shapes(
             f"{source}: image {image.shape[:2]}, instances {instances.shape} and labels "
             f"{labels.shape} differ in shape"
         )
+    if 0 in labels.shape:
+        raise ValueError(f"{source}: expected an image, got {labels.shape[0]} x {labels.shape[1]}")
 
 
 def _record(

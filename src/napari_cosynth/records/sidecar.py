@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_cosynth.io.errors import one_line
 from napari_cosynth.io.listing import composed
 from napari_cosynth.io.stack_format import DESCRIPTION, LAYOUTS, points_of, read_description
 from napari_cosynth.types import ClassTable
@@ -77,13 +78,13 @@ def read_sidecar(root: Path, exporter: str) -> Sidecar | None:
     where = f"{path}: samples"
     for sample in content["samples"]:
         if not isinstance(sample, dict):
-            raise ValueError(f"{where}: expected objects, got {sample!r}")
+            raise ValueError(f"{where}: expected objects, got {str(sample)[:60]!r}")
     named = content.get("names") or map(str, range(len(content["samples"])))
     names = tuple(composed(str(name)) for name in named)
     try:
         classes = ClassTable(tuple(content["classes"]), np.array(content["colors"], np.uint8))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: classes: {error}") from None
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{path}: classes: {one_line(error)}") from None
     return Sidecar(
         root,
         exporter,

@@ -87,6 +87,8 @@ def from_0_to_255(pixels: npt.NDArray[Any], where: str) -> npt.NDArray[np.uint8]
     """
     if pixels.dtype == np.uint8:
         return np.ascontiguousarray(pixels)
+    if pixels.dtype.kind not in "iuf":
+        raise ValueError(f"{where}: expected numbers in 0..255, got {pixels.dtype}")
     whole = pixels.dtype.kind in "iu"
     if not (whole or np.isfinite(pixels).all()) or pixels.min(initial=0) < 0:
         raise ValueError(f"{where}: expected values in 0..255, got other values")

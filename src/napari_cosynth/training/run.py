@@ -205,7 +205,7 @@ def _check_folder(recipe: Recipe, out: Path, resume: bool) -> None:
     try:
         before = json.loads((out / RECIPE).read_text(encoding="utf-8"))
         differs = [k for k in ("classes", "network", "text") if before[k] != plain(recipe)[k]]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(f"{out}: nothing to resume") from None
     # A recipe alone makes no run: it may be the user's own, beside his data.
     others = {p.name for p in out.iterdir() if p.name[0] != "."} - {RECIPE, "log", "samples", MODEL}

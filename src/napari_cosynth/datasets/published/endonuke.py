@@ -18,6 +18,7 @@ from napari_cosynth.datasets.published.endonuke_masks import (
     read_masks,
 )
 from napari_cosynth.foreign.instances import foreground, read_label_image
+from napari_cosynth.io.errors import shown
 from napari_cosynth.io.listing import (
     files_in,
     first_below,
@@ -169,7 +170,9 @@ def read_keypoints(
         try:
             x, y, kind = (float(word) for word in line.split())
         except ValueError:
-            raise ValueError(f"{path}: line {number}: expected 'x y class', got {line!r}") from None
+            raise ValueError(
+                f"{path}: line {number}: expected 'x y class', got {shown(line)}"
+            ) from None
         if kind not in range(len(ENDONUKE_CLASSES)):
             raise ValueError(f"{path}: line {number}: expected class 0, 1 or 2, got {kind:g}")
         if not (-0.5 <= x <= width and -0.5 <= y <= height):

@@ -17,13 +17,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_cosynth.evaluation.encoders.damages import DAMAGES, damaged
 from napari_cosynth.evaluation.reports.figure import TILE_ENCODER
 from napari_cosynth.io.atomic import replaced_file
+from napari_cosynth.io.errors import one_line
 from napari_cosynth.model.weights import packed_weights, read_weights
 from napari_cosynth.types import ClassTable, Record
 
@@ -231,8 +232,10 @@ def load_encoders(path: Path, mpp: float) -> list[TileEncoder]:
         with safe_open(path, "pt") as file:
             about = json.loads((file.metadata() or {})[TILE_ENCODER])
         count, classes, found = int(about["networks"]), len(about["classes"]), float(about["mpp"])
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: cannot be read as a {TILE_ENCODER} ({error!r})") from None
+    except Exception as error:  # safetensors raises what it likes on damaged files
+        raise ValueError(
+            f"{path}: cannot be read as a {TILE_ENCODER} ({one_line(error)})"
+        ) from None
     if not 1 <= count <= _MOST_NETWORKS:
         raise ValueError(f"{path}: networks: expected 1..{_MOST_NETWORKS}, got {count}")
     if abs(found - mpp) > 1e-6:

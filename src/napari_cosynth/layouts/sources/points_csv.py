@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_cosynth.io.atomic import replaced_file
+from napari_cosynth.io.errors import one_line, shown
 from napari_cosynth.io.text import encoding_of
 from napari_cosynth.layouts.sources.nuclei import Nuclei
 from napari_cosynth.types import ClassTable, Layout
@@ -77,12 +78,15 @@ def _rows(path: Path, sample: int | None) -> Iterator[tuple[str, tuple[float, fl
     if "\0" in text:
         raise ValueError(f"{path}: not a text file (it holds zero bytes)")
     reader = csv.DictReader(io.StringIO(text, newline=""))
-    header = [name.strip() for name in reader.fieldnames or ()]
+    try:
+        header = [name.strip() for name in reader.fieldnames or ()]
+    except csv.Error as error:
+        raise ValueError(f"{path}: line 1: {error}") from None
     for column in COLUMNS:
         if column not in header:
             raise ValueError(
                 f"{path}: no column {column!r}; expected index,axis-0,axis-1,class"
-                + (f", got {','.join(header)[:80]}" if header else " in an empty file")
+                + (f", got {shown(','.join(header))}" if header else " in an empty file")
             )
     reader.fieldnames = header
     columns = _columns(header, path)
@@ -127,7 +131,7 @@ def _number(text: str | None, where: str) -> float:
     try:
         value = float(text)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        raise ValueError(f"{where}: expected a number, got {text!r}") from None
+        raise ValueError(f"{where}: expected a number, got {shown(text)}") from None
     if not np.isfinite(value):
         raise ValueError(f"{where}: expected a finite number, got {value}")
     return value
@@ -141,12 +145,12 @@ def _class_id(value: str | None, classes: ClassTable, where: str) -> int:
         try:
             index = classes.index(name)
         except ValueError as error:
-            raise ValueError(f"{where}: class: {error}") from None
+            raise ValueError(f"{where}: class: {one_line(error)}") from None
     else:
         index = int(number) if number.is_integer() else -1
     if not 1 <= index < len(classes):
         raise ValueError(
-            f"{where}: class: expected a name or an id in 1..{len(classes) - 1}, got {name!r}"
+            f"{where}: class: expected a name or an id in 1..{len(classes) - 1}, got {shown(name)}"
         )
     return index
 
