@@ -325,6 +325,8 @@ def test_omezarr(tmp_path):
     assert len(good[0].layout) == 2 and not good.mpp_stated and good[0].mpp == 0.25
     grey = OmeZarrDataset(zarr(tmp_path / "a.zarr", pixels[0], {"cells": ids()}, "yx"))
     assert (grey[0].image == image()[..., :1]).all()
+    one = OmeZarrDataset(zarr(tmp_path / "a.zarr", pixels[:1], {"cells": ids()}))
+    assert (one[0].image == image()[..., :1]).all()
     for count in (2, 4):
         many = np.concatenate([pixels, pixels])[:count]
         with pytest.raises(ValueError, match=f"expected 3 channels, got uint8 .{count}, 24, 32"):

@@ -362,10 +362,11 @@ def test_pictures_of_thirty_two_bits(tmp_path):
         with pytest.raises(ValueError, match=r"a\.tif"):
             read_rgb(tmp_path / "a.tif")
         assert picture(tmp_path / "a.tif")[0, 0] == bad
-    values[0, 0] = 0
-    Image.fromarray(values, mode="I").save(tmp_path / "a.tif")
-    found = picture(tmp_path / "a.tif")
-    assert found.dtype == np.uint16 and found.tolist() == [[0, 65535], [300, 4]]
+    for most in (65535, 65534, 5):
+        values[:] = [[0, most], [3, 4]]
+        Image.fromarray(values, mode="I").save(tmp_path / "a.tif")
+        found = picture(tmp_path / "a.tif")
+        assert found.dtype == np.uint16 and found.tolist() == values.tolist()
 
 
 @pytest.mark.parametrize("mode", ["LAB", "F"])

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from napari_cosynth.diffusion.sampler import Step
+from napari_cosynth.diffusion.tensors import Clean, JointState
 from napari_cosynth.geometry.box import Box
 from napari_cosynth.geometry.frame import Frame
 from napari_cosynth.geometry.raster import point_map
 from napari_cosynth.model.checkpoint import load
 from napari_cosynth.model.encoding import encode_distances, encode_images
-from napari_cosynth.synthesis.window import LARGEST_WINDOW, Surroundings, Window, sample_window
+from napari_cosynth.synthesis.window import (
+    LARGEST_WINDOW,
+    Surroundings,
+    Window,
+    progress_of,
+    sample_window,
+)
 from napari_cosynth.types import Layout, Request
 
 
@@ -69,3 +78,25 @@ def test_what_is_known_around_is_held_to_the_last_step(
     if not annotated:  # sampled with the rest, not taken for background
         assert (state.labels[0].numpy()[mask] > 0).any()
         assert (state.distance[0].numpy()[:, mask] > -1).any()
+
+
+def test_what_is_held_in_the_free_part_is_known_and_the_rest_of_it_is_not() -> None:
+    held = np.random.default_rng(0).random((20, 30)) < 0.5
+    window = Window.around(Box(40, 30, 60, 60), (100, 90), 16, 8, 16)
+    canvas = np.ones((100, 90), bool)
+    for what in (None, held):
+        canvas[40:60, 30:60] = False if what is None else what
+        found = dataclasses.replace(window, held=what).mask
+        np.testing.assert_array_equal(found, window.crop(canvas))
+
+
+def test_progress_is_of_the_first_seed(layout: Layout) -> None:
+    state = JointState(
+        torch.zeros(1, 3, 8, 8), torch.zeros(1, 1, 8, 8), torch.zeros(1, 8, 8).long()
+    )
+    clean = Clean(state.image, state.distance, torch.eye(4)[state.labels].movedim(-1, 1))
+    for every, shown in ((0, False), (2, True), (3, False)):
+        request = Request(layout, "", "x", steps=5, seeds=(3, 4), preview_every=every)
+        found = progress_of(request, Step(2, state, clean), lambda image, labels: (image, labels))
+        assert (found.seed, found.index, found.count, found.step, found.steps) == (3, 0, 1, 2, 5)
+        assert (found.image is not None) == (found.labels is not None) == shown
