@@ -130,3 +130,11 @@ def test_multistep_solves_a_gaussian_exactly_enough():
     abar = SCHEDULE.alpha_bar(nodes[0])
     expected = x1 * c / (abar * c**2 + 1 - abar).sqrt()
     np.testing.assert_allclose(x.numpy(), expected.numpy(), rtol=2e-3)
+
+
+def test_the_schedule_is_nichols_and_dhariwals():
+    t, s = np.linspace(0, 0.99, 34), SCHEDULE.s
+    angle = (t + s) / (1 + s) * np.pi / 2
+    expected = np.cos(angle) ** 2 / np.cos(s / (1 + s) * np.pi / 2) ** 2
+    found = SCHEDULE.alpha_bar(torch.from_numpy(t)).double().numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-6)

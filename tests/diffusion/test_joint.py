@@ -48,6 +48,16 @@ def test_a_perfect_prediction_has_no_loss_and_returns_the_clean_state():
     assert torch.equal(estimate.probabilities.argmax(1), clean.labels)
 
 
+def test_probabilities_are_over_the_classes_of_a_pixel():
+    clean, t = clean_state(), torch.tensor([0.3, 0.9], dtype=torch.float64)
+    noise = joint.Noise.draw(2, 8, 8, torch.Generator().manual_seed(1))
+    logits = torch.randn(2, K, 8, 8, generator=torch.Generator().manual_seed(2))
+    prediction = dataclasses.replace(perfect_prediction(clean, noise, t), label_logits=logits)
+    found = joint.estimate(prediction, clean, t, SCHEDULE).probabilities
+    expected = logits.exp() / logits.exp().sum(1, keepdim=True)
+    torch.testing.assert_close(found, expected)
+
+
 def test_the_total_weighs_nine_one_three():
     one = torch.ones(())
     losses = joint.Losses(one, 10 * one, 100 * one)

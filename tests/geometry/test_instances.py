@@ -93,6 +93,9 @@ def test_an_empty_layout_and_an_empty_canvas():
     blob = blank.copy()
     blob[5:9, 5:9] = 1
     assert separate(blob, blob.astype(np.float32), empty)[1].spurious == (1,)
+    two = Layout(np.array([[3, 3], [9, 9]]), np.array([1, 2]), (20, 20), 0.5, TABLE)
+    instances, report = separate(blank, np.zeros((20, 20), np.float32), two)
+    assert instances.max() == 0 and report.missed == (1, 2)
 
 
 def test_baselines_know_no_points():
