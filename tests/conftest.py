@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,23 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 CLASSES = ClassTable.of("inflammatory", "epithelial", "spindle-shaped")
 
+DATA = os.environ.get("COSYNTH_DATA")
+"""Where the real data sets are."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands_know_no_data() -> Iterator[None]:
+    """The commands under test find the data only where a test names it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("COSYNTH_DATA", raising=False)
+        yield
+
 
 @pytest.fixture(scope="session")
 def data_root() -> Path:
     """The real tiles; tests that need them are skipped where they are absent."""
     default = Path(__file__).parents[2] / "shared" / "data"
-    root = Path(os.environ.get("COSYNTH_DATA", default))
+    root = Path(DATA or default)
     if not (root / "consep" / "train").is_dir():
         pytest.skip(f"the real data sets are not in {root} (set COSYNTH_DATA)")
     return root

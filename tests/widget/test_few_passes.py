@@ -103,7 +103,7 @@ def test_a_new_dock_starts_with_what_is_usual_or_preferred(
     wanted: tuple[str, str, int],
 ) -> None:
     monkeypatch.setattr(panel_module, "read_preferences", lambda: Preferences("cpu", steps))
-    monkeypatch.setattr(model_controls, "bundled", lambda: [str(few_checkpoint)])
+    monkeypatch.setattr(model_controls, "available", lambda: [str(few_checkpoint)])
     assert now(CoSynthPanel(make_napari_viewer()))[:3] == wanted
 
 

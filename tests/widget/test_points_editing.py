@@ -145,7 +145,7 @@ def test_the_layout_of_a_stack_is_edited_like_any_other(panel: CoSynthPanel) -> 
     editor = panel.layout_controls.editor
     assert editor.layer is layer
     before, count = layout_from(layer), len(layer.data)
-    press(layer, "2")
+    press(layer, "Control-2")
     assert editor.current == editor.classes.names[2]
     layer.selected_data = {0}
     layer.remove_selected()
