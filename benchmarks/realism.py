@@ -1,11 +1,12 @@
 """Held-out layouts -> samples of a checkpoint, against the real patches the layouts come from.
 
     python benchmarks/realism.py --data DATA [--checkpoint default] [--steps 4] [--patches 14]
-        [--look own|seed|none]
+        [--look own|seed|none] [--training]
 
 DATA is the folder of the data sets (default: COSYNTH_DATA). Prints the figures as JSON and, with
 --picture, writes real and synthetic patches side by side. ``own`` asks for the look of each layout's
-own tile, as a user does who names a reference.
+own tile, as a user does who names a reference. ``--training`` takes training tiles instead of held-out
+ones: settings and weights are chosen on those.
 """
 
 from __future__ import annotations
@@ -131,13 +132,14 @@ def samples_of(
 
 
 def held_out_looks(
-    recipe_name: str, data: Path, sets: list[str], records: list[Record]
+    recipe_name: str, data: Path, sets: list[str], records: list[Record], training: bool = False
 ) -> list[tuple[float, ...]]:
-    """The look of the whole tile that each patch was cut from."""
+    """The look of the whole tile that each patch was cut from; ``training`` as in :func:`held_out`."""
     recipe = load_recipe(recipe_name)
     chosen = tuple(d for d in recipe.data if d.root.split("/")[0] in sets)
     module = CosynthData(dataclasses.replace(recipe, data=chosen), data)
-    tiles = {record.source: record for records in module.validation for record in records}
+    split = module.training if training else module.validation
+    tiles = {record.source: record for records in split for record in records}
     return [look_of(tiles[record.source].image) for record in records]
 
 
@@ -184,9 +186,12 @@ def main() -> None:
     parser.add_argument("--guidance", type=float, default=1.0)
     parser.add_argument("--patches", type=int, default=14)
     parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--training", action="store_true", help="training tiles, to choose by")
     parser.add_argument("--picture", type=Path, default=None)
     options = parser.parse_args()
-    real = held_out(options.recipe, options.data, options.sets, options.patches, options.size)
+    where = options.recipe, options.data, options.sets
+    training = options.training
+    real = held_out(*where, options.patches, options.size, training=training)
     medians = training_medians(options.recipe, options.data)
     images, labels = (np.stack([getattr(r, f) for r in real]) for f in ("image", "labels"))
     result: dict[str, object] = {
@@ -200,7 +205,7 @@ def main() -> None:
         how = {"sampler": options.sampler, "guidance": options.guidance}
         looks = None
         if options.look == "own" and read_config(options.checkpoint).look is not None:
-            looks = held_out_looks(options.recipe, options.data, options.sets, real)
+            looks = held_out_looks(*where, real, training)
         elif options.look == "none":
             how["look"] = "none"
         samples = samples_of(real, options.checkpoint, steps, looks, **how)
