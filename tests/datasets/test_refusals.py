@@ -493,10 +493,10 @@ def test_consep(tmp_path):
     for bad in (kinds + (kinds == 7), kinds - (kinds == 0)):
         with pytest.raises(ValueError, match=r"a\.mat: (classes: expected 0..7|type_map)"):
             ConsepDataset(consep(tmp_path, inst_map=ids(), type_map=bad))[0]
-    with pytest.raises(ValueError, match=r"a\.mat: expected 'inst_map', got \['type_map'\]"):
+    with pytest.raises(ValueError, match=r"a\.mat: inst_map: expected ids .*, got \['type_map'\]"):
         ConsepDataset(consep(tmp_path, type_map=kinds))[0]
     assert not ConsepDataset.recognises(consep(tmp_path, type_map=kinds))
-    with pytest.raises(ValueError, match=r"expected 'inst_type' or 'type_map', got \['inst_map'\]"):
+    with pytest.raises(ValueError, match=r"a\.mat: expected 'inst_type', 'class' or 'type_map'"):
         ConsepDataset(consep(tmp_path, inst_map=ids()))[0]
     assert not ConsepDataset.recognises(consep(tmp_path, inst_map=ids()))
     (tmp_path / "Labels" / "a.mat").rename(tmp_path / "Labels" / "b.mat")
