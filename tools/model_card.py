@@ -197,6 +197,7 @@ def main() -> None:
     checkpoint = load(options.checkpoint)
     config = checkpoint.config
     recipe = load_recipe(options.log / "recipe.json")
+    mean = config.training.get("mean", "")
     name = options.out.name
     card = CARD_TEXT.format(
         name=name,
@@ -211,7 +212,8 @@ def main() -> None:
         machine=options.machine,
         licence=config.licence,
         losses=loss_table(options.log),
-        start=str(config.training.get("init", "From random weights.")),
+        start=str(config.training.get("init", "From random weights."))
+        + (f". The mean of two moments of the run: {mean}" if mean else ""),
         layouts=recipe.sample_layouts,
         sampler=f"{recipe.sampler} {recipe.sample_steps}",
         picture="held-out.jpg",
