@@ -184,7 +184,7 @@ def test_points_too_near_are_counted_removed_and_pushed(
 ) -> None:
     dock.selection.least.value = 2.0  # 4 px
     settle(dock, qtbot)
-    assert dock.selection.found.value == "all keep it"
+    assert dock.selection.found.value == "none too near"
     points.add([[11, 12], [12, 12]])
     settle(dock, qtbot)
     assert dock.selection.found.value == "3 too near"
