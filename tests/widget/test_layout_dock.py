@@ -264,6 +264,7 @@ def test_a_hundred_thousand_points_stay_usable(
     ids = rng.integers(1, 4, len(many)).astype(np.uint8)
     layout = Layout(many, ids, (4096, 4096), 0.5, classes)
     layer = dock.controls.add_layout(free_placement((4096, 4096), 0.5, []), layout)
+    dock.selection.least.value = 4.0
     settle(dock, qtbot)
     near = violators(many, 8.0)
     assert dock.selection.found.value == f"{near.sum():,} too near"
