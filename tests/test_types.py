@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
 
 from napari_cosynth.types import ClassTable, Layout, Report, Request, default_palette
+from napari_cosynth.types.sampling import stated
 
 
 @pytest.mark.parametrize(
@@ -75,3 +77,30 @@ def test_a_bad_request_is_refused(layout, change):
 def test_a_report_survives_json():
     report = Report(missed=(1, 4), merged=(2,))
     assert Report.from_json(report.to_json()) == report
+
+
+def test_a_stored_recipe_gives_the_fields_of_its_request():
+    recipe = {"prompt": "p", "sampler": "few", "steps": 4, "guidance": 1, "seed": 7, "report": {}}
+    assert stated(recipe) == {
+        "prompt": "p", "sampler": "few", "steps": 4, "guidance": 1, "seeds": (7,)
+    }  # fmt: skip
+    assert stated({**recipe, "look": None})["look"] == "none"
+    assert stated({}) == {}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("seed", "7", "seed: expected a whole number, got '7'"),
+        ("seed", -1, "seed: expected 0"),
+        ("steps", True, "steps: expected a whole number, got 'True'"),
+        ("steps", 4.5, "steps: expected a whole number"),
+        ("guidance", float("nan"), "guidance: expected a number in 0..20"),
+        ("guidance", [1], "guidance: expected a number, got"),
+        ("prompt", None, "prompt: expected text, got 'None'"),
+        ("look", "pink", "look: expected null or finite numbers"),
+    ],
+)
+def test_a_damaged_recipe_is_refused_with_its_field(field, value, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        stated({field: value})

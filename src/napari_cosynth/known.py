@@ -10,8 +10,8 @@ from pathlib import Path
 from napari_cosynth.io.nearest import nearest
 from napari_cosynth.io.paths import named
 
-CONFIG = "config.json"
-"""Of a checkpoint's folder."""
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+"""Of a checkpoint's and a segmenter's folder."""
 OWN_FOLDER = "COSYNTH_CHECKPOINTS"
 BUNDLED = Path(__file__).parent / "checkpoints"
 LAYOUT_MODELS = Path(__file__).parent / "layout_models"

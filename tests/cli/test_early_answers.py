@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from napari_cosynth.cli import main
+from napari_cosynth.cli import _not_installed, main
 
 HEAVY = ("torch", "scipy", "skimage", "lightning", "transformers", "napari", "tifffile", "pydantic")
 PROGRAM = f"""
@@ -102,3 +102,22 @@ def test_a_preset_is_one_of_two(capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["train-segmenter", "default", "--preset", "tiny", "--out", "new"])
     assert "--preset: expected one of compact, full, got 'tiny'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["train|few|--data|.|--out|new", "pack|few|--data|.|--out|new"])
+def test_a_library_that_is_an_extra_is_named(command, tmp_path):
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(('lightning', 'torchmetrics')))\n"
+        f"from napari_cosynth.cli import main; sys.exit(main({command.split('|')!r}))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert run.returncode == 2
+    assert 'needs lightning: pip install "napari-cosynth[train]"' in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_a_module_of_ours_that_is_missing_is_a_fault_of_ours():
+    with pytest.raises(ModuleNotFoundError):
+        _not_installed(ModuleNotFoundError(name="napari_cosynth.gone"))

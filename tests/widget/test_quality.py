@@ -106,7 +106,7 @@ def test_filter_sort_and_mark(viewer, settled):
     assert column(panel, ID) == ["2", "4", "5"]
     panel.class_choice.value = "spindle-shaped"
     assert column(panel, ID) == ["5"]
-    panel.mark_shown.native.click()
+    panel.dropping.mark_shown.native.click()
     assert panel.model.marked == {5}
     panel.class_choice.value, panel.flag_choice.value = EVERY_CLASS, "all nuclei"
     panel.view.sortByColumn(AREA, Qt.SortOrder.DescendingOrder)
@@ -147,11 +147,14 @@ def test_marked_nuclei_are_red_in_the_viewer(viewer, settled):
     panel.model.mark([2])
     assert instances.get_color(2).tolist() == [1, 0, 0, 1] != before[2]
     assert [instances.get_color(i).tolist() for i in (1, 3)] == [before[1], before[3]]
-    panel.unmark.native.click()
+    panel.dropping.unmark.native.click()
     assert {i: instances.get_color(i).tolist() for i in (1, 2, 3)} == before
-    assert not panel.unmark.enabled and "no nucleus is marked" in panel.unmark.tooltip
+    assert (
+        not panel.dropping.unmark.enabled
+        and "no nucleus is marked" in panel.dropping.unmark.tooltip
+    )
     panel.model.mark([2])
-    assert panel.drop.enabled and "Not now" not in panel.drop.tooltip
+    assert panel.dropping.drop.enabled and "Not now" not in panel.dropping.drop.tooltip
 
 
 def test_the_table_follows_the_brush_and_its_undo(viewer, settled):
@@ -171,7 +174,7 @@ def test_dropped_nuclei_are_gone_everywhere_until_undo(viewer, settled, tmp_path
     panel = opened(viewer)
     settled(panel)
     panel.model.mark([1, 4, 5])
-    panel.drop.native.click()
+    panel.dropping.drop.native.click()
     settled(panel)
     layers = {role: viewer.layers[f"g · {role}"] for role in ("labels", "instances", "distance")}
     wanted = np.zeros((32, 32), np.int32)
@@ -194,11 +197,11 @@ def test_dropped_nuclei_are_gone_everywhere_until_undo(viewer, settled, tmp_path
     assert recipe == {"seed": 0, "edited": True}
     assert not any(edit_between(undone(saved.layout, edit), a_record().layout).values())
 
-    panel.undo.native.click()
+    panel.dropping.undo.native.click()
     settled(panel)
     np.testing.assert_array_equal(layers["instances"].data, a_record().instances)
     assert len(points.data) == 4
-    panel.redo.native.click()
+    panel.dropping.redo.native.click()
     np.testing.assert_array_equal(layers["instances"].data, wanted)
     results.discard(viewer, "g")
     assert panel.drops.undo() is None
@@ -208,7 +211,7 @@ def test_undo_leaves_another_result_of_the_same_name_alone(viewer, settled):
     panel = opened(viewer)
     settled(panel)
     panel.model.mark([1])
-    panel.drop.native.click()
+    panel.dropping.drop.native.click()
     settled(panel)
     drawn = layout_layer(a_record().layout, free_placement((32, 32), 0.5, []), "g")
     viewer.add_layer(drawn)
@@ -220,7 +223,7 @@ def test_undo_leaves_another_result_of_the_same_name_alone(viewer, settled):
     labels = viewer.layers["g · labels"]
     labels.data = np.zeros_like(labels.data)
     settled(panel)
-    assert not panel.drops.can_undo and not panel.undo.enabled
+    assert not panel.drops.can_undo and not panel.dropping.undo.enabled
     assert panel.drops.undo() is None
     assert not labels.data.any()
 
@@ -234,7 +237,7 @@ def test_only_samples_with_a_tick_are_saved(viewer, settled, tmp_path):
     settled(panel)
     assert panel.samples.key == ("g", 2)
     panel.model.mark([5])
-    panel.drop.native.click()
+    panel.dropping.drop.native.click()
     settled(panel)
     panel.save_to(tmp_path / "stack")
     settled(panel)
@@ -274,7 +277,7 @@ def test_a_fresh_result_has_its_reports_flags(
         assert tuple(table.ids[table.flags[:, i]].tolist()) == getattr(report, flag)
     assert len(points.data) == 4
     quality.model.mark(table.ids[:1].tolist())
-    quality.drop.native.click()
+    quality.dropping.drop.native.click()
     settled(quality)
     assert len(points.data) == 4  # the drawn layout stays
     assert len(quality.model.table) == len(table) - 1
@@ -325,7 +328,7 @@ def test_review_goes_from_nucleus_to_nucleus_and_is_kept_with_the_stack(
     assert panel.view.selected_ids() == [2]
 
     panel.model.mark([1])
-    panel.drop.native.click()
+    panel.dropping.drop.native.click()
     settled(panel)
     assert panel.status.value.endswith("4 of 4 seen")  # the others have other ids, and were seen
     panel.save_to(tmp_path / "stack")
@@ -348,6 +351,6 @@ def test_a_selected_nucleus_is_re_tagged_and_back(viewer, settled, qtbot):
     settled(panel)
     assert set(labels.data[nucleus]) == {2} and column(panel, CLASS)[0] == "spindle-shaped"
     assert panel.model.table.flags[0].sum() == 0  # its point is of that class, too
-    panel.undo.native.click()
+    panel.dropping.undo.native.click()
     settled(panel)
     assert set(labels.data[nucleus]) == {1} and column(panel, CLASS)[0] == "inflammatory"

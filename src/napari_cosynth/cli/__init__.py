@@ -44,6 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_values(options, name)
         check_outputs(options)
         code: int | None = options.run(options)
+    except ModuleNotFoundError as error:
+        line = _not_installed(error)
+        print(f"cosynth {name}: {line}", file=sys.stderr)
+        return 2
     except (ValueError, OSError) as error:
         line = _message(error)
         if isinstance(error, FileExistsError) and hasattr(options, "overwrite"):
@@ -59,6 +63,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"cosynth {name}: stopped{hint}", file=sys.stderr)
         return 130
     return code or 0
+
+
+def _not_installed(error: ModuleNotFoundError) -> str:
+    """Of a command whose libraries are an extra. An error of ours where it is a module of our own."""
+    package = (error.name or "napari_cosynth").partition(".")[0]
+    if package == "napari_cosynth":
+        raise error
+    return f'training needs {package}: pip install "napari-cosynth[train]"'
 
 
 def _message(error: Exception) -> str:

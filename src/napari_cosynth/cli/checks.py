@@ -9,7 +9,7 @@ import argparse
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from napari_cosynth import registry
 from napari_cosynth.io.nearest import one_of
@@ -52,6 +52,11 @@ def _checkpoint(value: str) -> None:
 def _sampler(value: str) -> None:
     if value:
         registry.check("sampler", value)
+
+
+def _recipe(name: str, options: argparse.Namespace) -> None:
+    downstream = options.command == "downstream"
+    find_recipe(name, downstream_recipes() if downstream else bundled_recipes())
 
 
 def _dataset(value: str, option: str, recipes: Sequence[str]) -> None:
@@ -108,24 +113,35 @@ def _nuclei(value: str) -> None:
         raise ValueError(f"{value}: no such {'folder' if known else 'file'}")
 
 
-CHECKS: Mapping[str, Callable[[Any], object]] = {
-    "steps": lambda value: check_numbers(steps=value),
-    "guidance": lambda value: check_numbers(guidance=value),
-    "seed": lambda value: check_numbers(seeds=(value,)),
-    "sampler": _sampler,
-    "match_method": lambda value: registry.check("normaliser", value),
-    "device": check_device,
-    "look": look_file,
-    "checkpoint": _checkpoint,
-    "init": _checkpoint,
-    "model": find_layout_model,
-    "against": lambda value: _dataset(value, "--against: ", list(bundled_recipes())),
-    "dataset": lambda value: _dataset(value, "", list(bundled_recipes())),
-    "datasets": _datasets,
-    "parts": parse_shares,
-    "classes": parse_mapping,
+Check: TypeAlias = Callable[[Any, argparse.Namespace], object]
+
+
+def _of(check: Callable[[Any], object]) -> Check:
+    """A check of a value that no other option has a say in."""
+    return lambda value, options: check(value)
+
+
+CHECKS: Mapping[str | tuple[str, str], Check] = {
+    "recipe": _recipe,
+    "sets": _sets,
+    ("layout convert", "source"): _of(_nuclei),
+    "steps": _of(lambda value: check_numbers(steps=value)),
+    "guidance": _of(lambda value: check_numbers(guidance=value)),
+    "seed": _of(lambda value: check_numbers(seeds=(value,))),
+    "sampler": _of(_sampler),
+    "match_method": _of(lambda value: registry.check("normaliser", value)),
+    "device": _of(check_device),
+    "look": _of(look_file),
+    "checkpoint": _of(_checkpoint),
+    "init": _of(_checkpoint),
+    "model": _of(find_layout_model),
+    "against": _of(lambda value: _dataset(value, "--against: ", list(bundled_recipes()))),
+    "dataset": _of(lambda value: _dataset(value, "", list(bundled_recipes()))),
+    "datasets": _of(_datasets),
+    "parts": _of(parse_shares),
+    "classes": _of(parse_mapping),
 }
-"""Option -> what raises ValueError where its value is wrong."""
+"""Option, or command and option, -> what raises ValueError where its value is wrong."""
 
 
 def check_values(options: argparse.Namespace, command: str) -> None:
@@ -140,15 +156,8 @@ def check_values(options: argparse.Namespace, command: str) -> None:
             raise ValueError(f"{option}: expected {expected}, got {value:g}")
         if key in ABOVE_ZERO and not (0 < value < math.inf):
             raise ValueError(f"{option}: expected above 0, got {value:g}")
-        if key == "recipe":
-            downstream = command == "downstream"
-            find_recipe(value, downstream_recipes() if downstream else bundled_recipes())
-        if key == "sets":
-            _sets(value, options)
-        if (command, key) == ("layout convert", "source"):
-            _nuclei(value)
-        if key in CHECKS:
-            CHECKS[key](value)
+        if check := CHECKS.get((command, key), CHECKS.get(key)):
+            check(value, options)
         if key in WRITTEN or (command, key) in OUTPUTS:
             continue
         for path in value if isinstance(value, list) else [value]:

@@ -134,11 +134,6 @@ def check_data(options: argparse.Namespace) -> None:
         raise ValueError(f"--data: {options.data}: no such folder")
 
 
-def missing(error: ModuleNotFoundError) -> ValueError:
-    """The error of a command whose libraries are an extra that is not installed."""
-    return ValueError(f'training needs {error.name}: pip install "napari-cosynth[train]"')
-
-
 def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
 

@@ -23,8 +23,8 @@ from napari_cosynth.model.weights import sha256_of
 from napari_cosynth.synthesis.provenance import package_versions
 from napari_cosynth.synthesis.resynthesize import REACH, resynthesize
 from napari_cosynth.synthesis.synthesize import synthesize
-from napari_cosynth.types import H_AND_E, Layout, Record, Request, Synthesis
-from napari_cosynth.types.sampling import BY_SEED, asked_again
+from napari_cosynth.types import Layout, Record, Request, Synthesis
+from napari_cosynth.types.sampling import stated
 
 _NEEDED = ("seed", "prompt", "sampler", "steps", "guidance", "checkpoint_sha256")
 _ELSEWHERE = {
@@ -226,21 +226,11 @@ def _samples(events: Iterator[Any]) -> list[Synthesis]:
 
 
 def _request(layout: Layout, recipe: dict[str, Any], checkpoint: str, device: str) -> Request:
-    look, look_of = asked_again(recipe) or (BY_SEED, "")
-    return Request(
-        layout=layout,
-        prompt=recipe["prompt"],
-        checkpoint=checkpoint,
-        sampler=recipe["sampler"],
-        steps=recipe["steps"],
-        guidance=recipe["guidance"],
-        look=look,
-        look_of=look_of,
-        seeds=(recipe["seed"],),
-        tissue=recipe.get("tissue", ""),
-        stain=recipe.get("stain", H_AND_E),
-        device=device,
-    )
+    fields = stated(recipe)
+    for key in ("prompt", "sampler", "steps", "guidance", "seed"):
+        if key not in recipe:
+            raise ValueError(f"{key}: missing")
+    return Request(layout=layout, checkpoint=checkpoint, device=device, **fields)
 
 
 def _difference(name: str, held: npt.NDArray[Any], made: npt.NDArray[Any]) -> str:

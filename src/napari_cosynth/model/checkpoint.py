@@ -20,13 +20,13 @@ from napari_cosynth.io.errors import one_line
 from napari_cosynth.io.settings import FORBID_UNKNOWN, parse, plain
 from napari_cosynth.known import BUNDLED as BUNDLED
 from napari_cosynth.known import CONFIG as CONFIG
+from napari_cosynth.known import WEIGHTS as WEIGHTS
 from napari_cosynth.known import available as available
 from napari_cosynth.known import locate as locate
 from napari_cosynth.known import own as own
 from napari_cosynth.model.looks import LOOKS, NUMBERS, LookScale, TileLook, read_bank
 from napari_cosynth.model.text import TextEncoder
 from napari_cosynth.model.unet import JointUNet, NetworkConfig
-from napari_cosynth.model.weights import WEIGHTS as WEIGHTS
 from napari_cosynth.model.weights import packed_weights, read_weights, sha256_of
 from napari_cosynth.types import H_AND_E, ClassTable
 

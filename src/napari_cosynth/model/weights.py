@@ -13,9 +13,6 @@ from torch import Tensor
 
 from napari_cosynth.io.errors import one_line
 
-WEIGHTS = "model.safetensors"
-"""The weights in a checkpoint's or a segmenter's folder."""
-
 
 def read_weights(file: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors of a file, float32 on the CPU, by name.

@@ -6,14 +6,12 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from skimage.color import rgb2gray
-from torch import Tensor
 
 BANDS = ((1 / 64, 1 / 16), (1 / 16, 1 / 8), (1 / 8, 1 / 4), (1 / 4, 1 / 2))
 """Frequencies in cycles per pixel, from and below: about cells, nuclei, chromatin, grain at 0.5 µm/px."""
 
-_GREY = (0.2125, 0.7154, 0.0721)
+GREY = (0.2125, 0.7154, 0.0721)
 """Of red, green and blue, as scikit-image weighs them."""
 
 
@@ -55,23 +53,13 @@ def band_power(power: npt.NDArray[np.float64], side: int) -> npt.NDArray[np.floa
     return found
 
 
-def log_band_power(images: Tensor) -> Tensor:
-    """The logarithm of :func:`band_power`, for losses: float (B, 3, N, N) in [-1, 1] -> (B, 4).
-
-    Of squared grey levels; of fewer bands where N is below 32 and the coarsest holds no bin.
-    """
-    side = images.shape[-1]
-    window, weights = (torch.from_numpy(v).to(images.device, torch.float32) for v in _windows(side))
-    mix = images.new_tensor(_GREY, dtype=torch.float32)[:, None, None]
-    grey = (images.float() * mix).sum(1) * 127.5
-    grey = (grey - grey.mean((1, 2), keepdim=True)) * window
-    power = torch.fft.fft2(grey).abs().square() / window.square().sum()
-    return (power[:, None] * weights).sum((2, 3)).clamp_min(1e-3).log()
-
-
 @lru_cache(4)
-def _windows(side: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """The Hann window (N, N), and each frequency's share in each band's mean (4, N, N)."""
+def band_shares(side: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """What :func:`band_power` is of a square image, for code that has to follow its gradient.
+
+    The Hann window, float64 (N, N), and each frequency's share in each band's mean, float64 (4, N, N);
+    fewer bands where N is below 32 and the coarsest holds no frequency.
+    """
     bell = np.hanning(side)
     line = np.fft.fftfreq(side)
     bins = np.rint(np.hypot(line[:, None], line[None]) * side).astype(np.int64)

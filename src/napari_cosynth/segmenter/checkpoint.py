@@ -16,7 +16,7 @@ from napari_cosynth.foreign.files import read_json
 from napari_cosynth.io.atomic import replaced_folder
 from napari_cosynth.io.settings import FORBID_UNKNOWN, parse, plain
 from napari_cosynth.known import CONFIG
-from napari_cosynth.model.weights import WEIGHTS as WEIGHTS
+from napari_cosynth.known import WEIGHTS as WEIGHTS
 from napari_cosynth.model.weights import packed_weights, read_weights, sha256_of
 from napari_cosynth.segmenter.network import HoverNet, SegmenterConfig
 

@@ -125,6 +125,41 @@ def look_file(spec: str) -> tuple[Path, tuple[int, int, int, int] | None] | None
     )
 
 
+_STATED: dict[str, tuple[type, ...]] = {
+    "prompt": (str,),
+    "tissue": (str,),
+    "stain": (str,),
+    "sampler": (str,),
+    "steps": (int,),
+    "guidance": (int, float),
+    "seed": (int,),
+}
+
+
+def stated(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a :class:`Request` that a stored recipe states, by name; ``seeds`` is its one seed.
+
+    Raises ValueError naming the field that holds something else or is out of its range.
+    """
+    fields: dict[str, Any] = {}
+    for key, kinds in _STATED.items():
+        if key not in recipe:
+            continue
+        value = recipe[key]
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            expected = (
+                "text" if str in kinds else "a number" if float in kinds else "a whole number"
+            )
+            raise ValueError(f"{key}: expected {expected}, got {str(value)[:60]!r}")
+        fields[key] = value
+    if "seed" in fields:
+        fields["seeds"] = (fields.pop("seed"),)
+    check_numbers(**{k: fields[k] for k in ("steps", "guidance", "seeds") if k in fields})
+    if (asked := asked_again(recipe)) is not None:
+        fields["look"], fields["look_of"] = asked
+    return fields
+
+
 @dataclass(frozen=True)
 class Request:
     """Everything that decides a synthesis; together with the checkpoint's bytes, its recipe."""

@@ -9,7 +9,7 @@ from typing import Any
 from napari_cosynth import registry
 from napari_cosynth.cli.checks import parse_mapping, parse_shares
 from napari_cosynth.cli.options import Commands, add_overwrite, command
-from napari_cosynth.known import COMPRESSIONS, locate
+from napari_cosynth.known import COMPRESSIONS, WEIGHTS, locate
 
 
 def add_info(commands: Commands) -> None:
@@ -37,7 +37,7 @@ def add_info(commands: Commands) -> None:
 
 def _info(options: argparse.Namespace) -> None:
     path = Path(options.path)
-    if (path / "model.safetensors").is_file() or not path.exists():
+    if (path / WEIGHTS).is_file() or not path.exists():
         locate(options.path)  # before torch is imported
         from napari_cosynth.cli.datasets.info import print_info
 

@@ -13,7 +13,6 @@ from napari_cosynth.cli.options import (
     add_overwrite,
     check_data,
     command,
-    missing,
     out_file,
     out_folder,
     out_report,
@@ -75,10 +74,8 @@ def _evaluate(options: argparse.Namespace) -> None:
     if options.reading:
         make_reading(options)
         return
-    try:
-        from napari_cosynth.cli.evaluation.evaluate import run
-    except ModuleNotFoundError as error:
-        raise missing(error) from None
+    from napari_cosynth.cli.evaluation.evaluate import run
+
     page = run(
         options.stack,
         options.against,
@@ -138,10 +135,8 @@ def add_downstream(commands: Commands) -> None:
 
 def _downstream(options: argparse.Namespace) -> None:
     check_data(options)
-    try:
-        from napari_cosynth.cli.evaluation.downstream import downstream
-    except ModuleNotFoundError as error:
-        raise missing(error) from None
+    from napari_cosynth.cli.evaluation.downstream import downstream
+
     quiet()  # again: Lightning sets its own levels when it is imported
     downstream(
         options.recipe,
@@ -171,10 +166,8 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
 
 
 def make_reading(options: argparse.Namespace) -> None:
-    try:
-        from napari_cosynth.cli.evaluation.reading import KEY, PAGE, make
-    except ModuleNotFoundError as error:
-        raise missing(error) from None
+    from napari_cosynth.cli.evaluation.reading import KEY, PAGE, make
+
     count = make(
         options.stack,
         options.against,
@@ -206,10 +199,8 @@ def add_score(commands: Commands) -> None:
 
 
 def _score(options: argparse.Namespace) -> None:
-    try:
-        from napari_cosynth.cli.evaluation.reading import print_scores
-    except ModuleNotFoundError as error:
-        raise missing(error) from None
+    from napari_cosynth.cli.evaluation.reading import print_scores
+
     print_scores(options.reading, options.answers, options.out)
 
 
@@ -235,8 +226,6 @@ def add_separation(commands: Commands) -> None:
 def _separation(options: argparse.Namespace) -> None:
     if not 0.05 <= options.mpp <= 10:
         raise ValueError(f"--mpp: expected 0.05 to 10 µm/px, got {options.mpp:g}")
-    try:
-        from napari_cosynth.cli.evaluation.separation import run
-    except ModuleNotFoundError as error:
-        raise missing(error) from None
+    from napari_cosynth.cli.evaluation.separation import run
+
     print("\n".join(run(options.datasets, options.out, options.mpp)))

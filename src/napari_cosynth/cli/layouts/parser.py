@@ -14,7 +14,6 @@ from napari_cosynth.cli.options import (
     add_sample,
     check_data,
     command,
-    missing,
     out_file,
 )
 
@@ -178,16 +177,13 @@ def _fit(options: argparse.Namespace) -> None:
         check_data(options)
     from napari_cosynth.cli.layouts.generated import fit
 
-    try:
-        fit(
-            options.dataset,
-            options.out,
-            options.data,
-            options.without,
-            options.rounds,
-        )
-    except ModuleNotFoundError as error:
-        raise missing(error) from None
+    fit(
+        options.dataset,
+        options.out,
+        options.data,
+        options.without,
+        options.rounds,
+    )
 
 
 def add_sampled(commands: Commands) -> None:

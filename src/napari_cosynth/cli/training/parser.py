@@ -16,7 +16,6 @@ from napari_cosynth.cli.options import (
     add_overwrite,
     check_data,
     command,
-    missing,
 )
 
 
@@ -75,10 +74,7 @@ def _train(options: argparse.Namespace) -> None:
 
 def _training(module: str) -> Any:
     """A module of ``napari_cosynth.training``, whose libraries are an extra."""
-    try:
-        return import_module(f"napari_cosynth.training.{module}")
-    except ModuleNotFoundError as error:
-        raise missing(error) from None
+    return import_module(f"napari_cosynth.training.{module}")
 
 
 def add_train_segmenter(commands: Commands) -> None:
@@ -108,10 +104,8 @@ def add_train_segmenter(commands: Commands) -> None:
 
 def _train_segmenter(options: argparse.Namespace) -> None:
     check_data(options)
-    try:
-        from napari_cosynth.cli.training.segmenter import train_on_recipe
-    except ModuleNotFoundError as error:
-        raise missing(error) from None
+    from napari_cosynth.cli.training.segmenter import train_on_recipe
+
     quiet()
     folder = train_on_recipe(
         options.recipe,
@@ -187,8 +181,6 @@ def add_pack(commands: Commands) -> None:
 
 def _pack(options: argparse.Namespace) -> None:
     check_data(options)
-    try:
-        from napari_cosynth.cli.training.pack import pack
-    except ModuleNotFoundError as error:
-        raise missing(error) from None
+    from napari_cosynth.cli.training.pack import pack
+
     pack(options.recipe, options.data, options.out, options.shard_mib, options.overwrite)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from napari_cosynth.model.looks import LookScale, describe
-from napari_cosynth.records.spectrum import log_band_power
+from napari_cosynth.records.spectrum import GREY, band_shares
 
 _LEAST_SHARE = 0.02
 """Of a patch's pixels: the areas of rarer classes are not taken relative to less."""
@@ -46,3 +46,19 @@ def power_error(made: Tensor, real: Tensor) -> Tensor:
     if not len(made):
         return torch.zeros((), device=made.device)
     return (log_band_power(made) - log_band_power(real)).abs().mean()
+
+
+def log_band_power(images: Tensor) -> Tensor:
+    """The logarithm of ``spectrum.band_power``: float (B, 3, N, N) in [-1, 1] -> (B, 4).
+
+    Of squared grey levels; of fewer bands where N is below 32 and the coarsest holds no bin.
+    """
+    side = images.shape[-1]
+    window, weights = (
+        torch.from_numpy(v).to(images.device, torch.float32) for v in band_shares(side)
+    )
+    mix = images.new_tensor(GREY, dtype=torch.float32)[:, None, None]
+    grey = (images.float() * mix).sum(1) * 127.5
+    grey = (grey - grey.mean((1, 2), keepdim=True)) * window
+    power = torch.fft.fft2(grey).abs().square() / window.square().sum()
+    return (power[:, None] * weights).sum((2, 3)).clamp_min(1e-3).log()

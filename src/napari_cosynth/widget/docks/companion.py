@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from napari.components import ViewerModel
-from qtpy.QtCore import QTimer
-from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QWidget
 
 from napari_cosynth.widget.docks.panel import CoSynthPanel
 from napari_cosynth.widget.docks.preferences import PLUGIN
-from napari_cosynth.widget.qt.staying import retitle, share_the_place
+from napari_cosynth.widget.qt.staying import Tabbed
 
 PANEL, LAYOUT, GALLERY = "CoSynth", "CoSynth layout", "CoSynth gallery"
 """As the manifest names them."""
@@ -31,22 +28,13 @@ def panel_of(viewer: Any) -> CoSynthPanel:
     return panel
 
 
-class Companion(QWidget):
-    """A dock that needs the CoSynth dock. npe2 passes the viewer."""
-
-    title = ""
-    """On its tab: four of them have to fit."""
+class Companion(Tabbed):
+    """A dock that needs the CoSynth dock, and is a tab beside it. npe2 passes the viewer."""
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__()
         self.viewer = napari_viewer
         self.panel = panel_of(napari_viewer)
-        self._placed = False
 
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        retitle(self, self.title)
-        if not self._placed:
-            # After napari has placed it.
-            self._placed = True
-            QTimer.singleShot(0, partial(share_the_place, self, self.panel))
+    def neighbour(self) -> QWidget:
+        return self.panel

@@ -9,7 +9,7 @@ from typing import Any
 from napari.components import ViewerModel
 from napari.utils.notifications import show_warning
 
-from napari_cosynth.types.sampling import usual_sampler
+from napari_cosynth.types.sampling import stated, usual_sampler
 from napari_cosynth.widget.docks.request_form import RequestForm
 from napari_cosynth.widget.layers.placement import placement_of
 from napari_cosynth.widget.layers.tags import KEY
@@ -22,14 +22,19 @@ def continue_from(viewer: ViewerModel, form: RequestForm, name: str) -> None:
     """Lays the result's layout out anew and puts its settings into the form, its seed held.
 
     What cannot be had again, such as a checkpoint that is not there, is said. Raises ValueError where
-    there is no such result.
+    there is no such result or its recipe is damaged.
     """
     shown = ShownResult(viewer, name)
     group, sample = shown.group(shown.own_layout), shown.sample
     record = record_of(group, sample)
     recipes = group.tag.recipes
     recipe = recipes[sample] if sample < len(recipes) else {}
-    missing = _use_settings(form, recipe)
+    try:
+        # Its look is the layout's, below.
+        fields = stated({key: value for key, value in recipe.items() if key != "look"})
+    except ValueError as error:
+        raise ValueError(f"{name}: its recipe is damaged: {error}") from None
+    missing = _use_settings(form, recipe, fields)
     shape = (record.labels.shape[0], record.labels.shape[1])
     place = placement_of(shown.layers["labels"], shape, record.mpp)
     points = form.layout.add_layout(place, record.layout)
@@ -43,7 +48,9 @@ def continue_from(viewer: ViewerModel, form: RequestForm, name: str) -> None:
         show_warning(f"{name}: not as it was made: {'; '.join(missing)}")
 
 
-def _use_settings(form: RequestForm, recipe: Mapping[str, Any]) -> list[str]:
+def _use_settings(
+    form: RequestForm, recipe: Mapping[str, Any], fields: Mapping[str, Any]
+) -> list[str]:
     """Puts a recipe's settings into the form; what cannot be, in words."""
     model, sampling, missing = form.model, form.sampling, []
     checkpoint = str(recipe.get("checkpoint", ""))
@@ -54,19 +61,19 @@ def _use_settings(form: RequestForm, recipe: Mapping[str, Any]) -> list[str]:
     elif checkpoint:
         missing.append(f"no checkpoint {checkpoint} here")
     for box, key in ((model.tissue, "tissue"), (model.stain, "stain")):
-        value = str(recipe.get(key, ""))
+        value = fields.get(key, "")
         if value in box.choices:
             box.value = value
         elif value:
             missing.append(f"no {key} {value}")
-    if prompt := str(recipe.get("prompt", "")):
+    if prompt := fields.get("prompt"):
         model.type_prompt(prompt)
     nodes = model.facts.nodes if model.facts is not None else 0
     usual = usual_sampler(nodes)
-    sampler, steps = str(recipe.get("sampler", usual[0])), int(recipe.get("steps", usual[1]))
+    sampler, steps = fields.get("sampler", usual[0]), fields.get("steps", usual[1])
     if not sampling.use(sampler, steps):
         missing.append(f"no sampler {sampler} of {steps} steps")
-    sampling.guidance.value = float(recipe.get("guidance", 1.0))
-    if "seed" in recipe:
-        sampling.hold(int(recipe["seed"]))
+    sampling.guidance.value = float(fields.get("guidance", 1.0))
+    if "seeds" in fields:
+        sampling.hold(fields["seeds"][0])
     return missing

@@ -13,10 +13,10 @@ from napari.layers import Image, Labels
 from napari.qt.threading import create_worker
 from napari.utils.notifications import show_info, show_warning
 from qtpy.QtCore import QTimer
-from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFileDialog, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_cosynth.types import Record
+from napari_cosynth.widget.docks.drop_row import DropRow
 from napari_cosynth.widget.docks.review_row import ReviewRow
 from napari_cosynth.widget.layers import results
 from napari_cosynth.widget.layers.tags import read_tag
@@ -24,7 +24,7 @@ from napari_cosynth.widget.qt.camera import bring_into_view
 from napari_cosynth.widget.qt.errors import told
 from napari_cosynth.widget.qt.forms import allow, side_by_side
 from napari_cosynth.widget.qt.listening import Hearing
-from napari_cosynth.widget.qt.staying import Staying, retitle, share_the_place
+from napari_cosynth.widget.qt.staying import Staying, Tabbed
 from napari_cosynth.widget.result.dropping import Drops
 from napari_cosynth.widget.result.kept import save_kept
 from napari_cosynth.widget.result.marks import Marks
@@ -44,18 +44,10 @@ SETTLED_MS = 150
 """A stroke of the brush says so many times a second that labels changed."""
 
 
-class QualityPanel(QWidget):
+class QualityPanel(Tabbed):
     """Looks through a result nucleus by nucleus. npe2 passes the viewer."""
 
-    _placed = False
-
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        retitle(self, "Quality")
-        panels = [w for w in self.viewer.window.dock_widgets.values() if isinstance(w, Staying)]
-        if panels and not self._placed:
-            self._placed = True
-            QTimer.singleShot(0, partial(share_the_place, self, panels[0]))
+    title = "Quality"
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__()
@@ -67,11 +59,7 @@ class QualityPanel(QWidget):
         self.class_choice = ComboBox(choices=[EVERY_CLASS], value=EVERY_CLASS)
         self.flag_choice = ComboBox(choices=FLAG_CHOICES, value=EVERY_FLAG)
         self.review = ReviewRow(napari_viewer, self.view, self.drops)
-        self.mark_shown = PushButton(text="Mark shown")
-        self.unmark = PushButton(text="Unmark all")
-        self.drop = PushButton(text="Drop marked")
-        self.undo = PushButton(text="Undo")
-        self.redo = PushButton(text="Redo")
+        self.dropping = DropRow(self.model, self.view, self.drops)
         self.save = PushButton(text="Save kept as stack…")
         self.status = Label(value="")
         self._marks: dict[Key, set[int]] = {}
@@ -89,12 +77,6 @@ class QualityPanel(QWidget):
         self.refresh()
 
     def _lay_out(self) -> None:
-        self.mark_shown.tooltip = "Mark every nucleus in the table to be dropped"
-        self.drop.tooltip = (
-            "Take the marked nuclei out of labels, instances and distance, and their points out of "
-            "the result's layout; the image stays"
-        )
-        self.undo.tooltip = "The labels before the last drop or re-tag"
         self.save.tooltip = (
             "Save the results with a tick as a training stack, or append them to one"
         )
@@ -108,8 +90,7 @@ class QualityPanel(QWidget):
         box.addWidget(self.view, 1)
         box.addWidget(self.status.native)
         box.addWidget(self.review)
-        box.addWidget(side_by_side(self.mark_shown, self.unmark))
-        box.addWidget(side_by_side(self.drop, self.undo, self.redo))
+        box.addWidget(self.dropping)
         box.addWidget(side_by_side(self.save))
 
     def _connect(self) -> None:
@@ -121,15 +102,8 @@ class QualityPanel(QWidget):
         self.model.marked_changed.connect(self._remember_marks)
         self.class_choice.changed.connect(self._filter)
         self.flag_choice.changed.connect(self._filter)
-        self.mark_shown.changed.connect(lambda: self.model.mark(self.view.shown.ids()))
-        self.unmark.changed.connect(lambda: self.model.mark(set(self.model.marked), False))
-        for button, action in (
-            (self.drop, self.drop_marked),
-            (self.undo, self.undo_drop),
-            (self.redo, self.redo_drop),
-            (self.save, self.ask_and_save),
-        ):
-            button.changed.connect(told(action))
+        self.dropping.dropped.connect(self._numbered_anew)
+        self.save.changed.connect(told(self.ask_and_save))
         self._viewer_events.to(
             self.viewer.layers.events.inserted, partial(QualityPanel._listen, self)
         )
@@ -141,6 +115,10 @@ class QualityPanel(QWidget):
         )
         self.destroyed.connect(self._viewer_events.end)
         self.destroyed.connect(self._layer_events.end)
+
+    def neighbour(self) -> QWidget | None:
+        panels = [w for w in self.viewer.window.dock_widgets.values() if isinstance(w, Staying)]
+        return panels[0] if panels else None
 
     # -- which result
 
@@ -193,8 +171,8 @@ class QualityPanel(QWidget):
     def _follow_pick(self, event: Any) -> None:
         tag = read_tag(event.source.metadata)
         if tag is not None and (tag.role, tag.result) == ("instances", self._shown_name):
-            self.view.select(int(event.source.selected_label))
             found = int(event.source.selected_label)
+            self.view.select(found)
             self.marks.show_current(self._instances, self.model.table, found)
 
     # -- the table
@@ -246,11 +224,7 @@ class QualityPanel(QWidget):
 
     def _show_buttons(self, _: object = None) -> None:
         table, marked = self.model.table, len(self.model.marked)
-        allow(self.mark_shown, "" if self.view.shown.rowCount() else "no nucleus is shown")
-        for button in (self.unmark, self.drop):
-            allow(button, "" if marked else "no nucleus is marked")
-        allow(self.undo, "" if self.drops.can_undo else "nothing was dropped or re-tagged")
-        allow(self.redo, "" if self.drops.can_redo else "nothing was undone")
+        self.dropping.show_what_goes(self._shown_key)
         kept = len(self.samples.kept)
         allow(
             self.save,
@@ -293,27 +267,8 @@ class QualityPanel(QWidget):
 
     # -- what is kept
 
-    def drop_marked(self) -> None:
-        """Takes the marked nuclei, and their points, out of the result."""
-        key, ids = self._shown_key, set(self.model.marked)
-        if key is None or not ids:
-            return
-        self.drops.drop(key, ids)
-        self._numbered_anew(key)
-        show_info(f"{len(ids)} nuclei dropped from {key[0]}")
-
-    def undo_drop(self) -> None:
-        """Puts back what was dropped last."""
-        self._numbered_anew(self.drops.undo())
-
-    def redo_drop(self) -> None:
-        """Takes the last undo back."""
-        self._numbered_anew(self.drops.redo())
-
-    def _numbered_anew(self, key: Key | None) -> None:
+    def _numbered_anew(self, key: Key) -> None:
         """A sample's ids are others now: its marks are forgotten and its table is made again."""
-        if key is None:
-            return
         if key == self._shown_key:
             self.model.mark(set(self.model.marked), False)
         self._marks.pop(key, None)

@@ -105,8 +105,10 @@ class Runs:
         if not again and (name := made_already(self.viewer, request)):
             self.bar.offer.make(
                 f"{name} has these very settings: it would be the same pixels again. Vary the seed?",
-                Another_seed=self._start_with_another_seed,
-                Sample_again=partial(self._start, lambda: request.seeds, fleeting, True),
+                {
+                    "Another seed": self._start_with_another_seed,
+                    "Sample again": partial(self._start, lambda: request.seeds, fleeting, True),
+                },
             )
             return
         points = self.form.layout.points
@@ -161,7 +163,7 @@ class Runs:
         self.bar.offer.make(
             "The image is brown, as immunohistochemistry with DAB is. This model knows H&E only and "
             "would paint pink and violet into it.",
-            Paint_all_the_same=partial(self.start_into_image, sure=True),
+            {"Paint all the same": partial(self.start_into_image, sure=True)},
         )
 
     def start_repaint(self, wanted: Wanted) -> None:
@@ -290,18 +292,14 @@ class Runs:
 
 def made_already(viewer: ViewerModel, request: Request) -> str:
     """The result in the viewer whose pixels this request would give again; empty where one is missing."""
-    found = ""
-    for seed in request.seeds:
-        wanted = replace(request, seeds=(seed,))
-        for name, layers in results.groups(viewer).items():
-            made = layers["labels"].metadata.get(SAMPLE_KEY) if "labels" in layers else None
-            if not isinstance(made, Synthesis) or made.seed != seed:
-                continue
-            if made.provenance.keys() & {"resampled", "inpainted"}:
-                continue
-            if same_pixels(replace(made.request, seeds=(seed,)), wanted):
-                found = name
-                break
-        else:
-            return ""
-    return found
+    there: dict[int, str] = {}
+    for name, layers in results.groups(viewer).items():
+        made = layers["labels"].metadata.get(SAMPLE_KEY) if "labels" in layers else None
+        if not isinstance(made, Synthesis) or made.seed not in request.seeds:
+            continue
+        whole = not made.provenance.keys() & {"resampled", "inpainted"}
+        if whole and same_pixels(
+            *(replace(r, seeds=(made.seed,)) for r in (made.request, request))
+        ):
+            there[made.seed] = name
+    return there[request.seeds[-1]] if there.keys() == set(request.seeds) else ""

@@ -1,10 +1,14 @@
-"""What is seen of a layout's canvas: a line around it, and its size in µm at the window's edge."""
+"""Rectangles drawn over layers: the outline of a layout's canvas, with its size in µm, and others."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 from napari.components import ViewerModel
 from napari.components.overlays import SelectionBoxOverlay
-from napari.layers import Points
+from napari.layers import Layer, Points
 
 from napari_cosynth.widget.layers.layout import placement_from
 from napari_cosynth.widget.layers.placement import Placement
@@ -15,13 +19,27 @@ WORDS = "canvas "
 
 def show_frame(layer: Points) -> None:
     """Draws the canvas' outline; it goes where the layer goes, and hides with it."""
-    canvas = placement_from(layer)
-    low, high = canvas.corners[0], canvas.corners[2]
-    box = SelectionBoxOverlay(
+    corners = placement_from(layer).corners
+    show_box(layer, FRAME, corners[0], corners[2])
+
+
+def show_box(
+    layer: Layer, name: str, low: npt.NDArray[np.float64], high: npt.NDArray[np.float64]
+) -> None:
+    """Draws the rectangle between two corners (2,) of a layer's pixels, instead of one of this name."""
+    _overlays(layer)[name] = SelectionBoxOverlay(
         bounds=((low[0], low[1]), (high[0], high[1])), handles=False, visible=True
     )
-    # napari has no other place for what belongs to a layer and is no data of it.
-    getattr(layer, "__wrapped__", layer)._overlays[FRAME] = box
+
+
+def hide_box(layer: Layer, name: str) -> None:
+    """Takes a rectangle of :func:`show_box` away, if it is there."""
+    _overlays(layer).pop(name, None)
+
+
+def _overlays(layer: Layer) -> Any:
+    """napari has no other place for what belongs to a layer and is no data of it."""
+    return getattr(layer, "__wrapped__", layer)._overlays
 
 
 def show_size(viewer: ViewerModel, layer: Points | None) -> None:

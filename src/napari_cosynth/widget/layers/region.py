@@ -13,7 +13,7 @@ from napari.layers import Image, Labels, Layer, Points, Shapes
 
 from napari_cosynth.layouts.sources.labels import label_centroids
 from napari_cosynth.slides.pyramid import read_region
-from napari_cosynth.slides.slide import open_image
+from napari_cosynth.slides.slide import open_slide
 from napari_cosynth.types import ClassTable, Layout
 from napari_cosynth.widget.layers.layout import placement_from
 from napari_cosynth.widget.layers.placement import (
@@ -109,11 +109,12 @@ def known_mpp(layer: Layer, ask_mpp: AskMpp) -> float | None:
 
 
 def _mpp_of_file(layer: Layer) -> float | None:
+    # Of a slide, whose header is read; open_image would decode a photo, which tells nothing.
     path = layer.source.path
     if path is None or not Path(path).is_file():
         return None
     try:
-        return open_image(Path(path)).mpp
+        return open_slide(Path(path)).mpp
     except (ValueError, OSError):
         return None
 

@@ -7,7 +7,7 @@ is edited.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -209,3 +209,21 @@ def copied(layer: Layer) -> Layer:
     if isinstance(layer, Labels):
         other.contour = layer.contour
     return other
+
+
+def change_recipes(
+    layers: Mapping[str, Layer],
+    change: Callable[[dict[str, Any]], dict[str, Any]],
+    sample: int | None = None,
+) -> None:
+    """Changes the recipes in all layers of a result, for any of them may be the one that is saved.
+
+    Of one sample, or of all where none is named; a sample without a recipe stays without.
+    """
+    for layer in layers.values():
+        tag = layer.metadata[KEY]
+        recipes = [
+            change(dict(recipe)) if sample in (None, index) else dict(recipe)
+            for index, recipe in enumerate(tag["recipes"])
+        ]
+        layer.metadata[KEY] = {**tag, "recipes": recipes}

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from magicgui.widgets import ComboBox, PushButton
 from napari.components import ViewerModel
-from napari.layers import Layer
 from napari.utils.notifications import show_info, show_warning
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
@@ -104,7 +102,7 @@ class StainControls(QWidget):
                 return
             image.metadata.setdefault(UNMATCHED, pixels)
             image.data = matched
-            _describe(layers, lambda recipe: {**recipe, RECIPE_KEY: match.recipe})
+            results.change_recipes(layers, lambda recipe: {**recipe, RECIPE_KEY: match.recipe})
             show_info(f"{name}: stain matched to {match.reference} ({match.method})")
 
         self._work.do(work, show)
@@ -116,11 +114,6 @@ class StainControls(QWidget):
             show_warning("this result's stain was not matched")
             return
         layers["image"].data = np.array(layers["image"].metadata.pop(UNMATCHED))
-        _describe(layers, lambda recipe: {k: v for k, v in recipe.items() if k != RECIPE_KEY})
-
-
-def _describe(layers: dict[str, Layer], change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """Changes the recipes in all layers of a result: any of them may be the one that is saved."""
-    for layer in layers.values():
-        tag = layer.metadata[KEY]
-        layer.metadata[KEY] = {**tag, "recipes": [change(dict(r)) for r in tag["recipes"]]}
+        results.change_recipes(
+            layers, lambda recipe: {k: v for k, v in recipe.items() if k != RECIPE_KEY}
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
@@ -25,14 +25,14 @@ class Offer(QWidget):
         box.addLayout(self._row)
         self.hide()
 
-    def make(self, text: str, **actions: Callable[[], object]) -> None:
-        """Offers these actions by their names, ``_`` for a space, and *Not now*."""
+    def make(self, text: str, actions: Mapping[str, Callable[[], object]]) -> None:
+        """Offers these actions by the words on their buttons, and *Not now*."""
         self.close_it()
         self.text.value = text
-        for name, action in {**actions, "Not_now": lambda: None}.items():
-            button = QPushButton(name.replace("_", " "))
+        for name, action in {**actions, "Not now": lambda: None}.items():
+            button = QPushButton(name)
             button.clicked.connect(self._answer(action))
-            self.buttons[button.text()] = button
+            self.buttons[name] = button
             self._row.addWidget(button)
         self.show()
 

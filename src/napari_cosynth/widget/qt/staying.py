@@ -1,9 +1,10 @@
-"""A dock's content that outlives its dock: napari's *x* deletes the frame, and what is in it waits."""
+"""Contents of docks: with a title and a place of their own, and outliving napari's frame around them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from weakref import ref
 
 from psygnal import Signal
@@ -12,16 +13,35 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 
-class Staying(QWidget):
+class Tabbed(QWidget):
+    """A dock's content with a short title on its tab, and its first place beside another's."""
+
+    title = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._placed = False
+
+    def neighbour(self) -> QWidget | None:
+        """What it becomes a tab beside when it is first shown; None: it stays where it is put."""
+        return None
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        retitle(self, self.title)
+        other = None if self._placed else self.neighbour()
+        if other is not None:
+            self._placed = True
+            QTimer.singleShot(0, partial(share_the_place, self, other))  # napari places it first
+
+
+class Staying(Tabbed):
     """Closed, it stays in the window that it was shown in, hidden, until it is docked again."""
 
     closed = Signal()
     """It has no dock any more."""
     reopened = Signal()
     """It is shown in a dock."""
-
-    title = ""
-    """On its tab."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +53,6 @@ class Staying(QWidget):
         window = self.window()
         if isinstance(window, QMainWindow):
             self._home = ref(window)
-            retitle(self, self.title)
             self.reopened.emit()
 
     def changeEvent(self, event: QEvent) -> None:

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from napari_cosynth.geometry.prompt import build_prompt
 from napari_cosynth.types import Record, Request, Synthesis
-from napari_cosynth.types.sampling import BY_SEED, asked_again
-from napari_cosynth.widget.layers.tags import KEY
+from napari_cosynth.types.sampling import stated
+from napari_cosynth.widget.layers.results import change_recipes
 from napari_cosynth.widget.result.saving import drawn_record
 from napari_cosynth.widget.result.shown import ShownResult
 
@@ -47,16 +47,14 @@ def _borders(instances: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
 def repaint_request(form: Request, record: Record, recipe: dict[str, Any]) -> Request:
     """The form's request for a record: its layout, prompt, tissue and stain; the look that it has."""
     names = [record.classes.names[i] for i in np.unique(record.layout.class_ids)]
-    look, look_of = asked_again(recipe) or (BY_SEED, "")
+    known = stated(recipe)
     return replace(
         form,
         layout=record.layout,
         prompt=build_prompt(names, record.tissue, record.stain),
         tissue=record.tissue,
         stain=record.stain,
-        look=look,
-        look_of=look_of,
-        seeds=(int(recipe.get("seed", form.seeds[0])),),
+        **{key: known[key] for key in ("look", "look_of", "seeds") if key in known},
         preview_every=0,
         preview_after=0.0,
     )
@@ -64,43 +62,24 @@ def repaint_request(form: Request, record: Record, recipe: dict[str, Any]) -> Re
 
 def put_painted(shown: ShownResult, sample: int, made: Synthesis) -> None:
     """Shows the painted image, and notes in the recipe how it was made."""
-    layers = shown.layers
-    image, record = layers["image"], made.record
-    if image.data.ndim == 4:
-        joint = np.array(image.data)
-        joint[sample] = record.image
-        image.data = joint
-    else:
-        image.data = record.image.copy()
-    labels = layers["labels"]
+    labels, record = shown.layers["labels"], made.record
+    shown.show_image(record.image, sample)
     known = dict(labels.metadata.get(PAINTED, {}))
     labels.metadata[PAINTED] = {**known, sample: (record.labels, record.instances)}
     how = {name: made.recipe[name] for name in ("checkpoint", "seed", "sampler", "steps")}
-    for layer in layers.values():
-        tag = layer.metadata[KEY]
-        recipes = [dict(recipe) for recipe in tag["recipes"]]
-        if sample < len(recipes):
-            recipes[sample] = {**recipes[sample], RECIPE_KEY: how}
-        layer.metadata[KEY] = {**tag, "recipes": recipes}
+    change_recipes(shown.layers, lambda recipe: {**recipe, RECIPE_KEY: how}, sample)
 
 
 def show_as_made(shown: ShownResult, sample: int, raw: Record) -> None:
     """Takes a painted image back, with its note."""
-    layers = shown.layers
-    painted = dict(layers["labels"].metadata.get(PAINTED, {}))
+    labels = shown.layers["labels"]
+    painted = dict(labels.metadata.get(PAINTED, {}))
     if painted.pop(sample, None) is None:
         return
-    layers["labels"].metadata[PAINTED] = painted
-    image = layers["image"]
-    if image.data.ndim == 4:
-        joint = np.array(image.data)
-        joint[sample] = raw.image
-        image.data = joint
-    else:
-        image.data = raw.image.copy()
-    for layer in layers.values():
-        tag = layer.metadata[KEY]
-        recipes = [dict(recipe) for recipe in tag["recipes"]]
-        if sample < len(recipes):
-            recipes[sample].pop(RECIPE_KEY, None)
-        layer.metadata[KEY] = {**tag, "recipes": recipes}
+    labels.metadata[PAINTED] = painted
+    shown.show_image(raw.image, sample)
+    change_recipes(shown.layers, _without_note, sample)
+
+
+def _without_note(recipe: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in recipe.items() if key != RECIPE_KEY}

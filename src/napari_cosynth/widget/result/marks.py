@@ -6,10 +6,10 @@ from collections.abc import Collection
 from typing import Any
 
 import numpy as np
-from napari.components.overlays import SelectionBoxOverlay
 from napari.layers import Labels
 from napari.utils import DirectLabelColormap
 
+from napari_cosynth.widget.layers.frame import hide_box, show_box
 from napari_cosynth.widget.layers.results import instance_colors
 from napari_cosynth.widget.result.nuclei import NucleusTable
 
@@ -29,19 +29,16 @@ class Marks:
     def show_current(self, layer: Labels | None, table: NucleusTable | None, id_: int) -> None:
         """A box around a nucleus, or a missed point, of the instances in ``layer``; none elsewhere."""
         if self._boxed is not None and self._boxed is not layer:
-            _overlays(self._boxed).pop(BOX, None)
+            hide_box(self._boxed, BOX)
         self._boxed = layer
         if layer is None or table is None:
             return
         row = table.row_of(id_)
         if row is None or layer.ndim != 2:
-            _overlays(layer).pop(BOX, None)
+            hide_box(layer, BOX)
             return
         half = float(np.fmax(1.6 * table.extent[row], LEAST_SIDE)) / 2
-        low, high = table.centroids[row] - half, table.centroids[row] + half
-        _overlays(layer)[BOX] = SelectionBoxOverlay(
-            bounds=((low[0], low[1]), (high[0], high[1])), handles=False, visible=True
-        )
+        show_box(layer, BOX, table.centroids[row] - half, table.centroids[row] + half)
 
     def show_marked(
         self, layer: Labels | None, table: NucleusTable | None, marked: Collection[int]
@@ -58,8 +55,3 @@ class Marks:
         colors.update(dict.fromkeys(marked, MARKED))
         layer.colormap = DirectLabelColormap(color_dict=colors)
         self._reddened = layer if marked else None
-
-
-def _overlays(layer: Labels) -> Any:
-    """napari has no other place for what belongs to a layer and is no data of it."""
-    return getattr(layer, "__wrapped__", layer)._overlays

@@ -221,8 +221,10 @@ class RefinePanel(QWidget):
         if self.wanted and corrected(self._shown).any():
             self.offer.make(
                 "The image does not show the corrected nuclei.",
-                Repaint_here=told(self.ask_to_repaint),
-                Save_as_it_is=told(self._ask_path_and_save),
+                {
+                    "Repaint here": told(self.ask_to_repaint),
+                    "Save as it is": told(self._ask_path_and_save),
+                },
             )
             return
         self._ask_path_and_save()

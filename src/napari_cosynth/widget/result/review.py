@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cosynth.types import Record
+from napari_cosynth.widget.layers.results import change_recipes
 from napari_cosynth.widget.layers.tags import KEY
 from napari_cosynth.widget.result.nuclei import NucleusTable
 from napari_cosynth.widget.result.shown import ShownResult
@@ -31,13 +32,13 @@ def mark_seen(shown: ShownResult, sample: int, table: NucleusTable, rows: Collec
     """Notes that these rows were looked at. A place where nothing lies any more stays: undo may bring its
     nucleus back."""
     places = _places(table)
-    layer = shown.layers["labels"]
-    recipes = [dict(recipe) for recipe in layer.metadata[KEY]["recipes"]]
-    if sample < len(recipes):
-        known = [tuple(place) for place in recipes[sample].get(SEEN, ())]
+
+    def seen(recipe: dict[str, Any]) -> dict[str, Any]:
+        known = [tuple(place) for place in recipe.get(SEEN, ())]
         new = [places[row] for row in rows if places[row] not in known]
-        recipes[sample][SEEN] = [list(place) for place in (*known, *new)]
-        layer.metadata[KEY] = {**layer.metadata[KEY], "recipes": recipes}
+        return {**recipe, SEEN: [list(place) for place in (*known, *new)]}
+
+    change_recipes(shown.layers, seen, sample)
 
 
 def of_class(record: Record, ids: Collection[int], name: str) -> Record:

@@ -95,7 +95,8 @@ class ShownResult:
         for role in ("labels", "instances", "distance"):
             if role not in layers:
                 continue
-            _put(layers[role], getattr(record, role), sample)
+            layer = layers[role]
+            _put(layer, getattr(record, role), sample, stacked=layer.data.ndim == 3)
         instances = layers["instances"]
         known = dict(layers["labels"].metadata.get(AGREED_KEY, {}))
         layers["labels"].metadata[AGREED_KEY] = {**known, sample: record}
@@ -104,6 +105,11 @@ class ShownResult:
             names = [record.classes.names[i] for i in (0, *ids)]
             instances.features = pd.DataFrame({"index": np.arange(len(names)), "class": names})
             instances.colormap = instance_colors(ids, record.classes)
+
+    def show_image(self, pixels: npt.NDArray[np.uint8], sample: int) -> None:
+        """Puts another image (H, W, 3) into its layer."""
+        layer = self.layers["image"]
+        _put(layer, pixels, sample, stacked=layer.data.ndim == 4)
 
     def show_layout(self, record: Record, sample: int) -> None:
         """Shows a record's layout in the result's own Points layer, made where there is none.
@@ -146,13 +152,12 @@ class ShownResult:
         )
 
 
-def _put(layer: Layer, data: npt.NDArray[Any], sample: int) -> None:
+def _put(layer: Layer, data: npt.NDArray[Any], sample: int, stacked: bool) -> None:
     """Puts one sample's array into a layer; into labels as an edit, a step of their own undo.
 
     napari's steps hold pixels' old values. Over an array that was replaced behind their back, Ctrl+Z
     would write ids of nuclei into it that are others by now.
     """
-    stacked = layer.data.ndim == 3
     if isinstance(layer, Labels):
         now = layer.data[sample] if stacked else layer.data
         changed = np.nonzero(now != data)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_cosynth.records.spectrum import band_power, log_band_power, radial_power
+from napari_cosynth.records.spectrum import band_power, radial_power
+from napari_cosynth.training.adversarial.losses import log_band_power
 
 
 @pytest.mark.parametrize("side", [96, 64, 31])
