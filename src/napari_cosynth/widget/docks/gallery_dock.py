@@ -205,6 +205,8 @@ class Thumbnails(QListView):
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setIconSize(QSize(THUMBNAIL, THUMBNAIL))
         self.setSpacing(2)
+        # Results of one layout differ at the end of their names.
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setItemDelegate(_Card(gallery, self))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:

@@ -53,7 +53,6 @@ def show_size(viewer: ViewerModel, layer: Points | None) -> None:
 
 
 def size_of(canvas: Placement) -> str:
-    """Height and width in words."""
-    height, width = canvas.shape
+    """Height and width in words; short, for beside two docks the canvas is narrow."""
     um = " × ".join(f"{side * canvas.mpp:.4g}" for side in canvas.shape)
-    return f"{um} µm ({height} × {width} pixels at {canvas.mpp:.4g} µm/px)"
+    return f"{um} µm at {canvas.mpp:.4g} µm/px"
