@@ -7,7 +7,6 @@ import json
 
 import numpy as np
 import pytest
-import torch
 from scipy import ndimage as ndi
 from skimage.color import hed2rgb, rgb2hed
 
@@ -19,7 +18,6 @@ from napari_cosynth.records.nucleus_notes import PARTED, NucleusNotes
 from napari_cosynth.records.refine import separated_again, updated_from_instances, without_nuclei
 from napari_cosynth.records.resample import resample, resized
 from napari_cosynth.records.sidecar import read_sidecar
-from napari_cosynth.records.spectrum import BANDS, log_band_power
 from napari_cosynth.stain.jitter import jitter_stain
 from napari_cosynth.types import ClassTable, Layout, Record
 from nuclei import record
@@ -210,15 +208,6 @@ def test_images_of_another_shape_are_area_means_or_linear():
     assert grown == [0, 0, 0, 50, 150, 200, 200, 200]
     odd = np.arange(27, dtype=np.uint8).reshape(3, 3, 3)
     np.testing.assert_array_equal(resized(odd, (1, 1))[0, 0], odd.reshape(9, 3).mean(0))
-
-
-def test_spectra_of_losses_are_those_of_grey_levels():
-    x = torch.zeros(1, 3, 32, 32)
-    x[0, 1] = torch.sin(2 * np.pi * 6 * torch.arange(32) / 32)  # green: 0.7154 of grey
-    powers = log_band_power(x).exp()
-    assert powers.shape == (1, len(BANDS)) and powers.argmax() == 2  # 6/32 lies in 1/8 to 1/4
-    assert powers[0, 2] / log_band_power(x / 2).exp()[0, 2] == pytest.approx(4, rel=1e-3)
-    assert log_band_power(0 * x).exp() == pytest.approx(np.full((1, 4), 1e-3), rel=1e-3)
 
 
 # What records are made of

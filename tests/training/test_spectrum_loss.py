@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_cosynth.records.spectrum import band_power, radial_power
+from napari_cosynth.records.spectrum import BANDS, band_power, radial_power
 from napari_cosynth.training.adversarial.losses import log_band_power
 
 
@@ -29,3 +29,12 @@ def test_its_gradient_takes_grain_away() -> None:
     finest = log_band_power(images)[0, 3]
     (slope,) = torch.autograd.grad(finest, images)
     assert log_band_power(images - 0.1 * slope / slope.norm())[0, 3] < finest
+
+
+def test_a_green_wave_lies_in_its_band_with_the_weight_of_green() -> None:
+    x = torch.zeros(1, 3, 32, 32)
+    x[0, 1] = torch.sin(2 * np.pi * 6 * torch.arange(32) / 32)  # green: 0.7154 of grey
+    powers = log_band_power(x).exp()
+    assert powers.shape == (1, len(BANDS)) and powers.argmax() == 2  # 6/32 lies in 1/8 to 1/4
+    assert powers[0, 2] / log_band_power(x / 2).exp()[0, 2] == pytest.approx(4, rel=1e-3)
+    assert log_band_power(0 * x).exp() == pytest.approx(np.full((1, 4), 1e-3), rel=1e-3)
