@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import mahalanobis
 
 from napari_cosynth.model.looks import (
@@ -46,7 +47,7 @@ def number(look: tuple[float, ...], name: str) -> float:
 
 def test_background_and_nuclei_are_told_apart_without_labels():
     look = look_of(tile())
-    assert len(look) == len(NUMBERS) == 16
+    assert len(look) == len(NUMBERS) == 22
     for part, color in (("background", PINK), ("nuclei", PURPLE)):
         found = [number(look, f"mean density of {part}, {c}") for c in ("red", "green", "blue")]
         np.testing.assert_allclose(found, density(color), atol=0.01)
@@ -66,6 +67,29 @@ def test_grain_is_seen():
     grainy = np.clip(tile() + rng.normal(0, 12, (64, 64, 1)), 0, 255).astype(np.uint8)
     name = "deviation of what is finer than a Gaussian of 2 px"
     assert number(look_of(grainy), name) > number(look_of(tile()), name) + 0.01
+
+
+def test_detail_is_that_between_gaussians_in_nuclei_and_around_them():
+    rng = np.random.default_rng(1)
+    image = tile().astype(float)
+    nuclei = image[..., 1] < 100
+    image[nuclei] += rng.normal(0, 10, (nuclei.sum(), 1))
+    image = np.clip(image, 0, 255).astype(np.uint8)
+    # By hand: the parts are sharp here, their squares are added one by one.
+    grey = image.mean(-1)
+    levels = [grey, *(gaussian_filter(grey, s, mode="mirror", truncate=3) for s in (1, 2, 4))]
+    for part, where in (("background", ~nuclei), ("nuclei", nuclei)):
+        for size, fine, coarse in zip(
+            ("below 1 px", "1 to 2 px", "2 to 4 px"), levels, levels[1:], strict=False
+        ):
+            wanted = np.log(np.sqrt((((fine - coarse)[where] / 255) ** 2).mean() + 1e-5))
+            found = number(look_of(image), f"log deviation of detail in {part}, {size}")
+            assert found == pytest.approx(wanted, abs=0.08), (part, size)
+    calm = look_of(tile())
+    change = np.subtract(look_of(image), calm)
+    grain = "log deviation of detail in {}, below 1 px".format
+    assert change[NUMBERS.index(grain("nuclei"))] > 0.08
+    assert change[NUMBERS.index(grain("nuclei"))] > 3 * change[NUMBERS.index(grain("background"))]
 
 
 def test_each_image_of_a_batch_is_described_alone():
@@ -108,6 +132,14 @@ def test_a_scale_standardises_and_keeps_far_looks_at_five():
     assert float(scale.relative(torch.tensor([[99.0] * 16])).max()) > 5
 
 
+def test_a_scale_of_an_earlier_network_takes_the_numbers_it_knows():
+    scale = LookScale((0.0,) * 16, (1.0,) * 16)
+    looks = torch.arange(44.0).reshape(2, 22)
+    assert torch.equal(scale.relative(looks), looks[:, :16])
+    with pytest.raises(ValueError, match="look: expected 16 or 22 means and as many deviations"):
+        LookScale((0.0,) * 17, (1.0,) * 17)
+
+
 def bank() -> list[TileLook]:
     numbers = tuple(float(v) for v in range(16))
     return [
@@ -148,6 +180,9 @@ def test_a_look_beyond_all_training_tiles_is_asked_for_in_part():
     seen = scale.standardised(torch.tensor([odd], dtype=torch.float32), share)
     np.testing.assert_allclose(np.abs(seen), 4 * share, rtol=1e-3)
     assert usual_share(tuple(odd), scale, bank[:16]) == 1.0
+    # What lies beyond the numbers that the scale knows is not looked at.
+    longer = [dataclasses.replace(t, look=(*t.look, *(9.0,) * 6)) for t in bank]
+    assert usual_share((*odd, *(-9.0,) * 6), scale, longer) == share
 
 
 def test_a_damaged_bank_names_file_and_field(tmp_path):
@@ -157,5 +192,5 @@ def test_a_damaged_bank_names_file_and_field(tmp_path):
     assert read_bank(tmp_path) == tuple(bank())
     tiles[1]["look"] = [1.0]
     (tmp_path / LOOKS).write_text(json.dumps(tiles))
-    with pytest.raises(ValueError, match=r"looks\.json: 1.*expected 16 numbers, got 1"):
+    with pytest.raises(ValueError, match=r"looks\.json: 1.*expected 16 or 22 numbers, got 1"):
         read_bank(tmp_path)

@@ -189,9 +189,9 @@ def test_the_look_around_a_region_is_asked_for_where_nothing_else_is(few_checkpo
 def test_references_at_the_limits_of_their_size(tmp_path):
     rng = np.random.default_rng(0)
     small = rng.integers(0, 255, (16, 31, 3)).astype(np.uint8)
-    assert len(look_of_pixels(small, None, 0.5)) == 16
+    assert len(look_of_pixels(small, None, 0.5)) == 22
     assert look_of_pixels(small, None, 0.5) == look_of_pixels(small, 0.5, 0.5)
-    assert len(look_of_pixels(small, 1.0, 0.5)) == 16
+    assert len(look_of_pixels(small, 1.0, 0.5)) == 22
     for bad in (small[:15], small[:, :15]):
         with pytest.raises(ValueError, match=r"expected at least 16 x 16 pixels at 0.5 µm/px, got"):
             look_of_pixels(bad, None, 0.5)
@@ -231,6 +231,9 @@ def test_looks_asked_for_and_what_the_recipe_says(few_checkpoint, tiny_checkpoin
             asked(plain, look=wrong)
     with pytest.raises(ValueError, match="look: expected 16 numbers, got 15"):
         asked(follows, look=(0.1,) * 15)
+    # A look of more numbers is cut to those it knows.
+    usual = tuple(follows.config.look.mean)
+    assert asked(follows, look=(*usual, *(7.0,) * 6)).facts["look"] == list(usual)
     drawn = asked(follows, look="bank:lung")
     assert drawn.facts["look_of"] == "training tile tile-3"
     assert drawn.facts["look"] == list(follows.bank[3].look) and "look_share" not in drawn.facts

@@ -44,7 +44,7 @@ def module(few_recipe, data) -> AdversarialDiffusion:
 def test_a_run_exports_nodes_looks_and_a_card_that_names_the_features(run, few_recipe):
     checkpoint = load(run / "model")
     assert checkpoint.config.nodes == few_recipe.adversarial.nodes
-    assert checkpoint.config.network.look == 16
+    assert checkpoint.config.network.look == 22
     (tile,) = read_bank(run / "model")
     assert (tile.tile, tile.tissue, tile.shares) == ("a.png", "colon", {"unspecified": 1.0})
     card = (run / "model" / "README.md").read_text()

@@ -10,7 +10,8 @@ import torch
 
 from napari_cosynth.cli import main
 from napari_cosynth.io.settings import plain
-from napari_cosynth.model.checkpoint import build, load
+from napari_cosynth.model.checkpoint import build, load, save
+from napari_cosynth.model.looks import LookScale
 from napari_cosynth.training.initial import start_from
 from napari_cosynth.training.run import checkpoint_config, train
 
@@ -124,3 +125,22 @@ def test_a_fine_tuned_run_exports_and_states_its_start(recipe, data, tmp_path, c
     assert main(["export-checkpoint", str(run), str(out), "--overwrite"]) == 2
     assert "not a run's state" in capsys.readouterr().err
     assert load(out).sha256 == after.sha256
+
+
+def test_a_network_that_knows_more_of_a_look_starts_with_what_was_learned(few_checkpoint):
+    start = load(few_checkpoint)
+    mean, deviation = start.config.look.mean, start.config.look.deviation
+    scale = LookScale((*mean, *(0.5,) * 6), (*deviation, *(2.0,) * 6))
+    network = dataclasses.replace(start.config.network, look=22)
+    config = dataclasses.replace(start.config, network=network, look=scale)
+    model = build(config)
+    torch.nn.init.normal_(model.network.look.weight)
+    said = start_from(model, config, few_checkpoint)
+    assert said.endswith("; 6 numbers of the look are new")
+    weights = model.network.look.weight
+    assert torch.equal(weights[:, :16], start.model.network.look.weight)
+    assert not weights[:, 16:].any()
+    with pytest.raises(ValueError, match="its network's look is 22, the recipe's 16"):
+        start_from(
+            build(start.config), start.config, save(model, config, few_checkpoint.parent / "m", "")
+        )

@@ -24,7 +24,7 @@ from napari_cosynth.known import WEIGHTS as WEIGHTS
 from napari_cosynth.known import available as available
 from napari_cosynth.known import locate as locate
 from napari_cosynth.known import own as own
-from napari_cosynth.model.looks import LOOKS, NUMBERS, LookScale, TileLook, read_bank
+from napari_cosynth.model.looks import LOOKS, LookScale, TileLook, read_bank
 from napari_cosynth.model.text import TextEncoder
 from napari_cosynth.model.unet import JointUNet, NetworkConfig
 from napari_cosynth.model.weights import packed_weights, read_weights, sha256_of
@@ -79,10 +79,12 @@ class CheckpointConfig:
             set(self.nodes), reverse=True
         ):
             raise ValueError(f"nodes: expected falling times between 0 and 1, got {self.nodes}")
-        if bool(self.network.look) != (self.look is not None):
-            raise ValueError("look: expected together with network.look, or neither")
-        if self.network.look not in (0, len(NUMBERS)):
-            raise ValueError(f"network.look: expected 0 or {len(NUMBERS)}, got {self.network.look}")
+        known = 0 if self.look is None else len(self.look.mean)
+        if self.network.look != known:
+            raise ValueError(
+                f"network.look: expected {known}, as many numbers as look has means, "
+                f"got {self.network.look}"
+            )
         for name, area in self.areas.items():
             if name not in self.class_names[1:]:
                 raise ValueError(f"areas: {name!r} is no class of class_names")

@@ -1,15 +1,17 @@
-"""The look of an image in sixteen numbers: stain, density and grain, wherever its nuclei are.
+"""The look of an image in 22 numbers: stain, density and detail, wherever its nuclei are.
 
 A network that is conditioned on them paints in the look of a reference. They are taken from the
 pixels alone, so that any image can be one, and are differentiable, so that a loss can hold a sample
-to them. Optical densities are log10; a pixel is dark, a nucleus as a rule, where its red density is
-above the image's own threshold (Otsu 1979), since haematoxylin absorbs red and eosin hardly does.
+to them. Networks trained before the detail of each part was among them know the first 16. Optical
+densities are log10; a pixel is dark, a nucleus as a rule, where its red density is above the image's
+own threshold (Otsu 1979), since haematoxylin absorbs red and eosin hardly does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +23,13 @@ from torch import Tensor
 from napari_cosynth.foreign.files import read_json
 from napari_cosynth.io.settings import FORBID_UNKNOWN, parse
 
+_PARTS = ("background", "nuclei")
+_SIGMAS = (1.0, 2.0, 4.0)
+"""Of the Gaussians whose differences are the detail of a size, in pixels."""
 NUMBERS = (
     *(
         f"{what} density of {part}, {channel}"
-        for part in ("background", "nuclei")
+        for part in _PARTS
         for what in ("mean", "deviation of")
         for channel in ("red", "green", "blue")
     ),
@@ -32,33 +37,46 @@ NUMBERS = (
     "share of dense background",
     "deviation of what is finer than a Gaussian of 2 px",
     "deviation of red less green density",
+    *(
+        f"log deviation of detail in {part}, {size}"
+        for part in _PARTS
+        for size in ("below 1 px", "1 to 2 px", "2 to 4 px")
+    ),
 )
 """What the numbers are, in their order."""
+SIZES = (16, len(NUMBERS))
+"""How many of them, from the first on, networks have been trained with."""
 LOOKS = "looks.json"
 """The bank of a checkpoint folder."""
 _EDGE = 0.03
 """Density over which a pixel passes from one kind to the other: soft, for the gradient."""
 _WHITE, _DENSE = 0.07, 0.25
+_LEAST_DETAIL = 1e-5
+"""Squared share of the grey range, under which detail is none: less than a grey level."""
 _FARTHEST = 5.0
 """Standard deviations; looks beyond are no look of tissue that a network could have learned."""
 
 
 def describe(images: Tensor) -> Tensor:
-    """The looks of images: float (B, 3, H, W) in [-1, 1] -> float32 (B, 16), see ``NUMBERS``."""
+    """The looks of images: float (B, 3, H, W) in [-1, 1] -> float32 (B, N), see ``NUMBERS``."""
     levels = (images.float().clamp(-1, 1) + 1) * 127.5
     density = -((levels + 1) / 256).log10()
     red, mean = density[:, 0], density.mean(1)
     dark = ((red - _thresholds(red.detach())[:, None, None]) / _EDGE).sigmoid()
     white = ((_WHITE - mean) / (_EDGE / 2)).sigmoid()
     paper = (1 - dark) * (1 - white)
+    parts = [
+        (weight / weight.sum((1, 2), keepdim=True).clamp_min(1e-3))[:, None]
+        for weight in (paper, dark)
+    ]
     numbers = []
-    for weight in (paper, dark):
-        shares = (weight / weight.sum((1, 2), keepdim=True).clamp_min(1e-3))[:, None]
+    for shares in parts:
         average = (shares * density).sum((2, 3))
         spread = (shares * (density - average[..., None, None]) ** 2).sum((2, 3))
         numbers += [average, (spread + 1e-6).sqrt()]
     grey = levels.mean(1, keepdim=True)
-    fine = (grey - _blurred(grey))[:, 0] / 255
+    blurred = [grey, *(_blurred(grey, sigma) for sigma in _SIGMAS)]
+    fine = (grey - blurred[2])[:, 0] / 255
     redness = red - density[:, 1]
     dense = paper * ((mean - _DENSE) / _EDGE).sigmoid()
     numbers.append(
@@ -66,6 +84,8 @@ def describe(images: Tensor) -> Tensor:
             [white.mean((1, 2)), dense.mean((1, 2)), _deviation(fine), _deviation(redness)], 1
         )
     )
+    bands = torch.cat([(a - b) / 255 for a, b in pairwise(blurred)], 1)
+    numbers += [(shares * bands**2).sum((2, 3)).add(_LEAST_DETAIL).log() / 2 for shares in parts]
     return torch.cat(numbers, 1)
 
 
@@ -93,11 +113,12 @@ def _deviation(values: Tensor) -> Tensor:
     return (values.var((1, 2), correction=0) + 1e-8).sqrt()
 
 
-def _blurred(grey: Tensor, sigma: float = 2.0) -> Tensor:
-    reach = torch.arange(-6, 7, dtype=grey.dtype, device=grey.device)
+def _blurred(grey: Tensor, sigma: float) -> Tensor:
+    far = round(3 * sigma)
+    reach = torch.arange(-far, far + 1, dtype=grey.dtype, device=grey.device)
     bell = torch.exp(-((reach / sigma) ** 2) / 2)
     bell = bell / bell.sum()
-    padded = F.pad(grey, [6] * 4, mode="reflect")
+    padded = F.pad(grey, [far] * 4, mode="reflect")
     return F.conv2d(F.conv2d(padded, bell[None, None, :, None]), bell[None, None, None])
 
 
@@ -119,6 +140,10 @@ def _thresholds(values: Tensor, bins: int = 64, top: float = 1.0) -> Tensor:
     return (middle * (top / bins)).float()
 
 
+def _sizes() -> str:
+    return " or ".join(str(size) for size in SIZES)
+
+
 @dataclass(frozen=True)
 class LookScale:
     """Mean and deviation of the numbers over training tiles; a network sees (x - mean) / deviation."""
@@ -129,14 +154,17 @@ class LookScale:
     deviation: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        if not (len(self.mean) == len(self.deviation) == len(NUMBERS)):
-            raise ValueError(f"look: expected {len(NUMBERS)} means and deviations")
+        if len(self.mean) != len(self.deviation) or len(self.mean) not in SIZES:
+            raise ValueError(f"look: expected {_sizes()} means and as many deviations")
         if min(self.deviation) <= 0:
             raise ValueError("look.deviation: expected numbers above 0")
 
     @classmethod
     def over(cls, looks: Sequence[Sequence[float]]) -> LookScale:
-        """Of some looks; a number that hardly differs among them gets a deviation of 1e-3."""
+        """Of some looks; a number that hardly differs among them gets a deviation of 1e-3.
+
+        float64 arithmetic, rounded to 6 places.
+        """
         values = np.array(looks, np.float64)
         deviation = np.maximum(values.std(0), 1e-3)
         return cls(
@@ -145,15 +173,17 @@ class LookScale:
         )
 
     def relative(self, looks: Tensor) -> Tensor:
-        """Looks (B, 16) in standard deviations from the mean, float32."""
+        """Looks (B, M) of at least the scale's N numbers, in standard deviations from the mean: the
+        first N, float32 (B, N)."""
         mean, deviation = (
             torch.tensor(v, dtype=torch.float32, device=looks.device)
             for v in (self.mean, self.deviation)
         )
-        return (looks - mean) / deviation
+        return (looks[:, : len(mean)] - mean) / deviation
 
     def standardised(self, looks: Tensor, share: float = 1.0) -> Tensor:
-        """Looks (B, 16) as a network takes them: a share of the relative ones, at most 5 either way."""
+        """Looks (B, M) as a network takes them: a share of the relative ones, at most 5 either way,
+        float32 (B, N)."""
         return (share * self.relative(looks)).clamp(-_FARTHEST, _FARTHEST)
 
 
@@ -170,8 +200,8 @@ class TileLook:
     look: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        if len(self.look) != len(NUMBERS):
-            raise ValueError(f"look: expected {len(NUMBERS)} numbers, got {len(self.look)}")
+        if len(self.look) not in SIZES:
+            raise ValueError(f"look: expected {_sizes()} numbers, got {len(self.look)}")
 
 
 _RIDGE = 0.1
@@ -187,12 +217,13 @@ def usual_share(look: Sequence[float], scale: LookScale, bank: Sequence[TileLook
     hardly out of range; a network that is asked for one paints no tissue. Also 1 where the bank has no
     more tiles than a look has numbers.
     """
-    if len(bank) <= len(NUMBERS):
+    size = len(scale.mean)
+    if len(bank) <= size:
         return 1.0
     mean, deviation = np.array(scale.mean), np.array(scale.deviation)
-    known = (np.array([tile.look for tile in bank]) - mean) / deviation
-    spread = np.linalg.inv(np.cov(known.T) + _RIDGE * np.eye(len(NUMBERS)))
-    offsets = np.vstack([known, (np.array(look) - mean) / deviation]) - known.mean(0)
+    known = (np.array([tile.look[:size] for tile in bank]) - mean) / deviation
+    spread = np.linalg.inv(np.cov(known.T) + _RIDGE * np.eye(size))
+    offsets = np.vstack([known, (np.array(look[:size]) - mean) / deviation]) - known.mean(0)
     distances = np.sqrt(np.einsum("ni,ij,nj->n", offsets, spread, offsets))
     return float(min(1.0, distances[:-1].max() / max(distances[-1], 1e-9)))
 

@@ -13,7 +13,14 @@ import torch
 from napari_cosynth.geometry.box import Box
 from napari_cosynth.io.nearest import one_of
 from napari_cosynth.model.checkpoint import Checkpoint
-from napari_cosynth.model.looks import TileLook, draw_look, look_of, usual_share
+from napari_cosynth.model.looks import (
+    SIZES,
+    LookScale,
+    TileLook,
+    draw_look,
+    look_of,
+    usual_share,
+)
 from napari_cosynth.records.resample import resized
 from napari_cosynth.slides.slide import open_image
 from napari_cosynth.types import Layout, Request
@@ -30,9 +37,9 @@ class Look:
     """The look of a sample."""
 
     seen: torch.Tensor | None
-    """As the network takes it, float32 (1, 16); None where none is asked for."""
+    """As the network takes it, float32 (1, N); None where none is asked for."""
     facts: dict[str, Any]
-    """What the recipe says of it: ``look``, the 16 numbers or null, and ``look_of``, where they come
+    """What the recipe says of it: ``look``, its numbers or null, and ``look_of``, where they come
     from; ``look_share``, how much was asked for of a look beyond all training tiles; nothing for a
     network without looks."""
 
@@ -54,12 +61,22 @@ def look_for(request: Request, checkpoint: Checkpoint, layout: Layout, seed: int
         if drawn is None:
             return Look(None, {"look": None})
         numbers, source = drawn.look, f"training tile {drawn.tile}"
-    if len(numbers) != len(scale.mean):
-        raise ValueError(f"look: expected {len(scale.mean)} numbers, got {len(numbers)}")
+    numbers = _of_size(numbers, scale)
     share = usual_share(numbers, scale, checkpoint.bank)
     asked_for = scale.standardised(torch.tensor([numbers], dtype=torch.float32), share)
     facts = {"look": list(numbers), "look_of": source}
     return Look(asked_for, {**facts, "look_share": round(share, 3)} if share < 1 else facts)
+
+
+def _of_size(numbers: tuple[float, ...], scale: LookScale) -> tuple[float, ...]:
+    """As many numbers as a checkpoint knows; those that an older look lacks are the usual ones.
+
+    Raises ValueError where they are of no size that looks have had.
+    """
+    size = len(scale.mean)
+    if len(numbers) not in SIZES:
+        raise ValueError(f"look: expected {size} numbers, got {len(numbers)}")
+    return (*numbers[:size], *scale.mean[len(numbers) :])
 
 
 def _from_bank(

@@ -43,9 +43,13 @@ def start_from(model: Model, config: CheckpointConfig, init: str | Path) -> str:
         key = "text.tokens.weight"
         weights[key] = _by_name(weights[key], fresh[key], *words)
         said += "; " + _kept("words", words[0][2:], words[1][2:])
-    if start.config.network.look == 0 != config.network.look:
-        weights["network.look.weight"] = torch.zeros_like(fresh["network.look.weight"])
-        said += "; the look is new"
+    before, now = start.config.network.look, config.network.look
+    if before < now:
+        grown = torch.zeros_like(fresh["network.look.weight"])
+        if before:
+            grown[:, :before] = weights["network.look.weight"]
+        weights["network.look.weight"] = grown
+        said += f"; {now - before} numbers of the look are new" if before else "; the look is new"
     model.load_state_dict(weights)
     if start.config.mpp != config.mpp:
         said += f"; its grid was {start.config.mpp:g} µm/px and is now {config.mpp:g}"
@@ -99,8 +103,8 @@ def _check_alike(start: CheckpointConfig, config: CheckpointConfig, path: Path) 
     """Everything but the classes and the vocabulary must be the same."""
     for field in dataclasses.fields(config.network):
         before, now = (getattr(c.network, field.name) for c in (start, config))
-        # A look's layer starts at zero, so a network without one can be given one.
-        given = field.name == "look" and before == 0
+        # A number's column of the look's layer starts at zero, so a network can be given more of them.
+        given = field.name == "look" and before < now
         if before != now and field.name != "classes" and not given:
             raise ValueError(f"{path}: its network's {field.name} is {before}, the recipe's {now}")
     before, now = ({k: v for k, v in c.text.items() if k != "vocabulary"} for c in (start, config))

@@ -189,12 +189,15 @@ def train(
 
 
 def _scale_of(bank: Sequence[TileLook], start: CheckpointConfig | None) -> LookScale | None:
-    """How looks are standardised: as by the weights a run starts from, whose layer has learned it."""
+    """How looks are standardised: as by the weights a run starts from, whose layer has learned it, in
+    the numbers that they know; the others as the bank has them."""
     if not bank:
         return None
-    if start is not None and start.look is not None:
-        return start.look
-    return LookScale.over([tile.look for tile in bank])
+    fresh = LookScale.over([tile.look for tile in bank])
+    if start is None or (known := start.look) is None:
+        return fresh
+    size = len(known.mean)
+    return LookScale((*known.mean, *fresh.mean[size:]), (*known.deviation, *fresh.deviation[size:]))
 
 
 def _check_folder(recipe: Recipe, out: Path, resume: bool) -> None:

@@ -187,7 +187,7 @@ class Request:
     """Folder that keeps the state of a canvas sampled by windows, so that a killed run goes on from its
     last step; empty: nothing is kept."""
     look: str | tuple[float, ...] = BY_SEED
-    """What the image is to look like: the 16 numbers of a reference (``model.looks``), ``"seed"`` for a
+    """What the image is to look like: the numbers of a reference (``model.looks``), ``"seed"`` for a
     training tile of that tissue drawn by the seed, ``"bank:TISSUE"`` for one of another tissue, or
     ``"none"``."""
     look_of: str = ""

@@ -55,7 +55,7 @@ class AdversarialDiffusion(JointDiffusion):
         self.automatic_optimization = False
 
     def looks(self, batch: Batch) -> Tensor | None:
-        """The standardised look of each row's own image (B, 16)."""
+        """The standardised look of each row's own image (B, N)."""
         if self.scale is None:
             return None
         return self.scale.standardised(describe(batch.clean.image))
