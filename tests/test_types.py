@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_cosynth.types import ClassTable, Layout, Report, Request, default_palette
-from napari_cosynth.types.sampling import stated
+from napari_cosynth.types.recipe import stated
 
 
 @pytest.mark.parametrize(

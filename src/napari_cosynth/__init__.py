@@ -10,7 +10,9 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "ClassTable": "napari_cosynth.types",
     "Layout": "napari_cosynth.types",
+    "Previews": "napari_cosynth.types",
     "Progress": "napari_cosynth.types",
+    "Recipe": "napari_cosynth.types",
     "Record": "napari_cosynth.types",
     "Report": "napari_cosynth.types",
     "Request": "napari_cosynth.types",

@@ -36,11 +36,11 @@ def image() -> np.ndarray:
 def request_(tiny_checkpoint: Path, classes: ClassTable) -> Request:
     centroids = np.array([[50, 60], [70, 100], [100, 130], [20, 20]], np.float32)
     layout = Layout(centroids, np.array([1, 2, 3, 1]), (176, 208), 0.499, classes)
-    return Request(layout, "tissue", str(tiny_checkpoint), steps=3, device="cpu", preview_every=1)
+    return Request(layout, "tissue", str(tiny_checkpoint), steps=3, device="cpu")
 
 
 def test_the_result_is_the_region_alone(request_: Request, image: np.ndarray) -> None:
-    events = list(inpaint(request_, Place(image, REGION, (1000, 2000), "slide.svs")))
+    events = list(inpaint(request_, Place(image, REGION, (1000, 2000), "slide.svs"), Previews(every=1)))
     sample = events[-1]
     assert isinstance(sample, Synthesis) and sample.patch is not None
     assert sample.record.labels.shape == sample.raw_labels.shape == REGION.shape

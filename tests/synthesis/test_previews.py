@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from napari_cosynth.synthesis.previews import Previews
-from napari_cosynth.types import Layout, Request
+from napari_cosynth.synthesis.previews import PreviewClock
+from napari_cosynth.types import NO_PREVIEWS, Previews
 
 
-def test_a_state_is_shown_by_its_step_or_after_so_many_seconds(layout: Layout) -> None:
+def test_a_state_is_shown_by_its_step_or_after_so_many_seconds() -> None:
     now = 0.0
-    request = Request(layout, "tissue", steps=10, preview_every=4, preview_after=3.0)
-    previews = Previews(request, lambda: now)
+    previews = PreviewClock(Previews(every=4, after=3.0), 10, lambda: now)
     assert [step for step in range(1, 11) if previews.wanted(step)] == [4, 8, 10]
     assert not previews.wanted(4, 0.5)
     now = 2.9
@@ -25,10 +24,9 @@ def test_a_state_is_shown_by_its_step_or_after_so_many_seconds(layout: Layout) -
     assert previews.wanted(5)
 
 
-def test_nothing_is_shown_where_nothing_is_asked_for(layout: Layout) -> None:
+def test_nothing_is_shown_where_nothing_is_asked_for() -> None:
     now = 0.0
-    silent = Previews(Request(layout, "tissue", steps=3), lambda: now)
+    silent = PreviewClock(NO_PREVIEWS, 3, lambda: now)
     now = 1e6
     assert not any(silent.wanted(step) for step in (1, 2, 3))
-    timed = Request(layout, "tissue", steps=3, preview_after=5.0)
-    assert Previews(timed, lambda: now).wanted(1) is False
+    assert PreviewClock(Previews(after=5.0), 3, lambda: now).wanted(1) is False

@@ -72,7 +72,7 @@ def test_what_is_known_of_a_window_is_encoded_and_the_rest_is_nothing():
 @pytest.fixture
 def large(tiny_checkpoint, classes) -> Request:
     layout = Layout(np.array([[30.0, 40.0]]), np.array([1]), (90, 70), 0.5, classes)
-    return Request(layout, "tissue", str(tiny_checkpoint), steps=2, device="cpu", preview_every=1)
+    return Request(layout, "tissue", str(tiny_checkpoint), steps=2, device="cpu")
 
 
 @pytest.mark.parametrize("rows", [50, 90])

@@ -32,8 +32,8 @@ def same(a: Synthesis, b: Synthesis) -> bool:
 
 
 def test_events_come_in_order(request_):
-    request, begun = dataclasses.replace(request_, seeds=(7, 8), preview_every=2), perf_counter()
-    events = list(synthesize(request))
+    request, begun = dataclasses.replace(request_, seeds=(7, 8)), perf_counter()
+    events = list(synthesize(request, Previews(every=2)))
     seconds = [e.seconds for e in events if isinstance(e, Synthesis)]
     assert min(seconds) > 0 and sum(seconds) < perf_counter() - begun
     kinds = ["p" if isinstance(e, Progress) else "s" for e in events]
@@ -43,9 +43,11 @@ def test_events_come_in_order(request_):
     previews = [e.image is not None for e in events if isinstance(e, Progress)]
     assert previews == [False, True, True] * 2
     for every, shown in ((2, [2, 4, 5]), (3, [3, 5]), (1, [1, 2, 3, 4, 5]), (0, [])):
-        several = dataclasses.replace(request, seeds=(7,), steps=5, preview_every=every)
+        several = dataclasses.replace(request, seeds=(7,), steps=5)
         found = [
-            e.step for e in synthesize(several) if isinstance(e, Progress) and e.image is not None
+            e.step
+            for e in synthesize(several, Previews(every))
+            if isinstance(e, Progress) and e.image is not None
         ]
         assert found == shown
 

@@ -35,7 +35,7 @@ def samples(request: Request) -> list[Synthesis]:
 
 
 def test_progress_comes_within_steps_and_previews_after_them(request_: Request) -> None:
-    events = list(synthesize(dataclasses.replace(request_, preview_every=1)))
+    events = list(synthesize(request_, Previews(every=1)))
     sample = events.pop()
     assert isinstance(sample, Synthesis) and sample.record.image.shape == (*SHAPE, 3)
     progress = [e for e in events if isinstance(e, Progress)]
@@ -50,8 +50,8 @@ def test_progress_comes_within_steps_and_previews_after_them(request_: Request) 
 
 
 def test_a_large_canvas_is_shown_within_a_step_as_far_as_it_has_come(request_: Request) -> None:
-    impatient = dataclasses.replace(request_, preview_after=1e-9)
-    shown = [e for e in synthesize(impatient) if isinstance(e, Progress) and e.image is not None]
+    events = synthesize(request_, Previews(after=1e-9))
+    shown = [e for e in events if isinstance(e, Progress) and e.image is not None]
     first = next(e for e in shown if e.step == 1 and e.part == 0)
     within = [e for e in shown if e.step == 0]
     assert within and all(0 < e.part <= 1 for e in within)
@@ -96,14 +96,14 @@ def test_with_a_scratch_folder_a_run_goes_on_where_it_stopped(
     request_: Request, tmp_path: Path
 ) -> None:
     (whole,) = samples(request_)
-    kept = dataclasses.replace(request_, scratch=str(tmp_path / "scratch"))
-    running = synthesize(kept)
+    scratch = tmp_path / "scratch"
+    running = synthesize(request_, scratch=scratch)
     while next(running).step < 1:
         pass
     running.close()
-    events = list(synthesize(kept))
+    events = list(synthesize(request_, scratch=scratch))
     assert min(e.step for e in events if isinstance(e, Progress)) == 1
     np.testing.assert_array_equal(events[-1].record.image, whole.record.image)
     # A run that had finished is read, not sampled.
-    (again,) = samples(kept)
+    again = list(synthesize(request_, scratch=scratch))[-1]
     np.testing.assert_array_equal(again.record.instances, whole.record.instances)

@@ -16,7 +16,7 @@ from napari_cosynth.geometry.frame import Frame
 from napari_cosynth.geometry.raster import point_map
 from napari_cosynth.model.checkpoint import load
 from napari_cosynth.model.encoding import encode_distances, encode_images
-from napari_cosynth.synthesis.previews import Previews
+from napari_cosynth.synthesis.previews import PreviewClock
 from napari_cosynth.synthesis.window import (
     LARGEST_WINDOW,
     Surroundings,
@@ -97,8 +97,8 @@ def test_progress_is_of_the_first_seed(layout: Layout) -> None:
     )
     clean = Clean(state.image, state.distance, torch.eye(4)[state.labels].movedim(-1, 1))
     for every, shown in ((0, False), (2, True), (3, False)):
-        request = Request(layout, "", "x", steps=5, seeds=(3, 4), preview_every=every)
+        request = Request(layout, "", "x", steps=5, seeds=(3, 4))
         step = Step(2, state, clean)
-        found = progress_of(request, Previews(request), step, lambda *pair: pair)
+        found = progress_of(request, PreviewClock(Previews(every), 5), step, lambda *pair: pair)
         assert (found.seed, found.index, found.count, found.step, found.steps) == (3, 0, 1, 2, 5)
         assert (found.image is not None) == (found.labels is not None) == shown

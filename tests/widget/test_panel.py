@@ -301,7 +301,6 @@ def test_the_request_is_what_the_form_says(panel: CoSynthPanel, points: Points) 
         tissue="colon",
         stain="H&E",
         device="cpu",
-        preview_every=0,
     )
     assert len(request.layout) == 4
 

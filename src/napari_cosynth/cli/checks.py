@@ -24,7 +24,7 @@ from napari_cosynth.known import (
     no_dataset,
     recipe_folders,
 )
-from napari_cosynth.types.sampling import check_device, check_numbers, look_file
+from napari_cosynth.types.recipe import check_device, check_numbers, look_file
 
 WRITTEN = {"out", "target", "picture", "scratch", "encoder", "data"}
 """Options that name a path which need not be there; ``data`` is checked where it is needed."""

@@ -11,7 +11,7 @@ import numpy as np
 from napari_cosynth.generate.plan import IMAGES, Plan
 from napari_cosynth.io.settings import parse
 from napari_cosynth.synthesis.looks import Asked, look_from
-from napari_cosynth.types.sampling import BY_SEED
+from napari_cosynth.types.recipe import BY_SEED
 
 FILE = "looks.json"
 """In a run's folder: the numbers of its reference images, so that a resume needs none of them."""

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from napari_cosynth.io.settings import FORBID_UNKNOWN, parse, read_table
 from napari_cosynth.types import H_AND_E
-from napari_cosynth.types.sampling import BANK, BY_SEED, NO_LOOK
+from napari_cosynth.types.recipe import BANK, BY_SEED, NO_LOOK
 
 MEASURES = ("missed", "spurious", "merged", "flagged", "pale", "small")
 """What :class:`napari_cosynth.types.Report` counts."""

@@ -24,7 +24,6 @@ from napari_cosynth.synthesis.provenance import package_versions
 from napari_cosynth.synthesis.resynthesize import REACH, resynthesize
 from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.types import Layout, Record, Request, Synthesis
-from napari_cosynth.types.sampling import stated
 
 _NEEDED = ("seed", "prompt", "sampler", "steps", "guidance", "checkpoint_sha256")
 _ELSEWHERE = {
@@ -194,6 +193,9 @@ def _threads(count: Any) -> Iterator[None]:
 def _make(
     layout: Layout, recipe: dict[str, Any], checkpoint: str, device: str, where: str
 ) -> Synthesis:
+    def _request(layout: Layout, stored: dict[str, Any]) -> Request:
+        return Request.read(stored, layout, checkpoint=checkpoint, device=device)
+
     history = recipe.get("history", [])
     boxes = recipe.get("resampled", [])
     if len(history) != len(boxes):
@@ -209,11 +211,10 @@ def _make(
             stages[-1] = (stages[-1][0], stages[-1][1], changed)
             stages.append((layout, {**recipe, **edit["recipe"]}, None))
         with _threads(recipe.get("threads")):
-            (sample,) = _samples(synthesize(_request(*stages[-1][:2], checkpoint, device)))
+            (sample,) = _samples(synthesize(_request(*stages[-1][:2])))
             for stage, values, box in reversed(stages[:-1]):
-                request = _request(stage, values, checkpoint, device)
                 assert box is not None
-                (sample,) = _samples(resynthesize(request, sample, box))
+                (sample,) = _samples(resynthesize(_request(stage, values), sample, box))
     except (KeyError, TypeError, IndexError) as error:
         raise ValueError(f"{where}: its recipe is damaged ({error!r})") from None
     except ValueError as error:
@@ -223,14 +224,6 @@ def _make(
 
 def _samples(events: Iterator[Any]) -> list[Synthesis]:
     return [e for e in events if isinstance(e, Synthesis)]
-
-
-def _request(layout: Layout, recipe: dict[str, Any], checkpoint: str, device: str) -> Request:
-    fields = stated(recipe)
-    for key in ("prompt", "sampler", "steps", "guidance", "seed"):
-        if key not in recipe:
-            raise ValueError(f"{key}: missing")
-    return Request(layout=layout, checkpoint=checkpoint, device=device, **fields)
 
 
 def _difference(name: str, held: npt.NDArray[Any], made: npt.NDArray[Any]) -> str:

@@ -21,7 +21,7 @@ from napari_cosynth.geometry.prompt import prompt_for
 from napari_cosynth.synthesis.looks import Asked
 from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.types import ClassTable, Layout, Record, Report, Request, Synthesis
-from napari_cosynth.types.sampling import BY_SEED
+from napari_cosynth.types.recipe import BY_SEED
 
 _ARRAYS = ("image", "labels", "instances", "distance")
 _ONE_AT_A_TIME = threading.Lock()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from napari_cosynth.diffusion.tensors import Condition, Context, Denoiser, JointState, Prediction
-from napari_cosynth.types.sampling import check_device
+from napari_cosynth.types.recipe import check_device
 
 
 def choose_device(name: str = "auto") -> torch.device:

@@ -11,7 +11,7 @@ from napari_cosynth.diffusion.sampler import Sampler
 from napari_cosynth.diffusion.schedule import JointSchedule
 from napari_cosynth.model.checkpoint import CheckpointConfig
 from napari_cosynth.types import Request
-from napari_cosynth.types.sampling import FAST, FEW, usual_sampler, usual_steps
+from napari_cosynth.types.recipe import FAST, FEW, usual_sampler, usual_steps
 
 
 def sampler_of(config: CheckpointConfig, name: str) -> Callable[[JointSchedule], Sampler]:

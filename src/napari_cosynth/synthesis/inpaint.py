@@ -25,12 +25,12 @@ from napari_cosynth.records.resample import resized
 from napari_cosynth.synthesis.looks import look_for, look_of_pixels
 from napari_cosynth.synthesis.place import CONTEXT, SMALLEST_WINDOW, Place, on_grid, working_mpp
 from napari_cosynth.synthesis.preparation import fit_layout, open_checkpoint
-from napari_cosynth.synthesis.previews import Previews
+from napari_cosynth.synthesis.previews import PreviewClock
 from napari_cosynth.synthesis.provenance import provenance_of
 from napari_cosynth.synthesis.separation import separated
 from napari_cosynth.synthesis.window import Surroundings, Window, progress_of, sample_window
-from napari_cosynth.types import Layout, Progress, Request, Synthesis
-from napari_cosynth.types.sampling import BY_SEED
+from napari_cosynth.types import NO_PREVIEWS, Layout, Previews, Progress, Request, Synthesis
+from napari_cosynth.types.recipe import BY_SEED
 
 SMALLEST_REGION = 16
 """Pixels a side on the checkpoint's grid."""
@@ -44,7 +44,9 @@ UNKNOWN = "unspecified"
 """The class of nuclei found around the region, where the checkpoint knows it."""
 
 
-def inpaint(request: Request, place: Place) -> Iterator[Progress | Synthesis]:
+def inpaint(
+    request: Request, place: Place, previews: Previews = NO_PREVIEWS
+) -> Iterator[Progress | Synthesis]:
     """Yields progress with previews of the region, then its :class:`Synthesis`.
 
     ``request.layout`` is on the canvas of ``place.image`` at that image's µm/px: all nuclei that the
@@ -89,7 +91,7 @@ def inpaint(request: Request, place: Place) -> Iterator[Progress | Synthesis]:
     seen = _with_found(layout, image, painted)
     facts["found_around"] = len(seen) - len(layout)
     return _samples(
-        request, place, checkpoint, image, layout, point_map(seen), window, device, facts
+        request, place, checkpoint, image, layout, point_map(seen), window, device, facts, previews
     )
 
 
@@ -144,12 +146,13 @@ def _samples(
     window: Window,
     device: torch.device,
     facts: dict[str, Any],
+    previews: Previews,
 ) -> Iterator[Progress | Synthesis]:
     begun, seed = time.perf_counter(), request.seeds[0]
     look = look_for(request, checkpoint, layout, seed)
-    around, previews = Surroundings(image), Previews(request)
+    around, clock = Surroundings(image), PreviewClock(previews, request.steps)
     for step in sample_window(request, checkpoint, device, points, window, around, look.seen):
-        yield progress_of(request, previews, step, lambda *shown: tuple(map(window.freed, shown)))
+        yield progress_of(request, clock, step, lambda *shown: tuple(map(window.freed, shown)))
     # The last estimate has no step at the region's border, but around it is not quite the real image.
     part = window.part
     guessed = window.of_canvas(decode_image(step.clean.image)[0])

@@ -24,7 +24,7 @@ from napari_cosynth.model.looks import (
 from napari_cosynth.records.resample import resized
 from napari_cosynth.slides.slide import open_image
 from napari_cosynth.types import Layout, Request
-from napari_cosynth.types.sampling import BANK, NO_LOOK, look_file
+from napari_cosynth.types.recipe import BANK, NO_LOOK, look_file
 
 Asked: TypeAlias = tuple[str | tuple[float, ...], str]
 """``Request.look`` and ``Request.look_of``."""

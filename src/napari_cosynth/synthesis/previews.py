@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from napari_cosynth.types import Request
+from napari_cosynth.types import Previews
 
 
-class Previews:
+class PreviewClock:
     """Of one sample; its seconds begin when this is made, and anew with each state that is shown."""
 
-    def __init__(self, request: Request, clock: Callable[[], float] = time.monotonic) -> None:
-        self._every, self._after = request.preview_every, request.preview_after
-        self._steps, self._clock = request.steps, clock
+    def __init__(
+        self, previews: Previews, steps: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """``steps``: of the whole sample."""
+        self._every, self._after = previews.every, previews.after
+        self._steps, self._clock = steps, clock
         self._last = clock()
 
     def wanted(self, step: int, part: float = 0.0) -> bool:

@@ -33,7 +33,7 @@ from napari_cosynth.synthesis.preparation import (
 from napari_cosynth.synthesis.provenance import provenance_of
 from napari_cosynth.synthesis.window import LARGEST_WINDOW
 from napari_cosynth.types import Progress, Record, Report, Request, Synthesis
-from napari_cosynth.types.sampling import BY_SEED
+from napari_cosynth.types.recipe import BY_SEED
 
 NEAR = 8
 """Pixels around a pixel whose label changed that are painted anew: a nucleus casts no longer shadow."""

@@ -20,11 +20,11 @@ from napari_cosynth.model.precision import choose_device
 from napari_cosynth.model.samplers import settled
 from napari_cosynth.synthesis.looks import look_for
 from napari_cosynth.synthesis.preparation import fit_layout, open_checkpoint
-from napari_cosynth.synthesis.previews import Previews
+from napari_cosynth.synthesis.previews import PreviewClock
 from napari_cosynth.synthesis.separation import separated
 from napari_cosynth.synthesis.window import Surroundings, Window, progress_of, sample_window
-from napari_cosynth.types import Layout, Progress, Request, Synthesis
-from napari_cosynth.types.sampling import asked_again
+from napari_cosynth.types import NO_PREVIEWS, Layout, Previews, Progress, Request, Synthesis
+from napari_cosynth.types.recipe import asked_again
 
 REACH = 24
 """Pixels around a changed point that are sampled again: a large nucleus and its surroundings."""
@@ -35,7 +35,7 @@ SMALLEST_WINDOW = 128
 
 
 def resynthesize(
-    request: Request, before: Synthesis, changed: Box
+    request: Request, before: Synthesis, changed: Box, previews: Previews = NO_PREVIEWS
 ) -> Iterator[Progress | Synthesis]:
     """Yields progress, then the sample of ``request.layout``, made anew only around ``changed``.
 
@@ -60,7 +60,8 @@ def resynthesize(
     free = changed.grown(REACH)
     window = Window.around(free, layout.shape, grid, CONTEXT, SMALLEST_WINDOW)
     points = point_map(layout)
-    return _samples(request, before, checkpoint, layout, points, window, device)
+    clock = PreviewClock(previews, request.steps)
+    return _samples(request, before, checkpoint, layout, points, window, device, clock)
 
 
 def _samples(
@@ -71,15 +72,16 @@ def _samples(
     points: npt.NDArray[np.uint8],
     window: Window,
     device: torch.device,
+    clock: PreviewClock,
 ) -> Iterator[Progress | Synthesis]:
-    begun, previews = time.perf_counter(), Previews(request)
+    begun = time.perf_counter()
     seed, record = request.seeds[0], before.record
     around = Surroundings(record.image, before.raw_labels, record.distance)
     look = look_for(request, checkpoint, layout, seed)
     for step in sample_window(request, checkpoint, device, points, window, around, look.seen):
         yield progress_of(
             request,
-            previews,
+            clock,
             step,
             lambda image, labels: (
                 window.paste(image, record.image),
@@ -122,7 +124,6 @@ def _in_look_of(request: Request, before: Synthesis) -> Request:
 
 def _edit(before: Synthesis, layout: Layout) -> dict[str, Any]:
     """What leads back to the sample before: the points that differ and its recipe's own values."""
-    names = ("seed", "prompt", "sampler", "steps", "guidance")
-    values = {name: before.recipe[name] for name in names}
+    values = before.request.stored(before.seed)
     values |= {name: before.recipe[name] for name in ("look", "look_of") if name in before.recipe}
     return {**edit_between(before.record.layout, layout), "recipe": values}

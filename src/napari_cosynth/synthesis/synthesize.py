@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,23 +22,26 @@ from napari_cosynth.synthesis.preparation import (
     fit_layout,
     open_checkpoint,
 )
-from napari_cosynth.synthesis.previews import Previews
+from napari_cosynth.synthesis.previews import PreviewClock
 from napari_cosynth.synthesis.provenance import provenance_of
 from napari_cosynth.synthesis.separation import separated
 from napari_cosynth.synthesis.trajectories import Trajectories
-from napari_cosynth.types import Layout, Progress, Request, Synthesis
+from napari_cosynth.types import NO_PREVIEWS, Layout, Previews, Progress, Request, Synthesis
 
 logger = logging.getLogger(__name__)
 
 
-def synthesize(request: Request) -> Iterator[Progress | Synthesis]:
+def synthesize(
+    request: Request, previews: Previews = NO_PREVIEWS, scratch: Path | None = None
+) -> Iterator[Progress | Synthesis]:
     """Yields a :class:`Progress` after each step, and after a sample's last its :class:`Synthesis`.
 
     An iterator that can be closed to cancel. Samples are made one at a time, so that a seed gives
     the same pixels alone and among others. The layout is scaled to the checkpoint's µm/px, where the
     results stay; its canvas is sampled with a margin around it that is thrown away
     (``geometry.frame``). One with a side above ``trajectories.LARGEST_WHOLE`` pixels is sampled by
-    windows, and yields a :class:`Progress` after each of them. Raises ValueError, before the first
+    windows, and yields a :class:`Progress` after each of them; in the folder ``scratch`` it keeps its
+    state, so that a killed run goes on from its last step. Raises ValueError, before the first
     step, on a class the checkpoint does not know, two points on one pixel, and a checkpoint,
     sampler, look or device that cannot be used.
     """
@@ -64,13 +68,15 @@ def synthesize(request: Request) -> Iterator[Progress | Synthesis]:
         text,
         checkpoint.sha256,
         [look.seen for look in looks],
+        scratch,
     )
     facts = [{**provenance, **look.facts} for look in looks]
-    return _samples(request, checkpoint, layout, trajectories, facts)
+    return _samples(request, previews, checkpoint, layout, trajectories, facts)
 
 
 def _samples(
     request: Request,
+    previews: Previews,
     checkpoint: Checkpoint,
     layout: Layout,
     trajectories: Trajectories,
@@ -78,13 +84,13 @@ def _samples(
 ) -> Iterator[Progress | Synthesis]:
     seeds = zip(request.seeds, trajectories.of_seeds(), strict=True)
     for index, (seed, states) in enumerate(seeds):
-        begun, previews = time.perf_counter(), Previews(request)
+        begun, clock = time.perf_counter(), PreviewClock(previews, request.steps)
         for state in states:
             progress = Progress(
                 seed, index, len(request.seeds), state.step, request.steps, part=state.part
             )
             last = state.step == request.steps
-            if state.visible and previews.wanted(state.step, state.part):
+            if state.visible and clock.wanted(state.step, state.part):
                 image, labels = state.estimate()
                 progress = replace(progress, image=image, labels=labels)
             if last:

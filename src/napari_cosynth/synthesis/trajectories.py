@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -72,8 +73,9 @@ class Trajectories:
     """The states of a request's seeds on one canvas.
 
     ``points`` is the point map on the canvas, uint8 (H, W); ``frame`` says where that lies in what the
-    network sees; ``looks`` are those of the seeds, standardised (1, N) each or None. What does not
-    depend on the seed is computed once.
+    network sees; ``looks`` are those of the seeds, standardised (1, N) each or None; ``scratch`` is
+    the folder in which a canvas sampled by windows keeps its state. What does not depend on the seed is
+    computed once.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class Trajectories:
         text: tuple[torch.Tensor, torch.Tensor],
         weights: str,
         looks: Sequence[torch.Tensor | None],
+        scratch: Path | None = None,
     ) -> None:
         self.request = request
         self.denoiser = denoiser
@@ -95,6 +98,7 @@ class Trajectories:
         self.text = text
         self.windows = Windows(grid=frame.multiple)
         self.looks = looks
+        self.scratch = scratch
         self.weights = weights
         self.schedule = JointSchedule()
         self.device = text[0].device
@@ -126,7 +130,7 @@ class Trajectories:
             features.close()
 
     def _by_windows(self, seed: int, features: PointFeatures) -> Iterator[CanvasState]:
-        folder = folder_of(self.request.scratch, seed) if self.request.scratch else None
+        folder = folder_of(self.scratch, seed) if self.scratch else None
         scratch = Scratch(folder, self._identity(seed, features.look))
         canvas = Canvas(
             self.denoiser,
@@ -152,14 +156,9 @@ class Trajectories:
 
     def _identity(self, seed: int, look: torch.Tensor | None) -> str:
         """Equal for two runs that make the same pixels."""
-        request = self.request
         facts = [
             self.weights,
-            request.prompt,
-            request.sampler,
-            request.steps,
-            request.guidance,
-            seed,
+            self.request.stored(seed),
             self.device.type,
             type(self.denoiser).__name__,
             self.windows.side,

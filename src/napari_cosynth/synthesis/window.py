@@ -29,7 +29,7 @@ from napari_cosynth.model.encoding import (
 )
 from napari_cosynth.model.samplers import sampler_of
 from napari_cosynth.synthesis.preparation import denoiser_of
-from napari_cosynth.synthesis.previews import Previews
+from napari_cosynth.synthesis.previews import PreviewClock
 from napari_cosynth.synthesis.trajectories import LARGEST_WHOLE
 from napari_cosynth.types import Progress, Request
 
@@ -153,14 +153,14 @@ def sample_window(
 
 def progress_of(
     request: Request,
-    previews: Previews,
+    clock: PreviewClock,
     step: Step,
     shown: Callable[[npt.NDArray[np.uint8], npt.NDArray[np.uint8]], tuple[Any, Any]],
 ) -> Progress:
     """A step's progress. Where it is to be shown it has what ``shown`` makes of the window's clean image,
     uint8 (h, w, 3), and its likeliest labels, uint8 (h, w)."""
     progress = Progress(request.seeds[0], 0, 1, step.index, request.steps)
-    if not previews.wanted(step.index):
+    if not clock.wanted(step.index):
         return progress
     labels = decode_labels(step.clean.probabilities.argmax(1))[0]
     image, labels = shown(decode_image(step.clean.image)[0], labels)

@@ -7,14 +7,18 @@ in pixels with pixel centres at integers, as in napari, so a canvas of shape ``(
 
 from napari_cosynth.types.annotation import H_AND_E, Layout, Record
 from napari_cosynth.types.classes import BACKGROUND, ClassTable, default_palette
-from napari_cosynth.types.sampling import Progress, Report, Request, Synthesis
+from napari_cosynth.types.recipe import Recipe, Request
+from napari_cosynth.types.sampling import NO_PREVIEWS, Previews, Progress, Report, Synthesis
 
 __all__ = [
     "BACKGROUND",
     "H_AND_E",
+    "NO_PREVIEWS",
     "ClassTable",
     "Layout",
+    "Previews",
     "Progress",
+    "Recipe",
     "Record",
     "Report",
     "Request",

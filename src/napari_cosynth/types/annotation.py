@@ -152,3 +152,8 @@ class Record:
     def classes(self) -> ClassTable:
         """The layout's class table."""
         return self.layout.classes
+
+    @property
+    def nbytes(self) -> int:
+        """Of its four arrays."""
+        return sum(a.nbytes for a in (self.image, self.instances, self.labels, self.distance))

@@ -155,16 +155,16 @@ def _made(
                 layout.classes,
             )
         request = Request(
-            layout,
-            prompt_for(patch.layout, patch.tissue, patch.stain),
-            str(model),
-            recipe.sampling.sampler,
-            recipe.sampling.steps,
-            recipe.sampling.guidance,
-            (seed,),
-            patch.tissue,
-            patch.stain,
-            device,
+            layout=layout,
+            prompt=prompt_for(patch.layout, patch.tissue, patch.stain),
+            checkpoint=str(model),
+            sampler=recipe.sampling.sampler,
+            steps=recipe.sampling.steps,
+            guidance=recipe.sampling.guidance,
+            seeds=(seed,),
+            tissue=patch.tissue,
+            stain=patch.stain,
+            device=device,
         )
         given = source in ("labels", "perturbed")
         sample = _last(repaint(request, patch) if given else synthesize(request))

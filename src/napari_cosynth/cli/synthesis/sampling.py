@@ -57,10 +57,9 @@ def synthesize_layout(options: argparse.Namespace) -> None:
     request = request_from(options, layout, prompt, seeds, options.tissue, options.stain)
     if options.scratch is not None:
         _check_scratch(options.scratch)
-        request = dataclasses.replace(request, scratch=str(options.scratch))
     summary = Summary()
     # Closed before an error is told, so that its line stands below the progress bar's.
-    with contextlib.closing(_run([request])) as samples:
+    with contextlib.closing(_run([request], options.scratch)) as samples:
         matched = (match.matched(x) if match else x for x in samples)
         # One sample is in memory: the exporter asks for the next when it has written the last.
         exporter(map(summary.add, matched), options.out, options.overwrite)
@@ -144,13 +143,15 @@ def request_from(
     return settled(request, config)
 
 
-def _run(requests: Sequence[Request]) -> Generator[Synthesis, None, None]:
+def _run(
+    requests: Sequence[Request], scratch: Path | None = None
+) -> Generator[Synthesis, None, None]:
     """Every sample of every request, with one progress bar over all steps."""
     device = choose_device(requests[0].device)
     precision = "bfloat16" if faster_in_bf16(device) else "float32"
     total = sum(r.steps * len(r.seeds) for r in requests)
     # Every request is checked before the first one samples.
-    running = [(r, synthesize(r)) for r in requests]
+    running = [(r, synthesize(r, scratch=scratch)) for r in requests]
     before = 0
     with tqdm(total=total, desc=f"{device}, {precision}", bar_format=_BAR) as bar:
         for request, events in running:

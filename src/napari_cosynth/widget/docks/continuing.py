@@ -9,7 +9,7 @@ from typing import Any
 from napari.components import ViewerModel
 from napari.utils.notifications import show_warning
 
-from napari_cosynth.types.sampling import stated, usual_sampler
+from napari_cosynth.types.recipe import stated, usual_sampler
 from napari_cosynth.widget.docks.request_form import RequestForm
 from napari_cosynth.widget.layers.placement import placement_of
 from napari_cosynth.widget.layers.tags import KEY

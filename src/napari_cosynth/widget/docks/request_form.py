@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from napari_cosynth.types import Layout, Request
+from napari_cosynth.types import NO_PREVIEWS, Layout, Previews, Request
 from napari_cosynth.widget.docks.model_controls import ModelControls
 from napari_cosynth.widget.layers.layout import placement_from
 from napari_cosynth.widget.layers.placement import Placement
@@ -48,15 +48,19 @@ class RequestForm:
             tissue=self.model.tissue_name,
             stain=str(self.model.stain.value),
             device=str(self.model.device.value),
-            preview_every=int(self.sampling.preview.value),
-            preview_after=PREVIEW_S if self.sampling.preview.value else 0.0,
         )
 
     def live_request(self) -> Request:
         """The same for the seed that is shown, on the model's own grid. Raises ValueError likewise."""
         request = self.request((int(self.sampling.seed.value),))
         layout = request.layout.scaled_to(self.mpp)
-        return replace(request, layout=layout, preview_every=0, preview_after=0.0)
+        return replace(request, layout=layout)
+
+    @property
+    def previews(self) -> Previews:
+        """What of a run of this form is shown before it ends."""
+        every = int(self.sampling.preview.value)
+        return Previews(every, PREVIEW_S) if every else NO_PREVIEWS
 
     @property
     def mpp(self) -> float:

@@ -13,7 +13,7 @@ from psygnal import Signal
 
 from napari_cosynth.geometry.edits import same_layout
 from napari_cosynth.stain.brown import BROWN, brown_share
-from napari_cosynth.types import Layout, Progress, Request, Synthesis
+from napari_cosynth.types import Layout, Previews, Progress, Request, Synthesis
 from napari_cosynth.widget.docks.live_sampling import LiveSampling
 from napari_cosynth.widget.docks.request_form import RequestForm
 from napari_cosynth.widget.docks.run_bar import READING_LOOK, RunBar
@@ -116,7 +116,7 @@ class Runs:
         self._run = RunView(request.layout, self.form.placement_of(request), points.name)
         self._run.fleeting = fleeting
         self.bar.begin(request)
-        self.runner.call("synthesize", request)
+        self.runner.call("synthesize", request, self.form.previews)
         self.changed.emit()
 
     def _start_with_another_seed(self) -> None:
@@ -147,15 +147,17 @@ class Runs:
             return
         self._run = RunView(request.layout, into.placement, f"{points.name} in image")
         self.bar.begin(into.request)
-        self.runner.start(partial(self._painted, into, sure))
+        self.runner.start(partial(self._painted, into, self.form.previews, sure))
         self.changed.emit()
 
-    def _painted(self, into: IntoImage, sure: bool) -> Iterator[Progress | Synthesis]:
+    def _painted(
+        self, into: IntoImage, previews: Previews, sure: bool
+    ) -> Iterator[Progress | Synthesis]:
         """In the worker's thread, which reads the slide, too."""
         place = into.read()
         self._brown = not sure and brown_share(place.image[place.region.slices]) > BROWN
         if not self._brown:
-            yield from self.runner.backend.call("inpaint", into.request, place)
+            yield from self.runner.backend.call("inpaint", into.request, place, previews)
 
     def _ask_about_stain(self) -> None:
         self._brown = False

@@ -19,7 +19,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QPixmap
 from qtpy.QtWidgets import QFileDialog
 
-from napari_cosynth.types.sampling import BY_SEED, NO_LOOK, asked_again
+from napari_cosynth.types.recipe import BY_SEED, NO_LOOK, asked_again
 from napari_cosynth.widget.layers.region import known_mpp
 from napari_cosynth.widget.layers.tags import KEY
 from napari_cosynth.widget.look import look_reference

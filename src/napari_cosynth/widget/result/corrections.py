@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from napari_cosynth.geometry.prompt import build_prompt
 from napari_cosynth.types import Record, Request, Synthesis
-from napari_cosynth.types.sampling import stated
+from napari_cosynth.types.recipe import stated
 from napari_cosynth.widget.layers.results import change_recipes
 from napari_cosynth.widget.result.saving import drawn_record
 from napari_cosynth.widget.result.shown import ShownResult
@@ -55,8 +55,6 @@ def repaint_request(form: Request, record: Record, recipe: dict[str, Any]) -> Re
         tissue=record.tissue,
         stain=record.stain,
         **{key: known[key] for key in ("look", "look_of", "seeds") if key in known},
-        preview_every=0,
-        preview_after=0.0,
     )
 
 

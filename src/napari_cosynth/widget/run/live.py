@@ -6,14 +6,13 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from napari_cosynth.geometry.edits import changed_box, same_layout
-from napari_cosynth.types import Progress, Request, Synthesis
-from napari_cosynth.types.sampling import BY_SEED, FEW
+from napari_cosynth.types import NO_PREVIEWS, Previews, Progress, Request, Synthesis
+from napari_cosynth.types.recipe import BY_SEED, FEW, same_but
 from napari_cosynth.widget.run.sampling_controls import PREVIEW_S, draft_steps
 from napari_cosynth.widget.run.worker import Runner
 
@@ -26,8 +25,12 @@ WINDOW_ABOVE = 256
 """Canvases with a longer side are only ever sampled around the edit; smaller ones in drafts."""
 LARGEST_EDIT = 768
 """Pixels; an edit that reaches further is a new sample: a window is sampled at once, and takes memory."""
-REMEMBERED = 16
-"""Full samples kept, so that undo brings back the very pixels."""
+DRAFT = Previews(every=1, after=PREVIEW_S)
+"""Every step of a draft is shown."""
+_FOLLOWING = ("prompt", "steps", "look_of")
+"""Of a request: what an edit or a draft may change, beside the points."""
+REMEMBERED = 256 * 2**20
+"""Bytes of full samples kept, so that undo brings back the very pixels."""
 
 
 class Live:
@@ -48,6 +51,8 @@ class Live:
         """The form's request, or None where it makes none at the moment."""
         self.on = False
         self._running: Request | None = None
+        self._previews = NO_PREVIEWS
+        """Of the run under way; drafts have some."""
         self._newest: Request | None = None
         """Of the newest edit, with the full number of steps. The layout may be ahead of it, within a
         stroke whose end will be the next edit."""
@@ -57,7 +62,7 @@ class Live:
         """Whether the full number of steps follows the draft under way, which is of this layout."""
         self._seen = False
         """Whether the run under way has shown anything yet."""
-        self._full: deque[Synthesis] = deque(maxlen=REMEMBERED)
+        self._full: deque[Synthesis] = deque()
         self._previewed = False
         self._gather = self._timer(GATHER_MS, self._draft)
         self._rest = self._timer(REST_MS, self._finish)  # set anew by each draft
@@ -111,8 +116,7 @@ class Live:
             return
         self._rest.start(FEW_REST_MS if request.sampler == FEW else REST_MS)
         steps = draft_steps(request.sampler, request.steps)
-        draft = replace(request, steps=steps, preview_every=1, preview_after=PREVIEW_S)
-        self._start(draft, self._base(request))
+        self._start(replace(request, steps=steps), self._base(request), DRAFT)
 
     def _finish(self) -> None:
         if self._wanted is not None:
@@ -124,14 +128,14 @@ class Live:
             return
         request = self._newest
         if request is not None and self._remembered(request) is None:
-            self._start(request, self._base(request) if _large(request) else None)
+            self._start(request, self._base(request) if _large(request) else None, NO_PREVIEWS)
 
     def _drop_running(self) -> None:
         self._wanted, self._finish_next = None, False
         if self._running is not None:
             self.runner.cancel()
 
-    def _start(self, request: Request, base: Synthesis | None) -> None:
+    def _start(self, request: Request, base: Synthesis | None, previews: Previews) -> None:
         """Starts a run once the present one has ended; that is cancelled if it is ours.
 
         A draft is cancelled only once its first estimate is seen: else a hand that clicks faster than
@@ -139,18 +143,20 @@ class Live:
         differs from it are sampled.
         """
         if self.runner.busy:
-            self._wanted, self._finish_next = lambda: self._start(request, base), False
-            if self._running is not None and (self._seen or not self._running.preview_every):
+            self._wanted = lambda: self._start(request, base, previews)
+            self._finish_next = False
+            if self._running is not None and (self._seen or self._previews is NO_PREVIEWS):
                 self.runner.cancel()
             return
-        self._running, self._seen, self._finish_next = request, False, False
+        self._running, self._previews = request, previews
+        self._seen = self._finish_next = False
         sent = self._in_the_look_before(request)
         # No box where the points are the old ones: then the text is new, which concerns all pixels.
         box = changed_box(base.request.layout, request.layout) if base else None
         if box is None or max(box.shape) > LARGEST_EDIT:
-            self.runner.call("synthesize", sent)
+            self.runner.call("synthesize", sent, previews)
         else:
-            self.runner.call("resynthesize", sent, base, box)
+            self.runner.call("resynthesize", sent, base, box, previews)
         self.began.emit(request)
 
     def _base(self, request: Request) -> Synthesis | None:
@@ -159,7 +165,7 @@ class Live:
             return None
         base = self._full[-1]
         same_grid = base.record.layout.shape == request.layout.shape
-        return base if same_grid and _key(base.request) == _key(request) else None
+        return base if same_grid and same_but(base.request, request, *_FOLLOWING) else None
 
     def _in_the_look_before(self, request: Request) -> Request:
         """The request in the look that a seed drew before: an edit would draw another."""
@@ -174,6 +180,12 @@ class Live:
             if same_pixels(sample.request, request):
                 return sample
         return None
+
+    def _remember(self, sample: Synthesis) -> None:
+        """Keeps a full sample, and of the older ones as many as fit beside it."""
+        self._full.append(sample)
+        while len(self._full) > 1 and sum(kept.nbytes for kept in self._full) > REMEMBERED:
+            self._full.popleft()
 
     def _show(self, sample: Synthesis) -> None:
         self._previewed = False
@@ -196,7 +208,7 @@ class Live:
         request = self.make_request()
         whole = _large(sample.request) or "resampled" not in sample.provenance
         if request is not None and request.steps == sample.request.steps and whole:
-            self._full.append(sample)
+            self._remember(sample)
         self._show(sample)
 
     def _on_end(self, outcome: str) -> None:
@@ -219,26 +231,4 @@ def _large(request: Request) -> bool:
 
 def same_pixels(first: Request, second: Request) -> bool:
     """Whether both ask for the same pixels."""
-    return (
-        _key(first) == _key(second)
-        and first.prompt == second.prompt
-        and first.steps == second.steps
-        and same_layout(first.layout, second.layout)
-    )
-
-
-def _key(request: Request) -> tuple[Any, ...]:
-    """All that decides a sample but points, prompt (which follows them) and steps."""
-    return (
-        request.checkpoint,
-        request.sampler,
-        request.guidance,
-        request.seeds[0],
-        request.tissue,
-        request.stain,
-        request.device,
-        request.layout.shape,
-        request.layout.mpp,
-        request.layout.classes,
-        request.look,
-    )
+    return same_but(first, second, "look_of") and same_layout(first.layout, second.layout)

@@ -8,7 +8,7 @@ from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, Label, PushButton
 from psygnal import Signal
 
 from napari_cosynth import registry
-from napari_cosynth.types.sampling import FAST, FEW, usual_sampler, usual_steps
+from napari_cosynth.types.recipe import FAST, FEW, usual_sampler, usual_steps
 from napari_cosynth.widget.qt.forms import form, offer
 from napari_cosynth.widget.run.facts import CheckpointFacts
 
