@@ -16,7 +16,7 @@ from napari_cosynth.slides.slide import open_slide
 from napari_cosynth.synthesis.inpaint import _with_found, inpaint
 from napari_cosynth.synthesis.looks import look_of_pixels
 from napari_cosynth.synthesis.place import Place, part_to_read
-from napari_cosynth.types import ClassTable, Layout, Progress, Request, Synthesis
+from napari_cosynth.types import ClassTable, Layout, Previews, Progress, Request, Synthesis
 
 REGION = Box(40, 56, 104, 136)
 
@@ -40,7 +40,9 @@ def request_(tiny_checkpoint: Path, classes: ClassTable) -> Request:
 
 
 def test_the_result_is_the_region_alone(request_: Request, image: np.ndarray) -> None:
-    events = list(inpaint(request_, Place(image, REGION, (1000, 2000), "slide.svs"), Previews(every=1)))
+    events = list(
+        inpaint(request_, Place(image, REGION, (1000, 2000), "slide.svs"), Previews(every=1))
+    )
     sample = events[-1]
     assert isinstance(sample, Synthesis) and sample.patch is not None
     assert sample.record.labels.shape == sample.raw_labels.shape == REGION.shape
@@ -64,7 +66,7 @@ def test_the_result_is_the_region_alone(request_: Request, image: np.ndarray) ->
 def test_the_region_is_the_last_estimate_at_its_place_moved_by_a_membrane(
     request_: Request, image: np.ndarray
 ) -> None:
-    *_, shown, sample = inpaint(request_, Place(image, REGION))
+    *_, shown, sample = inpaint(request_, Place(image, REGION), Previews(every=1))
     assert isinstance(shown, Progress) and shown.image is not None
     assert isinstance(sample, Synthesis)
     made = sample.record.image.astype(float)

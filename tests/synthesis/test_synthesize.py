@@ -12,7 +12,7 @@ import torch
 from napari_cosynth.records.base import make_record
 from napari_cosynth.synthesis.preparation import fit_layout, open_checkpoint
 from napari_cosynth.synthesis.synthesize import synthesize
-from napari_cosynth.types import ClassTable, Layout, Progress, Request, Synthesis
+from napari_cosynth.types import ClassTable, Layout, Previews, Progress, Request, Synthesis
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from napari_cosynth.geometry.windows import Windows
 from napari_cosynth.synthesis import trajectories
 from napari_cosynth.synthesis.synthesize import synthesize
-from napari_cosynth.types import ClassTable, Layout, Progress, Request, Synthesis
+from napari_cosynth.types import ClassTable, Layout, Previews, Progress, Request, Synthesis
 
 SHAPE = (90, 130)
 

@@ -24,7 +24,7 @@ from napari_cosynth.synthesis.window import (
     progress_of,
     sample_window,
 )
-from napari_cosynth.types import Layout, Request
+from napari_cosynth.types import Layout, Previews, Request
 
 
 @pytest.mark.parametrize("seed", range(20))

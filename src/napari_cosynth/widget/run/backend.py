@@ -15,19 +15,20 @@ import threading
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from napari_cosynth.serve import ASIDE, KINDS, Call, Failure
 from napari_cosynth.types import Progress, Synthesis
+from napari_cosynth.widget.run.server import ASIDE, KINDS, Call, Failure
+from napari_cosynth.widget.run.shared_arrays import Named, NotKept
 
 
 class Backend(Protocol):
     """What the dock's worker threads ask; several may at the same time."""
 
     def call(self, kind: str, *arguments: Any) -> Iterator[Progress | Synthesis]:
-        """The events of one of :data:`napari_cosynth.serve.KINDS`, computed as they are asked for."""
+        """The events of one of :data:`server.KINDS`, computed as they are asked for."""
         ...
 
     def ask(self, kind: str, *arguments: Any) -> Any:
-        """The answer of one of :data:`napari_cosynth.serve.ASIDE`, whatever is being sampled."""
+        """The answer of one of :data:`server.ASIDE`, whatever is being sampled."""
         ...
 
     def warm_up(self, checkpoint: str, device: str) -> None:
@@ -66,7 +67,7 @@ class RemoteError(Exception):
     """The traceback in the sampling process, as the cause of an error."""
 
 
-class InProcess:
+class SeparateProcess:
     """A sampling process, started by the first call and kept."""
 
     def __init__(self) -> None:
@@ -81,13 +82,16 @@ class InProcess:
         if kind not in ASIDE:
             self._latest = number
         answers = server.answers_to(number)
-        server.send(Call(number, kind, arguments))
+        server.send(Call(number, kind, server.named.packed(arguments)))
         try:
             while (event := answers.get()) is not None:
-                if isinstance(event, Failure):
+                if isinstance(event, Failure) and isinstance(event.error, NotKept):
+                    server.send(Call(number, kind, pickle.dumps(arguments, protocol=5)))
+                elif isinstance(event, Failure):
                     cause = RemoteError("\n" + event.trace) if event.trace else None
                     raise event.error from cause
-                yield event
+                else:
+                    yield event
         finally:
             server.forget(number)
 
@@ -96,7 +100,9 @@ class InProcess:
 
     def warm_up(self, checkpoint: str, device: str) -> None:
         # Nobody waits for the answer.
-        self._running().send(Call(next(self._numbers), "warm up", (checkpoint, device)))
+        self._running().send(
+            Call(next(self._numbers), "warm up", pickle.dumps((checkpoint, device)))
+        )
 
     def cancel(self) -> None:
         if self._server is not None and self._server.alive:
@@ -124,7 +130,7 @@ class _Server:
     def __init__(self) -> None:
         self._process = subprocess.Popen(
             # Not -m: run as __main__, its classes would have other names in their pickles.
-            [sys.executable, "-c", "from napari_cosynth.serve import main; main()"],
+            [sys.executable, "-c", "from napari_cosynth.widget.run.server import main; main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
@@ -132,6 +138,7 @@ class _Server:
         self._writing = threading.Lock()
         self._waiting = threading.Lock()
         self._answers: dict[int, queue.SimpleQueue[Any]] = {}
+        self.named = Named()
         self._ended: Failure | None = None
         threading.Thread(target=self._listen, name="cosynth-answers", daemon=True).start()
 
@@ -176,6 +183,7 @@ class _Server:
         try:
             while True:
                 number, event = pickle.load(self._process.stdout)
+                self.named.add(number, event)
                 with self._waiting:
                     if number in self._answers:
                         self._answers[number].put(event)

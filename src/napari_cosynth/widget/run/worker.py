@@ -15,7 +15,7 @@ from napari.qt.threading import create_worker
 from psygnal import Signal
 
 from napari_cosynth.types import Progress, Synthesis
-from napari_cosynth.widget.run.backend import Backend, InProcess
+from napari_cosynth.widget.run.backend import Backend, SeparateProcess
 
 Outcome = Literal["finished", "cancelled", "failed"]
 Events = Iterator[Progress | Synthesis]
@@ -51,7 +51,7 @@ class Runner:
     """An :data:`Outcome`: the last signal of every run."""
 
     def __init__(self, backend: Backend | None = None) -> None:
-        self.backend: Backend = backend or InProcess()
+        self.backend: Backend = backend or SeparateProcess()
         self._worker: object | None = None
         self._failed = False
         self._cancelled = False

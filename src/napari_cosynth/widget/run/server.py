@@ -1,8 +1,8 @@
-"""A sampling process: pickled calls on stdin, pickled events on stdout.
+"""The sampling process: pickled calls on stdin, pickled events on stdout. It imports no Qt.
 
-A program with a window starts it by ``main()`` in a fresh interpreter and keeps it: torch is
-imported once, no computation shares the window's interpreter, and a sample that does not fit into
-memory ends this process and not the window's. Only its parent speaks to it, so pickles are safe here.
+The window starts it by ``main()`` in a fresh interpreter and keeps it: torch is imported once, no
+computation shares the window's interpreter, and a sample that does not fit into memory ends this
+process and not the window's. Only its parent speaks to it, so pickles are safe here.
 
 A message in is ``Call``; for each, messages out are ``(number, event)`` and last ``(number, None)``
 or ``(number, Failure)``. A message in that is an int cancels all calls up to that number.
@@ -21,15 +21,18 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from napari_cosynth.types import Progress, Synthesis
+from napari_cosynth.widget.run.shared_arrays import Kept
 
 
 @dataclass(frozen=True)
 class Call:
-    """``kind`` is one of :data:`KINDS`; ``arguments`` are what it takes."""
+    """A request to the sampling process."""
 
     number: int
     kind: str
-    arguments: tuple[Any, ...] = ()
+    """One of :data:`KINDS`."""
+    arguments: bytes
+    """What it takes, packed (``shared_arrays``)."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ class Server:
         self._target = target
         self._calls: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
         self._cancelled = -1
+        self._kept = Kept()
         self._sending = threading.Lock()
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -138,9 +142,10 @@ class Server:
         try:
             number = sys.maxsize if call.kind in ASIDE else call.number
             if number > self._cancelled:
-                for event in KINDS[call.kind](*call.arguments):
+                for event in KINDS[call.kind](*self._kept.read(call.arguments)):
                     if number <= self._cancelled:
                         break
+                    self._kept.add(call.number, event)
                     self._send(call.number, event)
         except Exception as error:  # every error belongs to the parent
             last = Failure(_plain(error), traceback.format_exc())
