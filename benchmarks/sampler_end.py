@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_cosynth.diffusion.sampler import FastSampler
+from napari_cosynth.diffusion.sampler import SdeDpmSolver
 from napari_cosynth.evaluation.metrics.texture import band_ratios, spectral_distance, texture
 from napari_cosynth.records.augment import random_crop
 from napari_cosynth.records.spectrum import BANDS, band_name, radial_power
@@ -67,7 +67,7 @@ def main() -> None:
     print("| --- " * (len(names) + 2) + "|")
     print(f"| real | {row(real, real)} |", flush=True)
     for last in options.last:
-        FastSampler.last = last
+        SdeDpmSolver.last = last
         made = [s.record for s in samples_of(real, options.checkpoint, options.steps)]
         print(f"| {last:g} | {row(made, real)} |", flush=True)
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import torch
 
-from napari_cosynth.diffusion.sampler import FastSampler, SeededNoise, initial_state, sample
+from napari_cosynth.diffusion.sampler import SdeDpmSolver, SeededNoise, initial_state, sample
 from napari_cosynth.diffusion.schedule import JointSchedule
 from napari_cosynth.diffusion.tensors import Denoiser
 from napari_cosynth.geometry.prompt import prompt_for
@@ -72,7 +72,7 @@ def main() -> None:
 
             def run(steps: int = steps) -> None:
                 noise = SeededNoise([0], device)
-                sampler = FastSampler(schedule)
+                sampler = SdeDpmSolver(schedule)
                 for _ in sample(denoiser, context, sampler, schedule, noise, (256, 256), steps):
                     pass
 

@@ -54,8 +54,8 @@ ENTRIES: dict[str, dict[str, str]] = {
     "sampler": {
         "ancestral": "napari_cosynth.diffusion.sampler:AncestralSampler",
         "few": "napari_cosynth.diffusion.sampler:FewSampler",
-        "fast": "napari_cosynth.diffusion.sampler:FastSampler",
-        "flow": "napari_cosynth.diffusion.sampler:FlowSampler",
+        "fast": "napari_cosynth.diffusion.sampler:SdeDpmSolver",
+        "flow": "napari_cosynth.diffusion.sampler:DpmSolver",
     },
     "text-encoder": {
         "clip": "napari_cosynth.model.clip_text:ClipTextEncoder",
@@ -64,6 +64,10 @@ ENTRIES: dict[str, dict[str, str]] = {
 }
 
 
+ALIASES: dict[str, dict[str, str]] = {
+    "sampler": {"sde-dpm-solver++": "fast", "dpm-solver++": "flow"},
+}
+"""What the field calls them -> the names that recipes store."""
 GROUP = "napari_cosynth"
 """Other installed packages register theirs as entry points ``name = "module:attribute"`` in the group
 ``napari_cosynth.KIND``, such as ``napari_cosynth.exporter`` (docs/extending.md)."""
@@ -81,9 +85,14 @@ def names(kind: str) -> tuple[str, ...]:
     return tuple(sorted([*ENTRIES[kind], *_others(kind)]))
 
 
+def canonical(kind: str, name: str) -> str:
+    """The name that is registered: of an alias what it stands for, of any other name itself."""
+    return ALIASES.get(kind, {}).get(name, name)
+
+
 def check(kind: str, name: str) -> None:
     """Imports nothing. Raises ValueError that lists the known names where this is none of them."""
-    if name not in names(kind):
+    if canonical(kind, name) not in names(kind):
         raise ValueError(f"{kind}: {one_of(name, names(kind))}")
 
 
@@ -93,6 +102,7 @@ def resolve(kind: str, name: str) -> Any:
     Raises ValueError that lists the known names, or names the package whose own cannot be imported.
     """
     check(kind, name)
+    name = canonical(kind, name)
     if (other := _others(kind).get(name)) is not None:
         try:
             return other.load()

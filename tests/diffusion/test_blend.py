@@ -9,7 +9,7 @@ from scipy import ndimage as ndi
 from napari_cosynth.diffusion import categorical, gaussian, joint
 from napari_cosynth.diffusion.blend import BEGIN, PASSES, SPREAD, _Colours, blended, spread
 from napari_cosynth.diffusion.clamp import ClampedSampler, Known
-from napari_cosynth.diffusion.sampler import FastSampler, FewSampler, Sampler, SeededNoise, Step
+from napari_cosynth.diffusion.sampler import SdeDpmSolver, FewSampler, Sampler, SeededNoise, Step
 from napari_cosynth.diffusion.schedule import CosineSchedule, JointSchedule
 from napari_cosynth.diffusion.tensors import Context, JointState, Prediction
 
@@ -133,7 +133,7 @@ def passes(inner: Sampler, steps: int) -> tuple[list[float], list[Step]]:
 
 
 def test_steps_are_taken_twice_from_the_node_it_begins_at() -> None:
-    times, steps = passes(FastSampler(SCHEDULE), 10)
+    times, steps = passes(SdeDpmSolver(SCHEDULE), 10)
     assert [s.index for s in steps] == list(range(steps[0].index, 11))
     assert BEGIN <= times[0] < 0.95 and len(times) == PASSES * (len(steps) - 1) + 1
 

@@ -15,7 +15,7 @@ from napari_cosynth.diffusion.canvas import Canvas, CanvasStep, _Sums
 from napari_cosynth.diffusion.canvas_noise import CanvasNoise
 from napari_cosynth.diffusion.guidance import guided
 from napari_cosynth.diffusion.point_features import REACH, PointFeatures
-from napari_cosynth.diffusion.sampler import AncestralSampler, FastSampler, FlowSampler, sample
+from napari_cosynth.diffusion.sampler import AncestralSampler, SdeDpmSolver, DpmSolver, sample
 from napari_cosynth.diffusion.schedule import JointSchedule
 from napari_cosynth.diffusion.scratch import RUN, Scratch
 from napari_cosynth.diffusion.tensors import Clean, Condition, Denoiser, JointState
@@ -45,7 +45,7 @@ def condition(shape: tuple[int, int], width: int = 16) -> Callable[[Box], Condit
 
 def canvas(
     denoiser: Denoiser,
-    sampler: type = FastSampler,
+    sampler: type = SdeDpmSolver,
     windows: Windows | None = None,
     at_once: int = 1,
     scratch: Scratch | None = None,
@@ -79,7 +79,7 @@ def difference(first: JointState, second: JointState) -> float:
     )
 
 
-@pytest.mark.parametrize("sampler", [FastSampler, AncestralSampler, FlowSampler])
+@pytest.mark.parametrize("sampler", [SdeDpmSolver, AncestralSampler, DpmSolver])
 @pytest.mark.parametrize("weight", [1.0, 2.0])
 def test_one_window_is_the_ordinary_sampler(
     network: JointUNet, sampler: type, weight: float
@@ -212,7 +212,7 @@ torch.set_num_threads(1)
 from napari_cosynth.diffusion.canvas import Canvas
 from napari_cosynth.diffusion.canvas_noise import CanvasNoise
 from napari_cosynth.diffusion.point_features import PointFeatures
-from napari_cosynth.diffusion.sampler import FastSampler, sample
+from napari_cosynth.diffusion.sampler import SdeDpmSolver, sample
 from napari_cosynth.diffusion.schedule import JointSchedule
 from napari_cosynth.diffusion.scratch import Scratch
 from napari_cosynth.diffusion.tensors import Condition
@@ -227,7 +227,7 @@ def by_windows(shape):
     condition = lambda box: Condition(torch.zeros(1, *box.shape, dtype=torch.long), *text)
     features = PointFeatures(network, condition, shape)
     noise = CanvasNoise(1, Box(0, 0, *shape))
-    parts = network, features, FastSampler, JointSchedule(), noise, 1, Scratch(None, "")
+    parts = network, features, SdeDpmSolver, JointSchedule(), noise, 1, Scratch(None, "")
     for step in Canvas(*parts, Windows(128, 32, 16)).run():
         pass
     return step.canvas.state(0, 64)
@@ -235,7 +235,7 @@ def by_windows(shape):
 def at_once(shape):
     context = network.prepare(Condition(torch.zeros(1, *shape, dtype=torch.long), *text))
     noise = CanvasNoise(1, Box(0, 0, *shape))
-    for step in sample(network, context, FastSampler(JointSchedule()), JointSchedule(), noise, shape, 1):
+    for step in sample(network, context, SdeDpmSolver(JointSchedule()), JointSchedule(), noise, shape, 1):
         pass
 
 way = {"by_windows": by_windows, "at_once": at_once}[sys.argv[2]]

@@ -8,7 +8,7 @@ import torch
 
 from napari_cosynth.diffusion import joint
 from napari_cosynth.diffusion.clamp import ClampedSampler, Known, WindowNoise
-from napari_cosynth.diffusion.sampler import FastSampler, SeededNoise
+from napari_cosynth.diffusion.sampler import SdeDpmSolver, SeededNoise
 from napari_cosynth.diffusion.schedule import JointSchedule
 from napari_cosynth.diffusion.tensors import Clean, JointState
 
@@ -27,7 +27,7 @@ def known_left_half(size: int = 8) -> Known:
 
 def step(known: Known, t: float, s: float) -> JointState:
     schedule = JointSchedule()
-    sampler = ClampedSampler(FastSampler(schedule), known, schedule, 4)
+    sampler = ClampedSampler(SdeDpmSolver(schedule), known, schedule, 4)
     size = known.image_mask.shape[-1]
     state = JointState(
         torch.zeros(1, 3, size, size),

@@ -9,9 +9,9 @@ import torch
 
 from napari_cosynth.diffusion.sampler import (
     AncestralSampler,
-    FastSampler,
+    SdeDpmSolver,
     FewSampler,
-    FlowSampler,
+    DpmSolver,
     SeededNoise,
     sample,
 )
@@ -64,9 +64,9 @@ def oracle() -> Oracle:
 @pytest.mark.parametrize(
     "sampler,steps",
     [
-        (FastSampler, 1),
-        (FastSampler, 6),
-        (FlowSampler, 6),
+        (SdeDpmSolver, 1),
+        (SdeDpmSolver, 6),
+        (DpmSolver, 6),
         (AncestralSampler, 50),
         (lambda schedule: FewSampler(schedule, TIMES), 4),
         (lambda schedule: FewSampler(schedule, TIMES), 1),
@@ -83,7 +83,7 @@ def test_a_certain_denoiser_is_followed(oracle, sampler, steps):
     assert torch.equal(final.labels, oracle.clean.labels)
 
 
-@pytest.mark.parametrize("sampler", [FastSampler, FlowSampler, AncestralSampler])
+@pytest.mark.parametrize("sampler", [SdeDpmSolver, DpmSolver, AncestralSampler])
 @pytest.mark.parametrize("steps", [1, 2, 20])
 def test_times_fall_from_noise_to_zero(sampler, steps):
     nodes = sampler(SCHEDULE).nodes(steps)
@@ -134,14 +134,14 @@ def test_noise_of_a_seed_does_not_depend_on_its_neighbours():
 
 
 def test_sampling_leaves_no_inference_mode_behind(oracle):
-    steps = sample(oracle, NOTHING, FastSampler(SCHEDULE), SCHEDULE, SeededNoise([0]), (6, 5), 4)
+    steps = sample(oracle, NOTHING, SdeDpmSolver(SCHEDULE), SCHEDULE, SeededNoise([0]), (6, 5), 4)
     next(steps)
     assert not torch.is_inference_mode_enabled()
     steps.close()
     assert not torch.is_inference_mode_enabled()
 
 
-@pytest.mark.parametrize("sampler,kept", [(FastSampler, False), (FlowSampler, True)])
+@pytest.mark.parametrize("sampler,kept", [(SdeDpmSolver, False), (DpmSolver, True)])
 def test_only_the_fast_sampler_renews_its_noise(sampler, kept):
     """Of x_s = alpha_s x_0 + sigma_s z the rest z stays standard normal; the flow's is the old one,
     the other's is correlated with it by exp(-h), h the step in log SNR / 2."""
@@ -166,9 +166,9 @@ def test_only_the_fast_sampler_renews_its_noise(sampler, kept):
 
 def test_the_fast_sampler_ends_where_it_was_chosen_to_and_the_others_at_equal_strides():
     """docs/results/first-light.md: t = 0.13."""
-    nodes = FastSampler(SCHEDULE).nodes(20)
+    nodes = SdeDpmSolver(SCHEDULE).nodes(20)
     assert torch.allclose(nodes[:-1], torch.linspace(T_MAX, 0.13, 20, dtype=torch.float64))
-    for sampler in (FlowSampler, AncestralSampler):
+    for sampler in (DpmSolver, AncestralSampler):
         assert torch.allclose(
             sampler(SCHEDULE).nodes(20), torch.linspace(T_MAX, 0, 21, dtype=torch.float64)
         )

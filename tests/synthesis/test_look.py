@@ -51,6 +51,10 @@ def test_without_a_word_the_checkpoint_decides(request_, tiny_checkpoint):
     assert "look" not in other.recipe
     (more,) = samples(dataclasses.replace(request_, steps=5))
     assert (more.recipe["sampler"], more.recipe["steps"]) == ("fast", 5)
+    # By the name that papers give it, the same sampler and the same recipe.
+    (same,) = samples(dataclasses.replace(request_, sampler="sde-dpm-solver++", steps=5))
+    assert same.recipe == {**more.recipe, "report": same.recipe["report"]}
+    np.testing.assert_array_equal(same.record.image, more.record.image)
 
 
 @pytest.mark.parametrize(

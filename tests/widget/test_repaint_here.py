@@ -33,7 +33,7 @@ def test_a_dropped_nucleus_goes_from_the_picture_and_the_stack_says_so(
     layers = results.groups(panel.viewer)[name]
     before = layers["image"].data.copy()
     refine = panel.refine
-    refine.repaint.native.click()
+    refine.repaint_here.native.click()
     assert "no label was corrected" in notification_manager.records[-1].message
 
     instances = layers["instances"]

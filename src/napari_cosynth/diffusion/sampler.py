@@ -147,7 +147,7 @@ class AncestralSampler:
         return gaussian.ancestral_step(x_t, x0, noise, t, s, schedule)
 
 
-class FastSampler:
+class SdeDpmSolver:
     """SDE-DPM-Solver++(2M) for image and distance; the exact posterior, at its strides, for labels.
 
     The noise that every step renews washes out the errors of the steps before: at 20 steps the
@@ -199,7 +199,7 @@ class FastSampler:
         )
 
 
-class FlowSampler(FastSampler):
+class DpmSolver(SdeDpmSolver):
     """The same without noise after the first: DPM-Solver++(2M) of the probability flow, at equal
     strides."""
 

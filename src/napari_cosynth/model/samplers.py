@@ -44,6 +44,7 @@ def settle(sampler: str, steps: int, config: CheckpointConfig) -> tuple[str, int
 
     Raises ValueError where the checkpoint cannot be sampled so.
     """
+    sampler = registry.canonical("sampler", sampler)
     if not sampler:
         sampler, usual = default_sampler(config)
         if steps > usual and sampler == FEW:

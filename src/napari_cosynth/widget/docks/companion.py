@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QWidget
 
 from napari_cosynth.widget.docks.panel import CoSynthPanel
 from napari_cosynth.widget.docks.preferences import PLUGIN
-from napari_cosynth.widget.qt.staying import Tabbed
+from napari_cosynth.widget.qt.staying import Tabbed, docked
 
 PANEL, LAYOUT, GALLERY = "CoSynth", "CoSynth layout", "CoSynth gallery"
 """As the manifest names them."""
@@ -20,7 +20,7 @@ def panel_of(viewer: Any) -> CoSynthPanel:
 
     A viewer has one: closed and opened again it is the same, so whoever works with it need not ask again.
     """
-    for widget in viewer.window.dock_widgets.values():
+    for widget in docked(viewer):
         if isinstance(widget, CoSynthPanel):
             return widget
     _, panel = viewer.window.add_plugin_dock_widget(PLUGIN, PANEL)

@@ -26,7 +26,7 @@ from napari_cosynth.widget.gallery.gallery import THUMBNAIL, Gallery
 from napari_cosynth.widget.look.stain import StainControls
 from napari_cosynth.widget.qt.column import Section
 from napari_cosynth.widget.qt.errors import told
-from napari_cosynth.widget.qt.forms import allow, form, side_by_side
+from napari_cosynth.widget.qt.forms import allow, form, side_by_side, sure
 from napari_cosynth.widget.run.sampling_controls import LARGEST_SEED
 
 KEPT = QColor(60, 170, 80)
@@ -86,7 +86,7 @@ class GalleryDock(Companion):
         self.save.changed.connect(self._ask_and_save)
         self.note.native.editingFinished.connect(self._note)
         self.view.keys = {Qt.Key.Key_K: self._keep, Qt.Key.Key_Delete: self._discard}
-        self.view.selectionModel().selectionChanged.connect(self._on_chosen)
+        sure(self.view.selectionModel()).selectionChanged.connect(self._on_chosen)
         self.view.clicked.connect(lambda index: self.gallery.show(index.row()))
         self.view.activated.connect(lambda index: self.gallery.show(index.row()))
         # Not bound methods: the CoSynth dock may outlive this one, whose Qt side goes first.
@@ -104,7 +104,7 @@ class GalleryDock(Companion):
     @property
     def rows(self) -> list[int]:
         """The chosen rows, in order."""
-        return sorted(index.row() for index in self.view.selectionModel().selectedIndexes())
+        return sorted(index.row() for index in sure(self.view.selectionModel()).selectedIndexes())
 
     @property
     def _cancels(self) -> bool:
@@ -209,9 +209,9 @@ class Thumbnails(QListView):
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setItemDelegate(_Card(gallery, self))
 
-    def keyPressEvent(self, event: QKeyEvent) -> None:
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
         # Not shortcuts: Qt's list takes letters for a search of its items.
-        if action := self.keys.get(event.key()):
+        if action := self.keys.get(sure(event).key()):
             action()
         else:
             super().keyPressEvent(event)
@@ -227,8 +227,11 @@ class _Card(QStyledItemDelegate):
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
         return QSize(THUMBNAIL + 24, THUMBNAIL + 10 + 2 * option.fontMetrics.lineSpacing())
 
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex) -> None:
+    def paint(
+        self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex
+    ) -> None:
         super().paint(painter, option, index)
+        painter = sure(painter)
         entry = self._gallery.items[index.row()].entry
         if not entry.kept:
             return

@@ -17,7 +17,7 @@ class OpenedPanel(QWidget):
     npe2 takes a class and passes it the viewer; what comes is a :class:`CoSynthPanel`.
     """
 
-    def __new__(cls, napari_viewer: ViewerModel) -> CoSynthPanel:
+    def __new__(cls, napari_viewer: ViewerModel) -> CoSynthPanel:  # type: ignore[misc]
         return closed_panel(napari_viewer) or CoSynthPanel(napari_viewer)
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
@@ -27,8 +27,9 @@ class OpenedPanel(QWidget):
 def closed_panel(viewer: Any) -> CoSynthPanel | None:
     """The viewer's panel where it waits without a dock."""
     for widget in QApplication.allWidgets():
-        ours = isinstance(widget, CoSynthPanel) and _plain(widget.viewer) is _plain(viewer)
-        if ours and dock_of(widget) is None:
+        if not isinstance(widget, CoSynthPanel) or dock_of(widget) is not None:
+            continue
+        if _plain(widget.viewer) is _plain(viewer):
             return widget
     return None
 

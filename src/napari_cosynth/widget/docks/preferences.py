@@ -26,7 +26,7 @@ def read_preferences() -> Preferences:
     try:
         from napari.settings import get_plugin_settings
 
-        values = get_plugin_settings(PLUGIN).synthesis
+        values = get_plugin_settings(PLUGIN).synthesis  # type: ignore[attr-defined]
     except (ImportError, KeyError):  # no plugin settings in this napari; the plugin is disabled
         return Preferences(checkpoints=_folder(""))
     return Preferences(

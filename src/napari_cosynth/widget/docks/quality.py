@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,23 +11,21 @@ import numpy as np
 from magicgui.widgets import ComboBox, Label, PushButton
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
-from napari.qt.threading import create_worker
-from napari.utils.notifications import show_info, show_warning
+from napari.utils.notifications import show_info
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_cosynth.types import Record
 from napari_cosynth.widget.docks.drop_row import DropRow
 from napari_cosynth.widget.docks.review_row import ReviewRow
 from napari_cosynth.widget.layers import results
 from napari_cosynth.widget.layers.tags import read_tag
 from napari_cosynth.widget.qt.camera import bring_into_view
-from napari_cosynth.widget.qt.errors import told
+from napari_cosynth.widget.qt.errors import tell, told
 from napari_cosynth.widget.qt.forms import allow, side_by_side
 from napari_cosynth.widget.qt.listening import Hearing
-from napari_cosynth.widget.qt.staying import Staying, Tabbed
+from napari_cosynth.widget.qt.staying import Staying, Tabbed, docked
 from napari_cosynth.widget.result.dropping import Drops
-from napari_cosynth.widget.result.kept import save_kept
+from napari_cosynth.widget.result.kept import writer_of
 from napari_cosynth.widget.result.marks import Marks
 from napari_cosynth.widget.result.nuclei import NucleusTable, nucleus_table
 from napari_cosynth.widget.result.nuclei_view import (
@@ -38,7 +37,7 @@ from napari_cosynth.widget.result.nuclei_view import (
 )
 from napari_cosynth.widget.result.sample_list import Key, SampleList, samples_in
 from napari_cosynth.widget.result.shown import ShownResult
-from napari_cosynth.widget.run.worker import Failure
+from napari_cosynth.widget.run.background import Background
 
 SETTLED_MS = 150
 """A stroke of the brush says so many times a second that labels changed."""
@@ -66,6 +65,7 @@ class QualityPanel(Tabbed):
         self._shown_key: Key | None = None
         self._asked = self._answered = 0
         self._saving = False
+        self._measures, self._writes = Background("quality"), Background("saving")
         self.marks = Marks()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -117,7 +117,7 @@ class QualityPanel(Tabbed):
         self.destroyed.connect(self._layer_events.end)
 
     def neighbour(self) -> QWidget | None:
-        panels = [w for w in self.viewer.window.dock_widgets.values() if isinstance(w, Staying)]
+        panels = [w for w in docked(self.viewer) if isinstance(w, Staying)]
         return panels[0] if panels else None
 
     # -- which result
@@ -188,16 +188,15 @@ class QualityPanel(Tabbed):
         try:
             record = None if key is None else ShownResult(self.viewer, key[0]).agreed(key[1])
         except ValueError as error:
-            self._show(self._asked, key, Failure(error))
+            self._show(self._asked, key, error)
             return
         if record is None or key is None:
             self._show(self._asked, None, None)
             return
-        worker = create_worker(_table_or_error, record, _start_thread=False)
-        worker.returned.connect(partial(_answer, self, self._asked, key))
-        worker.start()
+        answer = partial(_answer, self, self._asked, key)
+        self._measures.do(partial(nucleus_table, record), answer, answer)
 
-    def _show(self, number: int, key: Key | None, found: NucleusTable | Failure | None) -> None:
+    def _show(self, number: int, key: Key | None, found: NucleusTable | Exception | None) -> None:
         if number != self._asked:
             return
         self._answered = number
@@ -209,7 +208,7 @@ class QualityPanel(Tabbed):
             self.class_choice.choices = [EVERY_CLASS, *names]
             self.review.show_table(key, table)
             self.model.show(table, self._marks.get(key, set()) if key is not None else set())
-        self.status.value = str(found.error) if isinstance(found, Failure) else ""
+        self.status.value = str(found) if isinstance(found, Exception) else ""
         self._show_buttons()
 
     def _filter(self, _: object = None) -> None:
@@ -247,6 +246,7 @@ class QualityPanel(Tabbed):
         if table is None or row is None or key is None or key[0] not in results.groups(self.viewer):
             return
         layer = ShownResult(self.viewer, key[0]).layers["instances"]
+        assert isinstance(layer, Labels)
         if not layer.visible:
             results.show_only(self.viewer, key[0])
         lead = () if layer.ndim == 2 else (key[1],)
@@ -263,7 +263,8 @@ class QualityPanel(Tabbed):
     @property
     def _instances(self) -> Labels | None:
         """The layer of the shown result's instances."""
-        return results.groups(self.viewer).get(self._shown_name, {}).get("instances")
+        layer = results.groups(self.viewer).get(self._shown_name, {}).get("instances")
+        return layer if isinstance(layer, Labels) else None
 
     # -- what is kept
 
@@ -289,26 +290,23 @@ class QualityPanel(Tabbed):
         """Saves what has a tick as one training stack, or appends it to one, off the GUI thread."""
         self._saving = True
         self._show_buttons()
-        save_kept(self.viewer, self.samples.kept, path, partial(_saved, self))
+        # Not bound methods: a dock that is closed meanwhile must hear nothing, and the user must.
+        self._writes.do(
+            writer_of(self.viewer, self.samples.kept, path),
+            lambda folder: _saved(self, lambda: show_info(f"saved in {folder}")),
+            lambda error: _saved(self, lambda: tell(error)),
+        )
 
 
-def _table_or_error(record: Record) -> NucleusTable | Failure:
-    try:
-        return nucleus_table(record)
-    except ValueError as error:
-        return Failure(error)
-
-
-def _answer(panel: QualityPanel, number: int, key: Key, found: NucleusTable | Failure) -> None:
+def _answer(
+    panel: QualityPanel, number: int, key: Key | None, found: NucleusTable | Exception
+) -> None:
     if not panel._viewer_events.over:
         panel._show(number, key, found)
 
 
-def _saved(panel: QualityPanel, found: Path | Failure) -> None:
+def _saved(panel: QualityPanel, say: Callable[[], None]) -> None:
     if not panel._viewer_events.over:
         panel._saving = False
         panel._show_buttons()
-    if isinstance(found, Failure):
-        show_warning(str(found.error))
-    else:
-        show_info(f"saved in {found}")
+    say()

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Layer
+from napari.layers import Labels, Layer
 
 from napari_cosynth.export.stack import Described
 from napari_cosynth.widget.layers import results
@@ -63,7 +63,7 @@ class Shown:
             for role in results.ROLES:
                 data, kwargs, kind = made[role]
                 layer = Layer.create(data, {**kwargs, "visible": False}, kind)
-                if role == "instances":
+                if isinstance(layer, Labels) and role == "instances":
                     layer.contour, layer.opacity = 1, 0.9
                 insert_below_points(self.viewer, layer)
         self._group = group

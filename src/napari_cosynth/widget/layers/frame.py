@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from napari.components import ViewerModel
-from napari.components.overlays import SelectionBoxOverlay
+from napari.components.overlays import SelectionBoxOverlay, TextOverlay
 from napari.layers import Layer, Points
 
 from napari_cosynth.widget.layers.layout import placement_from
@@ -45,6 +45,7 @@ def _overlays(layer: Layer) -> Any:
 def show_size(viewer: ViewerModel, layer: Points | None) -> None:
     """Writes the size of a layout's canvas in the window, or of none; other words there are left."""
     overlay = viewer.canvas.overlays.text
+    assert isinstance(overlay, TextOverlay)
     if overlay.text and not overlay.text.startswith(WORDS):
         return
     overlay.text = "" if layer is None else WORDS + size_of(placement_from(layer))

@@ -9,7 +9,7 @@ where all is well.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -59,7 +59,7 @@ def class_table_of(layer: Layer) -> ClassTable:
     return tag.classes
 
 
-def is_layout(layer: Layer | None) -> bool:
+def is_layout(layer: Layer | None) -> TypeGuard[Points]:
     """True for a Points layer with a canvas of its own, which the dock can edit."""
     if not isinstance(layer, Points) or layer.ndim != 2:
         return False
@@ -265,7 +265,7 @@ def style_new_points(layer: Points) -> None:
     A layer that was opened as data, or recoloured by hand, has fixed colours and napari's own size.
     """
     if layer.face_color_mode != "cycle":
-        layer.face_color_cycle = class_cycle(class_table_of(layer))
+        layer.face_color_cycle = class_cycle(class_table_of(layer))  # type: ignore[assignment]
         layer.face_color = "class"
     size = float(np.median(layer.size)) if len(layer.data) else POINT_SIZE
     if not layer.selected_data:  # it would resize the selected ones

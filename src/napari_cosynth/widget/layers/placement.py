@@ -122,7 +122,7 @@ def unit_of(layer: Layer) -> str:
 def micrometres(unit: str) -> float:
     """Micrometres in one ``unit``. Raises ValueError where it is no length."""
     try:
-        registry = pint.get_application_registry()  # type: ignore[no-untyped-call]
+        registry = pint.get_application_registry()
         return float(registry.Quantity(1.0, unit).to("micrometer").magnitude)
     except (pint.errors.DimensionalityError, pint.errors.UndefinedUnitError):
         raise ValueError(f"units: expected a length, got {unit!r}") from None

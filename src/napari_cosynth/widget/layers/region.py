@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -225,7 +225,7 @@ def _rectangle(viewer: ViewerModel) -> tuple[Shapes, npt.NDArray[np.float64]]:
     return layer, np.stack([low, high]) * scale + translate
 
 
-def image_under(viewer: ViewerModel, source: Layer, corners: npt.NDArray[np.float64]) -> Layer:
+def image_under(viewer: ViewerModel, source: Layer, corners: npt.NDArray[np.float64]) -> Image:
     """The topmost image, none of ours, under a region.
 
     ``corners``: world (y, x) of its opposite corners, float64 (2, 2), in ``source``'s units.
@@ -252,7 +252,7 @@ def has_image_under(viewer: ViewerModel, points: Points) -> bool:
     return True
 
 
-def is_slide(layer: Layer) -> bool:
+def is_slide(layer: Layer) -> TypeGuard[Image]:
     """Whether a layer is a visible image that is no result of ours, and none that is being made."""
     ours = read_tag(layer.metadata) is not None or layer.metadata.get(KEY, {}).get("unfinished")
     return isinstance(layer, Image) and layer.visible and not ours

@@ -93,7 +93,9 @@ def blank_layers(placement: Placement, classes: ClassTable, group: str) -> dict[
             **placement.layer_kwargs,
         }
 
-    layers: dict[str, Layer] = {
+    instances = Labels(np.zeros(shape, np.int32), opacity=0.9, **common("instances"))
+    instances.contour = 1
+    return {
         "image": Image(np.zeros((*shape, 3), np.uint8), rgb=True, **common("image")),
         "distance": Image(
             np.zeros(shape, np.float32),
@@ -108,10 +110,8 @@ def blank_layers(placement: Placement, classes: ClassTable, group: str) -> dict[
             opacity=0.4,
             **common("labels"),
         ),
-        "instances": Labels(np.zeros(shape, np.int32), opacity=0.9, **common("instances")),
+        "instances": instances,
     }
-    layers["instances"].contour = 1
-    return layers
 
 
 def fill(layers: dict[str, Layer], sample: Synthesis, group: str) -> None:
@@ -129,6 +129,7 @@ def fill(layers: dict[str, Layer], sample: Synthesis, group: str) -> None:
         layer = layers[role]
         # A copy: the record is read-only and stays as it was sampled, whatever is painted.
         if role == "instances":
+            assert isinstance(layer, Labels)
             # napari maps the pixels of a layer that is seen at every change, else once it is.
             seen, layer.visible = layer.visible, False
             if not features.equals(layer.features):
@@ -206,7 +207,7 @@ def discard(viewer: ViewerModel, group: str) -> None:
 def copied(layer: Layer) -> Layer:
     """The same layer once more, for a viewer that takes the first out: its pixels are not copied."""
     other = Layer.create(*layer.as_layer_data_tuple())
-    if isinstance(layer, Labels):
+    if isinstance(layer, Labels) and isinstance(other, Labels):
         other.contour = layer.contour
     return other
 

@@ -90,7 +90,7 @@ class PointBrush:
         width = self._brush().width if drawn is None else drawn().width
         self.layer.cursor = "cross" if width is None else "circle"
         if width is not None:
-            self.layer.cursor_size = width * placement_from(self.layer).scale
+            self.layer.cursor_size = width * placement_from(self.layer).scale  # type: ignore[assignment]
 
     def _chooser(self, tool: Tool) -> Callable[[Points], None]:
         # A function, not a partial: napari asks every binding for its __name__.

@@ -23,6 +23,7 @@ from napari_cosynth.foreign.files import read_json
 from napari_cosynth.io.atomic import replaced_file
 from napari_cosynth.layouts.sources.class_names import NO_CLASS, suggest
 from napari_cosynth.types import ClassTable
+from napari_cosynth.widget.qt.forms import sure
 from napari_cosynth.widget.qt.questions import window
 
 FILE = "napari-cosynth/classes.json"
@@ -61,10 +62,10 @@ class ClassDialog(QDialog):
         )
         self.buttons.accepted.connect(self.accept)
         self.buttons.rejected.connect(self.reject)
-        box = QVBoxLayout(self)
-        box.addWidget(QLabel(f"{title}: which of the model's classes are these nuclei?"))
-        box.addWidget(area)
-        box.addWidget(self.buttons)
+        column = QVBoxLayout(self)
+        column.addWidget(QLabel(f"{title}: which of the model's classes are these nuclei?"))
+        column.addWidget(area)
+        column.addWidget(self.buttons)
         self._show()
 
     @property
@@ -75,7 +76,7 @@ class ClassDialog(QDialog):
 
     def _show(self) -> None:
         complete = _CHOOSE not in self.mapping.values()
-        self.buttons.button(QDialogButtonBox.StandardButton.Ok).setEnabled(complete)
+        sure(self.buttons.button(QDialogButtonBox.StandardButton.Ok)).setEnabled(complete)
 
 
 def ask_classes(names: Sequence[str], classes: ClassTable, title: str) -> dict[str, str] | None:

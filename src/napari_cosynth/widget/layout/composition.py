@@ -25,6 +25,7 @@ from napari_cosynth.layouts.drawn.composition import missing, shares
 from napari_cosynth.types import ClassTable
 from napari_cosynth.widget.layers.layout import seen_colors
 from napari_cosynth.widget.layout.legend import swatch
+from napari_cosynth.widget.qt.forms import sure
 
 _NAME, _COUNT, _SHARE, _TARGET = range(4)
 _ROW = 22
@@ -54,8 +55,8 @@ class Composition(QTableWidget):
         )
         self.setShowGrid(False)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.verticalHeader().hide()
-        header = self.horizontalHeader()
+        sure(self.verticalHeader()).hide()
+        header = sure(self.horizontalHeader())
         header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(_COUNT, QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(_SHARE, QHeaderView.ResizeMode.Fixed)
@@ -118,17 +119,14 @@ class Composition(QTableWidget):
         self.blockSignals(True)
         for row, name in enumerate(self._classes.names[1:]):
             count, target = int(counts[row]), self._targets.get(name)
-            self.item(row, _COUNT).setText(f"{count:,}" if count else "–")
-            self.item(row, _SHARE).setData(
-                _BAR, (float(parts[row]), target, _color(self._classes, row))
-            )
-            self.item(row, _TARGET).setText("–" if target is None else f"{100 * target:.0f} %")
-            self.item(row, _SHARE).setToolTip(_words(count, total, float(parts[row]), target))
-            self.item(row, _TARGET).setToolTip(
-                "Double-click: the share that this class should have"
-            )
+            number, bar, aim = (sure(self.item(row, c)) for c in (_COUNT, _SHARE, _TARGET))
+            number.setText(f"{count:,}" if count else "–")
+            bar.setData(_BAR, (float(parts[row]), target, _color(self._classes, row)))
+            bar.setToolTip(_words(count, total, float(parts[row]), target))
+            aim.setText("–" if target is None else f"{100 * target:.0f} %")
+            aim.setToolTip("Double-click: the share that this class should have")
         self.blockSignals(False)
-        self.viewport().update()
+        sure(self.viewport()).update()
 
     def _on_click(self, row: int, column: int) -> None:
         if self._classes is not None:
@@ -162,8 +160,11 @@ def _words(count: int, total: int, share: float, target: float | None) -> str:
 class _Bar(QStyledItemDelegate):
     """A share as a bar in the class' colour, its number, and a tick at the target."""
 
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex) -> None:
+    def paint(
+        self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex
+    ) -> None:
         super().paint(painter, option, index)
+        painter = sure(painter)
         value: tuple[float, float | None, QColor] | None = index.data(_BAR)
         if value is None:
             return
@@ -190,7 +191,7 @@ class _Percent(QStyledItemDelegate):
     """A target in percent; below 0 there is none."""
 
     def createEditor(
-        self, parent: QWidget, option: QStyleOptionViewItem, index: QModelIndex
+        self, parent: QWidget | None, option: QStyleOptionViewItem, index: QModelIndex
     ) -> QWidget:
         editor = QDoubleSpinBox(parent)
         editor.setRange(-1, 99)

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_cosynth import registry
+from napari_cosynth.widget.qt.forms import sure
 from napari_cosynth.widget.qt.questions import window
 
 
@@ -55,7 +56,7 @@ class DatasetDialog(QDialog):
 
     def _show(self) -> None:
         known = Path(str(self.folder.text())).expanduser().is_dir() and bool(self.folder.text())
-        self.buttons.button(QDialogButtonBox.StandardButton.Ok).setEnabled(known)
+        sure(self.buttons.button(QDialogButtonBox.StandardButton.Ok)).setEnabled(known)
 
 
 def ask_dataset() -> tuple[str, Path] | None:

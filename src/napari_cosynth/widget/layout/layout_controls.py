@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from magicgui.widgets import ComboBox, Label, PushButton, SpinBox
 from napari.components import ViewerModel
-from napari.layers import Layer, Points
+from napari.layers import Points
 from napari.utils.notifications import show_info, show_warning
 from psygnal import Signal
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
@@ -265,7 +265,7 @@ class LayoutControls(QWidget):
 
     def _on_active(self, event: object) -> None:
         # Selecting a layout in napari's own list is choosing it; other Points layers are not ours.
-        active: Layer | None = self.viewer.layers.selection.active
+        active = self.viewer.layers.selection.active
         if is_layout(active):
             self.use_layer(active)
 

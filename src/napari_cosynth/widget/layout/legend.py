@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableW
 
 from napari_cosynth.types import ClassTable
 from napari_cosynth.widget.layers.layout import seen_colors
+from napari_cosynth.widget.qt.forms import sure
 
 _KEY, _NAME, _COUNT = range(3)
 _SWATCH = 14
@@ -31,9 +32,9 @@ class Legend(QTableWidget):
         self.setShowGrid(False)
         self.setIconSize(QSize(_SWATCH, _SWATCH))
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.verticalHeader().hide()
-        self.horizontalHeader().hide()
-        header = self.horizontalHeader()
+        sure(self.verticalHeader()).hide()
+        header = sure(self.horizontalHeader())
+        header.hide()
         header.setSectionResizeMode(_KEY, QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(_COUNT, QHeaderView.ResizeMode.ResizeToContents)
@@ -63,7 +64,7 @@ class Legend(QTableWidget):
     def show_counts(self, counts: Sequence[int]) -> None:
         """Points per class id, background first."""
         for row in range(self.rowCount()):
-            self.item(row, _COUNT).setText(f"{counts[row + 1]:,}" if counts[row + 1] else "–")
+            sure(self.item(row, _COUNT)).setText(f"{counts[row + 1]:,}" if counts[row + 1] else "–")
 
     def show_current(self, name: str) -> None:
         """Highlights the next point's class."""

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from magicgui.widgets import PushButton
 from napari.components import ViewerModel
-from napari.qt.threading import create_worker
 from napari.utils.notifications import show_info, show_warning
 from qtpy.QtWidgets import QFileDialog
 
 from napari_cosynth import registry
+from napari_cosynth.io.errors import one_line
 from napari_cosynth.layouts.sources.detect import detect_nuclei
 from napari_cosynth.layouts.sources.nuclei import Nuclei, layout_on
 from napari_cosynth.layouts.sources.read import read_nuclei
@@ -32,8 +32,8 @@ from napari_cosynth.widget.layout.class_dialog import ask_classes
 from napari_cosynth.widget.layout.dataset_dialog import ask_dataset, ask_tile
 from napari_cosynth.widget.qt.errors import told
 from napari_cosynth.widget.qt.questions import window
+from napari_cosynth.widget.run.background import Background
 from napari_cosynth.widget.run.facts import CheckpointFacts
-from napari_cosynth.widget.run.worker import Failure
 
 FILES = "Nuclei (*.geojson *.geojson.gz *.json *.mat *.csv *.tif *.tiff *.png *.npy)"
 UNSPECIFIED = "unspecified"
@@ -66,8 +66,7 @@ class NucleiRow:
         self.tile.tooltip = "A real tile of an annotated data set with its nuclei"
         self._facts, self._add = require_facts, add_layout
         self._ask_mpp, self._ask_class = ask_mpp, ask_class
-        self._working = False
-        self._closed = False
+        self._work = Background("nuclei")
         self.find.changed.connect(told(self.from_image))
         self.open.changed.connect(told(self.from_chosen_file))
         self.tile.changed.connect(told(self.from_chosen_data_set))
@@ -75,11 +74,11 @@ class NucleiRow:
     @property
     def busy(self) -> bool:
         """Whether the worker computes."""
-        return self._working
+        return self._work.busy
 
     def close(self) -> None:
         """The dock is going: what still is computed is dropped."""
-        self._closed = True
+        self._work.close()
 
     def from_image(self) -> None:
         """A layout of the nuclei that the built-in detector finds."""
@@ -198,33 +197,21 @@ class NucleiRow:
         return any(is_slide(layer) for layer in self.viewer.layers)
 
     def _start(self, work: Callable[[], Any], done: Callable[[Any], None], what: str) -> None:
-        if self._working:
+        if self._work.busy:
             raise ValueError("the last one is still being computed")
 
-        def guarded() -> Any:
-            try:
-                return work()
-            except Exception as error:  # every error must reach the user
-                return Failure(error)
-
         def finish(result: Any) -> None:
-            self._set_working(False)
-            if self._closed:
-                return
-            if isinstance(result, Failure):
-                reason = " ".join(str(result.error).split())
-                show_warning(reason or type(result.error).__name__)
-            else:
-                told(lambda: done(result))()
+            self._enable(True)
+            told(lambda: done(result))()
 
-        self._set_working(True)
+        def refuse(error: Exception) -> None:
+            self._enable(True)
+            show_warning(one_line(error))
+
+        self._enable(False)
         show_info(f"{what} …")
-        worker = create_worker(guarded, _start_thread=False)
-        worker.returned.connect(finish)
-        worker.start()
+        self._work.do(work, finish, refuse)
 
-    def _set_working(self, working: bool) -> None:
-        self._working = working
-        if not self._closed:
-            for button in self.buttons:
-                button.enabled = not working
+    def _enable(self, enabled: bool) -> None:
+        for button in self.buttons:
+            button.enabled = enabled

@@ -100,7 +100,7 @@ def _make_layout(
         **layout_metadata(placement, classes, layer.name),
     }
     set_current_class(layer, classes.names[1])
-    layer.face_color_cycle = class_cycle(classes)
+    layer.face_color_cycle = class_cycle(classes)  # type: ignore[assignment]
     layer.face_color = "class"
     layer.antialiasing = smoothing(len(layer.data))
     show_marks(layer)

@@ -135,6 +135,8 @@ class LookControls:
     def choose_layer(self, name: str) -> None:
         """Follows an image layer, or its part under the chosen rectangle. Raises ValueError."""
         layer = self.viewer.layers[name]
+        if not isinstance(layer, Image):
+            raise ValueError(f"{name}: expected an image")
         mpp = known_mpp(layer, ask_mpp)
         if mpp is None or self.facts is None:
             return

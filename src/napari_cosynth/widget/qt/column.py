@@ -14,6 +14,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_cosynth.widget.qt.forms import sure
+
 
 class Section(QWidget):
     """A heading with one line of summary over a body; a click on the heading folds the body."""
@@ -83,7 +85,5 @@ class Column(QScrollArea):
         self.setWidget(form)
 
     def minimumSizeHint(self) -> QSize:
-        width = (
-            self.widget().minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width()
-        )
-        return QSize(width, 120)
+        form, bar = sure(self.widget()), sure(self.verticalScrollBar())
+        return QSize(form.minimumSizeHint().width() + bar.sizeHint().width(), 120)

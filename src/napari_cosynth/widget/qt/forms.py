@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from magicgui.widgets import (
     CheckBox,
@@ -16,6 +17,14 @@ from magicgui.widgets import (
 )
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractSpinBox, QFormLayout, QHBoxLayout, QSizePolicy, QWidget
+
+T = TypeVar("T")
+
+
+def sure(value: T | None) -> T:
+    """What Qt's types say may be missing, and what a widget always has: a table's header, its items."""
+    assert value is not None
+    return value
 
 
 def form(*rows: tuple[str, Sequence[Widget]]) -> QWidget:

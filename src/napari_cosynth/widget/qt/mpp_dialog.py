@@ -15,6 +15,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_cosynth.widget.qt.forms import sure
+
 POWERS = {"40x": 0.25, "20x": 0.5, "10x": 1.0}
 """Magnification -> the µm/px that scanners usually have at it."""
 _POWER = re.compile(r"(?<![0-9a-z])(10|20|40)x(?![0-9a-z])", re.IGNORECASE)
@@ -57,4 +59,4 @@ class MppDialog(QDialog):
 
     def _show(self) -> None:
         known = self.number.value() > 0
-        self.buttons.button(QDialogButtonBox.StandardButton.Ok).setEnabled(known)
+        sure(self.buttons.button(QDialogButtonBox.StandardButton.Ok)).setEnabled(known)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from typing import Any
 from weakref import ref
 
 from psygnal import Signal
@@ -26,7 +27,7 @@ class Tabbed(QWidget):
         """What it becomes a tab beside when it is first shown; None: it stays where it is put."""
         return None
 
-    def showEvent(self, event: QShowEvent) -> None:
+    def showEvent(self, event: QShowEvent | None) -> None:
         super().showEvent(event)
         retitle(self, self.title)
         other = None if self._placed else self.neighbour()
@@ -48,16 +49,20 @@ class Staying(Tabbed):
         # Weak: who holds the content must not hold a window that is closed.
         self._home: Callable[[], QMainWindow | None] = lambda: None
 
-    def showEvent(self, event: QShowEvent) -> None:
+    def showEvent(self, event: QShowEvent | None) -> None:
         super().showEvent(event)
         window = self.window()
         if isinstance(window, QMainWindow):
             self._home = ref(window)
             self.reopened.emit()
 
-    def changeEvent(self, event: QEvent) -> None:
+    def changeEvent(self, event: QEvent | None) -> None:
         super().changeEvent(event)
-        if event.type() == QEvent.Type.ParentChange and self.parentWidget() is None:
+        if (
+            event is not None
+            and event.type() == QEvent.Type.ParentChange
+            and self.parentWidget() is None
+        ):
             QTimer.singleShot(0, self._wait)  # napari is not done with the frame
 
     def _wait(self) -> None:
@@ -67,6 +72,11 @@ class Staying(Tabbed):
                 self.hide()
                 self.setParent(home)
                 self.closed.emit()
+
+
+def docked(viewer: Any) -> list[QWidget]:
+    """What lies in the docks of a viewer's window."""
+    return list(viewer.window.dock_widgets.values())
 
 
 def dock_of(widget: QWidget) -> QDockWidget | None:

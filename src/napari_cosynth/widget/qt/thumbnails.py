@@ -19,7 +19,7 @@ def small_picture(pixels: npt.NDArray[Any], side: int) -> QImage:
     shape = (max(1, round(height * factor)), max(1, round(width * factor)))
     small = resize_local_mean(pixels.astype(np.float64), shape, channel_axis=-1)
     rounded = np.ascontiguousarray(small.round().clip(0, 255).astype(np.uint8))
-    image = QImage(rounded.data, shape[1], shape[0], 3 * shape[1], QImage.Format.Format_RGB888)
+    image = QImage(rounded.tobytes(), shape[1], shape[0], 3 * shape[1], QImage.Format.Format_RGB888)
     return image.copy()  # Qt's own memory; numpy's goes
 
 

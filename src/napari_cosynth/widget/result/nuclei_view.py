@@ -19,6 +19,7 @@ from qtpy.QtGui import QColor, QKeyEvent
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from napari_cosynth.widget.layers.layout import seen_colors
+from napari_cosynth.widget.qt.forms import sure
 from napari_cosynth.widget.result.nuclei import FLAGS, NucleusTable
 
 HEADERS = ("drop", "id", "class", "µm²", *FLAGS)
@@ -249,11 +250,11 @@ class NucleusView(QTableView):
         self.setShowGrid(False)
         self.setWordWrap(False)
         # Rows of one height: Qt would measure 10,000 of them.
-        rows = self.verticalHeader()
+        rows = sure(self.verticalHeader())
         rows.hide()
         rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         rows.setDefaultSectionSize(22)
-        header = self.horizontalHeader()
+        header = sure(self.horizontalHeader())
         header.setMinimumSectionSize(30)
         for column, width in enumerate((40, 44, 92, 48, 56, 54, 62, 56)):
             self.setColumnWidth(column, width)
@@ -289,17 +290,17 @@ class NucleusView(QTableView):
             if ids[row] in wanted:
                 # Not selectRow: with Shift held, as the key back has it, that would add the row.
                 flags = QItemSelectionModel.SelectionFlag
-                self.selectionModel().setCurrentIndex(
+                sure(self.selectionModel()).setCurrentIndex(
                     self.shown.index(row, 0), flags.ClearAndSelect | flags.Rows
                 )
                 return True
         return False
 
     def selected_ids(self) -> list[int]:
-        return [self.shown.id_at(i.row()) for i in self.selectionModel().selectedRows()]
+        return [self.shown.id_at(i.row()) for i in sure(self.selectionModel()).selectedRows()]
 
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() not in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        if sure(event).key() not in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
             super().keyPressEvent(event)
             return
         chosen = self.selected_ids()

@@ -71,7 +71,7 @@ class RefinePanel(QWidget):
         self.update_rest = PushButton(text="Update from instances")
         self.restore = PushButton(text="Restore raw")
         self.save = PushButton(text="Save as stack…")
-        self.repaint = PushButton(text="Repaint here")
+        self.repaint_here = PushButton(text="Repaint here")
         self.offer = Offer()
         self.status = Status()
         self._told = ""  # the result that the status is about
@@ -83,7 +83,7 @@ class RefinePanel(QWidget):
         self.separate.tooltip = "Watershed of the labels again, from these points"
         self.update_rest.tooltip = "Labels, distance and centroids from the edited instances"
         self.restore.tooltip = "The sample as it was made or read"
-        self.repaint.tooltip = (
+        self.repaint_here.tooltip = (
             "Paint the image anew where labels or instances were corrected: they are held, the pixels "
             "follow them"
         )
@@ -99,7 +99,7 @@ class RefinePanel(QWidget):
             choices.insert(0, ("Result", [self.result]))
         box.addWidget(form(*choices))
         box.addWidget(side_by_side(self.separate, self.update_rest))
-        box.addWidget(side_by_side(self.restore, self.repaint, self.save))
+        box.addWidget(side_by_side(self.restore, self.repaint_here, self.save))
         box.addWidget(self.offer)
         box.addWidget(self.status.native)
         self.result.changed.connect(self._show_choices)
@@ -107,7 +107,7 @@ class RefinePanel(QWidget):
             (self.separate, self.separate_again),
             (self.update_rest, self.update_from_instances),
             (self.restore, self.restore_raw),
-            (self.repaint, self.ask_to_repaint),
+            (self.repaint_here, self.ask_to_repaint),
             (self.save, self.ask_and_save),
         ):
             button.changed.connect(told(action))
@@ -163,7 +163,7 @@ class RefinePanel(QWidget):
             self.points.value = None if tag is None or tag.result in results else chosen
         found = results.get(str(self.result.value), {})
         complete = {"image", "labels", "instances"} <= found.keys()
-        for button in (self.separate, self.update_rest, self.restore, self.repaint, self.save):
+        for button in (self.separate, self.update_rest, self.restore, self.repaint_here, self.save):
             allow(button, "" if complete else "there is no finished result")
         if self._told and (self._told != self.result.value or not complete):
             self._tell("")  # it is about another result, or one that is gone

@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QListWidget, QListWidgetItem
 
 from napari_cosynth.widget.layers import results
+from napari_cosynth.widget.qt.forms import sure
 from napari_cosynth.widget.result.saving import NEEDED
 
 Key: TypeAlias = tuple[str, int]
@@ -35,7 +36,7 @@ class SampleList(QListWidget):
         self._fit()
 
     def _items(self) -> list[QListWidgetItem]:
-        return [self.item(row) for row in range(self.count())]
+        return [sure(self.item(row)) for row in range(self.count())]
 
     @property
     def keys(self) -> list[Key]:
@@ -93,4 +94,4 @@ class SampleList(QListWidget):
     def tick(self, key: Key, on: bool) -> None:
         """Keeps a sample, or leaves it out."""
         state = Qt.CheckState.Checked if on else Qt.CheckState.Unchecked
-        self.item(self.keys.index(key)).setCheckState(state)
+        sure(self.item(self.keys.index(key))).setCheckState(state)

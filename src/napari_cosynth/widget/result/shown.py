@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -175,7 +175,7 @@ def _put(layer: Layer, data: npt.NDArray[Any], sample: int, stacked: bool) -> No
         layer.data = data.copy()
 
 
-def is_points(layer: Layer) -> bool:
+def is_points(layer: Layer) -> TypeGuard[Points]:
     """Whether a layer is a layout's, of a result or of none."""
     tag = read_tag(layer.metadata)
     return isinstance(layer, Points) and tag is not None and tag.role == "layout"

@@ -74,10 +74,10 @@ class Runner:
         if self.busy:
             raise RuntimeError("a synthesis is running already")
         self._failed = self._cancelled = False
-        worker = create_worker(_guarded, source, _start_thread=False)
+        worker = create_worker(_guarded, source, _start_thread=False)  # type: ignore[arg-type]
         self._worker = worker
         worker.yielded.connect(self._receive)
-        worker.finished.connect(self._finish)
+        worker.finished.connect(self._finish)  # type: ignore[arg-type]
         worker.start()
         self.began.emit()
 
