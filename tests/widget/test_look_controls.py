@@ -221,7 +221,7 @@ def test_the_look_survives_a_stack(
     dock.layout_controls.use_layer(layer)
     assert dock.look.choice.value == look_controls.KEPT
     look, whose = wait_for_look(dock, qtbot)
-    np.testing.assert_allclose(look, sample.request.look)
+    np.testing.assert_allclose(look, sample.recipe["look"])
     assert whose == sample.request.look_of
     dock.look.choice.value = look_controls.SEED
     assert wait_for_look(dock, qtbot) == ("seed", "")
