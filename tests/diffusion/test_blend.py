@@ -9,7 +9,7 @@ from scipy import ndimage as ndi
 from napari_cosynth.diffusion import categorical, gaussian, joint
 from napari_cosynth.diffusion.blend import BEGIN, PASSES, SPREAD, _Colours, blended, spread
 from napari_cosynth.diffusion.clamp import ClampedSampler, Known
-from napari_cosynth.diffusion.sampler import SdeDpmSolver, FewSampler, Sampler, SeededNoise, Step
+from napari_cosynth.diffusion.sampler import FewSampler, Sampler, SdeDpmSolver, SeededNoise, Step
 from napari_cosynth.diffusion.schedule import CosineSchedule, JointSchedule
 from napari_cosynth.diffusion.tensors import Context, JointState, Prediction
 

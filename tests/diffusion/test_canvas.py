@@ -15,7 +15,7 @@ from napari_cosynth.diffusion.canvas import Canvas, CanvasStep, _Sums
 from napari_cosynth.diffusion.canvas_noise import CanvasNoise
 from napari_cosynth.diffusion.guidance import guided
 from napari_cosynth.diffusion.point_features import REACH, PointFeatures
-from napari_cosynth.diffusion.sampler import AncestralSampler, SdeDpmSolver, DpmSolver, sample
+from napari_cosynth.diffusion.sampler import AncestralSampler, DpmSolver, SdeDpmSolver, sample
 from napari_cosynth.diffusion.schedule import JointSchedule
 from napari_cosynth.diffusion.scratch import RUN, Scratch
 from napari_cosynth.diffusion.tensors import Clean, Condition, Denoiser, JointState

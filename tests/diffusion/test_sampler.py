@@ -9,9 +9,9 @@ import torch
 
 from napari_cosynth.diffusion.sampler import (
     AncestralSampler,
-    SdeDpmSolver,
-    FewSampler,
     DpmSolver,
+    FewSampler,
+    SdeDpmSolver,
     SeededNoise,
     sample,
 )

@@ -81,8 +81,8 @@ def add_sampling(parser: argparse.ArgumentParser, *reads: str) -> None:
     parser.add_argument(
         "--sampler",
         default="",
-        help="few (as the checkpoint was trained for, the default where it was), fast (SDE-DPM-Solver++), "
-        "flow (DPM-Solver++, without noise), ancestral (the paper's)",
+        help="few (as the checkpoint was trained for, the default where it was), fast "
+        "(SDE-DPM-Solver++), flow (DPM-Solver++, without noise), ancestral (the paper's)",
     )
     parser.add_argument(
         "--look",

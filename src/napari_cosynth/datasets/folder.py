@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_cosynth.foreign import instance_classes
+from napari_cosynth.foreign.instance_classes import labels_by, read_classes
 from napari_cosynth.foreign.instances import class_map, instance_ids, read_label_image
 from napari_cosynth.io.listing import IMAGE_SUFFIXES, files_in, images_in, partners
 from napari_cosynth.records.base import NamedRecords, Parts
@@ -21,9 +23,9 @@ class FolderDataset(NamedRecords):
     """``images/NAME.*`` uint8 RGB with ``instances/NAME.*``, integer (H, W), 0 background.
 
     ``labels/NAME.*``, uint8 (H, W), holds classes where there is such a folder: ids of ``class_names``
-    from 1, or of those that ``cosynth.json`` names. Without it all nuclei get one class,
-    ``class_name``. ``tissues`` names a JSON file in the folder that maps image stems to organs; without
-    it every record has the tissue ``tissue``.
+    from 1, or of those that ``cosynth.json`` names; or ``classes/NAME.csv`` does, an id and its class
+    a line. Without either all nuclei get one class, ``class_name``. ``tissues`` names a JSON file in
+    the folder that maps image stems to organs; without it every record has the tissue ``tissue``.
     """
 
     def __init__(
@@ -45,8 +47,12 @@ class FolderDataset(NamedRecords):
             self.own.classes if self.own else ClassTable.of(*(class_names or (class_name,)))
         )
         self._images = images_in(self.root / "images")
-        self._instances = self._maps("instances")
-        self._labels = self._maps("labels") if (self.root / "labels").is_dir() else {}
+        self._instances = self._maps("instances", IMAGE_SUFFIXES)
+        self._labels = self._maps("labels", IMAGE_SUFFIXES)
+        self._tables = {} if self._labels else self._maps("classes", (".csv",))
+        if self._tables and not (class_names or self.own):
+            found = instance_classes.class_names(map(read_classes, self._tables.values()))
+            self.classes = ClassTable.of(*(found or (class_name,)))
         if self._labels and not (class_names or self.own):
             raise ValueError(f"{self.root / 'labels'}: name the classes of its ids: class_names")
         self.names = tuple(select(self._images, only, without, self.root))
@@ -54,10 +60,14 @@ class FolderDataset(NamedRecords):
         if tissues is not None:
             self._tissues = read_tissues(self.root / tissues, self.names)
 
-    def _maps(self, folder: str) -> dict[str, Path]:
-        found = partners(self._images, files_in(self.root / folder, IMAGE_SUFFIXES))
+    def _maps(self, folder: str, suffixes: Sequence[str]) -> dict[str, Path]:
+        """The file of each image in a folder; none where there is no such folder but ``instances``."""
+        if folder != "instances" and not (self.root / folder).is_dir():
+            return {}
+        found = partners(self._images, files_in(self.root / folder, suffixes))
         if missing := sorted(set(self._images) - set(found)):
-            raise ValueError(f"{self.root / folder}: no map for {missing[0]!r}")
+            kind = "table" if ".csv" in suffixes else "map"
+            raise ValueError(f"{self.root / folder}: no {kind} for {missing[0]!r}")
         return found
 
     @classmethod
@@ -69,8 +79,12 @@ class FolderDataset(NamedRecords):
 
     def parts(self, name: str) -> Parts:
         path = self._instances[name]
-        ids = instance_ids(read_label_image(path), str(path))
+        stored = read_label_image(path)
+        ids = instance_ids(stored, str(path))
         labels = (ids > 0).astype(np.uint8)
+        if self._tables:
+            table = self._tables[name]
+            labels = labels_by(read_classes(table), self.classes.names[1:], stored, str(table))
         if self._labels:
             path = self._labels[name]
             labels = class_map(read_label_image(path), str(path), len(self.classes))
