@@ -1,4 +1,4 @@
-"""What is known by name, checkpoints and recipes, told without the libraries that open them."""
+"""Checkpoints, layout models and recipes by name, found without importing what opens them."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from napari_cosynth.io.nearest import nearest
 from napari_cosynth.io.paths import named
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
-"""Of a checkpoint's and a segmenter's folder."""
+"""Files in the folder of a checkpoint or a segmenter."""
 OWN_FOLDER = "COSYNTH_CHECKPOINTS"
+"""Environment variable that names the user's folder of checkpoints."""
 BUNDLED = Path(__file__).parent / "checkpoints"
 LAYOUT_MODELS = Path(__file__).parent / "layout_models"
 RECIPES = Path(__file__).parent / "recipes"
 SAMPLES = Path(__file__).parent / "samples"
 COMPRESSIONS = ("zlib", "lzw", "zstd", "none")
-"""Of a stack's TIFFs."""
+"""Compressions of a stack's TIFFs."""
 DOWNSTREAM = "downstream-"
-"""What the names of the packaged recipes of ``cosynth downstream`` begin with."""
+"""Prefix in the names of the packaged recipes of ``cosynth downstream``."""
 
 
 def locate(name: str | Path) -> Path:
-    """The folder of a bundled checkpoint's name, of one in the user's folder, or of a path.
+    """The checkpoint folder for a name or a path.
 
-    Raises ValueError if there is none.
+    A name is a bundled checkpoint's or one in the user's folder. Raises ValueError if there is no
+    such folder.
     """
     bundled = {key: BUNDLED / key for key in available()}
     path = ({**own(), **bundled}).get(str(name), named(name))
@@ -40,8 +42,7 @@ def locate(name: str | Path) -> Path:
 
 
 def own() -> dict[str, Path]:
-    """The checkpoints in the user's folder, which the environment variable COSYNTH_CHECKPOINTS
-    names, by name."""
+    """The checkpoints in the user's folder (:data:`OWN_FOLDER`), by name; empty if none is set."""
     folder = os.environ.get(OWN_FOLDER)
     return checkpoints_in(Path(folder).expanduser()) if folder else {}
 
@@ -57,22 +58,22 @@ def checkpoints_in(folder: Path) -> dict[str, Path]:
 
 
 def packaged_recipes() -> dict[str, Path]:
-    """Recipes of every kind that came with the package, by name."""
+    """Recipe files of every kind that come with the package, by name."""
     return {path.stem: path for path in sorted(RECIPES.glob("*.toml"))}
 
 
 def bundled_recipes() -> dict[str, Path]:
-    """Training recipes that came with the package, by name."""
+    """Training recipes that come with the package, by name."""
     return {k: v for k, v in packaged_recipes().items() if not k.startswith(DOWNSTREAM)}
 
 
 def downstream_recipes() -> dict[str, Path]:
-    """Recipes of ``cosynth downstream`` that came with the package, by name."""
+    """Recipes of ``cosynth downstream`` that come with the package, by name."""
     return {k: v for k, v in packaged_recipes().items() if k.startswith(DOWNSTREAM)}
 
 
 def find_layout_model(name: str | Path) -> Path:
-    """The file of a bundled layout model's name or of a path. Raises ValueError if there is none."""
+    """The layout model file for a bundled name or a path. Raises ValueError if there is none."""
     known = layout_models()
     file = known.get(str(name), Path(name))
     if not file.exists():
@@ -88,7 +89,7 @@ def layout_models() -> dict[str, Path]:
 
 
 def find_recipe(name: str | Path, bundled: Mapping[str, Path]) -> Path:
-    """The file of a bundled recipe's name or of a path. Raises ValueError if there is none."""
+    """The recipe file for a bundled name or a path. Raises ValueError if there is none."""
     path = bundled.get(str(name), Path(name))
     if not path.exists():
         raise ValueError(
@@ -98,9 +99,9 @@ def find_recipe(name: str | Path, bundled: Mapping[str, Path]) -> Path:
 
 
 def recipe_folders(name: str) -> list[str]:
-    """The top folders of the data sets of a training recipe, bundled or in a file, in its order.
+    """The top folders of a training recipe's data sets, in its order; bundled name or path.
 
-    Empty where there is no such recipe or it cannot be read, which its real reader says.
+    Empty if there is no such recipe or it cannot be read; the recipe's real reader reports that.
     """
     file = bundled_recipes().get(name, Path(name))
     try:

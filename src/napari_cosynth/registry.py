@@ -1,4 +1,4 @@
-"""Names -> implementations, as ``"module:attribute"``: adding one is a file and a line here."""
+"""Names -> implementations, as ``"module:attribute"``: a new one takes a file and a line here."""
 
 from __future__ import annotations
 
@@ -67,15 +67,18 @@ ENTRIES: dict[str, dict[str, str]] = {
 ALIASES: dict[str, dict[str, str]] = {
     "sampler": {"sde-dpm-solver++": "fast", "dpm-solver++": "flow"},
 }
-"""What the field calls them -> the names that recipes store."""
+"""Names used in the field -> the names that recipes store."""
 GROUP = "napari_cosynth"
-"""Other installed packages register theirs as entry points ``name = "module:attribute"`` in the group
-``napari_cosynth.KIND``, such as ``napari_cosynth.exporter`` (docs/extending.md)."""
+"""Prefix of the entry-point groups in which other installed packages register implementations.
+
+The group is ``napari_cosynth.KIND``, such as ``napari_cosynth.exporter``; an entry is
+``name = "module:attribute"`` (docs/extending.md).
+"""
 
 
 @cache
 def _others(kind: str) -> dict[str, EntryPoint]:
-    """What other packages register of a kind, by name; never in the place of one of ours."""
+    """Entry points of other packages for a kind, by name. Our own names win."""
     group = f"{GROUP}.{kind.replace('-', '_')}"
     return {p.name: p for p in entry_points(group=group) if p.name not in ENTRIES[kind]}
 
@@ -86,12 +89,12 @@ def names(kind: str) -> tuple[str, ...]:
 
 
 def canonical(kind: str, name: str) -> str:
-    """The name that is registered: of an alias what it stands for, of any other name itself."""
+    """The registered name: an alias is replaced by what it stands for, other names stay."""
     return ALIASES.get(kind, {}).get(name, name)
 
 
 def check(kind: str, name: str) -> None:
-    """Imports nothing. Raises ValueError that lists the known names where this is none of them."""
+    """Raises ValueError, listing the known names, if ``name`` is unknown. Imports nothing."""
     if canonical(kind, name) not in names(kind):
         raise ValueError(f"{kind}: {one_of(name, names(kind))}")
 
@@ -99,14 +102,15 @@ def check(kind: str, name: str) -> None:
 def resolve(kind: str, name: str) -> Any:
     """Imports and returns the implementation.
 
-    Raises ValueError that lists the known names, or names the package whose own cannot be imported.
+    Raises ValueError for an unknown name, listing the known ones. Raises ValueError, naming the
+    package, if another package's implementation cannot be imported.
     """
     check(kind, name)
     name = canonical(kind, name)
     if (other := _others(kind).get(name)) is not None:
         try:
             return other.load()
-        except Exception as error:  # of a package that is not ours: anything may go wrong in it
+        except Exception as error:  # code of another package may raise anything
             package = other.dist.name if other.dist else other.module
             raise ValueError(
                 f"{kind} {name}: {other.value} of the package {package} cannot be imported "

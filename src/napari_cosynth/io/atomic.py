@@ -1,4 +1,4 @@
-"""Writing whole or not at all: a temporary name beside the target, then a rename."""
+"""Atomic writes of files and folders: to a temporary name beside the target, then renamed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from napari_cosynth.io.paths import check_target
 def replaced_folder(target: Path, overwrite: bool = False, keeps: bool = False) -> Iterator[Path]:
     """A fresh folder to fill, which becomes ``target`` when the block ends without an error.
 
-    An existing ``target`` is replaced only with ``overwrite`` and only at the end, and only where
-    :func:`~napari_cosynth.io.paths.check_target` has nothing against it, whose errors are raised.
-    With ``keeps`` the caller takes over what others have put there, and that is not looked for.
-    On any error the fresh folder is removed and ``target`` is as it was. Of a link, what it points to
-    is replaced. What was written is on the disk before the name is: a loss of power leaves it whole
-    or not there.
+    An existing ``target`` is replaced only with ``overwrite``, only at the end, and only if
+    :func:`~napari_cosynth.io.paths.check_target` allows it; its errors are raised. With ``keeps``
+    that check is skipped: the caller carries other people's files over itself. On any error the
+    fresh folder is removed and ``target`` is as it was. A link stays; the folder it points to is
+    replaced. The content reaches the disk before the rename, so a power loss leaves a whole folder
+    or none.
     """
     if not keeps:
         check_target(target, overwrite, folder=True)
@@ -51,7 +51,7 @@ def replaced_folder(target: Path, overwrite: bool = False, keeps: bool = False) 
 def replaced_file(target: Path) -> Iterator[Path]:
     """A path to write to, which replaces ``target`` when the block ends without an error.
 
-    What was written is on the disk before the name is: a loss of power leaves one of the two.
+    The content reaches the disk before the rename, so a power loss leaves the old or the new file.
     """
     target = target.resolve()
     with _beside(target):
@@ -71,12 +71,15 @@ def replaced_file(target: Path) -> Iterator[Path]:
 
 
 def leftovers(folder: Path, *names: str) -> Iterator[Path]:
-    """What killed writers of files or folders called ``names`` (patterns) have left in a folder."""
+    """Temporary files and folders that killed writers left in a folder.
+
+    ``names`` are patterns for the names of their targets.
+    """
     return (path for name in names for path in list(folder.glob(f".{name}.*")))
 
 
 def _to_disk(path: Path) -> None:
-    """Waits until a file's content, or a folder's list of names, is on the disk."""
+    """Waits until a file's content, or a folder's list of entries, is on the disk."""
     if path.is_dir() and os.name == "nt":  # Windows has no handle for a folder
         return
     handle = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
@@ -88,7 +91,7 @@ def _to_disk(path: Path) -> None:
 
 @contextmanager
 def _beside(target: Path) -> Iterator[None]:
-    """Makes the folder to write in; an error names what was to be written, not a temporary name."""
+    """Makes the target's parent folder; errors within name the target, not the temporary name."""
     place = next(parent for parent in target.parents if parent.exists())
     if not place.is_dir():
         raise NotADirectoryError(f"{target}: {place} is a file, expected a folder")

@@ -9,16 +9,15 @@ _SHORT = (
     "unable to allocate",
     "cannot allocate",
 )
-"""What errors of decoders and of the system say where memory was short."""
+"""Phrases by which decoders and the system report that memory ran out."""
 _LONGEST = 400
-"""Characters of a library's message; some of them quote what they could not read."""
+"""Most characters of a library's message that are shown; some quote the data they could not read."""
 
 
 def one_line(error: BaseException) -> str:
-    """The message with its line breaks as blanks, cut to :data:`_LONGEST` characters; the error's class
-    where it says nothing.
+    """The error's message on one line, cut to :data:`_LONGEST` characters.
 
-    Where memory was short it says so, whatever was being done.
+    An empty message is replaced by the name of the error's class. If memory ran out, the text says so.
     """
     if short_of_memory(error):
         text = " ".join(str(error).split()[:30]) or type(error).__name__
@@ -28,7 +27,7 @@ def one_line(error: BaseException) -> str:
 
 
 def short_of_memory(error: BaseException) -> bool:
-    """Whether memory was short; decoders of images say so in errors of their own."""
+    """Whether memory ran out, by the error or its causes; image decoders raise errors of their own."""
     cause: BaseException | None = error
     while cause is not None:
         text = str(cause).lower()
@@ -40,9 +39,9 @@ def short_of_memory(error: BaseException) -> bool:
 
 
 def unreadable(where: object, what: str, error: Exception) -> ValueError:
-    """The error of a file: ``what`` is wrong with it, and why; where memory was short, that alone.
+    """ValueError ``"WHERE: WHAT (reason)"`` for a file that could not be read.
 
-    One that names the file already is that error.
+    If memory ran out, it says only that. A ValueError that already names the file is returned as it is.
     """
     if isinstance(error, ValueError) and str(error).startswith(str(where)):
         return error
@@ -53,6 +52,6 @@ def unreadable(where: object, what: str, error: Exception) -> ValueError:
 
 
 def shown(value: object) -> str:
-    """What was found instead, quoted: the beginning of it where it is long."""
+    """``repr`` of a value for an error text, cut to 80 characters."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

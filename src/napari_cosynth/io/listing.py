@@ -1,10 +1,10 @@
-"""Listing the files of a data set and telling which belong together, whatever machine they come from.
+"""Files of a data set, and which of them belong together, on any operating system.
 
-- Hidden files and folders, and what macOS, Windows and storage boxes add (``._NAME``, ``__MACOSX``), are
-  none of a data set's. Linked files and folders are followed, a circle of links once.
-- Names are compared in Unicode's composed form: macOS decomposes them (NFC, NFD).
-- A file's name goes without its ending, ``.ome.tif`` or ``.geojson.gz`` say, in capitals or not.
-- Only files that something asks for must be told apart: what else has the same name does not matter.
+- Hidden files and folders are skipped, and so are those that macOS, Windows and storage boxes add
+  (``._NAME``, ``__MACOSX``). Linked files and folders are followed; a circle of links is walked once.
+- Names are compared in Unicode's composed form (NFC), because macOS decomposes them (NFD).
+- Files are matched by name without ending, such as ``.ome.tif`` or ``.geojson.gz``, in any case.
+- Two candidates for one file are an error only if something asks for that file.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ logger = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
 SLIDE_SUFFIXES = (".svs", ".ndpi", ".scn", ".mrxs", ".bif", ".vms", ".vmu", ".dcm", ".vsi", ".czi")
-"""Endings of slides' names, those too that a file beside them may only mention."""
+"""Endings of slides' names. Not all are read: some occur only in the names of files beside a slide."""
 _DOUBLE = (".ome.tif", ".ome.tiff", ".ome.zarr", ".geojson.gz", ".json.gz")
 _NOT_OURS = {"__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found"}
 _DRAWN = re.compile(r"overla(y|id)|thumb|preview|contour|visuali")
-"""Folders of pictures made from the images, under the same names."""
+"""Folders of drawings made from the images, which have the images' names."""
 _IMAGES = re.compile(r"image|img|tile|slide|wsi|patch")
 
 
 def composed(name: str) -> str:
-    """A name in Unicode's composed form, in which names are compared."""
+    """A name in Unicode's composed form (NFC), for comparison."""
     return unicodedata.normalize("NFC", name)
 
 
@@ -48,10 +48,10 @@ def files_in(
     below: bool = False,
     without_folders: Iterable[str] = (),
 ) -> list[Path]:
-    """The files of a folder, or of it and those below, whose names end so in any case, sorted.
+    """The files of a folder whose names end in one of ``suffixes``, in any case, sorted.
 
-    ``without_folders``: folders to leave out, by lower-case name. A link to what is not there is left
-    out with a warning. Raises ValueError if there are no files.
+    ``below`` includes the folders below. ``without_folders`` are lower-case names of folders to leave
+    out. Broken links are left out with a warning. Raises ValueError if there are no files.
     """
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder")
@@ -73,7 +73,7 @@ def files_in(
 
 
 def first_below(root: Path, suffix: str) -> Path | None:
-    """Some file of an ending in a folder or below, by which its format may be told."""
+    """Any one file with an ending in a folder or below it, to recognise a format by; None if none."""
     if not root.is_dir():
         return None
     entries = _entries(root, True, frozenset())
@@ -81,18 +81,18 @@ def first_below(root: Path, suffix: str) -> Path | None:
 
 
 def folders_in(folder: Path, suffix: str) -> list[Path]:
-    """The folders of a folder whose names end so in any case, sorted; none where it is no folder."""
+    """The subfolders whose names end in ``suffix``, in any case, sorted; empty if it is no folder."""
     entries = _entries(folder, False, frozenset()) if folder.is_dir() else ()
     return [path for path in entries if path.name.lower().endswith(suffix) and path.is_dir()]
 
 
 def named_below(root: Path, name: str) -> list[Path]:
-    """The files and folders of exactly a name in a folder or below, sorted."""
+    """The files and folders in a folder or below it that have exactly this name, sorted."""
     return sorted(p for p in _entries(root, True, frozenset()) if composed(p.name) == name)
 
 
 def _entries(folder: Path, below: bool, without: frozenset[str]) -> Iterator[Path]:
-    """What lies in a folder, or in it and below, without what is hidden or not the user's."""
+    """The entries of a folder, with ``below`` of all under it, without hidden and system ones."""
     seen: set[tuple[int, int]] = set()
     waiting = [folder]
     while waiting:
@@ -114,7 +114,10 @@ def _entries(folder: Path, below: bool, without: frozenset[str]) -> Iterator[Pat
 
 
 def by_name(paths: Iterable[Path], name: Callable[[Path], str] = name_of) -> dict[str, Path]:
-    """Files by their name, sorted. Raises ValueError where two have one; a link and its file are one."""
+    """Files by their name, sorted. Raises ValueError if two files share one.
+
+    A link and the file it points to count as one.
+    """
     found: dict[str, Path] = {}
     for path in paths:
         other = found.setdefault(name(path), path)
@@ -124,17 +127,17 @@ def by_name(paths: Iterable[Path], name: Callable[[Path], str] = name_of) -> dic
 
 
 def images_in(folder: Path) -> dict[str, Path]:
-    """Image files of a folder by name, sorted. Raises ValueError if there are none or two alike."""
+    """Image files of a folder by name, sorted. Raises ValueError if there are none, or two of a name."""
     return by_name(files_in(folder, IMAGE_SUFFIXES))
 
 
 def partners(files: Mapping[str, Path], candidates: Iterable[Path]) -> dict[str, Path]:
-    """The candidate that belongs to each file, under the file's key; those that have none are absent.
+    """The candidate that belongs to each file, under the file's key; files without one are absent.
 
-    Either is named after the other, with or without its ending (``a.geojson``, ``a.svs.geojson``), or
-    after an image as QuPath calls it (``a.svs - 20x``); in other case where nothing else fits. Of several
-    candidates one in the file's own folder is meant, else one in a folder of images that holds no
-    drawings. Raises ValueError naming two where it cannot be told.
+    The two names match with or without the other's ending (``a.geojson``, ``a.svs.geojson``), or after
+    an image as QuPath calls it (``a.svs - 20x``). Letter case is ignored only if nothing else matches.
+    Among several candidates the one in the file's own folder wins, then one in a folder that holds no
+    drawings, then one in a folder of images. Raises ValueError naming two if several remain.
     """
     known: list[dict[str, list[Path]]] = [{}, {}, {}]
     for path in candidates:
@@ -158,7 +161,7 @@ def partners(files: Mapping[str, Path], candidates: Iterable[Path]) -> dict[str,
 
 
 def without_ending(name: str) -> str:
-    """``a.svs`` as ``a``: a name without the ending of an image or slide, as it is where it has none."""
+    """A name without an image's or slide's ending, ``a`` for ``a.svs``; other names stay as they are."""
     plain = PurePosixPath(name)
     known = plain.suffix.lower() in (*IMAGE_SUFFIXES, *SLIDE_SUFFIXES)
     return name_of(plain) if known else name
@@ -175,14 +178,14 @@ def _meant(path: Path, candidates: list[Path]) -> Path:
 
 
 def written_name(text: str) -> str:
-    """The name, without its ending, of a file whose path another program wrote, on Windows maybe."""
+    """The file name, without ending, in a path that another program wrote; also a Windows path."""
     return name_of(PurePosixPath(text.replace("\\", "/")))
 
 
 def written_path(text: str) -> PurePosixPath:
-    """A path below a folder as another program wrote it, on Windows with backslashes.
+    """A path below a folder, as another program wrote it; backslashes of Windows are separators.
 
-    Raises ValueError where it leads out of the folder.
+    Raises ValueError if it leads out of the folder.
     """
     path = PurePosixPath(composed(text).replace("\\", "/"))
     if not path.parts or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
@@ -191,7 +194,10 @@ def written_path(text: str) -> PurePosixPath:
 
 
 def find_written(folder: Path, path: PurePosixPath) -> Path | None:
-    """The file that a written path names in a folder, composed or not, in its case or any other."""
+    """The file that a written path names in a folder; None if there is none or several.
+
+    Names match in either Unicode form, and in any case if the exact case does not exist.
+    """
     here = folder
     for part in path.parts:
         try:

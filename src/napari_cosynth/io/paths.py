@@ -1,6 +1,6 @@
-"""Paths from outside: what they are called, and whether an output may be written there.
+"""Paths from the user: their names, and whether an output may be written there.
 
-Nothing that is read, and nothing of another program, is ever replaced.
+An output never replaces an input or a file of another program.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 SHEETS = ("index,axis-0,axis-1,class",)
-"""First lines of the CSV files that are outputs of their own."""
+"""First lines of the CSV files that are outputs on their own."""
 OBJECTS = (
     frozenset({"reading", "pairs", "scores"}),
     frozenset({"format", "identity", "figures"}),  # a report
     frozenset({"hard_core", "potentials", "tissues"}),  # a layout model
 )
-"""Keys of the JSON files that are."""
+"""Keys of the JSON files that are outputs on their own, one set for each kind."""
 _PARTS = (
     frozenset({"classes", "colors", "mpp", "samples"}),  # an export
     frozenset({"network", "class_names", "mpp"}),  # a checkpoint, a segmenter
@@ -27,14 +27,15 @@ _PARTS = (
     frozenset({"checkpoint", "optimizers", "sha256"}),  # a carried state
     frozenset({"format", "reading", "items"}),  # the key of a reading
 )
-"""Keys of the JSON files that tell what their folders are."""
+"""Keys of the JSON files that identify an output folder, one set for each kind."""
 _WHOLES = (_PARTS[0], frozenset({"format", "plan", "checkpoint", "samples"}))
-"""Of an export, and of a generated data set."""
+"""Keys of the outputs of which no part may be replaced alone: exports and generated data sets."""
 PAGE = b'<!doctype html><html lang="en"><head><meta charset="utf-8">'
+"""First bytes of every HTML page that this program writes."""
 SOFTWARE = "napari-cosynth"
-"""What single images name as the program that made them."""
+"""Program name in the metadata of single images."""
 
-# Beside a file that tells whose the folder is.
+# Names of the files that may lie beside the one that identifies the folder.
 _ARRAYS = r"(images|labels|instances|distances)\.tif|(images|labels|masks|types)\.npy"
 _LISTS = r"layouts\.csv|counts\.csv|patch_info\.csv|annotations\.json|\.zattrs|\.zgroup"
 _IN_EXPORT = re.compile(rf"{_ARRAYS}|{_LISTS}")
@@ -46,13 +47,13 @@ _BESIDE = {
     "stack/cosynth.json": re.compile(r"image\.tif|overview\.png"),
 }
 _FOLDERS = ("images", "instances", "labels", "Images", "Labels")
-"""Of an export, with a file or more for each sample."""
+"""Folders of an export that hold one or more files for each sample."""
 _DROPPINGS = re.compile(r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini", re.IGNORECASE)
-"""What file managers leave in any folder."""
+"""Files that file managers leave in any folder."""
 
 
 def named(path: str | Path) -> Path:
-    """The same place by a path that ends in its name, which ``.`` and ``x/..`` do not; ``~`` too."""
+    """The path with ``~`` expanded, and resolved if it would not end in a name (``.``, ``x/..``)."""
     path = Path(path).expanduser()
     return path if path.name not in ("", "..") else path.resolve()
 
@@ -60,12 +61,17 @@ def named(path: str | Path) -> Path:
 def check_target(
     target: Path, overwrite: bool = False, reads: Iterable[Path] = (), folder: bool | None = None
 ) -> None:
-    """Whether ``target`` may be written or replaced: a folder, a file, or without ``folder`` either.
+    """Raises an error unless ``target`` may be written or replaced.
 
-    Raises FileExistsError where it exists and ``overwrite`` is not given. With it, raises ValueError
-    naming what would be lost, where the target is or holds anything of ``reads``, is part of an export
-    of them, is the folder in which the program runs, or anything that is no earlier output of this
-    program. An empty folder is free.
+    ``folder`` says whether a folder or a file is to be written; None means either. An existing target
+    raises FileExistsError without ``overwrite``, and NotADirectoryError or IsADirectoryError if it is of
+    the other kind. With ``overwrite``, ValueError names what would be lost if the target
+
+    - is or holds one of ``reads`` or the folder in which the program runs,
+    - is part of an export or a generated data set among ``reads``,
+    - is or holds anything but earlier output of this program.
+
+    An empty folder is free.
     """
     if not target.exists():
         return
@@ -92,9 +98,9 @@ def check_target(
 
 
 def check_new(folder: Path, advice: str, hidden: bool = False) -> None:
-    """Whether a run may begin in ``folder``: it is not there or, with ``hidden``, has hidden files only.
+    """Raises FileExistsError, ending in ``advice``, unless a run may begin in ``folder``.
 
-    Raises FileExistsError with ``advice`` otherwise, also where it is a file.
+    It may if nothing exists there, or, with ``hidden``, a folder that holds hidden files only.
     """
     free = hidden and folder.is_dir() and all(p.name.startswith(".") for p in folder.iterdir())
     if folder.exists() and not free:
@@ -102,7 +108,7 @@ def check_new(folder: Path, advice: str, hidden: bool = False) -> None:
 
 
 def check_writable(target: Path) -> None:
-    """Before minutes of work: raises ValueError where nothing can be written beside ``target``."""
+    """Raises ValueError if nothing can be written beside ``target``; called before long work."""
     parent = next(p for p in target.resolve().parents if p.exists())
     try:
         with tempfile.TemporaryFile(dir=parent):
@@ -112,13 +118,13 @@ def check_writable(target: Path) -> None:
 
 
 def report_files(out: Path) -> tuple[Path, Path]:
-    """The page and the figures of a report, ``OUT.html`` and ``OUT.json``."""
+    """The two files of a report: the page ``OUT.html`` and the figures ``OUT.json``."""
     base = out.with_suffix("") if out.suffix in (".html", ".json") else out
     return base.parent / f"{base.name}.html", base.parent / f"{base.name}.json"
 
 
 def _holds(place: Path, path: Path) -> bool:
-    """Whether a path is ``place`` or in it, by links and other spellings of it too."""
+    """Whether a path is ``place`` or lies in it, also through links or under another spelling."""
     real = path.resolve()
     if not real.exists():  # a name, such as that of a bundled checkpoint
         return False
@@ -126,8 +132,10 @@ def _holds(place: Path, path: Path) -> bool:
 
 
 def _part_of_ours(place: Path, path: Path) -> bool:
-    """Whether ``place`` lies in an output of this program, such as a shard in a data set: no earlier
-    output that somebody wrote beside his own files."""
+    """Whether ``place`` is a part of the export or data set at ``path``, such as one of its shards.
+
+    An output that a user wrote into a folder of files of their own is not a part of it.
+    """
     real = path.resolve()
     files = ("cosynth.json", "manifest.json")
     ours = real.is_dir() and any(_known(_object(real / name), _WHOLES) for name in files)
@@ -135,7 +143,7 @@ def _part_of_ours(place: Path, path: Path) -> bool:
 
 
 def _others(folder: Path) -> Iterator[Path]:
-    """What in a folder this program did not write, as far as its content tells."""
+    """The entries of a folder that this program did not write, judged by their content."""
     entries = sorted(p for p in folder.iterdir() if not _DROPPINGS.fullmatch(p.name))
     description = _object(folder / "cosynth.json")
     if _known(description, _PARTS):
@@ -155,16 +163,16 @@ def _others(folder: Path) -> Iterator[Path]:
 
 
 def _in_export(path: Path, names: frozenset[str]) -> bool:
-    """Whether an entry of an export's folder is the export's."""
+    """Whether an entry in an export's folder belongs to the export."""
     if path.is_dir():
-        # The images of an OME-Zarr are numbers.
+        # An OME-Zarr names its images by number.
         return path.name in (*_FOLDERS, "OME") or path.name.isdecimal()
     fixed = path.name == "cosynth.json" or _IN_EXPORT.fullmatch(path.name)
     return bool(fixed) or path.stem in names
 
 
 def _strangers(folder: Path, names: frozenset[str]) -> Iterator[Path]:
-    """Files that no sample of an export has in its folders of files by sample."""
+    """Files in an export's folders of samples that belong to none of its samples."""
     for place in (folder / name for name in _FOLDERS):
         for path in sorted(place.iterdir()) if place.is_dir() else ():
             if path.stem not in names and not _DROPPINGS.fullmatch(path.name):
@@ -172,7 +180,7 @@ def _strangers(folder: Path, names: frozenset[str]) -> Iterator[Path]:
 
 
 def _other_folder(folder: Path) -> Iterator[Path]:
-    """A folder in an output is an output too; an empty one is nobody's."""
+    """What in a subfolder this program did not write; the subfolder itself if it is empty or a link."""
     if not folder.is_symlink() and any(folder.iterdir()):
         yield from _others(folder)
     else:
@@ -180,7 +188,7 @@ def _other_folder(folder: Path) -> Iterator[Path]:
 
 
 def _other_file(path: Path) -> Iterator[Path]:
-    """The file itself, unless it is one that this program writes."""
+    """The file itself, unless this program wrote it."""
     if path.suffix == ".json":
         if not _known(_object(path), OBJECTS):
             yield path

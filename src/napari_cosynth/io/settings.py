@@ -1,4 +1,4 @@
-"""Plain tables (TOML, JSON) -> dataclasses: unknown keys and wrong types are errors in one line."""
+"""Tables from TOML or JSON -> dataclasses; unknown keys and wrong types are one-line errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ FORBID_UNKNOWN = ConfigDict(extra="forbid")
 
 
 def read_table(path: Path) -> Any:
-    """What a TOML file holds, or a JSON file by its ending. Raises ValueError naming the file."""
+    """The content of a TOML file, or of a JSON file if its name ends in ``.json``.
+
+    Raises ValueError naming the file.
+    """
     if not path.exists():
         raise ValueError(f"{path}: no such file")
     form = "JSON" if path.suffix == ".json" else "TOML"
@@ -49,18 +52,18 @@ def parse(kind: type[T], table: Any, where: str) -> T:
 
 
 def _keys(kind: Any, way: Sequence[str | int]) -> list[str]:
-    """The keys of the dataclass that a way through a table leads to; none where it is no dataclass."""
+    """The keys of the dataclass at a path of keys through a table; empty if there is no dataclass."""
     for part in way:
         if dataclasses.is_dataclass(kind) and isinstance(kind, type):
             kind = get_type_hints(kind).get(str(part))
-        else:  # of a tuple or list the element, of a dictionary the value
+        else:  # the element type of a tuple or list, the value type of a dictionary
             parts = get_args(kind) or (None,)
             kind = parts[-1 if get_origin(kind) is dict else 0]
     return [f.name for f in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
 
 
 def plain(value: Any) -> Any:
-    """A dataclass as nested dicts and lists, ready for JSON."""
+    """A dataclass as nested dicts and lists, ready for JSON; other values as they are."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, dict):

@@ -1,9 +1,9 @@
-"""What every export carries beside its arrays, and what reader and writer of a stack agree on.
+"""Format of a stack, and the two files that every export carries beside its arrays.
 
 ``cosynth.json`` holds ``format`` (1), ``exporter`` (the format's name), ``classes`` (names, background
-first), ``colors``, ``mpp``, ``samples`` (one description each: a recipe, or where the record comes
-from), ``names`` and ``shapes`` ([H, W]) of the samples. ``layouts.csv`` holds the points the samples
-were made from, ``sample,index,axis-0,axis-1,class``: napari's columns per sample.
+first), ``colors``, ``mpp`` (µm/px), ``samples`` (one description each: a recipe, or where the record
+comes from), ``names`` and ``shapes`` ([H, W]) of the samples. ``layouts.csv`` holds the points that the
+samples were made from. Its columns are ``sample,index,axis-0,axis-1,class``: the sample, then napari's.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def read_points(path: Path, count: int, classes: Sequence[str]) -> list[list[Poi
 
 
 def points_of(path: Path, count: int, classes: Sequence[str]) -> Iterator[tuple[int, Point]]:
-    """(sample, point) line by line, of classes among ``classes``, background first.
+    """(sample, point) line by line. ``classes`` are the known names, background first.
 
     Raises ValueError naming file and line.
     """
@@ -100,7 +100,7 @@ class Pages:
     def __init__(
         self, path: Path, count: int, dtype: type[np.generic], dimensions: int, wide: bool = False
     ) -> None:
-        """``wide``: uint16 will do where uint8 is expected."""
+        """``wide`` accepts uint16 in place of ``dtype``. Raises ValueError naming the file."""
         self.path = path
         self._count = count
         self._open: Any = None
@@ -108,7 +108,7 @@ class Pages:
         try:
             series = self._series()
             shape, found = tuple(series.shape), series.dtype
-            # Other programs may pack several samples into a page, which is then read whole.
+            # Other programs may pack several samples into a page: then everything is read at once.
             if len(series.pages) != count:
                 require_whole(path, series)
                 self._whole = series.asarray().reshape(shape)
@@ -132,7 +132,7 @@ class Pages:
         return self._open.series[0]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_open": None}  # an open file stays in its process
+        return {**self.__dict__, "_open": None}  # an open file cannot go to another process
 
     def __len__(self) -> int:
         return int(self.shape[0])

@@ -1,4 +1,4 @@
-"""Text files of any editor: the byte order mark that Notepad and Excel put first is no content."""
+"""Encodings of text files, by the byte order mark that Notepad and Excel write first."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ _MARKS = {
 
 
 def encoding_of(path: Path) -> str:
-    """What to open a text file with: UTF-8, with a mark or without, or UTF-16 or 32, which have one.
+    """The encoding to open a text file with: UTF-8, or UTF-16 or 32 by their byte order mark.
 
-    Raises OSError where the file cannot be opened.
+    A mark before UTF-8 is skipped. Raises OSError if the file cannot be opened.
     """
     with path.open("rb") as file:
         return encoding_by(file.read(4))
 
 
 def encoding_by(start: bytes) -> str:
-    """The same by the first four bytes of a file."""
+    """The encoding of a text file, as of :func:`encoding_of`, by its first four bytes."""
     found = (encoding for mark, encoding in _MARKS.items() if start.startswith(mark))
     return next(found, "utf-8-sig")
 
 
 def beginning(start: bytes) -> str:
-    """The text of a file's first bytes, the last character of which may be cut."""
+    """The text of a file's first bytes, whose last character may be cut off."""
     return codecs.getincrementaldecoder(encoding_by(start))("replace").decode(start)

@@ -1,8 +1,8 @@
-"""TIFF files from outside, by tifffile: what a damaged one claims is checked before any of it is read.
+"""TIFF files from outside, read by tifffile after checks against damage.
 
-A changed byte can turn 96 rows into 15 million. The tiles that such a page lacks would be asked for one
-by one, and filled with zeros; the directories of a chain may lead back to each other without end; and
-a JPEG tile has a size of its own, which its decoder reserves.
+One changed byte can turn 96 rows into 15 million. tifffile would then ask for each missing tile and fill
+it with zeros. Page directories may link back to each other without end. A JPEG tile states a size of its
+own, and its decoder reserves memory for it.
 """
 
 from __future__ import annotations
@@ -16,41 +16,44 @@ from typing import Any
 import numpy as np
 
 MOST_PAGES = 10_000
-"""A slide has a dozen pages, a stack some thousands; a chain of millions is an attack."""
+"""Most pages of a file. A slide has a dozen, a stack some thousands; millions are an attack."""
 LARGEST_SEGMENT = 2**28
-"""Bytes of one decoded tile or strip; more is no image of tissue but a mistake or an attack."""
+"""Most bytes of one decoded tile or strip. More is no tissue image but a mistake or an attack."""
 LARGEST_ARRAY = 2**32
-"""Bytes of an image that is read at once."""
+"""Most bytes of an image that is read at once."""
 JPEG = (6, 7, 33007, 34892)
 """Codes of JPEG compression."""
 
 
 class DamagedTiffError(ValueError):
-    """A file that claims what it does not hold; no other program would find it there."""
+    """A file that claims pixels it does not hold, or more than is read.
+
+    Callers do not try another reader: it would not find the pixels either.
+    """
 
 
 def open_tiff_file(path: Path, most_pages: int = MOST_PAGES) -> Any:
-    """``tifffile.TiffFile`` of at most ``most_pages`` pages, open.
+    """An open ``tifffile.TiffFile`` of at most ``most_pages`` pages.
 
-    Raises ValueError naming the file; other errors of tifffile are not translated.
+    Raises :class:`DamagedTiffError` naming the file if it has more. Errors of tifffile pass through.
     """
     import tifffile
 
     tif = tifffile.TiffFile(path)
     try:
-        tif.pages[most_pages]  # asking for their number would follow a ring without end
+        tif.pages[most_pages]  # counting the pages would never end on a ring of directories
     except IndexError:
         return tif
-    except Exception:  # it is there, and no page
+    except Exception:  # the entry exists, and is not a valid page
         pass
     tif.close()
     raise DamagedTiffError(f"{path}: expected at most {most_pages} pages")
 
 
 def require_whole(path: Path, series: Any) -> None:
-    """Raises ValueError where a series, or a level of one, needs pixels that the file does not hold.
+    """Raises :class:`DamagedTiffError` if a series, or a level, needs pixels that the file lacks.
 
-    Its pages' decoders refuse JPEG tiles larger than ``LARGEST_SEGMENT`` from then on.
+    Afterwards the decoders of its pages refuse JPEG tiles larger than ``LARGEST_SEGMENT``.
     """
     if (start := series.dataoffset) is not None:
         _require_end(path, start + series.nbytes)
@@ -62,7 +65,10 @@ def require_whole(path: Path, series: Any) -> None:
 
 
 def require_whole_page(path: Path, page: Any) -> None:
-    """The same of one page."""
+    """Raises :class:`DamagedTiffError` if a page needs pixels that the file lacks.
+
+    Afterwards its decoder refuses JPEG tiles larger than ``LARGEST_SEGMENT``.
+    """
     starts, sizes = page.dataoffsets, page.databytecounts
     if page.is_contiguous:
         if starts:
@@ -106,9 +112,9 @@ def _small_jpegs(path: Path, decode: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def opened_series(path: Path) -> Iterator[tuple[Any, Any]]:
-    """A file, open, and :func:`largest_series` of it, whose pixels are all there and fit in memory.
+    """An open file and its :func:`largest_series`, whose pixels are all there and fit in memory.
 
-    Raises ValueError naming the file where it is damaged; other errors of tifffile are not translated.
+    Raises :class:`DamagedTiffError` naming the file. Errors of tifffile pass through.
     """
     with open_tiff_file(path) as tif:
         series = largest_series(tif)
@@ -124,18 +130,18 @@ def opened_series(path: Path) -> Iterator[tuple[Any, Any]]:
 
 
 def largest_series(tif: Any) -> Any:
-    """The image that a file is about; label, macro picture and thumbnail are smaller."""
+    """The series with the most pixels: the image itself, not its label, macro picture or thumbnail."""
     return max(tif.series, key=lambda s: math.prod(s.shape))
 
 
 def orientation_of(page: Any) -> int:
-    """The ``Orientation`` of a page, 1 where it has none."""
+    """The ``Orientation`` tag of a page, 1 if it has none."""
     tag = page.tags.get("Orientation")
     return int(tag.value) if tag is not None else 1
 
 
 def upright(array: Any, orientation: int) -> Any:
-    """An array (H, W, ...), numpy or dask, as a viewer shows it; orientations are TIFF's and EXIF's."""
+    """An array (H, W, ...), numpy or dask, turned upright by a TIFF or EXIF orientation 1..8."""
     if orientation in (5, 6, 7, 8):
         array = array.swapaxes(0, 1)
     rows = slice(None, None, -1 if orientation in (3, 4, 7, 8) else 1)

@@ -1,13 +1,13 @@
-"""Lengths as microscopes' files write them: units, numbers, and which of them are a pixel's size."""
+"""Lengths in microscope files: units, numbers, and checks of a pixel size (µm/px)."""
 
 from __future__ import annotations
 
 import numpy as np
 
 LARGEST_MPP = 10.0
-"""A resolution tag above it is a print resolution (2540 dpi or less), not a microscope's."""
+"""Largest µm/px of a resolution tag; a larger one is a print resolution (2540 dpi or less)."""
 LARGEST_STATED = 1000.0
-"""A size that DICOM states in so many words may be an overview's."""
+"""Largest µm/px that a file may state outright; a DICOM overview can have very large pixels."""
 _WORDS = {
     "angstrom": 1e-4,
     "picometer": 1e-6,
@@ -33,14 +33,14 @@ _SYMBOLS = {
     "in": 25400.0,
     '"': 25400.0,
 }
-"""OME-XML's and ImageJ's; they tell ``mm`` from ``Mm``, so their case counts."""
+"""Symbols of OME-XML and ImageJ -> µm. Case counts: ``mm`` is not ``Mm``."""
 
 
 def micrometres(unit: object) -> float | None:
-    """How many µm a unit has; None for those that are no length, such as ``pixel``, and unknown ones."""
+    """The µm in one of a unit; None for an unknown unit or one that is no length, such as ``pixel``."""
     if not isinstance(unit, str):
         return None
-    # ImageJ escapes the micro sign; Unicode has two, and two of the letter Å.
+    # ImageJ escapes the micro sign. Unicode has two micro signs and two letters Å.
     plain = unit.strip().replace("\\u00B5", "µ").replace("\\u00b5", "µ")
     plain = plain.replace("\u03bc", "µ").replace("\u212b", "Å")
     if plain in _SYMBOLS:
@@ -50,7 +50,7 @@ def micrometres(unit: object) -> float | None:
 
 
 def number(text: str) -> float | None:
-    """In scientific notation too, and with the decimal comma of some locales."""
+    """A text as a number, also with a decimal comma or in scientific notation; None if it is none."""
     try:
         return float(text.replace(",", "."))
     except ValueError:
@@ -58,12 +58,12 @@ def number(text: str) -> float | None:
 
 
 def plausible_mpp(x: float, y: float, largest: float = LARGEST_MPP) -> float | None:
-    """A pixel size as a microscope's, in µm; None where it is none or pixels are not square."""
+    """The side of a pixel of ``x`` by ``y`` µm; None unless it is square and 0.01..``largest`` µm."""
     square = np.isclose(x, y, rtol=0.01)
     return float(x) if square and 0.01 < x < largest else None
 
 
 def stated_mpp(value: object) -> float | None:
-    """A number or text that is called µm/px, where it can be one."""
+    """A number or text that states µm/px, as a number; None if it cannot be a pixel size."""
     size = number(str(value))
     return None if size is None else plausible_mpp(size, size)
