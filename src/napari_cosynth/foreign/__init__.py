@@ -1,1 +1,1 @@
-"""Files of other programs: read without running anything in them, every failure in a line of its own."""
+"""Files of other programs, read without running code in them; every failure is one line."""

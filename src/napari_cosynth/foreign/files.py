@@ -1,4 +1,4 @@
-"""JSON and MATLAB files: read without running anything in them; every failure names the file."""
+"""JSON and MATLAB files, read without running code in them; every failure names the file."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from napari_cosynth.io.errors import unreadable
 from napari_cosynth.io.text import encoding_by
 
 LARGEST_JSON = 2**31
-"""Bytes; a slide of 500,000 outlined nuclei takes half of it."""
+"""Most bytes of a JSON file; a slide of 500,000 outlined nuclei takes half of it."""
 _GZIP = b"\x1f\x8b"
+"""First bytes of a gzipped file."""
 _BLOCK = 2**20
-"""Bytes that are looked through at once."""
+"""Bytes read at once."""
 LARGEST_VARIABLE = 2**31
-"""Bytes of one variable of a MATLAB file, by its own header."""
+"""Most values of one variable of a MATLAB file, as its header states them."""
 
 
 def read_json(path: Path, largest: int = LARGEST_JSON) -> Any:
-    """A JSON file's content, of at most ``largest`` bytes; one that is gzipped is told by its beginning.
+    """The content of a JSON file, gzipped or not, of at most ``largest`` bytes once unpacked.
 
-    Raises ValueError naming the file, and the line where it is damaged.
+    Raises ValueError naming the file, and the line if the JSON is damaged.
     """
     if not path.is_file():
         raise ValueError(f"{path}: no such file")
@@ -36,7 +37,7 @@ def read_json(path: Path, largest: int = LARGEST_JSON) -> Any:
         raise ValueError(f"{path}: expected at most {largest} bytes, got {size}")
     blocks, read = [], 0
     with _unpacked(path) as file:
-        # One read of so many bytes would reserve them all.
+        # A single read of ``largest`` bytes would reserve them all.
         while read <= largest and (block := file.read(_BLOCK)):
             blocks.append(block)
             read += len(block)
@@ -51,9 +52,10 @@ def read_json(path: Path, largest: int = LARGEST_JSON) -> Any:
 
 
 def holds_words(path: Path, words: Sequence[str], within: int | None = None) -> bool:
-    """Whether all of some words occur in a JSON file, or in its first bytes, which is not parsed.
+    """Whether all ``words`` occur in the text of a JSON file, which is not parsed.
 
-    Raises ValueError naming the file where it cannot be read.
+    ``within`` limits the search to that many first bytes. Raises ValueError naming the file if it cannot
+    be read.
     """
     missing = set(words)
     longest = max(map(len, words))
@@ -71,8 +73,11 @@ def holds_words(path: Path, words: Sequence[str], within: int | None = None) -> 
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Without the collector of circular garbage, which JSON has none of: it walks all that was read
-    time and again, a third of the time for many small objects."""
+    """Switches the garbage collector off.
+
+    JSON has no reference cycles. The collector would walk all parsed objects again and again, which
+    takes a third of the time if they are many and small.
+    """
     active = gc.isenabled()
     gc.disable()
     try:
@@ -84,7 +89,7 @@ def _no_collection() -> Iterator[None]:
 
 @contextmanager
 def _unpacked(path: Path) -> Iterator[BufferedIOBase]:
-    """A JSON file's bytes. Raises ValueError naming the file where they cannot be read."""
+    """The unpacked bytes of a JSON file. Raises ValueError naming the file if they cannot be read."""
     try:
         with path.open("rb") as file:
             packed = file.read(2) == _GZIP
@@ -96,7 +101,10 @@ def _unpacked(path: Path) -> Iterator[BufferedIOBase]:
 
 
 def read_mat(path: Path) -> dict[str, Any]:
-    """The variables of a MATLAB file (version 7.2 or older) by name."""
+    """The variables of a MATLAB file (version 7.2 or older) by name.
+
+    Raises ValueError naming the file.
+    """
     from scipy.io import loadmat, whosmat
 
     if not path.is_file():

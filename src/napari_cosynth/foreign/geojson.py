@@ -1,7 +1,8 @@
-"""GeoJSON as QuPath, CellViT and TIAToolbox write it: features with geometry, class and measurements.
+"""GeoJSON of QuPath, CellViT and TIAToolbox: features with geometry, class and measurements.
 
-Coordinates are (x, y) of the slide's first level with the origin at the upper left *corner* of pixel
-(0, 0), half a pixel from its centre (https://qupath.readthedocs.io/en/stable/docs/advanced/exporting_annotations.html).
+Coordinates are (x, y) in pixels of the slide's first level. The origin is the upper left *corner* of
+pixel (0, 0), half a pixel from its centre
+(https://qupath.readthedocs.io/en/stable/docs/advanced/exporting_annotations.html).
 """
 
 from __future__ import annotations
@@ -21,39 +22,39 @@ from napari_cosynth.foreign.positions import read_positions
 AREAS = ("Polygon", "MultiPolygon")
 POINTS = ("Point", "MultiPoint")
 Polygon = list[npt.NDArray[np.float64]]
-"""Its outer ring and then its holes; a ring is float64 (M, 2), M >= 1, (x, y)."""
+"""The outer ring, then the holes; a ring is float64 (M, 2), M >= 1, (x, y)."""
 _KINDS = (*AREAS, *POINTS, "LineString", "MultiLineString", "GeometryCollection")
 _OBJECTS = {
     **{name: name for name in ("annotation", "cell", "detection", "tile", "root")},
     **dict.fromkeys(("tmaCore", "tma_core"), "tma core"),
 }
-"""QuPath's types of objects as it has spelt them."""
+"""QuPath's object types in its spellings -> our names."""
 _FIRST_OBJECTS = {
     **{f"Path{name.title()}Object": name for name in _OBJECTS.values() if name != "tma core"},
     "TMACoreObject": "tma core",
 }
-"""As version 0.2 wrote them."""
+"""Object types in the spelling of QuPath 0.2."""
 _OBJECT_NAMES = _OBJECTS | _FIRST_OBJECTS
 _CLASS_KEYS = ("type", "class", "class_name", "cell_type")
-"""Where a class is named without ``classification``: TIAToolbox's, then what scripts call it."""
+"""Properties that name a class without ``classification``: TIAToolbox's, then those of scripts."""
 
 
 @dataclass(frozen=True)
 class Feature:
-    """One object of a file; what is damaged in it raises ValueError when it is asked for."""
+    """One object of a file. Reading a damaged part of it raises ValueError."""
 
     content: dict[str, Any]
     where: str
     """The file and the feature's number, for error messages."""
     parent: Feature | None = None
-    """The feature in whose children it was listed."""
+    """The feature that lists it as a child."""
 
     @cached_property
     def object_type(self) -> str:
         """``annotation``, ``cell``, ``detection``, ``tile``, ``tma core`` or ``root``; else empty.
 
-        QuPath has written it as ``objectType``, ``object_type`` and, until version 0.2, as the feature's
-        ``id``; it reads ``type`` too, which elsewhere is a class.
+        QuPath has written it as ``objectType``, as ``object_type`` and, until version 0.2, as the
+        feature's ``id``. QuPath also reads ``type``, which holds a class in files of other programs.
         """
         for key in ("objectType", "object_type", "type"):
             if isinstance(value := self._properties.get(key), str) and value in _OBJECT_NAMES:
@@ -63,12 +64,12 @@ class Feature:
 
     @property
     def is_nucleus(self) -> bool:
-        """Detections and cells are nuclei; beside them, annotations are regions of tissue."""
+        """Whether it is a detection or a cell; beside those, annotations are regions of tissue."""
         return self.object_type in ("cell", "detection")
 
     @property
     def children(self) -> list[Any]:
-        """What lies in it in QuPath's hierarchy, unchecked."""
+        """Its children in QuPath's hierarchy, unchecked."""
         for holder in (self._properties, self.content):
             for key in ("childObjects", "children"):
                 found = holder.get(key)
@@ -80,7 +81,10 @@ class Feature:
 
     @property
     def kind(self) -> str:
-        """The geometry's, one of RFC 7946; empty where the feature has no geometry."""
+        """The geometry's type, one of RFC 7946; empty if there is no geometry.
+
+        Raises ValueError for any other type.
+        """
         geometry = self._geometry
         if geometry is None:
             return ""
@@ -90,9 +94,10 @@ class Feature:
         return str(kind)
 
     def polygons(self) -> Iterator[Polygon | ValueError]:
-        """The polygons of a geometry, or of those in a collection, each as it is or what is wrong in it.
+        """The polygons of the geometry or collection; a damaged polygon is yielded as its ValueError.
 
-        A cell that has the outline of its nucleus is that. A hole without an area is none.
+        A cell is represented by the outline of its nucleus if it has one. Holes without an area are
+        dropped.
         """
         geometry = self._geometry
         parts = [geometry]
@@ -125,15 +130,16 @@ class Feature:
 
     @property
     def points(self) -> npt.NDArray[np.float64]:
-        """Of one of the kinds :data:`POINTS`: float64 (N, 2), N >= 1, (x, y)."""
+        """Positions of a geometry of :data:`POINTS`, float64 (N, 2), N >= 1, (x, y)."""
         positions = self._geometry.get("coordinates")
         return self._positions([positions] if self.kind == "Point" else positions)
 
     @property
     def class_name(self) -> str:
-        """Empty where there is none; QuPath joins the parts of a derived class with a colon.
+        """The class, empty if there is none.
 
-        A class that is a number is called ``type 3``, as HoVer-Net's are.
+        The parts of a derived class are joined with a colon, as in QuPath. A class that is a number,
+        such as HoVer-Net's 3, is named ``type 3``. Raises ValueError if ``classification`` is no name.
         """
         found = self._properties.get("classification")
         if found is None:
@@ -160,7 +166,10 @@ class Feature:
 
     @property
     def color(self) -> tuple[int, int, int] | None:
-        """The class' RGB, 0..255: ``color``, or ``colorRGB`` as QuPath packed it before version 0.4."""
+        """RGB of the class, 0..255, None if there is none.
+
+        It is ``color``, or ``colorRGB``, which QuPath packed into one number before version 0.4.
+        """
         found = self._properties.get("classification")
         if not isinstance(found, dict):
             return None
@@ -174,7 +183,10 @@ class Feature:
 
     @property
     def measurements(self) -> dict[str, float]:
-        """By name, NaN for what is no number; before version 0.4 QuPath wrote a list."""
+        """Measurements by name, NaN for a value that is no number.
+
+        QuPath wrote them as a list before version 0.4.
+        """
         table = self._properties.get("measurements")
         if isinstance(table, list):
             table = {
@@ -205,9 +217,10 @@ class Feature:
 
 
 def read_features(path: Path) -> list[Feature]:
-    """The features of a FeatureCollection, a bare list of features or a single one, and their children.
+    """The features of a file, each followed by its children.
 
-    Each comes before its children. Raises ValueError naming the file, and the feature that is none.
+    The file holds a FeatureCollection, a bare list of features or a single feature. Raises ValueError
+    naming the file, and the entry that is no feature.
     """
     content = read_json(path)
     if isinstance(content, dict):
@@ -233,5 +246,5 @@ def read_features(path: Path) -> list[Feature]:
 
 
 def _has_area(ring: npt.NDArray[np.float64]) -> bool:
-    """Whether three or more of its points differ; a closed ring repeats its first."""
+    """Whether a ring has three or more different points; a closed ring repeats its first."""
     return len(ring) >= 3 and len(np.unique(ring, axis=0)) >= 3

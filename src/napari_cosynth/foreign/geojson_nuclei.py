@@ -1,12 +1,12 @@
-"""Which objects of a GeoJSON file are nuclei: one answer for layouts and for data sets.
+"""Nuclei among the objects of a GeoJSON file, by the same rules for layouts and for data sets.
 
-- Detections and cells are nuclei. Where there are none, annotations and objects of no type are, but not
-  those that hold others: they are regions of tissue, as annotations beside detections are.
-- Tiles, cores of tissue microarrays, roots, and what lies within a cell are none.
-- A point is a nucleus, each of several points one.
-- A polygon is a nucleus. Several in one object are one nucleus where they hang together; where they lie
-  apart each is one: CellViT writes all cells of a class as one object.
-- What is damaged is left out and counted; a file in which nothing else is left is refused.
+- Detections and cells are nuclei, and annotations beside them are regions of tissue. In a file without
+  detections and cells, annotations and objects without a type are nuclei, unless they hold others.
+- Tiles, cores of tissue microarrays, roots, and objects within a cell are not nuclei.
+- Each point is a nucleus, also each of a MultiPoint.
+- A polygon is a nucleus. Several polygons in one object are one nucleus if they hang together. If they
+  lie apart each is a nucleus, because CellViT writes all cells of a class as one object.
+- Damaged objects are left out and counted; a file with nothing else is refused.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ import numpy.typing as npt
 from napari_cosynth.foreign.geojson import POINTS, Feature, Polygon, read_features
 
 NEAR = 0.5
-"""Pixels between the outlines of two parts that hang together."""
+"""Largest distance in pixels between the outlines of two parts that hang together."""
 MOST_PARTS = 32
-"""More parts are no single nucleus, wherever they lie."""
+"""Most parts of a single nucleus; more count as lying apart."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,15 @@ class Nucleus:
 
     feature: Feature
     polygons: tuple[Polygon, ...] = ()
-    """Its parts; none where it is a point."""
+    """Its parts; empty for a point."""
     point: npt.NDArray[np.float64] | None = None
     """float64 (1, 2), (x, y)."""
 
 
 def read_nuclei(path: Path) -> tuple[list[Nucleus], tuple[str, ...]]:
-    """The nuclei of a file, in its order, and notes on what was left out or taken apart, a line each.
+    """The nuclei of a file, in its order, and one-line notes on what was left out or taken apart.
 
-    Raises ValueError naming file and feature where it is no GeoJSON, or where all of it is damaged.
+    Raises ValueError naming file and feature if it is no GeoJSON or if every nucleus is damaged.
     """
     features = read_features(path)
     detected = any(feature.is_nucleus for feature in features)
@@ -90,7 +90,7 @@ def read_nuclei(path: Path) -> tuple[list[Nucleus], tuple[str, ...]]:
 
 
 def _no_nucleus(feature: Feature, detected: bool, holds_others: bool) -> str:
-    """What an object is that is no nucleus whatever its geometry; empty for all others."""
+    """Why an object cannot be a nucleus, whatever its geometry, in words; empty if it can."""
     if feature.object_type in ("tile", "tma core", "root"):
         return f"objects of the type {feature.object_type}"
     above = feature.parent
@@ -102,7 +102,7 @@ def _no_nucleus(feature: Feature, detected: bool, holds_others: bool) -> str:
 
 
 def _hang_together(polygons: list[Polygon]) -> bool:
-    """Whether one can go from any part to any other over outlines that are at most ``NEAR`` apart."""
+    """Whether the parts form one chain of neighbours, with gaps of at most ``NEAR``."""
     if len(polygons) > MOST_PARTS:
         return False
     rings = [polygon[0] for polygon in polygons]
@@ -122,7 +122,7 @@ def _near(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> bool:
 
 
 def _distance(points: npt.NDArray[np.float64], ring: npt.NDArray[np.float64]) -> float:
-    """The least distance of some points (N, 2) from the edges of a ring (M, 2)."""
+    """The least distance between points (N, 2) and the edges of a ring (M, 2), in pixels."""
     edges = np.roll(ring, -1, axis=0) - ring
     lengths = np.maximum((edges**2).sum(1), 1e-12)
     nearest = np.inf

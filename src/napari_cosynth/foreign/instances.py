@@ -1,7 +1,7 @@
-"""Label arrays of any file: instance ids and classes per pixel, read and checked in one place.
+"""Label arrays of other programs: instance ids and classes per pixel, read and checked.
 
-What other programs write holds the same ids in many ways: a palette, an axis of length 1, three equal
-channels, whole numbers as floats, ids far above the number of nuclei. What is no set of ids is refused.
+The same ids come in many forms: a palette, an axis of length 1, three equal channels, whole numbers as
+floats, ids far above the number of nuclei. Anything else is refused.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from napari_cosynth.io.errors import unreadable
 from napari_cosynth.io.tiff import JPEG, opened_series, orientation_of, upright
 
 LARGEST_ID = 2**31 - 1
-"""Ids above it are numbered anew, in their order."""
+"""Largest id that is kept; if one is larger, all ids are renumbered in their order."""
 _LOSSY = ("JPEG", "MPO")
 
 
 def read_label_image(path: Path) -> npt.NDArray[Any]:
-    """The stored values of a TIFF, PNG, BMP or ``.npy``, as they are; a palette's are its indices.
+    """The stored values of a TIFF, PNG, BMP or ``.npy`` file; palette images give their indices.
 
-    Raises ValueError naming the file where it cannot be read or is a JPEG, by its content.
+    Raises ValueError naming the file if it cannot be read or its content is a JPEG.
     """
     try:
         if path.suffix.lower() == ".npy":
@@ -60,8 +60,8 @@ def _lossy(path: Path) -> ValueError:
 def instance_ids(array: npt.NDArray[Any], where: str) -> npt.NDArray[np.int32]:
     """Instance ids, int32 (H, W), 0 background.
 
-    Ids stay what they are up to :data:`LARGEST_ID`; where one is larger, all are numbered anew in their
-    order. Raises ValueError that begins with ``where`` and names the id that is none.
+    Ids are kept if none is above :data:`LARGEST_ID`; else all are renumbered in their order. Raises
+    ValueError that begins with ``where`` and names a value that is no id.
     """
     plane = whole_numbers(array, where)
     if plane.max(initial=0) > LARGEST_ID:
@@ -72,7 +72,10 @@ def instance_ids(array: npt.NDArray[Any], where: str) -> npt.NDArray[np.int32]:
 
 
 def class_map(array: npt.NDArray[Any], where: str, count: int) -> npt.NDArray[np.uint8]:
-    """Classes per pixel, uint8 (H, W), of a table of ``count`` classes, background included."""
+    """Classes per pixel, uint8 (H, W), of a table of ``count`` classes, background included.
+
+    Raises ValueError that begins with ``where``.
+    """
     plane = whole_numbers(array, where)
     if plane.max(initial=0) >= count:
         raise ValueError(f"{where}: expected classes 0..{count - 1}, got {plane.max()}")
@@ -80,7 +83,7 @@ def class_map(array: npt.NDArray[Any], where: str, count: int) -> npt.NDArray[np
 
 
 def whole_numbers(array: npt.NDArray[Any], where: str) -> npt.NDArray[Any]:
-    """An array (H, W) of whole numbers from 0, of floats too, as it was stored.
+    """An array (H, W) of whole numbers >= 0, in its stored dtype, which may be a float.
 
     Axes of length 1 are dropped, and so are channels that repeat the first. Raises ValueError that
     begins with ``where``.
@@ -101,7 +104,7 @@ def whole_numbers(array: npt.NDArray[Any], where: str) -> npt.NDArray[Any]:
 
 
 def foreground(array: npt.NDArray[Any], where: str) -> npt.NDArray[np.bool_]:
-    """Where a mask, of truth values or ids, is not 0: bool (H, W)."""
+    """The pixels where a mask of booleans or ids is not 0, bool (H, W)."""
     plane = _plane(np.asarray(array))
     return plane if plane.dtype == bool and plane.ndim == 2 else whole_numbers(plane, where) > 0
 
@@ -118,9 +121,9 @@ def _plane(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def of_instances(
     instances: npt.NDArray[Any], keys: Sequence[int] | npt.NDArray[Any], values: npt.NDArray[Any]
 ) -> npt.NDArray[Any]:
-    """A value per instance as one per pixel: ``values`` (N,) of the ids ``keys`` (N,), 0 elsewhere.
+    """The value of each pixel's instance, (H, W): ``values`` (N,) for the ids ``keys`` (N,), else 0.
 
-    Takes no memory by the largest id.
+    Memory does not grow with the largest id.
     """
     ids, position = np.unique(instances, return_inverse=True)
     table = np.zeros(len(ids), values.dtype)

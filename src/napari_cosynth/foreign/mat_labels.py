@@ -1,4 +1,4 @@
-"""Labels in MATLAB files, as HoVer-Net, CoNSeP and Lizard store them: instances and their classes."""
+"""Labels in MATLAB files of HoVer-Net, CoNSeP and Lizard: instances and their classes."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from napari_cosynth.foreign.instances import instance_ids, of_instances, whole_n
 
 @dataclass(frozen=True)
 class MatLabels:
-    """What one file holds."""
+    """Instances and classes of one file."""
 
     instances: npt.NDArray[np.int32]
     """``inst_map``, int32 (H, W), 0 the background."""
     classes: npt.NDArray[np.int64] | None
-    """The class at each pixel, int64 (H, W), 0 where it has none; None where the file has none."""
+    """The class of each pixel, int64 (H, W), 0 for none; None if the file has no classes."""
 
 
 def read_mat_labels(path: Path) -> MatLabels:
     """The labels of a MATLAB file: ``inst_map`` and, if any, classes.
 
-    Classes are those of :func:`class_per_pixel`, else ``type_map``, one per pixel. Raises ValueError
-    naming file and field.
+    Classes come from :func:`class_per_pixel`, else from ``type_map``, which has one per pixel. Raises
+    ValueError naming file and field.
     """
     content = read_mat(path)
     if "inst_map" not in content:
@@ -46,7 +46,10 @@ def read_mat_labels(path: Path) -> MatLabels:
 def checked_classes(
     path: Path, classes: npt.NDArray[np.int64] | None, count: int
 ) -> npt.NDArray[np.uint8]:
-    """Classes of :func:`read_mat_labels` as uint8. Raises ValueError unless all are below ``count``."""
+    """Classes of :func:`read_mat_labels` as uint8 (H, W).
+
+    Raises ValueError if there are none or one is not in 0..``count`` - 1.
+    """
     if classes is None:
         raise ValueError(f"{path}: expected 'inst_type', 'class' or 'type_map'")
     lowest, highest = int(classes.min(initial=0)), int(classes.max(initial=0))
@@ -58,12 +61,12 @@ def checked_classes(
 def class_per_pixel(
     path: Path, content: dict[str, Any], instances: npt.NDArray[Any]
 ) -> npt.NDArray[np.int64] | None:
-    """The class of the instance at each pixel, int64 (H, W), 0 where it has none.
+    """The class of the instance at each pixel, int64 (H, W), 0 for none; None if the file has none.
 
     ``instances``: the file's ids, as :func:`~napari_cosynth.foreign.instances.whole_numbers` reads
-    ``inst_map``. Classes are ``inst_type`` by ``inst_uid``, which leaves out instances without an
-    outline, and else in the order of the sorted ids; or ``class`` by ``id`` (Lizard), which has all.
-    None where the file has neither. Raises ValueError naming file and field.
+    ``inst_map``. HoVer-Net stores classes as ``inst_type`` with their ids in ``inst_uid``, which leaves
+    out instances without an outline; without ``inst_uid`` classes follow the sorted ids. Lizard stores
+    ``class`` with ``id``, which has every instance. Raises ValueError naming file and field.
     """
     ids = np.unique(instances)
     ids = ids[ids > 0]
@@ -88,7 +91,7 @@ def class_per_pixel(
 
 
 def _column(path: Path, content: dict[str, Any], field: str) -> npt.NDArray[np.int64]:
-    """A field of N whole numbers. Raises ValueError naming it where it is missing or holds others."""
+    """A field of whole numbers, int64 (N,). Raises ValueError naming it if it is missing or differs."""
     if field not in content:
         raise ValueError(f"{path}: expected {field!r}, got {sorted(content)}")
     array = np.asarray(content[field])

@@ -1,4 +1,4 @@
-"""Outlines of nuclei in the XML of Aperio's ImageScope (MoNuSeg, MoNuSAC) and of ASAP."""
+"""Outlines of nuclei in the XML files of Aperio's ImageScope (MoNuSeg, MoNuSAC) and of ASAP."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from napari_cosynth.io.text import beginning
 from napari_cosynth.io.units import stated_mpp
 
 AMBIGUOUS = "ambiguous"
-"""MoNuSAC's regions that its annotators could not tell: no nuclei."""
+"""Name of MoNuSAC's regions that its annotators could not identify; they are not nuclei."""
 _NO_CLASS = ("", "description", "none")
-"""What ImageScope calls an attribute that nobody named, and ASAP a group that is none."""
+"""Names that stand for no class: ImageScope's unnamed attributes, ASAP's missing group."""
 _AREAS = ("polygon", "spline", "rectangle")
 """ASAP's kinds of annotation that have an area."""
 
@@ -27,34 +27,34 @@ class Region:
     """One outlined nucleus."""
 
     outline: npt.NDArray[np.float64]
-    """float64 (N, 2), N >= 3, (x, y) in pixels from the corner of the top left one."""
+    """float64 (N, 2), N >= 3, (x, y) in pixels; the origin is the corner of the top left pixel."""
     class_name: str
-    """Empty where the file names none."""
+    """Empty if the file names none."""
     holes: tuple[npt.NDArray[np.float64], ...] = ()
-    """The regions of its annotation that are marked as negative (``NegativeROA``)."""
+    """The regions of the same annotation that are marked as negative (``NegativeROA``)."""
 
 
 @dataclass
 class Outlines:
-    """What a file holds."""
+    """The nuclei of one file, its pixel size, and counts of what was left out."""
 
     regions: list[Region] = field(default_factory=list)
     mpp: float | None = None
-    """µm/px, where the file states it (``MicronsPerPixel``)."""
+    """µm/px, if the file states it (``MicronsPerPixel``)."""
     left_out: Counter[str] = field(default_factory=Counter)
-    """What is no nucleus, in words, and how many of it."""
+    """Number of things that are no nucleus, by a description in words."""
 
 
 def is_outline_xml(head: bytes) -> bool:
-    """By the first bytes of a file."""
+    """Whether a file is such XML, by its first bytes."""
     text = beginning(head)
     return "<Annotations" in text or "<ASAP_Annotations" in text
 
 
 def read_outlines(path: Path) -> Outlines:
-    """The outlines of a file. Raises ValueError naming the region that is damaged.
+    """The outlines of a file. Raises ValueError naming the file and the damaged region.
 
-    Slips of the mouse, of fewer than three vertices, points and ambiguous regions are left out and
+    Slips of the mouse (fewer than three vertices), points, lines and ambiguous regions are left out and
     counted.
     """
     try:
@@ -92,7 +92,7 @@ def _read_aperio(root: ElementTree.Element, path: Path, found: Outlines) -> None
 
 
 def _class_of(annotation: ElementTree.Element) -> str:
-    """An annotation is a layer: named itself, or by its first attribute, as MoNuSAC's are."""
+    """The class of an annotation, which is a layer: its name, or its first attribute's (MoNuSAC)."""
     names = [annotation.get("Name", "")]
     names += [a.get("Name", "") for a in annotation.iterfind("./Attributes/Attribute")]
     return next((name.strip() for name in names if name.strip().lower() not in _NO_CLASS), "")

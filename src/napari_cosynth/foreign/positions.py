@@ -1,4 +1,4 @@
-"""Positions as other programs write them, checked."""
+"""Lists of positions in files of other programs, checked."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 FARTHEST = 1e9
-"""Pixels from the origin; a coordinate beyond it is no place on a slide."""
+"""Largest coordinate in pixels; one beyond it is no place on a slide."""
 
 
 def read_positions(
     values: Any, where: str, columns: tuple[int, ...] = (2,)
 ) -> npt.NDArray[np.float64]:
-    """A list of positions of ``columns`` numbers each, as float64 (N, 2), N >= 1: the first two of each.
+    """The first two numbers of each position in a list, float64 (N, 2), N >= 1.
 
-    Raises ValueError that begins with ``where``.
+    ``columns``: how many numbers a position may have. Raises ValueError that begins with ``where``.
     """
     try:
         array = np.array(values, np.float64)

@@ -1,7 +1,7 @@
-"""Zarr groups and arrays in folders: attributes as they are written, arrays of numbers alone.
+"""Zarr groups and arrays in folders: attributes as they are written, and arrays of numbers.
 
-Arrays are opened only where their metadata name codecs that decode numbers; zarr would also run others,
-``pickle`` among them.
+An array is opened only if its metadata name codecs that decode numbers; zarr would also run others, such
+as ``pickle``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LARGEST_METADATA = 2**24
 
 
 def is_group(path: Path) -> bool:
-    """Whether a folder says that it is a Zarr group; its content is not checked."""
+    """Whether a folder has the metadata of a Zarr group; its content is not checked."""
     return any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zattrs"))
 
 
@@ -48,7 +48,7 @@ def _read_object(file: Path) -> dict[str, Any]:
 
 
 def inside(folder: Path, name: str) -> Path:
-    """A path that the metadata name. Raises ValueError where it leads out of the folder."""
+    """The path for a name in the metadata. Raises ValueError if it leads out of the folder."""
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
         raise ValueError(f"{folder}: path: expected one below the folder, got {name!r}")
@@ -56,7 +56,7 @@ def inside(folder: Path, name: str) -> Path:
 
 
 def open_array(path: Path) -> Any:
-    """A zarr array that holds numbers. Raises ValueError naming the file and what is wrong."""
+    """An open zarr array of numbers. Raises ValueError naming the file and what is wrong."""
     file = next((f for f in (path / "zarr.json", path / ".zarray") if f.is_file()), None)
     if file is None:
         raise ValueError(f"{path}: no zarr.json and no .zarray: a level is missing")
@@ -80,7 +80,7 @@ def open_array(path: Path) -> Any:
 
 
 def _named(codecs: Any) -> list[str]:
-    """Names of codecs of a zarr array's metadata, those inside a shard too."""
+    """Names of the codecs in a zarr array's metadata, with those inside shards."""
     found = []
     for codec in codecs if isinstance(codecs, list) else ():
         if isinstance(codec, dict):
