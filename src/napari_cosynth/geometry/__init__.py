@@ -1,1 +1,1 @@
-"""From layouts to rasters and back: point maps, distance maps, instance separation, prompts."""
+"""Layouts to rasters and back: point maps, distance maps, instance separation, prompts."""

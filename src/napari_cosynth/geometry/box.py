@@ -25,24 +25,24 @@ class Box:
         return slice(self.y0, self.y1), slice(self.x0, self.x1)
 
     def grown(self, pixels: int) -> Box:
-        """Larger by so much on every side."""
+        """The box enlarged by ``pixels`` on every side."""
         return Box(self.y0 - pixels, self.x0 - pixels, self.y1 + pixels, self.x1 + pixels)
 
     def moved(self, y: int, x: int) -> Box:
-        """So many pixels down and to the right."""
+        """The box moved ``y`` pixels down and ``x`` to the right."""
         return Box(self.y0 + y, self.x0 + x, self.y1 + y, self.x1 + x)
 
     def clipped(self, shape: tuple[int, int]) -> Box:
-        """Its part on a canvas of this (H, W)."""
+        """Its part on a canvas of ``shape`` (H, W)."""
         return Box(max(0, self.y0), max(0, self.x0), min(shape[0], self.y1), min(shape[1], self.x1))
 
     def at_least(self, side: int) -> Box:
-        """Grown about its centre until no side is shorter."""
+        """The box grown about its centre until both sides are at least ``side`` pixels."""
         y, x = (max(0, side - n) for n in self.shape)
         return Box(self.y0 - y // 2, self.x0 - x // 2, self.y1 + y - y // 2, self.x1 + x - x // 2)
 
     def aligned(self, multiple: int) -> Box:
-        """The smallest box around it whose sides lie on multiples."""
+        """The smallest box around it whose edges lie on multiples of ``multiple`` pixels."""
         return Box(
             self.y0 // multiple * multiple,
             self.x0 // multiple * multiple,
@@ -51,7 +51,7 @@ class Box:
         )
 
     def moved_into(self, shape: tuple[int, int]) -> Box:
-        """Moved, and where it is larger clipped, to lie on a canvas of this (H, W)."""
+        """The box moved onto a canvas of ``shape`` (H, W), and clipped if it is larger."""
         y = min(max(0, self.y0), max(0, shape[0] - self.shape[0]))
         x = min(max(0, self.x0), max(0, shape[1] - self.shape[1]))
         return Box(y, x, min(shape[0], y + self.shape[0]), min(shape[1], x + self.shape[1]))

@@ -1,4 +1,4 @@
-"""Borders between touching nuclei, from the cones that their distance maps are."""
+"""Borders between touching nuclei, from the cone that each nucleus forms in the distance map."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from napari_cosynth.geometry.raster import pixels
 from napari_cosynth.types import Layout
 
 MARGIN = 0.02
-"""A pixel changes sides only where the neighbour's cone fits better by this much distance."""
+"""A pixel changes sides only if the neighbour's cone predicts its distance better by this much."""
 SWEEPS = 6
-"""Pixels that a border may move."""
+"""Most pixels that a border may move, one a sweep."""
 
 
 def fit_borders(
@@ -20,11 +20,11 @@ def fit_borders(
 ) -> npt.NDArray[np.int32]:
     """Instances whose shared borders lie where the two nuclei's cones meet, int32 (H, W).
 
-    Within a nucleus ``1 - d(p) = |p - c| / R`` with ``c`` its point and one ``R`` for all its pixels
-    (:func:`napari_cosynth.geometry.distance.distance_map`). A watershed knows only the height of d, so
-    an elongated nucleus, high along its flanks, takes its neighbour's rim. Here each nucleus' ``R`` is
-    the median over its pixels, and pixels at a border between two points' instances go to the side
-    whose cone predicts their distance better, sweep by sweep. Foreground and ids above N stay.
+    Within a nucleus ``1 - d(p) = |p - c| / R``, where ``c`` is its point and ``R`` is one number for all
+    its pixels (:func:`napari_cosynth.geometry.distance.distance_map`). A watershed sees only the height
+    of d, so an elongated nucleus, high along its flanks, takes its neighbour's rim. Here each nucleus'
+    ``R`` is the median over its pixels. Sweep by sweep, pixels at a border between two nuclei go to the
+    side whose cone predicts their distance better. The foreground and ids above N do not change.
     """
     count = len(layout)
     centres = np.vstack([np.zeros((1, 2)), layout.centroids.astype(np.float64)])
@@ -41,7 +41,7 @@ def fit_borders(
         return np.abs(1 - away / reach[ids] - heights[where])
 
     held = np.zeros(flat.size, bool)
-    held[(pixels(layout) + 1) @ np.array([width, 1])] = True  # a point's own pixel stays its own
+    held[(pixels(layout) + 1) @ np.array([width, 1])] = True  # a point's own pixel never changes
     active = _border(flat, around)
     for _ in range(SWEEPS):
         active = active[(flat[active] > 0) & (flat[active] <= count) & ~held[active]]
@@ -57,7 +57,7 @@ def fit_borders(
         if not moved.any():
             break
         flat[active[moved]] = chosen[moved]
-        # Only next to what moved can anything move in the next sweep.
+        # The next sweep can move only pixels beside those that this one moved.
         active = np.unique(np.concatenate([active[moved], *(active[moved] + s for s in around)]))
     return padded[1:-1, 1:-1].copy()
 
@@ -76,9 +76,9 @@ def _border(flat: npt.NDArray[np.int32], around: npt.NDArray[np.intp]) -> npt.ND
 def rejoin(
     instances: npt.NDArray[np.int32], markers: npt.NDArray[np.int32]
 ) -> npt.NDArray[np.int32]:
-    """Instances each of which is one 4-connected part around its marker, int32 (H, W).
+    """Instances that are each one 4-connected part around their marker, int32 (H, W).
 
-    A border that moved may have cut a piece off; the piece goes to the instance it now touches.
+    A moved border may have cut off a piece; the piece goes to the instance that it now touches.
     """
     parts = connected(instances, background=0, connectivity=1)
     kept = np.zeros(int(parts.max()) + 1, bool)
@@ -109,7 +109,7 @@ def _reach(
     y, x = np.nonzero(flank)
     ids = instances[y, x]
     ratio = np.hypot(y - centres[ids, 0], x - centres[ids, 1]) / (1 - distance[y, x])
-    # Id and ratio in one number, so that one fast sort serves both.
+    # Id and ratio in one number: one sort orders both.
     largest = float(ratio.max(initial=0.0)) + 1
     keys = np.sort(ids + ratio / largest)
     first, last = (np.searchsorted(keys, np.arange(count + 1) + extra) for extra in (0, 1))

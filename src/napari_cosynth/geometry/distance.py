@@ -1,4 +1,4 @@
-"""Instances -> distance map: the target that lets touching nuclei be told apart (paper 3.4)."""
+"""Instances -> distance map, the target by which touching nuclei are separated (paper 3.4)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def distance_map(instances: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
     if not y.size:
         return out
     ids = instances[y, x]
-    if ids.max() > ids.size:  # sparse ids: no table of the largest
+    if ids.max() > ids.size:  # sparse ids: tables up to the largest would waste memory
         _, ids = np.unique(ids, return_inverse=True)
     area = np.maximum(np.bincount(ids), 1)
     centre_y = np.bincount(ids, y) / area

@@ -1,4 +1,4 @@
-"""Part of a layout, and what changed between two of one canvas, as boxes of pixels."""
+"""Edits of a layout: its part in a box, and the changes between two layouts of one canvas."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from napari_cosynth.types import Layout
 
 
 def cut(layout: Layout, box: Box) -> Layout:
-    """The points whose pixels lie in a box of the canvas, on a canvas of that box alone."""
+    """The layout of the points whose pixels lie in a box, with that box as its canvas."""
     low, high = np.array([box.y0, box.x0]) - 0.5, np.array([box.y1, box.x1]) - 0.5
     inside = ((layout.centroids >= low) & (layout.centroids < high)).all(1)
     centroids = layout.centroids[inside] - np.array([box.y0, box.x0], np.float32)
@@ -23,7 +23,7 @@ def cut(layout: Layout, box: Box) -> Layout:
 
 
 def changed_points(before: Layout, after: Layout, within: float = 0.0) -> npt.NDArray[np.float64]:
-    """Every point that only one of two layouts of one canvas has, float64 (N, 2), (y, x).
+    """The points that only one of two layouts of one canvas has, float64 (N, 2), (y, x).
 
     A moved or re-tagged point counts at its old and its new place; one that moved by no more than
     ``within`` pixels does not count. The order of points is no change.
@@ -33,10 +33,10 @@ def changed_points(before: Layout, after: Layout, within: float = 0.0) -> npt.ND
 
 
 def _alone(one: Layout, other: Layout, within: float) -> npt.NDArray[np.bool_]:
-    """Which points of ``one`` have no counterpart of their class, (N,)."""
+    """Which points of ``one`` have no point of their class in ``other`` within reach, bool (N,)."""
     if not len(one) or not len(other):
         return np.ones(len(one), bool)
-    far = 4.0 * max(one.shape)  # classes lie further from each other than any two points do
+    far = 4.0 * max(one.shape)  # as a third axis it keeps classes further apart than any two points
     mine, theirs = (
         np.column_stack([layout.centroids.astype(np.float64), far * layout.class_ids])
         for layout in (one, other)
@@ -57,13 +57,13 @@ def changed_box(before: Layout, after: Layout) -> Box | None:
 def near_changes(
     before: Layout, after: Layout, box: Box, reach: float, core: float, within: float = 0.5
 ) -> npt.NDArray[np.bool_]:
-    """The pixels of a box that are painted anew when one layout takes the place of another, bool (h, w).
+    """The pixels of a box to paint anew when ``after`` replaces ``before``, bool (h, w).
 
-    Those within ``reach`` pixels of a changed point of the box, but for the cores of nuclei that stay:
-    what is within ``core`` pixels of a point that both layouts have and nearer to it than to a change.
-    ``within`` as in :func:`changed_points`.
+    These are the pixels within ``reach`` pixels of a changed point in the box, without the cores of
+    nuclei that stay. A core is what lies within ``core`` pixels of a point of both layouts and nearer to
+    it than to a change. ``within`` is that of :func:`changed_points`.
     """
-    # A point that changes elsewhere is no part of this edit.
+    # Changes outside the box are not part of this edit.
     changed = changed_points(cut(before, box), cut(after, box), within)
     stays = after.centroids[~_alone(after, before, within)] - np.array([box.y0, box.x0])
     pixels = np.indices(box.shape).reshape(2, -1).T
@@ -75,20 +75,20 @@ def near_changes(
 def _distance(
     pixels: npt.NDArray[np.int64], points: npt.NDArray[np.floating[Any]], most: float
 ) -> npt.NDArray[np.float64]:
-    """To the nearest point, (N,); infinite beyond ``most``."""
+    """The distance of each pixel to its nearest point, float64 (N,); infinite beyond ``most``."""
     if not len(points):
         return np.full(len(pixels), np.inf)
-    # The bound itself is not included.
+    # KDTree leaves out its bound itself.
     bound = float(np.nextafter(most, np.inf))
     return np.asarray(KDTree(points).query(pixels, distance_upper_bound=bound)[0])
 
 
 Points: TypeAlias = "dict[str, list[tuple[float, float, str]]]"
-"""``removed`` and ``added`` points of an edit, (y, x, class), as recipes keep them."""
+"""The points that an edit ``removed`` and ``added``, (y, x, class), as recipes store them."""
 
 
 def edit_between(before: Layout, after: Layout) -> Points:
-    """What was done to the points of one layout to get another's on the same canvas."""
+    """The points removed from and added to ``before`` to get ``after``, on the same canvas."""
 
     def points(of: Layout) -> set[tuple[float, float, str]]:
         rows = zip(of.centroids, of.class_ids, strict=True)
@@ -99,9 +99,9 @@ def edit_between(before: Layout, after: Layout) -> Points:
 
 
 def undone(layout: Layout, edit: Mapping[str, Any]) -> Layout:
-    """The layout before an edit; the points that were removed come last.
+    """The layout before an edit; the points that it removed come last.
 
-    Raises KeyError, TypeError or ValueError where ``edit``, which is read from a file, is none.
+    Raises KeyError, TypeError or ValueError if ``edit``, which comes from a file, is malformed.
     """
     added = {(float(y), float(x), str(name)) for y, x, name in edit["added"]}
     names = layout.classes.names
@@ -121,7 +121,7 @@ def undone(layout: Layout, edit: Mapping[str, Any]) -> Layout:
 
 
 def same_layout(first: Layout, second: Layout) -> bool:
-    """The same points in the same order, which instance ids follow, on the same canvas."""
+    """Whether two layouts have the same canvas and points, in the order that instance ids follow."""
     return (
         first.shape == second.shape
         and first.mpp == second.mpp

@@ -18,7 +18,7 @@ from napari_cosynth.types import Layout, Report
 Method = Literal["points", "distance maxima", "connected components"]
 
 PEAK_HEIGHT = 0.5
-"""A peak of the distance map counts from here; a nucleus' own reaches 1."""
+"""Least height of a peak that counts; the distance map reaches 1 in each nucleus."""
 
 
 def separate(
@@ -26,14 +26,14 @@ def separate(
     distance: npt.NDArray[np.float32],
     layout: Layout,
 ) -> tuple[npt.NDArray[np.int32], Report]:
-    """Instances whose ids name their points, and what did not fit.
+    """Instances int32 (H, W) whose ids name their points, and a report of what did not fit.
 
     ``labels`` uint8 (H, W), ``distance`` float32 (H, W) in [0, 1]. The watershed floods -distance
-    from the points within the foreground, then borders move to where the nuclei's cones
-    meet; instance ``i`` belongs to row ``i - 1`` of the layout.
-    Foreground that no point reaches gets ids above N, one per connected component, so that labels
-    and instances always agree. Nothing is dropped: the report counts what was missed, spurious,
-    merged or of another class than its point.
+    from the points, within the foreground. Then borders move to where the nuclei's cones meet.
+    Instance ``i`` belongs to row ``i - 1`` of the layout. Foreground that no point reaches gets ids
+    above N, one per connected component, so that labels and instances always agree. Nothing is
+    dropped: the report lists nuclei that are missed, spurious, merged or of another class than their
+    point.
     """
     markers = marker_map(layout)
     foreground = labels > 0
@@ -54,9 +54,9 @@ def report_on(
     distance: npt.NDArray[np.float32],
     layout: Layout,
 ) -> Report:
-    """What does not fit in instances (H, W) whose ids name the points of a layout.
+    """The report of :func:`separate`, for instances (H, W) from a file or an edit.
 
-    The same as :func:`separate` reports, for instances that came from a file or were edited.
+    Their ids name the points of ``layout``.
     """
     present = np.unique(instances)
     missed = np.setdiff1d(np.arange(1, len(layout) + 1), present)
@@ -75,7 +75,7 @@ def report_on(
 def merged_instances(
     distance: npt.NDArray[np.float32], instances: npt.NDArray[np.int32], points: int
 ) -> tuple[int, ...]:
-    """Ids 1..points of instances that hold more than one peak of the distance map."""
+    """Ids in 1..``points`` of instances with more than one peak of the distance map."""
     peaks = _peaks(distance, instances > 0, blur=1.0, spacing=3)
     _, where = np.unique(peaks, return_index=True)  # one pixel of each peak, and the background
     ids = np.where(peaks > 0, instances, 0).ravel()[where]
@@ -103,10 +103,10 @@ def _peaks(
 def separate_baseline(
     labels: npt.NDArray[np.uint8], distance: npt.NDArray[np.float32], method: Method
 ) -> npt.NDArray[np.int32]:
-    """The paper's two baselines, which know no points; int32 (H, W), ids 1..N in no set order.
+    """Instances by one of the paper's two baselines, int32 (H, W), ids 1..N in no set order.
 
-    ``connected components`` of each class; ``distance maxima``: watershed of -distance from the
-    map's own maxima (Yu et al.).
+    They know no points. ``connected components`` are those of each class. ``distance maxima`` is a
+    watershed of -distance from the map's own maxima (Yu et al.).
     """
     if method == "connected components":
         return np.asarray(connected(labels, background=0, connectivity=1), np.int32)

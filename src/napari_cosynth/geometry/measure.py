@@ -1,4 +1,4 @@
-"""Instance maps -> connected, consecutively numbered instances, their classes and centroids."""
+"""Instance maps -> connected instances numbered 1..N, their classes and centroids."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from skimage.measure import label as connected
 from napari_cosynth.types import ClassTable, Layout
 
 SMALLEST_FRAGMENT = 6
-"""Pixels; smaller fragments of cut nuclei become background (method, section 1)."""
+"""Fewest pixels of a cut nucleus' fragment; smaller ones become background (method, section 1)."""
 
 
 def relabel(
@@ -17,8 +17,9 @@ def relabel(
 ) -> npt.NDArray[np.int32]:
     """Each 8-connected part of an instance as one instance, int32 (H, W), ids 1..N in scan order.
 
-    A border or a coarser grid can cut a nucleus in two; each part then needs a point of its own, or
-    the model would learn to paint nuclei that no point asks for. Parts under ``smallest`` pixels go.
+    A border or a coarser grid can cut a nucleus in two. Each part then needs a point of its own, or
+    the model would learn to paint nuclei that no point asks for. Parts of fewer than ``smallest``
+    pixels become background.
     """
     parts = connected(np.asarray(instances), background=0, connectivity=2)
     areas = np.bincount(parts.ravel())
@@ -30,7 +31,7 @@ def relabel(
 
 
 def parted(instances: npt.NDArray[np.integer], parts: npt.NDArray[np.int32] | None = None) -> int:
-    """How many instances are in several parts; ``parts`` is :func:`relabel` of them, all kept."""
+    """The number of instances in several parts; ``parts`` is ``relabel(instances, 1)`` if known."""
     parts = relabel(instances, 1) if parts is None else parts
     owner = np.zeros(int(parts.max(initial=0)) + 1, np.int64)
     owner[parts.ravel()] = np.asarray(instances).ravel()
@@ -41,7 +42,7 @@ def parted(instances: npt.NDArray[np.integer], parts: npt.NDArray[np.int32] | No
 def majority_classes(
     instances: npt.NDArray[np.int32], labels: npt.NDArray[np.uint8], classes: int
 ) -> npt.NDArray[np.uint8]:
-    """The commonest class above 0 in each instance 1..N, uint8 (N,); 0 where there is none."""
+    """The most frequent class above 0 in each instance 1..N, uint8 (N,); 0 if it has none."""
     count = int(instances.max(initial=0))
     inside = instances > 0
     flat = instances[inside].astype(np.int64) * classes + labels[inside]
@@ -53,11 +54,11 @@ def majority_classes(
 
 
 def snapped_centroids(instances: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
-    """The centroid of each instance 1..N, float32 (N, 2), moved into it where it falls outside.
+    """The centroid of each instance 1..N, float32 (N, 2), moved into it if it falls outside.
 
-    A centroid whose own pixel belongs to another instance or the background (a concave nucleus) is
-    replaced by the nearest pixel of its instance, so that no nucleus vanishes from the point map and
-    no two share a pixel.
+    The centroid of a concave nucleus can lie on another instance or the background. The nearest pixel
+    of its own instance then replaces it, so that no nucleus vanishes from the point map and no two share
+    a pixel.
     """
     count = int(instances.max(initial=0))
     y, x = np.nonzero(instances)

@@ -1,9 +1,9 @@
-"""A part of one image in another without a step at its border, its own gradients kept.
+"""Poisson image editing: a part of one image in another, without a step at its border.
 
-Poisson image editing (Pérez, Gangnet and Blake 2003): to the new pixels is added the membrane, the
-solution of Laplace's equation, that is at the part's border what the two images differ by there.
-A constant difference moves all of the rectangle; one that alternates from pixel to pixel fades within a
-few of them.
+The part keeps its own gradients (Pérez, Gangnet and Blake 2003). A membrane is added to it: the solution
+of Laplace's equation that equals the difference of the two images at the part's border. A constant
+difference moves the whole part. A difference that alternates from pixel to pixel fades within a few
+pixels.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ def seamless(
     box: Box,
     free: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.uint8]:
-    """``made`` in ``box``, uint8 (h, w, C), moved to what ``real`` is just outside it.
+    """The pixels of ``made`` in ``box``, uint8 (h, w, C), joined to ``real`` around the box.
 
-    ``made`` and ``real`` are uint8 (H, W, C) of the same place; ``real`` does not count inside the box.
-    A side of the box on the images' edge is free. With ``free``, bool (h, w), only those pixels of
-    the box are ``made``; the others are ``real``, and what is made joins them too.
+    ``made`` and ``real`` are uint8 (H, W, C) of the same place; ``real`` is not used inside the box. A
+    side of the box on the images' edge is not joined. With ``free``, bool (h, w), only its pixels come
+    from ``made``; the others are ``real``, and ``made`` is joined to them too.
     """
     away = real.astype(np.float64) - made
     if free is None or free.all():
@@ -42,7 +42,7 @@ def seamless(
 
 
 def _membrane_over(away: Floats, inside: npt.NDArray[np.bool_]) -> Floats:
-    """The solution at the pixels of a mask, not all of the canvas, (N, C) in their order."""
+    """The membrane at a mask's pixels, float64 (N, C), in their order; the mask leaves some free."""
     number = np.full(inside.shape, -1)
     count = int(inside.sum())
     number[inside] = np.arange(count)
@@ -66,7 +66,7 @@ def _membrane_over(away: Floats, inside: npt.NDArray[np.bool_]) -> Floats:
 
 
 def _membrane(away: Floats, box: Box) -> Floats:
-    """The solution in the box, (h, w, C), by the eigenvectors of the two axes' second differences."""
+    """The membrane in the box, float64 (h, w, C), by eigenvectors of each axis' second difference."""
     rows, columns = slice(box.y0, box.y1), slice(box.x0, box.x1)
     top, bottom = box.y0 > 0, box.y1 < away.shape[0]
     left, right = box.x0 > 0, box.x1 < away.shape[1]
@@ -89,7 +89,7 @@ def _membrane(away: Floats, box: Box) -> Floats:
 
 
 def _second_difference(number: int, first: bool, last: bool) -> Floats:
-    """(n, n), negated; held at an end where there is something beyond it."""
+    """The negated second difference, float64 (n, n); ``first`` and ``last`` say which ends are held."""
     matrix = 2 * np.eye(number) - np.eye(number, k=1) - np.eye(number, k=-1)
     matrix[0, 0] -= not first
     matrix[-1, -1] -= not last

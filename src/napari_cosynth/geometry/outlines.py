@@ -10,18 +10,18 @@ import numpy.typing as npt
 from skimage.draw import polygon
 
 Ring: TypeAlias = npt.NDArray[np.float64]
-"""float64 (M, 2), (y, x) in pixels; closed whether or not its first vertex comes again."""
+"""float64 (M, 2), (y, x) in pixels; closed, whether or not it repeats its first vertex."""
 Outline: TypeAlias = tuple[tuple[Ring, ...], ...]
-"""The parts of one object; a part is its outer ring and then its holes."""
+"""The parts of one object; a part is its outer ring, then its holes."""
 _GRID = 128
-"""Samples a side at which a point inside a concave outline is looked for."""
+"""Most samples along each axis of the grid that is searched for a point inside an outline."""
 
 
 def outline_centroids(outlines: Sequence[Outline]) -> npt.NDArray[np.float64]:
-    """The centroid of each object's area, float64 (N, 2), moved into it where it falls outside.
+    """The centroid of each object's area, float64 (N, 2), (y, x), moved into it if it falls outside.
 
-    Areas and moments by the shoelace formula; holes count against their part, whichever way their
-    vertices run. An outline without an area (a line, one vertex) has the mean of its vertices.
+    Areas and moments come from the shoelace formula. Holes are subtracted from their part, whichever way
+    their vertices run. An outline without an area (a line, one vertex) gets the mean of its vertices.
     """
     rings = [
         (ring, number, -1.0 if index else 1.0)
@@ -41,7 +41,7 @@ def outline_centroids(outlines: Sequence[Outline]) -> npt.NDArray[np.float64]:
     following = np.arange(1, len(here) + 1)
     following[starts + lengths - 1] = starts
     of_vertex = np.repeat(owner, lengths)
-    # Relative to a vertex of the object, or a slide's coordinates would eat up the digits.
+    # Relative to a vertex of the object: a slide's large coordinates would cost precision.
     base = np.zeros((count, 2))
     base[owner[::-1]] = here[starts[::-1]]
     here = here - base[of_vertex]
@@ -49,7 +49,7 @@ def outline_centroids(outlines: Sequence[Outline]) -> npt.NDArray[np.float64]:
     cross = here[:, 0] * there[:, 1] - there[:, 0] * here[:, 1]
     twice = np.add.reduceat(cross, starts)
     moment = np.add.reduceat((here + there) * cross[:, None], starts)
-    # Both change sign with the direction of the ring, so their quotient does not.
+    # Area and moment both change sign with the ring's direction, so their quotient does not.
     weight = sign * np.abs(twice)
     orient = np.where(twice < 0, -1.0, 1.0) * sign
     area = np.bincount(owner, weight, count)
@@ -69,7 +69,7 @@ def outline_centroids(outlines: Sequence[Outline]) -> npt.NDArray[np.float64]:
 def outline_instances(outlines: Sequence[Outline], shape: tuple[int, int]) -> npt.NDArray[np.int32]:
     """Outlines as instances 1..N on a canvas, int32 (H, W): the pixels whose centres lie inside.
 
-    Where outlines overlap the smaller one lies on top. What lies outside the canvas is cut off.
+    Where outlines overlap, the smaller one lies on top. Parts outside the canvas are cut off.
     """
     canvas = np.zeros(shape, np.int32)
     sizes = [
@@ -100,7 +100,7 @@ def _crossings(points: Any, here: Any, there: Any) -> npt.NDArray[np.bool_]:
 
 
 def _nearest_inside(parts: Outline, centroid: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The pixel centre inside an object that is nearest to a point; a vertex where there is none."""
+    """The pixel centre inside an object nearest to its centroid; a vertex if it holds no centre."""
     edges = [(ring, np.roll(ring, -1, axis=0)) for part in parts for ring in part]
     vertices = np.concatenate([ring for ring, _ in edges])
     low, high = np.ceil(vertices.min(0)), np.floor(vertices.max(0))

@@ -1,8 +1,8 @@
 """Masks <-> polygons along pixel borders, with holes and several parts.
 
-Coordinates are (x, y) with the origin at the *corner* of the top left pixel, as GeoJSON and COCO have
-them: the pixel (row, column) covers ``[column, column + 1] x [row, row + 1]``, and its centre lies half
-a pixel from our own coordinates. Going there and back changes no pixel.
+Coordinates are (x, y) with the origin at the *corner* of the top left pixel, as in GeoJSON and COCO. The
+pixel (row, column) covers ``[column, column + 1] x [row, row + 1]``, so its centre lies half a pixel
+from our own coordinates. A mask turned into polygons and back is the same mask.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from scipy import ndimage as ndi
 from skimage.draw import polygon as fill
 
 Ring: TypeAlias = list[tuple[int, int]]
-"""(x, y) of its corners, the first not repeated."""
+"""(x, y) of the corners, the first not repeated."""
 Polygon: TypeAlias = list[Ring]
-"""The outer ring, then those of its holes."""
+"""The outer ring, then the holes."""
 
 _TURNS = {(1, 0): (0, 1), (0, 1): (-1, 0), (-1, 0): (0, -1), (0, -1): (1, 0)}
-"""A step (dx, dy) -> the step to its right, y pointing down."""
+"""A step (dx, dy) -> the step of a right turn, with y pointing down."""
 
 
 def outlines(mask: npt.NDArray[np.bool_], offset: tuple[int, int] = (0, 0)) -> list[Polygon]:
-    """One polygon for each 4-connected part of a mask (H, W), corners only.
+    """One polygon for each 4-connected part of a mask (H, W), by its corners only.
 
-    Outer rings have a positive area by the shoelace formula, holes a negative one; parts that touch
-    at a corner stay apart, so that the polygons are valid. ``offset``: (y, x) of the mask's corner.
+    Outer rings have a positive area by the shoelace formula, holes a negative one. Parts that touch at a
+    corner stay separate, so that the polygons are valid. ``offset``: (y, x) of the mask's corner.
     """
     parts, count = ndi.label(mask)
     padded = np.pad(mask, 1)
     inside = padded[1:-1, 1:-1]
     steps: dict[tuple[int, int], dict[tuple[int, int], int]] = {}
-    # The mask lies to the right of every step: a pixel's top border runs rightwards, and so on.
+    # The mask lies to the right of every step, so a pixel's top border runs rightwards.
     for neighbour, (start_y, start_x), step in (
         (padded[:-2, 1:-1], (0, 0), (1, 0)),
         (padded[1:-1, 2:], (0, 1), (0, 1)),
@@ -63,7 +63,7 @@ def _follow(
     start: tuple[int, int],
     step: tuple[int, int],
 ) -> Ring:
-    """The ring that begins with a step, whose steps are taken away."""
+    """The ring that begins with a step; its steps are removed from ``steps``."""
     ring: Ring = []
     at, first, previous = start, step, (0, 0)
     while True:
@@ -75,13 +75,13 @@ def _follow(
             if first == previous:
                 ring.pop(0)
             return ring
-        # Where two pixels touch at a corner, turning right stays with the same pixel.
+        # Where two pixels touch at a corner, a right turn stays with the same pixel.
         right = _TURNS[step]
         step = right if right in steps[at] else next(iter(steps[at]))
 
 
 def _apart(ring: Ring) -> list[Ring]:
-    """A ring that touches itself at corners as rings that touch each other there."""
+    """A ring split where it touches itself, into rings that touch each other at corners."""
     rings: list[Ring] = []
     path: Ring = []
     places: dict[tuple[int, int], int] = {}
@@ -105,11 +105,11 @@ def _area(ring: Ring) -> int:
 def filled(
     polygons: Sequence[Sequence[npt.NDArray[np.floating]]], shape: tuple[int, int]
 ) -> tuple[npt.NDArray[np.bool_], tuple[int, int]]:
-    """The pixels whose centres lie in some polygons: a mask and the (y, x) of its corner.
+    """The pixels whose centres lie in polygons: a bool mask and the (y, x) of its corner.
 
-    ``polygons``: lists of rings, each float (N, 2) of (x, y), the outer one first; the inside of a
-    polygon is what an odd number of its rings encloses. The mask covers the part of the canvas
-    ``shape`` that the rings reach; it is empty where they miss it.
+    ``polygons``: lists of rings, each float (N, 2) of (x, y), the outer one first. A pixel is inside a
+    polygon if an odd number of its rings enclose it. The mask covers the part of a canvas of ``shape``
+    (H, W) that the rings reach; it is empty if they miss the canvas.
     """
     points = np.concatenate([ring for rings in polygons for ring in rings])
     low = np.maximum(np.floor(points.min(0)).astype(int) - 1, 0)

@@ -14,10 +14,11 @@ def class_names(layout: Layout) -> list[str]:
 
 
 def build_prompt(names: Sequence[str], tissue: str = "", stain: str = H_AND_E) -> str:
-    """The prompt for these class names, in this order (training shuffles them).
+    """The prompt for class names, in the given order (training shuffles them).
 
     ``"high-quality histopathology [stain-stained ][tissue] tissue image including nuclei types of
-    [a, b and c]."``; haematoxylin-eosin, the default, is not named; no names say "with no nuclei".
+    [a, b and c]."`` Haematoxylin-eosin, the default stain, is not named. Without class names the prompt
+    ends in "with no nuclei."
     """
     words = ["high-quality", "histopathology"]
     if stain != H_AND_E:

@@ -1,4 +1,4 @@
-"""Layout -> point map: the condition that says where nuclei are (paper 3.3)."""
+"""Layout -> point map, the condition that tells the network where nuclei are (paper 3.3)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from napari_cosynth.types import Layout
 
 
 def pixels(layout: Layout) -> npt.NDArray[np.int64]:
-    """The pixel of each point, int64 (N, 2), by rounding half up.
+    """The pixel of each point, int64 (N, 2), (y, x), by rounding half up.
 
-    Raises ValueError naming both rows where two points share a pixel: the map could hold only one.
+    Raises ValueError naming both rows if two points share a pixel: the map could hold only one.
     """
     rounded = np.floor(layout.centroids.astype(np.float64) + 0.5).astype(np.int64)
     rounded = np.minimum(rounded, np.array(layout.shape) - 1)
@@ -28,7 +28,7 @@ def pixels(layout: Layout) -> npt.NDArray[np.int64]:
 
 
 def point_map(layout: Layout) -> npt.NDArray[np.uint8]:
-    """One pixel per nucleus holding its class id, uint8 (H, W), 0 elsewhere."""
+    """The class id of each nucleus at its pixel, uint8 (H, W), 0 elsewhere."""
     canvas = np.zeros(layout.shape, np.uint8)
     where = pixels(layout)
     canvas[where[:, 0], where[:, 1]] = layout.class_ids
@@ -36,7 +36,7 @@ def point_map(layout: Layout) -> npt.NDArray[np.uint8]:
 
 
 def marker_map(layout: Layout) -> npt.NDArray[np.int32]:
-    """One pixel per nucleus holding its row in the layout + 1, int32 (H, W), 0 elsewhere."""
+    """The layout row + 1 of each nucleus at its pixel, int32 (H, W), 0 elsewhere."""
     canvas = np.zeros(layout.shape, np.int32)
     where = pixels(layout)
     canvas[where[:, 0], where[:, 1]] = np.arange(1, len(layout) + 1)

@@ -1,7 +1,8 @@
 """COCO's run-length encoding of masks, and its way of filling polygons.
 
-Runs go down the columns and begin with the zeros. A string holds them as base-48 digits of five bits,
-each run from the fourth on as its difference from the one two before (``rleToString`` of the COCO API).
+Runs go down the columns and begin with the zeros. A string holds them as digits of five bits, from
+character 48 on; each run from the fourth on is stored as its difference from the run two before
+(``rleToString`` of the COCO API).
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 _SCALE = 5
-"""COCO fills polygons on a grid finer by this factor."""
+"""COCO fills polygons on a grid that is finer by this factor."""
 MOST_POINTS = 2**26
-"""Of the borders of polygons that are filled at once."""
+"""Most grid points on the borders of polygons that are filled at once."""
 
 
 def encode(
@@ -23,15 +24,15 @@ def encode(
     offset: tuple[int, int] = (0, 0),
     shape: tuple[int, int] | None = None,
 ) -> list[int]:
-    """The runs of a mask whose corner lies at ``offset`` (y, x) of a canvas ``shape`` (H, W).
+    """The runs of a mask whose corner lies at ``offset`` (y, x) of a canvas of ``shape`` (H, W).
 
-    Zeros come first; the runs add up to H * W.
+    The first run is of zeros; the runs add up to H * W.
     """
     height, width = shape if shape is not None else mask.shape
     changes = np.diff(np.pad(mask, ((1, 1), (0, 0))).astype(np.int8), axis=0) != 0
     columns, rows = np.nonzero(changes.T)
     flips = (columns + offset[1]) * height + rows + offset[0]
-    # A run that ends a column and one that begins the next are one.
+    # A run at the end of a column and one at the start of the next are one run.
     positions, times = np.unique(flips, return_counts=True)
     bounds = np.concatenate([[0], positions[times == 1], [height * width]])
     if len(bounds) > 2 and bounds[-2] == bounds[-1]:  # the last run reaches the end
@@ -40,7 +41,7 @@ def encode(
 
 
 def decode(runs: Sequence[int], shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """The mask of some runs. Raises ValueError where they do not fill the canvas (H, W)."""
+    """The mask of runs, bool (H, W). Raises ValueError if they do not fill the canvas."""
     flat = np.zeros(shape[0] * shape[1], bool)
     paint(flat, *run_spans(runs, shape), True)
     return flat.reshape(shape, order="F")
@@ -49,9 +50,9 @@ def decode(runs: Sequence[int], shape: tuple[int, int]) -> npt.NDArray[np.bool_]
 def run_spans(
     runs: Sequence[int], shape: tuple[int, int]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """First pixels and the ones after the last, int64 (N,) each, of a mask's spans down the columns.
+    """Starts and stops of a mask's spans down the columns, int64 (N,) each.
 
-    Raises ValueError where the runs do not fill the canvas (H, W).
+    A stop is the pixel after the last. Raises ValueError if the runs do not fill the canvas (H, W).
     """
     counts = np.asarray(runs)
     if counts.ndim != 1 or (len(counts) and counts.dtype.kind not in "iu"):
@@ -68,9 +69,9 @@ def paint(
     stops: npt.NDArray[np.int64],
     values: Any,
 ) -> None:
-    """Writes a value, or one for each span, into a canvas as one line down its columns.
+    """Writes ``values``, one for all spans or one for each, into ``flat`` (H * W,).
 
-    Where spans overlap the later one holds.
+    ``flat`` is a canvas read down its columns. Where spans overlap, the later one wins.
     """
     lengths = stops - starts
     first = np.cumsum(lengths) - lengths
@@ -79,7 +80,7 @@ def paint(
 
 
 def to_string(runs: Sequence[int]) -> str:
-    """Runs as the string that COCO's files hold."""
+    """Runs as a string of COCO's files."""
     out = bytearray()
     for index, run in enumerate(runs):
         value = run - runs[index - 2] if index > 2 else run
@@ -93,7 +94,7 @@ def to_string(runs: Sequence[int]) -> str:
 
 
 def from_string(text: str) -> list[int]:
-    """The runs of a string. Raises ValueError where it is none."""
+    """The runs in a string of COCO's files. Raises ValueError if it is malformed."""
     runs: list[int] = []
     value = shift = 0
     for character in text.encode():
@@ -117,11 +118,11 @@ def polygon_spans(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Polygons filled as the COCO API does (``rleFrPoly``), all at once.
 
-    ``points``: (x, y) of their corners one after the other, float (N, 2); ``sizes``: how many each has.
-    Returns the polygon's number, the first pixel and the one after the last of each span down the
-    columns of a canvas (H, W). A border is drawn on a grid finer by 5; where it crosses the middle line
-    of a column, the mask changes at the next row below. Raises ValueError on a border that is far
-    longer than any canvas.
+    ``points``: float (N, 2), (x, y) of the corners of all polygons, one polygon after the other;
+    ``sizes``: the number of corners of each. Returns for each span down the columns of a canvas (H, W)
+    the polygon's number, the first pixel and the one after the last. Borders are drawn on a grid that is
+    5 times finer; where a border crosses the middle line of a column, the mask changes at the next row
+    below. Raises ValueError if the borders are far longer than any canvas.
     """
     height, width = shape
     if not len(points):
@@ -133,7 +134,7 @@ def polygon_spans(
     edge, column, upper = _crossings(here, here[following], width)
     row = np.ceil(np.clip((upper + 0.5) / _SCALE - 0.5, 0, height)).astype(np.int64)
     at, of = column * height + row, np.repeat(np.arange(len(sizes)), sizes)[edge]
-    # A polygon that is cut off to the right does not change back.
+    # A polygon that the right edge cuts off lacks its last change.
     open_ended = np.flatnonzero(np.bincount(of, minlength=len(sizes)) % 2)
     at = np.concatenate([at, np.full(len(open_ended), height * width)])
     of = np.concatenate([of, open_ended])
@@ -144,11 +145,12 @@ def polygon_spans(
 def _crossings(
     start: npt.NDArray[np.int64], end: npt.NDArray[np.int64], width: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Where edges from corners (N, 2) to others, drawn on the finer grid, cross the middles of columns.
+    """Crossings of edges with the middle lines of columns, on the finer grid.
 
-    Returns the edge, the column and the upper of the two grid points beside the middle line, (M,) each.
-    The points are those that the COCO API draws: one for each step along the longer side of an edge,
-    from its lower end, whatever its direction.
+    ``start`` and ``end``: the edges' corners (N, 2). Returns for each crossing the edge, the column and
+    the upper of the two grid points beside the middle line, int64 (M,) each. Edges are drawn as in the
+    COCO API: one point for each step along an edge's longer side, from its lower end, whatever its
+    direction.
     """
     away = np.abs(end - start)
     reach = away.max(1)
@@ -156,7 +158,7 @@ def _crossings(
         raise ValueError(
             f"expected borders within reach of the image, got {total // _SCALE} pixels"
         )
-    # Between the grid points 5 c + 2 and 5 c + 3 lies the middle of column c.
+    # The middle of column c lies between the grid points 5 c + 2 and 5 c + 3.
     left, right = np.minimum(start[:, 0], end[:, 0]), np.maximum(start[:, 0], end[:, 0])
     first = np.maximum(-((_SCALE // 2 - left) // _SCALE), 0)
     count = np.maximum(np.minimum((right - _SCALE // 2 - 1) // _SCALE, width - 1) + 1 - first, 0)
@@ -165,7 +167,7 @@ def _crossings(
     x = column * _SCALE + _SCALE // 2
     wide = away[:, 0] >= away[:, 1]
     a, b = (np.where(wide[:, None], corners, corners[:, ::-1]).T for corners in (start, end))
-    # Along the longer side, from its lower end.
+    # Coordinates along and across the longer side; ``low`` is the end where it begins.
     low, high = np.where(a[0] > b[0], b, a), np.where(a[0] > b[0], a, b)
     slope = (high[1] - low[1]) / np.maximum(reach, 1)
     (along, across), slope, wide = low[:, edge], slope[edge], wide[edge]
@@ -174,11 +176,11 @@ def _crossings(
         drawn: npt.NDArray[np.int64] = (across + slope * step + 0.5).astype(np.int64)
         return drawn
 
-    # Of a tall edge the last point before x changes; rounding may miss it by one.
+    # A tall edge crosses after its last point before x changes; rounding may miss it by one.
     ahead = slope > 0
     step = ((x + 0.5 - across) / np.where(wide, 1, slope)).astype(np.int64)
     step -= (other(step) > x) == ahead
     step += (other(step + 1) > x) != ahead
-    # Of a wide one the points at x and x + 1.
+    # A wide edge has one point at x and one at x + 1.
     beside = np.minimum(other(x - along), other(x + 1 - along))
     return edge, column, np.where(wide, beside, along + step)

@@ -1,4 +1,4 @@
-"""Label arrays on a coarser grid: each pixel takes the id that covers most of it."""
+"""Label arrays on another grid: each pixel takes the id that covers most of it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 
 def majority(ids: npt.NDArray[np.integer], shape: tuple[int, int]) -> npt.NDArray[np.integer]:
-    """Ids (H, W) on another grid of the same outline, by area; where it is finer, the nearest.
+    """Ids (H, W) on a grid of ``shape`` over the same field: by area, or on a finer grid the nearest.
 
-    The nearest pixel alone lies off the centre of an even number of them, which would move every
-    nucleus by half a pixel against an image of area means. Of ids that cover as much, one above 0 is
-    taken, on every side of a nucleus alike, and the smaller of two nuclei's.
+    Taking the nearest pixel on a coarser grid too would move every nucleus by half a pixel against an
+    image of area means, where an even number of pixels become one. If two ids cover equal areas, an id
+    above 0 wins over the background, on every side of a nucleus alike, and the smaller of two ids wins.
     """
     rows, columns = (_overlaps(old, new) for old, new in zip(ids.shape, shape, strict=True))
     places = list(product(zip(*rows, strict=True), zip(*columns, strict=True)))
@@ -38,7 +38,7 @@ def majority(ids: npt.NDArray[np.integer], shape: tuple[int, int]) -> npt.NDArra
 def _overlaps(
     old: int, new: int
 ) -> tuple[list[npt.NDArray[np.intp]], list[npt.NDArray[np.float64]]]:
-    """For each of ``new`` samples the ones of ``old`` that it covers, and how much of each."""
+    """For each of ``new`` pixels along an axis, the ``old`` pixels it covers, and how much of each."""
     if new >= old:
         nearest = np.minimum(((np.arange(new) + 0.5) * old / new).astype(int), old - 1)
         return [nearest], [np.ones(new)]

@@ -1,8 +1,8 @@
-"""Overlapping windows over a canvas, moved from step to step, and what each counts at a pixel.
+"""Overlapping windows over a canvas, moved from step to step, and their shares of each pixel.
 
-A canvas that is larger than what a network should see at once is covered by windows. Each has a
-weight that falls towards its rim; a pixel's weights, divided by their sum, are the windows' shares of
-it, and what several windows say of a pixel is averaged by them (Bar-Tal et al. 2023).
+Windows cover a canvas that is larger than a network should see at once. Each window's weight falls
+towards its rim. The weights at a pixel, divided by their sum, are the windows' shares of it: the
+predictions of all windows for a pixel are averaged by these shares (Bar-Tal et al. 2023).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 STRIDES = (0.7548776662466927, 0.5698402909980532)
-"""Of Roberts' R2 sequence: successive shifts in (y, x) fill the square of a stride evenly."""
+"""Roberts' R2 sequence: successive shifts in (y, x) fill the square of a stride evenly."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,11 @@ class Axis:
     """The windows along one side of a canvas."""
 
     length: int
-    """Pixels of the canvas along it."""
+    """Length of the canvas along this axis, in pixels."""
     starts: tuple[int, ...]
-    """First pixels, rising; the first is 0 and the last window ends with the canvas."""
+    """First pixels of the windows, rising; the first is 0 and the last window ends with the canvas."""
     shares: npt.NDArray[np.float32]
-    """float32 (windows, side): those of one canvas pixel sum to 1."""
+    """float32 (windows, side); the shares of one canvas pixel sum to 1."""
 
     @property
     def side(self) -> int:
@@ -33,22 +33,22 @@ class Axis:
         return self.shares.shape[1]
 
     def finished(self, window: int) -> int:
-        """The pixel up to which windows 0..``window`` are all that there is."""
+        """The pixel up to which no window after ``window`` contributes."""
         return self.starts[window + 1] if window + 1 < len(self.starts) else self.length
 
 
 @dataclass(frozen=True)
 class Windows:
-    """How a canvas is covered."""
+    """Size, overlap and grid of the windows that cover a canvas."""
 
     side: int = 256
-    """Pixels; a canvas that is shorter has one window of its own length."""
+    """Side of a window in pixels; a shorter canvas has one window of its own length."""
     overlap: int = 64
-    """Pixels over which a window's weight falls from 1 to 0 at its rim, and that it shares with its
-    neighbour: with a nucleus' radius of at most 20 pixels, a window whose point lies beyond the rim
-    has little to say of that nucleus."""
+    """Pixels that neighbouring windows share, and over which a weight falls from 1 to 0 at the rim.
+    A nucleus' radius is at most 20 pixels, so a window that does not contain a nucleus' point has little
+    weight at its pixels."""
     grid: int = 16
-    """Starts are multiples of it: all windows then fold pixels at the same places."""
+    """Starts are multiples of it, so that all windows fold pixels at the same places."""
 
     def __post_init__(self) -> None:
         if not 0 < self.overlap <= self.side // 2 or self.side % self.grid:
@@ -58,7 +58,10 @@ class Windows:
             )
 
     def over(self, shape: tuple[int, int], step: int) -> tuple[Axis, Axis]:
-        """The windows' rows and columns at a step 0, 1, ... over a canvas of multiples of ``grid``."""
+        """The windows' rows and columns at sampling step 0, 1, ...
+
+        The sides of the canvas are multiples of ``grid``, or a ValueError is raised.
+        """
         rows, columns = (self._axis(n, step, a) for n, a in zip(shape, STRIDES, strict=True))
         return rows, columns
 
