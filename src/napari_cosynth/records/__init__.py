@@ -1,1 +1,1 @@
-"""What every record goes through: made, cropped, turned, resampled, edited, damaged."""
+"""Operations on records: make, crop, turn, resample, edit, perturb."""

@@ -1,4 +1,4 @@
-"""Random crops, flips, quarter turns, stain and scale jitter, of image and annotation together."""
+"""Random crops, flips, quarter turns, stain and scale jitter of image and annotation together."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def random_crop(
     stride: int = 1,
     around: npt.ArrayLike | None = None,
 ) -> Record:
-    """A ``size`` x ``size`` patch; the record must be at least that large.
+    """A random patch of ``size`` x ``size`` pixels. Raises ValueError if the record is smaller.
 
-    Its corner lies on a grid of ``stride`` pixels, or where the last patch of a row or column that
-    the grid does not fill ends at the border. A patch drawn ``around`` a point (y, x) lies anywhere
-    that contains it, without a grid.
+    Its corner lies on a grid of ``stride`` pixels. If the grid does not fill a row or column, the last
+    patch there ends at the border. A patch drawn ``around`` a point (y, x) lies anywhere that contains
+    the point, without a grid.
     """
     y, x = _corner(record, size, rng, stride, around)
     return crop(record, y, x, size, size)
@@ -65,7 +65,7 @@ def _check_size(record: Record, size: int) -> None:
 
 
 def turn(record: Record, quarter_turns: int, flip: bool) -> Record:
-    """The record turned counter-clockwise and then mirrored left to right."""
+    """The record turned counter-clockwise and then, with ``flip``, mirrored left to right."""
 
     return remade(
         record,
@@ -92,9 +92,10 @@ def augment(
 ) -> Record:
     """A random patch in one of the eight orientations, its stain jittered by ``stain_strength``.
 
-    With ``scale_strength`` s its structures are between 1 / (1 + s) and 1 + s times their size: it is
-    cut that much larger or smaller and brought back to ``size``, as if the slide had been scanned so;
-    never larger than the record, which must be at least ``size`` large.
+    ``scale_strength`` s makes its structures between 1 / (1 + s) and 1 + s times as large, as if the
+    slide had been scanned at another resolution: the patch is cut that much larger or smaller, never
+    larger than the record, and resampled to ``size``. ``stride`` and ``around`` are those of
+    :func:`random_crop`. Raises ValueError if the record is smaller than ``size``.
     """
     _check_size(record, size)
     side = size
@@ -103,7 +104,7 @@ def augment(
         side = min(round(size / np.exp(rng.uniform(-reach, reach))), *record.labels.shape)
     y, x = _corner(record, side, rng, stride, around)
     window = np.s_[y : y + side, x : x + side]
-    # Of arrays, so that points and distances are computed once, of what comes out.
+    # On arrays, so that points and distances are computed only once, from the result.
     image, instances, labels = (
         record.image[window],
         record.instances[window],

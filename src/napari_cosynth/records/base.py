@@ -1,4 +1,4 @@
-"""The data set protocol, and the operations every record goes through: make, remap, crop."""
+"""The data set protocol, and the basic operations on records: make, remap, crop."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from napari_cosynth.types import H_AND_E, ClassTable, Record
 
 
 class Records(Protocol):
-    """Records by index: a list of them, or a data set that reads one when it is asked for."""
+    """Records by index: a list, or a data set that reads a record on access."""
 
     def __len__(self) -> int: ...
 
@@ -37,50 +37,50 @@ class Records(Protocol):
 
 
 class Dataset(Records, Protocol):
-    """Annotated tiles or patches, read one at a time; nothing is kept of a record that was read."""
+    """Annotated tiles or patches, read one at a time; records are not cached."""
 
     classes: ClassTable
     names: tuple[str, ...]
-    """One name per record: the tile it comes from, by which splits are made."""
+    """One name per record: the tile it comes from. Splits are made by name."""
 
     @property
     def tissues(self) -> tuple[str, ...]:
-        """The tissues that occur, sorted, as far as known without reading the records."""
+        """The tissues that occur, sorted, as far as they are known without reading the records."""
         ...
 
 
 @dataclass(frozen=True)
 class Parts:
-    """One record as its files have it, before its parts are made to agree."""
+    """The arrays of one record as its files hold them, before they are made to agree."""
 
     image: npt.NDArray[np.uint8]
     """uint8 (H, W, 3)."""
     instances: npt.NDArray[np.integer]
-    """Integer (H, W), 0 background."""
+    """Instance ids, integer (H, W), 0 background."""
     labels: npt.NDArray[np.uint8]
-    """uint8 (H, W), classes, 0 background."""
+    """Class per pixel, uint8 (H, W), 0 background."""
     mpp: float
     """Micrometres per pixel."""
     tissue: str = ""
     source: str = ""
     stain: str = H_AND_E
     labelled: str = ""
-    """The file of instances and classes, for error messages; empty where it is ``source``."""
+    """The file of instances and classes, for error messages; empty if it is ``source``."""
 
 
 class NamedRecords(NucleusNotes, ABC):
-    """A data set that knows the names of its records and how one of them is read."""
+    """Base of data sets that read a record by its name."""
 
     classes: ClassTable
     names: tuple[str, ...]
     own: Sidecar | None = None
-    """What our own exports carry beside the format."""
+    """``cosynth.json`` beside the data, if one of our own exports wrote it."""
     mpp_stated: bool = True
-    """Whether µm/px is known: from the files, the format's definition or the caller; else assumed."""
+    """Whether µm/px is known from the files, the format's definition or the caller, not assumed."""
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
-        """Whether a file or folder looks like this format, by names and headers alone."""
+        """Whether a file or folder looks like this format, judged by names and headers only."""
         return False
 
     @abstractmethod
@@ -89,14 +89,18 @@ class NamedRecords(NucleusNotes, ABC):
 
     @abstractmethod
     def parts(self, name: str) -> Parts:
-        """The arrays of that name. Raises ValueError naming the file that is damaged."""
+        """The arrays of a record. Raises ValueError naming the damaged file."""
 
     def read(self, name: str) -> Record:
-        """The record of that name. Raises ValueError naming the file that is damaged."""
+        """The record of a name. Raises ValueError naming the damaged file."""
         return self.made(name, self.parts(name))
 
     def made(self, name: str, parts: Parts) -> Record:
-        """The record of the arrays that were read. Raises ValueError naming file and nucleus."""
+        """The record made from arrays that were read.
+
+        Nuclei in several parts become one nucleus a part. Nuclei without a class are treated as
+        ``unclassified`` says. Raises ValueError naming file and nucleus.
+        """
         _check_shapes(parts.image, parts.instances, parts.labels, parts.source)
         numbered = relabel(parts.instances, 1)
         self.note(name, PARTED, parted(parts.instances, numbered))
@@ -127,20 +131,20 @@ class NamedRecords(NucleusNotes, ABC):
         )
 
     def own_of(self, name: str) -> tuple[Sidecar, int] | None:
-        """What our own export carries of a record, and the record's number in it."""
+        """The sidecar of our own export and the record's number in it; None if it has none."""
         if self.own is None or name not in self.own.index:
             return None
         return self.own, self.own.index[name]
 
     def own_text(self, name: str, field: str, otherwise: str = "") -> str:
-        """A text of the sample's description in our own exports, such as ``tissue``."""
+        """A text field of the sample's description in our own export, such as ``tissue``."""
         found = self.own_of(name)
         return found[0].text(found[1], field, otherwise) if found else otherwise
 
     def slide_of(self, name: str) -> str | None:
-        """The slide or patient a record comes from, by which splits are made; None if unknown.
+        """The slide or patient of a record, by which splits are made; None if unknown.
 
-        Where no file says, a tile of its own is its own slide, and TCGA's names tell the patient.
+        If no file states it, the name counts as the slide, and a TCGA barcode as its patient.
         """
         found = self.own_of(name)
         slide = found[0].slide(found[1]) if found else None
@@ -162,7 +166,7 @@ class NamedRecords(NucleusNotes, ABC):
 
 
 def patient_of(name: str) -> str:
-    """The patient of a TCGA barcode (``TCGA-AR-A1AS-01Z-00-DX1`` is ``TCGA-AR-A1AS``), else the name."""
+    """The patient in a TCGA barcode, ``TCGA-AR-A1AS`` in ``TCGA-AR-A1AS-01Z-00-DX1``, else the name."""
     found = re.match(r"TCGA-\w{2}-\w{4}(?=\W|_|$)", name)
     return found[0] if found else name
 
@@ -180,9 +184,10 @@ def make_record(
 ) -> Record:
     """A record whose parts agree, from an image, instance ids and per-pixel classes.
 
-    Instances are split into connected parts and numbered 1..N (parts under ``smallest`` pixels go);
-    each takes its majority class, and labels, distance and layout are recomputed from the result.
-    Raises ValueError naming ``source`` where an instance has no class or shapes disagree.
+    ``image`` uint8 (H, W, 3), ``instances`` integer (H, W), ``labels`` uint8 (H, W), ``mpp`` in µm/px.
+    Instances are split into connected parts and numbered 1..N; parts under ``smallest`` pixels become
+    background. Each takes its majority class. Labels, distance and layout are recomputed from the
+    result. Raises ValueError naming ``source`` if an instance has no class or shapes disagree.
     """
     _check_shapes(image, instances, labels, source)
     parts = relabel(instances, smallest)
@@ -215,7 +220,7 @@ def _record(
     source: str,
     stain: str,
 ) -> Record:
-    """A record of connected instances 1..N and their classes (N,)."""
+    """A record from connected instances 1..N, int32 (H, W), and their classes, uint8 (N,)."""
     table = np.concatenate([np.zeros(1, np.uint8), class_ids])
     return Record(
         image=np.ascontiguousarray(image),
@@ -239,7 +244,7 @@ def remade(
     source: str | None = None,
     smallest: int = SMALLEST_FRAGMENT,
 ) -> Record:
-    """A record of other arrays, whose parts agree again as :func:`make_record` says."""
+    """A record with other arrays, made to agree as by :func:`make_record`; the rest is ``record``'s."""
     return make_record(
         image,
         instances,
@@ -254,24 +259,24 @@ def remade(
 
 
 def crop(record: Record, y: int, x: int, height: int, width: int) -> Record:
-    """The part of a record at (y, x); cut nuclei become the nuclei their visible parts make.
+    """The ``height`` x ``width`` pixels of a record from (y, x) on.
 
-    Centroid, point and distance are recomputed from the visible part, and fragments under
-    :data:`SMALLEST_FRAGMENT` pixels become background (method, section 1).
+    Each visible part of a cut nucleus becomes a nucleus: its centroid, point and distance are recomputed.
+    Fragments under :data:`SMALLEST_FRAGMENT` pixels become background (method, section 1).
     """
     window = np.s_[y : y + height, x : x + width]
     return remade(record, record.image[window], record.instances[window], record.labels[window])
 
 
 def remap(record: Record, classes: ClassTable, mapping: Mapping[str, str]) -> Record:
-    """A record in another class table; ``mapping`` takes its class names to the new table's.
+    """A record in another class table; ``mapping`` is from its class names to the new table's.
 
-    A class that ``mapping`` does not name keeps its name. Raises ValueError where the new table does
-    not have it and the record contains it.
+    A class that ``mapping`` does not name keeps its name. Raises ValueError if the record contains a
+    class whose new name is not in the new table.
     """
     old = record.classes.names
     table = np.zeros(len(old), np.uint8)
-    # A synthetic nucleus may be of a class that no point has.
+    # A synthetic nucleus can have a class that no point has.
     present = {*np.unique(record.layout.class_ids).tolist(), *np.unique(record.labels).tolist()}
     for index, name in enumerate(old[1:], start=1):
         new = mapping.get(name, name)

@@ -1,4 +1,4 @@
-"""What conventional augmentation does to an image's colours and sharpness; its labels stay."""
+"""Conventional augmentation of an image's colours and sharpness; labels are not touched."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from scipy import ndimage as ndi
 from napari_cosynth.stain.jitter import jitter_stain
 
 STAIN = 0.15
-"""Of ``jitter_stain``."""
+"""Strength of :func:`~napari_cosynth.stain.jitter.jitter_stain`."""
 LARGEST_BLUR = 1.0
-"""Sigma in pixels."""
+"""Largest sigma of the blur, in pixels."""
 LARGEST_NOISE = 8.0
-"""Standard deviation in grey levels."""
+"""Largest standard deviation of the noise, in grey levels."""
 
 
 def distorted(image: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """A uint8 (H, W, 3) image with its stains jittered and, each in half of the draws, blur and noise.
+    """An image, uint8 (H, W, 3), with its stains jittered, and blur and noise in half of the draws each.
 
-    With flips and quarter turns, HoVer-Net's published augmentation but for its shear and zoom
-    (Graham et al. 2019, section 3.4).
+    Together with flips and quarter turns this is HoVer-Net's published augmentation without its shear
+    and zoom (Graham et al. 2019, section 3.4).
     """
     values = jitter_stain(image, STAIN, rng).astype(np.float32)
     if rng.random() < 0.5:

@@ -1,4 +1,4 @@
-"""What becomes of nuclei without a class and of nuclei in parts as records are read: counted and said."""
+"""Notes on nuclei that a data set changes as it reads: those without a class, those in several parts."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ DROP = "drop"
 
 
 class NucleusNotes:
-    """Of a data set: what to do with nuclei without a class, and what was done."""
+    """A data set's choice for nuclei without a class, and counts of the nuclei it changed."""
 
     classes: ClassTable
     unclassified: int | None = None
-    """What becomes of nuclei without a class: None refuses them, 0 drops them, else their class."""
+    """What to do with nuclei without a class: None refuses them, 0 drops them, else it is their class."""
 
     @cached_property
     def noted(self) -> dict[str, dict[str, int]]:
-        """What was done to nuclei as their records were read: in words -> record -> how many."""
+        """Changes to nuclei, as description -> record -> number of nuclei."""
         return {}
 
     @property
     def notes(self) -> list[str]:
-        """The same, a line each."""
+        """The changes of :attr:`noted`, one line each."""
         return [
             f"{sum(counts.values()):,} {what} (in {len(counts):,} records, first {next(iter(counts))})"
             for what, counts in self.noted.items()
         ]
 
     def note(self, name: str, what: str, count: int) -> None:
-        """Counts what was done to nuclei of a record, once however often it is read."""
+        """Notes a change to ``count`` nuclei of a record; reading the record again adds nothing."""
         if count:
             self.noted.setdefault(what, {})[name] = count
 
     def classify_rest(self, wanted: str) -> None:
-        """Gives nuclei without a class that class, one of the table's or a new one, or drops them."""
+        """Gives nuclei without a class the class ``wanted``, which may be new; ``drop`` drops them."""
         if wanted == DROP:
             self.unclassified = 0
             return

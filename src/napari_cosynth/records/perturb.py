@@ -1,4 +1,4 @@
-"""Perturbed copies of labels: each nucleus mirrored and moved a little."""
+"""Perturbed copies of labels: each nucleus is mirrored and moved a little."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from napari_cosynth.types import Record
 SHIFT = 1.5
 """Standard deviation of a nucleus' move along each axis, in µm."""
 LARGEST_OVERLAP = 0.2
-"""Share of a nucleus that others may cover where it goes; else it stays where it was."""
+"""Largest share of a nucleus that others may cover at its new place; else it does not move."""
 
 
 def perturbed(record: Record, rng: np.random.Generator) -> Record:
-    """The record with other labels, whose image is then no longer theirs (Oh and Jeong 2023).
+    """The record with perturbed labels, which no longer match its image (Oh and Jeong 2023).
 
-    In random order each nucleus is mirrored within its own box and moved by a normal distance; one
-    that would mostly lie under others or outside stays in its place, and what is already there keeps
-    its pixels. Distance, layout and instances are recomputed.
+    In random order, each nucleus is mirrored within its own box and moved by a normally distributed
+    distance. A nucleus that would lie too far under others or outside (:data:`LARGEST_OVERLAP`) stays in
+    its place. Nuclei placed earlier keep their pixels. Distance, layout and instances are recomputed.
     """
     instances = np.zeros_like(record.instances)
     labels = np.zeros_like(record.labels)

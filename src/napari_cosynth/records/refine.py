@@ -1,4 +1,4 @@
-"""Edited records made to agree again: instances from points, or everything else from instances."""
+"""Repair of edited records: instances from points, or everything else from instances."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from napari_cosynth.types import Layout, Record, Report
 
 
 def separated_again(record: Record, layout: Layout | None = None) -> tuple[Record, Report]:
-    """The watershed once more, over the record's labels and distance from the layout's points.
+    """The record with instances separated anew from the layout's points, and the report on it.
 
-    Labels take one class per instance; foreground that was painted where ``distance`` is 0 floods
-    last. ``layout`` replaces the record's own, of the same canvas and classes.
+    The watershed runs over the record's labels and distance. Foreground that was painted where
+    ``distance`` is 0 floods last. Each instance then has one class in the labels. ``layout`` replaces
+    the record's own. Raises ValueError if its canvas or classes differ from the record's.
     """
     layout = record.layout if layout is None else layout
     if layout.shape != record.labels.shape or layout.classes != record.classes:
@@ -31,11 +32,11 @@ def separated_again(record: Record, layout: Layout | None = None) -> tuple[Recor
 
 
 def updated_from_instances(record: Record, new_class: int | None = None) -> Record:
-    """Labels, distance and layout recomputed from the instances, which are numbered anew.
+    """The record with labels, distance and layout recomputed from its instances, numbered anew.
 
-    An instance takes the majority of the labels under it. One that lies on no label at all, a nucleus
-    just painted, is of class ``new_class``, and without one a ValueError names it. Separate parts of
-    an instance become instances of their own.
+    An instance takes the majority class of the labels under it. An instance on no label at all, which
+    has just been painted, takes ``new_class``; without one, ValueError names the instance. Separate
+    parts of an instance become instances of their own.
     """
     ids = majority_classes(record.instances, record.labels, len(record.classes))
     present = np.zeros(len(ids) + 1, bool)
@@ -47,18 +48,18 @@ def updated_from_instances(record: Record, new_class: int | None = None) -> Reco
         )
     if new_class is not None:
         ids[new - 1] = new_class
-    # One class per instance first, so that a part of it beyond the old labels has that class too.
+    # One class per instance first, so that its parts beyond the old labels get that class too.
     table = np.concatenate([np.zeros(1, np.uint8), ids])
     labels = table[record.instances]
     return remade(record, record.image, record.instances, labels, smallest=1)
 
 
 def without_nuclei(record: Record, ids: Collection[int]) -> Record:
-    """The record without some instances and points: background in labels, distance and instances.
+    """The record without some instances and points; their pixels become background.
 
-    ``ids`` are instances or missed points (row of the layout + 1). What stays is numbered anew in its
-    order, points first, so that an id still names its point; the image stays as it is. Raises
-    ValueError where an id is neither.
+    ``ids`` are instances or missed points (row of the layout + 1). The others are numbered anew in their
+    order, points first, so that an id still names its point. The image is not changed. Raises ValueError
+    if an id is neither an instance nor a point.
     """
     count = len(record.layout)
     present = np.unique(record.instances)

@@ -1,4 +1,4 @@
-"""Records and images at another pixel size, their outline kept."""
+"""Records and images at another pixel size, over the same field."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from napari_cosynth.types import Record
 
 
 def resample(record: Record, mpp: float) -> Record:
-    """A record at another pixel size: area mean of the image, and of its instances what covers most.
+    """A record at another pixel size, ``mpp`` in µm/px.
 
-    Shrinking averages whole pixel areas, which keeps the texture that a coarser scan would show;
-    growing interpolates linearly. Nuclei stay where the image shows them.
+    A coarser image takes area means, which show the texture of a coarser scan; a finer one is
+    interpolated linearly. A pixel takes the instance that covers most of it, so nuclei stay where the
+    image shows them.
     """
     factor = record.mpp / mpp
     if abs(factor - 1) < 1e-6:
@@ -31,16 +32,16 @@ def resampled(
     labels: npt.NDArray[np.uint8],
     shape: tuple[int, int],
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
-    """Image (H, W, 3), instances and labels (H, W) of another shape; each instance keeps its class."""
+    """Image (H, W, 3), instances and labels (H, W) resampled to ``shape``; instances keep their class."""
     ids, first = np.unique(instances, return_index=True)
     classes = labels.ravel()[first]
-    # Not by votes of the labels' own, which could take an instance's class from it.
+    # Not by majority of the labels themselves, which could change an instance's class.
     grown = majority(instances, shape).astype(np.int32, copy=False)
     return resized(image, shape), grown, classes[np.searchsorted(ids, grown)]
 
 
 def resized(image: npt.NDArray[np.uint8], shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """An image (H, W, 3) of another shape, its outline kept: area means where it shrinks, else linear."""
+    """An image, uint8 (H, W, 3), resampled to ``shape``: area means if it shrinks, else linear."""
     if shape == image.shape[:2]:
         return image
     if shape[0] < image.shape[0]:

@@ -1,4 +1,4 @@
-"""``cosynth.json`` of our own exports, read by the reader of whichever format they are in."""
+"""``cosynth.json`` of our own exports, read beside an export of any format."""
 
 from __future__ import annotations
 
@@ -17,26 +17,27 @@ from napari_cosynth.io.stack_format import DESCRIPTION, LAYOUTS, points_of, read
 from napari_cosynth.types import ClassTable
 
 _CROP = re.compile(r" at \(\d+, \d+\)$")
-"""Where in a tile a generated sample's layout was cut."""
+"""End of a layout's name that tells where in a tile the layout was cut."""
 
 
 @dataclass(frozen=True)
 class Sidecar:
-    """What an export says of its samples beside what its format holds."""
+    """Description of an export and its samples, beyond what its format holds."""
 
     folder: Path
     exporter: str
     classes: ClassTable
     mpp: float
     names: tuple[str, ...]
-    """As the reader calls its records."""
+    """Names of the records in the reader."""
     titles: tuple[str, ...]
-    """As the samples were called when they were written; numbers where they had no name."""
+    """Names of the samples when they were written; numbers for samples without a name."""
     samples: tuple[dict[str, Any], ...]
-    """In the order of ``names``."""
+    """Descriptions of the samples, in the order of ``names``."""
 
     @cached_property
     def index(self) -> dict[str, int]:
+        """Name -> number of the sample."""
         return {name: i for i, name in enumerate(self.names)}
 
     def text(self, index: int, field: str, otherwise: str = "") -> str:
@@ -44,8 +45,11 @@ class Sidecar:
         return str(self.samples[index].get(field, otherwise))
 
     def slide(self, index: int) -> str | None:
-        """The slide of a real sample and of one made from a real tile's layout or in a real image;
-        for another synthetic one, what samples of one layout share."""
+        """The group of a sample for splits: its slide, or a synthetic sample's source; None if unknown.
+
+        A sample made from a real tile's layout has that tile's slide, and one made in a real image has
+        that image. Other synthetic samples of one layout share a group.
+        """
         sample = self.samples[index]
         if slide := sample.get("slide"):
             return str(slide)
@@ -53,8 +57,8 @@ class Sidecar:
             inpainted = sample.get("inpainted")
             if isinstance(inpainted, dict) and inpainted.get("image"):
                 return Path(str(inpainted["image"])).stem
-            # A generated set's recipes name their layout: copies of it are turned, and have other points;
-            # crops of one tile show one tissue, also in sets whose recipes do not name its slide.
+            # The layout's name in the recipe, not its points: turned copies have other points. Crops of
+            # one tile show one tissue, so their place is cut off the name.
             layout = _CROP.sub("", str(sample.get("layout") or self._layouts[index]))
             return f"layout {layout}"
         return None
@@ -68,7 +72,10 @@ class Sidecar:
 
 
 def read_sidecar(root: Path, exporter: str) -> Sidecar | None:
-    """The sidecar of an export in a format, None where there is none. Raises ValueError if damaged."""
+    """The sidecar of an export by ``exporter``; None if there is none or another exporter wrote it.
+
+    Raises ValueError naming file and field.
+    """
     path = root / DESCRIPTION
     if not path.is_file():
         return None

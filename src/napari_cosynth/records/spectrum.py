@@ -1,4 +1,4 @@
-"""Power spectra of images: how much detail there is at each size."""
+"""Power spectra of images: the amount of detail at each size."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ import numpy.typing as npt
 from skimage.color import rgb2gray
 
 BANDS = ((1 / 64, 1 / 16), (1 / 16, 1 / 8), (1 / 8, 1 / 4), (1 / 4, 1 / 2))
-"""Frequencies in cycles per pixel, from and below: about cells, nuclei, chromatin, grain at 0.5 µm/px."""
+"""Bands of frequencies in cycles per pixel, each from its first number to below its second.
+
+At 0.5 µm/px they are about the sizes of cells, nuclei, chromatin and grain.
+"""
 
 GREY = (0.2125, 0.7154, 0.0721)
-"""Of red, green and blue, as scikit-image weighs them."""
+"""Weights of red, green and blue in a grey level, those of scikit-image."""
 
 
 def radial_power(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
     """The radially averaged power spectrum of the grey image in squared grey levels.
 
-    ``image`` uint8 (H, W, 3); float64 (min(H, W) // 2,), bin k at k / min(H, W) cycles per pixel. The
-    mean is taken off and a Hann window laid over, so that borders add no false high frequencies;
-    white noise has its variance in every bin.
+    ``image`` uint8 (H, W, 3). Returns float64 (min(H, W) // 2,); bin k is at k / min(H, W) cycles per
+    pixel. The mean is subtracted and a Hann window applied, so that borders add no false high
+    frequencies. White noise has its variance in every bin.
     """
     grey = rgb2gray(image) * 255
     height, width = grey.shape
@@ -35,14 +38,14 @@ def radial_power(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
 
 
 def band_name(low: float, high: float) -> str:
-    """``1/64 to 1/16 cycles/px``."""
+    """The name of a band, such as ``1/64 to 1/16 cycles/px``."""
     return f"1/{1 / low:.0f} to 1/{1 / high:.0f} cycles/px"
 
 
 def band_power(power: npt.NDArray[np.float64], side: int) -> npt.NDArray[np.float64]:
     """The mean of a spectrum of :func:`radial_power` in each of ``BANDS``, float64 (4,).
 
-    ``side``: the shorter side of its images in pixels. NaN for a band that holds no bin.
+    ``side``: the shorter side of the image in pixels. NaN for a band that holds no bin.
     """
     frequency = np.arange(len(power)) / side
     found = np.full(len(BANDS), np.nan)
@@ -55,10 +58,10 @@ def band_power(power: npt.NDArray[np.float64], side: int) -> npt.NDArray[np.floa
 
 @lru_cache(4)
 def band_shares(side: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """What :func:`band_power` is of a square image, for code that has to follow its gradient.
+    """The weights by which :func:`band_power` of a square image is computed, for its gradient.
 
-    The Hann window, float64 (N, N), and each frequency's share in each band's mean, float64 (4, N, N);
-    fewer bands where N is below 32 and the coarsest holds no frequency.
+    Returns the Hann window, float64 (N, N), and the share of each frequency in each band's mean, float64
+    (4, N, N). Below N = 32 the coarsest band holds no frequency and is left out.
     """
     bell = np.hanning(side)
     line = np.fft.fftfreq(side)
