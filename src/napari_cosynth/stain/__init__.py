@@ -1,1 +1,1 @@
-"""Haematoxylin and eosin: taken apart, jittered, brought to a reference."""
+"""Haematoxylin and eosin: separation, jitter, normalisation to a reference."""

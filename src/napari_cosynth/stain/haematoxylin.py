@@ -1,4 +1,4 @@
-"""Haematoxylin in an image, and the nuclei of a sample that do not look like nuclei: pale or small."""
+"""Haematoxylin in an image, and the nuclei of a sample that are too pale or too small."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from napari_cosynth.geometry.measure import majority_classes
 from napari_cosynth.types import Record, Report
 
 _INK = 1.25
-"""Optical density of red over that of green above which it is no haematoxylin (0.93 by Ruifrok)."""
+"""Largest ratio of the optical densities of red and green; above it a pixel is ink (0.93 by Ruifrok)."""
 AROUND = 2.0
-"""µm around an instance with which its haematoxylin is compared."""
+"""Width in µm of the surroundings with which an instance's haematoxylin is compared."""
 BAND = 512
-"""Rows that are judged at once."""
+"""Rows that are processed at once."""
 SMALL = 0.5
-"""Share of its class' usual area under which a nucleus is small."""
+"""A nucleus is small below this share of its class' usual area."""
 
 
 def haematoxylin(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Haematoxylin's optical density, float32 (H, W), 0 where there is none, and where ink is.
+    """Optical density of haematoxylin, float32 (H, W), 0 where there is none or there is ink.
 
-    Blue ink of surgical margins would pass for the strongest haematoxylin; but it absorbs red far more
-    than green, and haematoxylin does not.
+    Blue ink of surgical margins looks like the strongest haematoxylin. It is told apart because it
+    absorbs red far more than green.
     """
     density = -np.log10((image[..., :2].astype(np.float32) + 1) / 256)
     ink = (density[..., 0] > _INK * density[..., 1]) & (density[..., 0] > 0.2)
@@ -38,16 +38,17 @@ def haematoxylin(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
 
 
 def judged(report: Report, record: Record, areas: Mapping[str, float]) -> Report:
-    """A report with what the pixels say of a record's instances: :attr:`Report.pale`, and
-    :attr:`Report.small` where ``areas``, µm² by class name, tells the usual area of a class.
+    """The report with :attr:`Report.pale` and :attr:`Report.small` filled in from a record's pixels.
 
-    A background pixel is compared with the instance that it is nearest to. An instance that touches
-    the record's rim may be cut by it, and is never small.
+    An instance is pale if its mean haematoxylin is not above that of its surroundings. A background
+    pixel counts to the surroundings of its nearest instance. ``areas`` are the usual areas in µm² by
+    class name; instances of other classes are never small. Nor are instances that touch the record's
+    rim, which may cut them.
     """
     instances = record.instances
     count = int(instances.max(initial=0)) + 1
     inside, around = _means(record, count)
-    pale = np.flatnonzero(inside <= around)  # NaN, of what has no surroundings, compares as False
+    pale = np.flatnonzero(inside <= around)  # False for NaN, which means no surroundings
     ids = majority_classes(instances, record.labels, len(record.classes))
     usual = np.array([areas.get(name, 0.0) / record.mpp**2 for name in record.classes.names])
     pixels = np.bincount(instances.ravel(), minlength=count)[1:]
@@ -65,7 +66,7 @@ def _means(record: Record, count: int) -> tuple[npt.NDArray[np.float64], npt.NDA
     instances = record.instances
     height = len(instances)
     sums, pixels = np.zeros((2, count)), np.zeros((2, count))
-    # In bands: a whole slide's stain would not fit into memory beside its sample.
+    # In bands, because the stain of a whole slide would not fit into memory beside its sample.
     for top in range(0, height, BAND):
         first = max(0, top - margin)
         own = slice(top - first, min(height, top + BAND) - first)
@@ -77,6 +78,6 @@ def _means(record: Record, count: int) -> tuple[npt.NDArray[np.float64], npt.NDA
         for side, chosen in enumerate((~background, background & (away[own] <= margin))):
             sums[side] += np.bincount(owners[chosen], stain[chosen], minlength=count)
             pixels[side] += np.bincount(owners[chosen], minlength=count)
-    sums[:, 0] = pixels[:, 0] = 0  # of a band without instances
+    sums[:, 0] = pixels[:, 0] = 0  # id 0 collects pixels of bands without instances
     inside, around = np.divide(sums, pixels, out=np.full_like(sums, np.nan), where=pixels > 0)
     return inside, around

@@ -12,8 +12,8 @@ def jitter_stain(
 ) -> npt.NDArray[np.uint8]:
     """Each stain's density times 1 ± ``strength`` plus ± ``strength``/50 (Tellez et al. 2018).
 
-    ``image`` uint8 (H, W, 3). The densities are those of Ruifrok and Johnston, on a scale where
-    strongly stained tissue reaches about 0.1, which is why the shift is so much smaller.
+    ``image`` uint8 (H, W, 3). The densities are those of Ruifrok and Johnston. Strongly stained tissue
+    reaches about 0.1 on their scale, hence the small shift.
     """
     stains = rgb2hed(image)
     scale = rng.uniform(1 - strength, 1 + strength, 3)

@@ -15,30 +15,30 @@ from skimage.color import lab2rgb, rgb2lab
 Floats = npt.NDArray[np.float64]
 
 TISSUE = 0.15
-"""A pixel is tissue where its three optical densities average more than this (Macenko's beta)."""
+"""A pixel is tissue if the mean of its three optical densities is above this (Macenko's beta)."""
 FEWEST = 100
-"""Pixels of tissue; an image with fewer has no stains to measure and is left as it is."""
+"""Fewest pixels of tissue to measure stains from; an image with fewer is not changed."""
 SAMPLE = 5_000
-"""Pixels of tissue that a dictionary is learned from."""
+"""Most pixels of tissue that a dictionary is learned from."""
 SPARSITY = 0.1
 """Vahadane's lambda."""
 
 
 class Normaliser(Protocol):
-    """Images -> images in the colours of ``reference``, uint8 (H, W, 3) both.
+    """Brings images into the colours of ``reference``; both uint8 (H, W, 3).
 
-    Raises ValueError where the reference shows no tissue.
+    Raises ValueError if the reference shows no tissue.
     """
 
     def __init__(self, reference: npt.NDArray[np.uint8]) -> None: ...
 
     def __call__(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """The image with another stain and the same structure; itself if it shows no tissue."""
+        """The image with its stain replaced and its structure kept; unchanged if it shows no tissue."""
         ...
 
 
 def optical_density(image: npt.NDArray[np.uint8]) -> Floats:
-    """uint8 (..., 3) -> float64 (..., 3) from 0 (white) to 5.5 (black)."""
+    """Optical density, float64 (..., 3), 0 (white) to 5.5 (black), of an image, uint8 (..., 3)."""
     return np.log(256.0) - np.log1p(image.astype(np.float64))
 
 
@@ -48,15 +48,15 @@ def from_optical_density(density: Floats) -> npt.NDArray[np.uint8]:
 
 
 def tissue(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """Where an image (H, W, 3) is not background, bool (H, W)."""
+    """The pixels of an image (H, W, 3) that are not background, bool (H, W)."""
     return np.asarray(optical_density(image).mean(-1) > TISSUE)
 
 
 class Reinhard:
-    """Mean and spread of each CIELAB channel of the tissue (Reinhard et al. 2001).
+    """Matches mean and spread of each CIELAB channel of the tissue (Reinhard et al. 2001).
 
-    The change fades out from ``TISSUE`` to white, so that the background neither takes a colour nor
-    ends in an edge.
+    The change fades out from ``TISSUE`` to white, so that the background takes no colour and no edge
+    appears around it.
     """
 
     def __init__(self, reference: npt.NDArray[np.uint8]) -> None:
@@ -75,10 +75,10 @@ class Reinhard:
 
 
 class StainNormaliser:
-    """Two stains: their colours are replaced by the reference's, their amounts rescaled.
+    """Replaces the colours of two stains by the reference's, and rescales their amounts.
 
-    The 99th percentile of either amount becomes the reference's. What lies outside the plane of the
-    two stains (pigment) is lost, as in both published methods.
+    The 99th percentile of either amount becomes the reference's. Colours outside the plane of the two
+    stains (pigment) are lost, as in both published methods.
     """
 
     def __init__(self, reference: npt.NDArray[np.uint8]) -> None:
@@ -103,7 +103,7 @@ class StainNormaliser:
 
 
 class Macenko(StainNormaliser):
-    """The extreme directions in the plane of the two largest variances (Macenko et al. 2009)."""
+    """Stains: the extreme directions in the plane of the two largest variances (Macenko et al. 2009)."""
 
     @staticmethod
     def stain_vectors(density: Floats) -> Floats:
@@ -116,10 +116,10 @@ class Macenko(StainNormaliser):
 
 
 class Vahadane(StainNormaliser):
-    """Non-negative sparse dictionary learning (Vahadane et al. 2016), by scikit-learn.
+    """Stains by non-negative sparse dictionary learning (Vahadane et al. 2016), by scikit-learn.
 
-    It learns from ``SAMPLE`` pixels of tissue, always the same ones of an image, in one pass over
-    mini-batches that starts at Ruifrok and Johnston's colours.
+    It learns from at most ``SAMPLE`` pixels of tissue, always the same ones of an image. It makes one
+    pass over mini-batches and starts at Ruifrok and Johnston's colours.
     """
 
     @staticmethod
@@ -151,13 +151,13 @@ class Vahadane(StainNormaliser):
 
 
 def concentrations(density: Floats, stains: Floats) -> Floats:
-    """Amounts (..., 2), none negative, that fit densities (..., 3) best by least squares.
+    """Non-negative amounts (..., 2) of two stains (2, 3) that fit densities (..., 3) by least squares.
 
-    With two stains the constrained solution is at hand: the unconstrained one, or the better of the
-    two with a single stain.
+    With two stains the constrained solution has a closed form: the unconstrained one if it is not
+    negative, else the better of the two with a single stain.
     """
     overlap = float(stains[0] @ stains[1])
-    projected = density @ stains.T  # of unit vectors: each stain on its own
+    projected = density @ stains.T  # stains are unit vectors, so this is the fit of each alone
     free = (projected - overlap * projected[..., ::-1]) / max(1 - overlap**2, 1e-12)
     alone = np.maximum(projected, 0)
     first = (alone[..., 0] >= alone[..., 1])[..., None]
@@ -166,10 +166,10 @@ def concentrations(density: Floats, stains: Floats) -> Floats:
 
 
 def _ordered(vectors: Floats) -> Floats:
-    """Unit vectors of non-negative parts, the one that takes more of the red light first."""
+    """Unit vectors (2, 3) with non-negative entries; first the stain that absorbs more red."""
     positive = np.maximum(vectors, 0)
     lengths = np.linalg.norm(positive, axis=1, keepdims=True)
-    # A stain that the tissue does not show has no direction of its own.
+    # A stain that is absent from the tissue has no direction; grey stands in for it.
     unit = np.where(lengths > 1e-6, positive / np.maximum(lengths, 1e-6), 1 / np.sqrt(3))
     return unit if unit[0, 0] >= unit[1, 0] else unit[::-1]
 

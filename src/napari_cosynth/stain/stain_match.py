@@ -1,4 +1,4 @@
-"""Samples in the stain of a reference, and what their recipes say of it."""
+"""Stain matching: samples in the stain of a reference, which their recipes name."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from napari_cosynth.stain.normalise import Normaliser, optical_density, tissue
 from napari_cosynth.types import Synthesis
 
 MOST_PIXELS = 4_000_000
-"""A larger reference is thinned to about so many, evenly: its statistics stay what they are."""
+"""A larger reference is thinned evenly to about this many pixels, which keeps its statistics."""
 LEAST_SPREAD = 0.01
-"""Standard deviation of the tissue's optical density, in the channel where it varies most; tissue of
-one colour has no stains to tell apart."""
+"""Least standard deviation of the tissue's optical density, in the channel where it varies most; tissue
+of one colour has no stains to tell apart."""
 KEY = "stain_match"
-"""In a recipe: method, reference and the sha256 of the reference's pixels."""
+"""Key in a recipe for method, reference and the sha256 of the reference's pixels."""
 
 
 @dataclass(frozen=True)
 class StainMatch:
-    """A normaliser that was fitted to a reference."""
+    """A normaliser fitted to a reference."""
 
     method: str
     reference: str
-    """In words: a file, or a layer and the rectangle in it."""
+    """The reference in words: a file, or a layer and the rectangle in it."""
     sha256: str
-    """Of the reference's pixels."""
+    """Hash of the reference's pixels."""
     normaliser: Normaliser
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """JSON-ready."""
+        """The entry for a sample's recipe, ready for JSON."""
         return {"method": self.method, "reference": self.reference, "sha256": self.sha256}
 
     def matched(self, sample: Synthesis) -> Synthesis:
-        """The sample with its image in the reference's stain, and its recipe saying so."""
+        """The sample with its image in the reference's stain, which its recipe then names."""
         record = dataclasses.replace(sample.record, image=self.normaliser(sample.record.image))
         provenance = {**sample.provenance, KEY: self.recipe}
         return dataclasses.replace(sample, record=record, provenance=provenance)
@@ -51,7 +51,7 @@ class StainMatch:
 def match_to(method: str, pixels: npt.NDArray[np.uint8], reference: str) -> StainMatch:
     """Fits ``method`` (macenko, reinhard, vahadane) to pixels, uint8 (H, W, 3).
 
-    Raises ValueError in one line naming the reference where it is empty, blank or of one colour.
+    Raises ValueError naming the reference if it is empty, blank or of one colour.
     """
     kind = registry.resolve("normaliser", method)
     if pixels.size == 0:
