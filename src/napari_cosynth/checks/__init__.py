@@ -1,1 +1,1 @@
-"""What is wrong with data sets: damaged samples, copies, slides in two splits."""
+"""Checks of data sets: damaged samples, copies, slides in two splits."""

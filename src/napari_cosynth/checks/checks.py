@@ -1,4 +1,4 @@
-"""What is wrong with data sets: damaged samples, copies, and slides that two splits share."""
+"""Checks of data sets for damaged samples, copies, and slides that two splits share."""
 
 from __future__ import annotations
 
@@ -12,37 +12,40 @@ from napari_cosynth.io.stack_format import LAYOUTS, points_of
 from napari_cosynth.records.base import NamedRecords, Parts
 
 KEEP_IDS = ("conic", "consep", "folder", "hovernet", "omezarr", "stack")
-"""Formats of our exports that keep instance ids, so that they can be held against the layout."""
+"""Formats of our exports that keep instance ids, so that these can be compared with the layout."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong."""
+    """One fault that was found."""
 
     kind: str
     """``unreadable``, ``disagreement``, ``two classes``, ``class``, ``layout``, ``empty``, ``no µm/px``,
     ``copy``, ``leaked copy`` or ``shared slide``."""
     split: str
     name: str
-    """The record; empty where it is of the whole split."""
+    """The record; empty if the fault concerns the whole split."""
     detail: str
 
 
 @dataclass
 class Checked:
-    """What was looked at and found."""
+    """The result of a check."""
 
     records: dict[str, int] = field(default_factory=dict)
     """Split -> number of records."""
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    """What could not be checked, and why; what reading does to nuclei."""
+    """One-line notes on what could not be checked, and on nuclei that reading changes."""
 
 
 def check(
     splits: Sequence[tuple[str, NamedRecords]], progress: Callable[[], object] = lambda: None
 ) -> Checked:
-    """Looks at every record of every split, one at a time; ``splits``: (what it is called, records)."""
+    """Checks every record of every split, one at a time; ``splits``: (name of the split, records).
+
+    ``progress`` is called once a record.
+    """
     result = Checked()
     copies = Copies()
     for split, dataset in splits:
@@ -109,7 +112,7 @@ def _of_record(
 
 
 def _point_counts(dataset: NamedRecords) -> dict[str, int]:
-    """Name -> number of its points, for our own exports whose ids follow them."""
+    """Record name -> number of its points, for our own exports whose instance ids follow the points."""
     own = dataset.own
     if own is None or own.exporter not in KEEP_IDS:
         return {}

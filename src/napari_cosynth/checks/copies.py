@@ -1,4 +1,4 @@
-"""Copies of an image among many, turned or flipped too, by perceptual hashes (Zauner 2010's pHash)."""
+"""Copies among many images, also turned or flipped ones, by perceptual hashes (pHash, Zauner 2010)."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from scipy.fft import dctn
 from skimage.transform import resize_local_mean
 
 SIDE = 32
-"""Pixels of the thumbnail that is hashed."""
+"""Side of the thumbnail that is hashed, in pixels."""
 NEAR = 4
-"""Bits of 64 that may differ between copies."""
+"""Most bits of 64 in which the hashes of copies differ."""
 ALIKE = 0.9
-"""Correlation of the thumbnails of copies, at least."""
+"""Least correlation of the thumbnails of copies."""
 FLAT = 2.0
-"""Grey levels of standard deviation; a flatter thumbnail has nothing to tell it by."""
+"""Least standard deviation of a thumbnail in grey levels; flatter ones look all alike."""
 _BANDS = NEAR + 1
 
 
 def thumbnail(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Grey area means, float32 (32, 32), of an image (H, W, 3)."""
+    """The grey thumbnail of an image (H, W, 3), float32 (32, 32), by area means."""
     grey = image.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
     return np.asarray(resize_local_mean(grey, (SIDE, SIDE)), np.float32)
 
 
 def perceptual_hash(small: npt.NDArray[np.floating]) -> int:
-    """64 bits: which of the 8 x 8 lowest cosine coefficients of a thumbnail lie above their median."""
+    """The 64-bit hash of a thumbnail: which of its 8 x 8 lowest cosine coefficients exceed the median."""
     low = dctn(small, norm="ortho")[:8, :8].ravel()
     bits = low > np.median(low[1:])
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
 def symmetries(small: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-    """A square array in its eight positions."""
+    """A square array in its eight orientations."""
     turned = [np.rot90(small, k) for k in range(4)]
     return [*turned, *(t.T for t in turned)]
 
 
 class Copies:
-    """Images seen so far, asked for copies of the next one; about 1 kB each is kept."""
+    """Index of the images seen so far, which finds copies of the next; keeps about 1 kB an image."""
 
     def __init__(self) -> None:
         self._keys: list[tuple[str, str]] = []
@@ -49,14 +49,17 @@ class Copies:
         self._bands: dict[tuple[int, int], list[int]] = {}
 
     def add(self, key: tuple[str, str], image: npt.NDArray[np.uint8]) -> list[tuple[str, str]]:
-        """The keys (split, name) of earlier images of which this one is a copy; then it is one."""
+        """Adds an image and returns the keys (split, name) of the earlier images that it copies.
+
+        Flat images are not added.
+        """
         small = thumbnail(image)
         if small.std() < FLAT:
             return []
         found: dict[int, None] = {}
         for turned in symmetries(small):
             code = perceptual_hash(turned)
-            # Codes that differ in 4 bits agree in one of 5 bands at least.
+            # Codes that differ in at most 4 bits agree in at least one of 5 bands.
             near = {i for band in _bands(code) for i in self._bands.get(band, ())}
             for index in near:
                 if (code ^ self._hashes[index]).bit_count() <= NEAR and _alike(
@@ -73,7 +76,7 @@ class Copies:
 
 
 def _bands(code: int) -> list[tuple[int, int]]:
-    """The parts of a hash, each with its number."""
+    """The bands of a hash, each with its number."""
     width = -(-64 // _BANDS)
     return [(n, (code >> (n * width)) & ((1 << width) - 1)) for n in range(_BANDS)]
 

@@ -1,4 +1,4 @@
-"""Splits by slide or patient, never by patch: neighbouring patches of one slide leak."""
+"""Splits by slide or patient, never by patch, because neighbouring patches of one slide leak."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from napari_cosynth.records.base import NamedRecords, patient_of
 def split_by_group(
     groups: Mapping[str, str], shares: Mapping[str, float], seed: int = 0
 ) -> dict[str, tuple[str, ...]]:
-    """Part -> names, so that the names of one group share a part and the parts have their shares.
+    """Part -> names, such that each group lies in one part and the parts have about their shares.
 
     ``groups``: name -> slide or patient. ``shares``: part -> a positive number; they are scaled to add
-    up to 1. Groups come in the order of a hash of seed and group, the largest deficit first served, so
-    the result depends on the names, groups and seed alone. Raises ValueError where a part stays empty.
+    up to 1. Groups are assigned in the order of a hash of seed and group, each to the part that lacks
+    most, so the result depends on nothing but names, groups, shares and seed. Raises ValueError if a
+    share is not positive or a part would stay empty.
     """
     if not shares or any(not share > 0 for share in shares.values()):
         raise ValueError(f"shares: expected positive numbers, got {dict(shares)}")
@@ -50,9 +51,9 @@ def split_by_group(
 
 
 def groups_of(dataset: NamedRecords) -> dict[str, str]:
-    """Name -> slide or patient, as the data set's own files tell.
+    """Name -> slide or patient, from the data set's own files.
 
-    Raises ValueError where they do not: a split by patch would leak.
+    Raises ValueError naming a record for which they do not state it: a split by patch would leak.
     """
     found = {}
     for name in dataset.names:
@@ -69,8 +70,8 @@ def groups_of(dataset: NamedRecords) -> dict[str, str]:
 def read_groups(path: Path, column: str, names: tuple[str, ...]) -> dict[str, str]:
     """Name -> value of ``column``, from a CSV whose first column (or ``name``) holds the names.
 
-    A file's suffix in the names does not matter. Raises ValueError naming the file where a column or a
-    record is missing.
+    Names match with or without a file's ending. TCGA barcodes are cut to the patient. Raises ValueError
+    naming the file if a column or a record is missing.
     """
     try:
         with path.open(newline="", encoding=encoding_of(path)) as handle:
