@@ -1,1 +1,1 @@
-"""Readers of annotated nuclei, a module a format; which format a folder is in."""
+"""Readers of annotated nuclei, a module for each format; recognition of formats."""

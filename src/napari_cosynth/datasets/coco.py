@@ -1,4 +1,4 @@
-"""COCO's instances JSON: polygons and run lengths (docs/formats/coco.md)."""
+"""COCO's instances JSON with polygons and run lengths (docs/formats/coco.md)."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ ASSUMED_MPP = 0.25
 _AT_ONCE = 4096
 """Annotations whose outlines are drawn together."""
 Key: TypeAlias = int | str
-"""What images and categories are called by."""
+"""Id of an image or a category."""
 _KEYS = ('"images"', '"annotations"', '"categories"')
 
 
 class CocoDataset(NamedRecords):
     """One JSON of ``images``, ``annotations`` and ``categories``, and the images it names.
 
-    ``root`` is the file, or a folder with one such file in it or in its ``annotations``; images are
-    looked for beside it, in ``images`` and in the folder above. ``segmentation`` is a list of polygons or
-    run lengths, compressed or not; both fill the pixels that the COCO API fills. Categories become
-    classes in the order of their ids, those of one name one class; a category called background is
-    ours. Where nuclei overlap, the later one holds. Crowds (``iscrowd`` 1) are no single nucleus and
-    are left out.
+    ``root`` is the file, or a folder with one such file in it or in its ``annotations``. Images lie
+    beside the file, in the folder above, or in ``images`` of either. ``segmentation`` is a list of
+    polygons or run lengths, compressed or not; both fill the pixels that the COCO API fills. Categories
+    become classes in the order of their ids; categories of one name become one class, and one called
+    background becomes our background. Where nuclei overlap, the later one wins. Crowds (``iscrowd`` 1)
+    are no single nucleus and are left out.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class CocoDataset(NamedRecords):
 
 
 def _annotations_file(root: Path) -> Path:
-    """The one COCO file that a path means. Raises ValueError where there is none or several."""
+    """The one COCO file at a path. Raises ValueError if there is none or several."""
     if root.is_file():
         if root.suffix == ".json" and _looks_right(root):
             return root
@@ -165,7 +165,7 @@ def _annotations_file(root: Path) -> Path:
 
 
 def _looks_right(path: Path) -> bool:
-    """Whether the three lists' names occur, without parsing a file that may be large."""
+    """Whether the names of the three lists occur; the file may be large and is not parsed."""
     return holds_words(path, _KEYS)
 
 
@@ -177,7 +177,7 @@ def _list(content: Any, key: str, path: Path) -> list[dict[str, Any]]:
 
 
 def _key(value: Any) -> Key | None:
-    """An id: a whole number, as pandas writes it with a point too, or a text; None for all else."""
+    """An id, None if it is none: a text or a whole number, which pandas may write as a float."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value if isinstance(value, (int, str)) and not isinstance(value, bool) else None
@@ -186,13 +186,13 @@ def _key(value: Any) -> Key | None:
 def _class_ids(categories: list[dict[str, Any]], path: Path) -> tuple[dict[Key, int], list[str]]:
     """Category id -> class id, and the classes' names from 1, in the order of the category ids.
 
-    A category called background, as many converters write, is class 0; those of one name are one class,
-    as the project that Roboflow puts first under a class' own name.
+    A category called background, as many converters write, is class 0. Categories of one name are one
+    class: Roboflow writes its project as a first category, which may have the name of a class.
     """
     for category in categories:
         if _key(category.get("id")) is None or not isinstance(category.get("name"), str):
             raise ValueError(f"{path}: categories: expected id and name, got {category}")
-    # Numbers first, in their order, then texts.
+    # Sort numbers before texts.
     ordered = sorted(categories, key=lambda c: (isinstance(c["id"], str), c["id"]))
     ids = [_key(category["id"]) for category in ordered]
     if len(set(ids)) != len(ids):
@@ -207,7 +207,7 @@ def _class_ids(categories: list[dict[str, Any]], path: Path) -> tuple[dict[Key, 
 
 
 def _is_background(name: str) -> bool:
-    """Also as ``_background_``, which labelme writes, or ``__background__``."""
+    """Whether a category is the background, also ``_background_`` (labelme) or ``__background__``."""
     return name.strip("_ ").lower() == BACKGROUND
 
 

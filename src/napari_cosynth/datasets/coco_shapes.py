@@ -1,4 +1,4 @@
-"""COCO's segmentations drawn together on one canvas: no mask of it for each of them."""
+"""COCO's segmentations drawn together on one canvas, without a mask for each."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ class CocoShapes:
         self._where: list[str] = []
 
     def add(self, index: int, segmentation: Any, where: str) -> None:
-        """Adds one: a list of polygons or run lengths. Raises ValueError that begins with ``where``,
-        of polygons once they are painted."""
+        """Adds a segmentation: a list of polygons, or run lengths.
+
+        Raises ValueError that begins with ``where``; for polygons :meth:`paint_on` raises it.
+        """
         self._count += 1
         try:
             if isinstance(segmentation, dict):
@@ -42,9 +44,9 @@ class CocoShapes:
             raise ValueError(f"{where}: segmentation: {error}") from None
 
     def paint_on(self, flat: npt.NDArray[np.int32]) -> int:
-        """Writes the indices into a canvas as one line down its columns; the later one holds.
+        """Writes the indices into ``flat`` (H * W,), a canvas read down its columns; higher ones win.
 
-        Returns how many of them cover no pixel.
+        Returns the number of segmentations that cover no pixel.
         """
         points, sizes = self._points()
         try:
@@ -61,11 +63,14 @@ class CocoShapes:
         return self._count - len(np.unique(of[stops > starts]))
 
     def _points(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-        """The polygons' corners (N, 2) and how many each has: in one go, much faster than one by one."""
+        """The corners of all polygons (N, 2) and how many each has.
+
+        One array for all polygons is much faster than an array for each.
+        """
         try:
             sizes = np.array([len(flat) for flat in self._polygons], np.int64)
             numbers = np.array([*chain.from_iterable(self._polygons)])
-        except (TypeError, ValueError):  # what is no list, and lists in lists
+        except (TypeError, ValueError):  # an entry is no list, or holds lists
             sizes, numbers = np.zeros(1, np.int64), np.zeros(0)
         good = numbers.dtype.kind in "iuf" and bool(np.isfinite(numbers).all())
         if not (good and (sizes >= 6).all() and (sizes % 2 == 0).all()):

@@ -1,4 +1,4 @@
-"""Folders of images and instance maps, with classes or without (MoNuSeg, TNBC, our PNG folders)."""
+"""Folders of images and instance maps, with or without classes (MoNuSeg, TNBC, our PNG folders)."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ ASSUMED_MPP = 0.25
 class FolderDataset(NamedRecords):
     """``images/NAME.*`` uint8 RGB with ``instances/NAME.*``, integer (H, W), 0 background.
 
-    ``labels/NAME.*``, uint8 (H, W), holds classes where there is such a folder: ids of ``class_names``
-    from 1, or of those that ``cosynth.json`` names; or ``classes/NAME.csv`` does, an id and its class
-    a line. Without either all nuclei get one class, ``class_name``. ``tissues`` names a JSON file in
-    the folder that maps image stems to organs; without it every record has the tissue ``tissue``.
+    ``labels/NAME.*``, uint8 (H, W), holds class ids from 1, in the order of ``class_names`` or of
+    ``cosynth.json``. Without the folder ``labels``, ``classes/NAME.csv`` holds a line for each instance,
+    its id and its class. Without either folder all nuclei get one class, ``class_name``. ``tissues``
+    names a JSON file in the folder that maps image stems to organs; without it every record has the
+    tissue ``tissue``.
     """
 
     def __init__(

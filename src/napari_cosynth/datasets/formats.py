@@ -1,4 +1,4 @@
-"""Which format a file or folder is in, by its content; and opening it."""
+"""Recognition of a data set's format by its content, and opening of data sets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 def formats_of(path: Path) -> tuple[str, ...]:
-    """The formats that a path may be in, sorted. Our own exports name theirs."""
+    """The formats that a path may be in, sorted. Our own exports state theirs."""
     if (path / DESCRIPTION).is_file():
         exporter = str(read_description(path / DESCRIPTION).get("exporter", "stack"))
         if exporter in registry.names("dataset"):
@@ -26,7 +26,7 @@ def formats_of(path: Path) -> tuple[str, ...]:
 def _recognises(name: str, path: Path) -> bool:
     try:
         reader = registry.resolve("dataset", name)
-    except ValueError as error:  # another package's reader, which is broken: ours still work
+    except ValueError as error:  # a broken reader of another package; ours still work
         logger.warning("%s", error)
         return False
     return bool(reader.recognises(path))
@@ -35,11 +35,11 @@ def _recognises(name: str, path: Path) -> bool:
 def open_records(
     path: Path, kind: str | None = None, unclassified: str | None = None, **options: Any
 ) -> tuple[str, NamedRecords]:
-    """A data set of any format and that format's name; options that are None are left out.
+    """The name of a data set's format, and the opened data set; options that are None are left out.
 
-    ``unclassified``: the class of nuclei without one, or ``drop``; None refuses such records.
-
-    Raises ValueError in one line where no format or several fit, or the format has no such option.
+    ``kind`` names the format; None recognises it. ``unclassified``: the class for nuclei without one, or
+    ``drop``; None refuses records with such nuclei. Raises ValueError if no format or several fit, or the
+    format lacks an option.
     """
     path = named(path)
     if path.name == DESCRIPTION:

@@ -1,4 +1,4 @@
-"""QuPath's GeoJSON beside the images it was drawn on (docs/formats/geojson.md)."""
+"""QuPath's GeoJSON files beside the images they were drawn on (docs/formats/geojson.md)."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ ASSUMED_MPP = 0.25
 UNCLASSIFIED = "unspecified"
 _FEATURES = (".geojson", ".geojson.gz")
 _SLIDES = (".tif", ".tiff", ".svs", ".ndpi", ".scn", ".mrxs")
-"""What ``slides.slide`` reads; other images have no µm/px."""
+"""Endings that ``slides.slide`` reads; images of other endings state no µm/px."""
 
 
 class GeoJsonDataset(NamedRecords):
-    """``NAME.geojson`` and ``NAME.tif`` (or another image, or slide), anywhere below ``root``.
+    """``NAME.geojson`` with ``NAME.tif`` (or another image, or a slide), anywhere below ``root``.
 
-    A file may also be called as QuPath calls the image, ``NAME.svs.geojson``, and be gzipped.
+    A file may also have the image's full name, ``NAME.svs.geojson``, as QuPath writes it, and be gzipped.
 
-    Features as QuPath writes them, in a FeatureCollection or a bare list: ``geometry`` a Polygon or
-    MultiPolygon in full-resolution pixels from the *corner* of the top left one, with holes; cells count
-    by their ``nucleusGeometry``. Which objects are nuclei ``foreign.geojson_nuclei`` says.
-    A file's own µm/px goes before ``mpp``'s default, and ``mpp`` before it. Classes are
+    It holds QuPath's features, in a FeatureCollection or a bare list. Their ``geometry`` is a Polygon or
+    MultiPolygon, with holes, in full-resolution pixels from the *corner* of the top left pixel; cells
+    count by their ``nucleusGeometry``. ``foreign.geojson_nuclei`` decides which objects are nuclei.
+    µm/px is ``mpp``, else what our export or the image states, else :data:`ASSUMED_MPP`. Classes are
     ``class_names``, else those that occur, sorted, in QuPath's colours.
 
-    A slide of more than ``slide_parts.WHOLE`` pixels has a record for each of its annotated parts,
-    called ``NAME_y_x`` by the corner of its square, and no more of it is read.
+    A slide of more than ``slide_parts.WHOLE`` pixels has a record for each annotated part, named
+    ``NAME_y_x`` after the corner of its square. Nothing else of the slide is read.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class GeoJsonDataset(NamedRecords):
             instances[window][mask] = index
             labels[window][mask] = class_id
             lost += not mask.any()
-        if lost and part is None:  # what only touches a part lies in the next one
+        if lost and part is None:  # a nucleus that only touches a part belongs to the next one
             logger.warning("%s: %d objects cover no pixel", path, lost)
         own = self.own.mpp if self.own else None
         return Parts(
@@ -139,7 +139,7 @@ class GeoJsonDataset(NamedRecords):
         )
 
     def _places(self) -> dict[str, tuple[str, Box | None]]:
-        """Name of a record -> name of its file, and which part of the image it is; None: all of it."""
+        """Name of a record -> name of its file, and its part of the image; None for the whole image."""
         found: dict[str, tuple[str, Box | None]] = {}
         for name in self._files:
             path = self._images.get(name)
@@ -162,7 +162,7 @@ class GeoJsonDataset(NamedRecords):
         return found
 
     def _read(self, name: str) -> tuple[npt.NDArray[np.uint8], float | None]:
-        """A record's image, uint8 (H, W, 3), and its µm/px where the file tells."""
+        """A record's image, uint8 (H, W, 3), and its µm/px, None if the file does not state it."""
         whole, part = self._parts[name]
         path = self._images[whole]
         if path.suffix.lower() not in _SLIDES:
@@ -192,7 +192,7 @@ class GeoJsonDataset(NamedRecords):
 
 
 def _named(files: Sequence[Path]) -> dict[str, Path]:
-    """The files by name: that of their image, ``a`` of ``a.svs.geojson``, unless two would have it."""
+    """The files by the name of their image, ``a`` for ``a.svs.geojson``, unless two would share it."""
     plain = [without_ending(name_of(path)) for path in files]
     alone = {name for name in plain if plain.count(name) == 1}
 
@@ -207,21 +207,21 @@ def _is_large(path: Path) -> bool:
     """Whether a slide has more pixels than a record should."""
     try:
         return pixels_of(path) > WHOLE
-    except ValueError:  # no TIFF, or one that is OpenSlide's
+    except ValueError:  # no TIFF, or one that only OpenSlide reads
         height, width = open_slide(path, overview=False).levels[0].shape[:2]
         return bool(height * width > WHOLE)
 
 
 @dataclass(frozen=True)
 class _Drawn:
-    """What a file has drawn."""
+    """The drawn nuclei of a file."""
 
     nuclei: list[Nucleus]
-    """Those that have an area."""
+    """Nuclei that have an area."""
     boxes: npt.NDArray[np.float64]
-    """Their (y0, x0, y1, x1), (N, 4)."""
+    """Their boxes (y0, x0, y1, x1) in pixels, float64 (N, 4)."""
     notes: tuple[str, ...]
-    """On the others, a line each."""
+    """One-line notes on what was left out."""
 
 
 def _drawn(path: Path) -> _Drawn:
@@ -238,7 +238,7 @@ def _drawn(path: Path) -> _Drawn:
 
 @lru_cache(maxsize=1)
 def _kept(path: Path, modified: int) -> _Drawn:
-    """Of a slide, whose parts are read one after the other."""
+    """The drawn nuclei of a slide, cached while its parts are read one after the other."""
     return _drawn(path)
 
 

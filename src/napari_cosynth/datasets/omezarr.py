@@ -1,4 +1,4 @@
-"""OME-Zarr (NGFF 0.4 and 0.5): RGB images with labels (docs/formats/omezarr.md)."""
+"""OME-Zarr (NGFF 0.4 and 0.5) of RGB images with labels (docs/formats/omezarr.md)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ASSUMED_MPP = 0.25
 UNCLASSIFIED = "unspecified"
 MOST_PLANES = 1_000_000
 Place = Mapping[str, int]
-"""Of a plane along t and z; empty where there is one."""
+"""Index of a plane along t and z; empty if the image has only one plane."""
 
 logger = logging.getLogger(__name__)
 
@@ -38,15 +38,15 @@ logger = logging.getLogger(__name__)
 class OmeZarrDataset(NamedRecords):
     """An image, a series of them (``bioformats2raw.layout``) or a folder of ``.zarr``.
 
-    An image has three channels of 8 or 16 bits (``slides.files.eight_bits``) over axes c, y, x; its first
-    level is read when it is asked for. One with several t or z is a stack: each plane is a record, called
-    ``NAME_00000`` and so on, and its labels have as many. Of several images those without labels, such as
-    a scanner's overview, are left out with a warning.
+    An image has three channels of 8 or 16 bits (``slides.files.eight_bits``) over axes c, y, x. Its first
+    level is read on access. An image with several t or z is a stack: each plane is a record, named
+    ``NAME_00000`` and so on, and its labels have as many planes. If there are several images, those
+    without labels, such as a scanner's overview, are left out with a warning.
 
-    Instances are the label image that ``instances`` names, else the one called so, or the one that is
-    there. Their classes come from ``class`` in ``image-label``'s properties, else from a label image
-    ``classes`` beside them whose own properties name its values; else all have one. µm/px is the scale of
-    the first level, where it has one in a unit of length.
+    Instances are the label image that ``instances`` names, else the one called "instances", else the only
+    one. Their classes come from ``class`` in ``image-label``'s properties, else from a label image
+    ``classes`` whose own properties name its values; else all nuclei have one class. µm/px is the scale
+    of the first level, if it is in a unit of length.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class OmeZarrDataset(NamedRecords):
         return read_image(labels[wanted])
 
     def _kinds(self, image: OmeImage, label: OmeImage) -> tuple[dict[int, str], OmeImage]:
-        """Value -> class, and the label image of those values: the instances, or ``classes``."""
+        """Value -> class, and the label image that holds the values: the instances, or ``classes``."""
         kinds, _ = label_classes(label)
         if not kinds and (path := image.labels.get("classes")):
             label = read_image(path)
@@ -139,7 +139,7 @@ class OmeZarrDataset(NamedRecords):
         label: OmeImage,
         stored: npt.NDArray[Any],
     ) -> npt.NDArray[np.uint8]:
-        """Classes per pixel, uint8 (H, W), of instances by their ids as they are ``stored``."""
+        """Classes per pixel, uint8 (H, W); ``stored`` are the instance ids as the file has them."""
         kinds, source = self._kinds(image, label)
         if not kinds:
             return (stored > 0).astype(np.uint8)
@@ -161,7 +161,7 @@ class OmeZarrDataset(NamedRecords):
 
 
 def _images(root: Path) -> list[OmeImage]:
-    """The images of a path, in order. Raises ValueError where there are none."""
+    """The images at a path, in order. Raises ValueError if there are none."""
     paths = [root] if is_group(root) else _groups_in(root)
     if not paths:
         raise ValueError(f"{root}: no OME-Zarr image in it")
@@ -179,7 +179,7 @@ def _name(image: OmeImage, number: int, count: int) -> str:
 
 
 def _planes(image: OmeImage) -> Iterator[tuple[str, Place]]:
-    """(suffix of its name, place) of each plane of an image; one alone has no suffix."""
+    """(suffix of the record's name, place) of each plane of an image; a single plane has no suffix."""
     lengths = _lengths(image)
     if (count := int(np.prod([*lengths.values()], dtype=object))) > MOST_PLANES:
         raise ValueError(f"{image.path}: expected at most {MOST_PLANES} planes, got {count}")
@@ -188,13 +188,13 @@ def _planes(image: OmeImage) -> Iterator[tuple[str, Place]]:
 
 
 def _lengths(image: OmeImage) -> dict[str, int]:
-    """Along t and z, where there is more than one plane."""
+    """The lengths of t and z, if above 1, by axis."""
     sizes = zip(image.axes, image.array().shape, strict=True)
     return {axis: size for axis, size in sizes if axis in ("t", "z") and size > 1}
 
 
 def _values(label: OmeImage, place: Place, shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    """A label image's plane of whole numbers from 0 (H, W), as they are stored."""
+    """A plane of a label image, (H, W), whole numbers >= 0 as they are stored."""
     values = _level(label, place)
     plane = np.moveaxis(values, 0, -1) if values.ndim == 3 else values
     plane = whole_numbers(plane, str(label.path))

@@ -1,4 +1,4 @@
-"""Packed data sets: zip files of PNG images with a JSON index, of any size one needs to carry.
+"""Packed data sets: zip files of PNG images with a JSON index, in parts of a chosen size.
 
 Each ``records-000.zip`` holds ``index.json`` and, for its record number N, ``N/image.png`` (RGB),
 ``N/instances.png`` (16 bits) and ``N/labels.png`` (8 bits). The index names the classes, their
@@ -26,7 +26,7 @@ from napari_cosynth.types import ClassTable, Record
 
 _LAYERS = ("image", "instances", "labels")
 LARGEST_MEMBER = 2**29
-"""Bytes of an index or a layer, unpacked."""
+"""Most bytes of an index or a layer, unpacked."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class _Index:
 class PackedDataset(NamedRecords):
     """A folder of ``records-*.zip``; ``part`` chooses one of the data sets packed into it.
 
-    Raises ValueError naming file and field where an index or a record is damaged.
+    Raises ValueError naming file and field if an index or a record is damaged.
     """
 
     def __init__(
@@ -136,7 +136,8 @@ def write_packed(
 ) -> list[Path]:
     """Writes (part, name, record) triples to ``records-000.zip``, ... of at most ``limit`` bytes.
 
-    All records are in ``classes`` and at ``mpp``. Raises ValueError where one alone is too large.
+    All records are in ``classes`` and at ``mpp`` µm/px. Raises ValueError if a single record exceeds
+    the limit.
     """
     shards: list[Path] = []
     pending: list[tuple[_Entry, dict[str, bytes]]] = []
@@ -190,7 +191,10 @@ def _decoded(content: bytes) -> npt.NDArray[Any]:
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """A member, unless it claims to be larger than any; no more than it claims is unpacked."""
+    """The content of a member. Raises ValueError if it states more than ``LARGEST_MEMBER`` bytes.
+
+    zipfile unpacks no more bytes than a member states.
+    """
     if (size := archive.getinfo(name).file_size) > LARGEST_MEMBER:
         raise ValueError(f"expected at most {LARGEST_MEMBER} bytes, got {size}")
     return archive.read(name)

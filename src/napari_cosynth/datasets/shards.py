@@ -1,4 +1,4 @@
-"""The shards of a generated data set, read as one data set."""
+"""Generated data sets: their shards, read as one data set."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ PATTERN = "shard-*"
 
 
 class ShardsDataset(NamedRecords):
-    """``shard-00000/`` and so on, as ``cosynth generate`` writes them; one of them is open at a time.
+    """``shard-00000/`` and so on, as ``cosynth generate`` writes them; one shard is open at a time.
 
-    A record's name is its shard's and its number in it: ``shard-00002-17``. Raises ValueError naming
-    the folder where there is no shard or one differs from the first in classes or µm/px.
+    A record's name is the shard's name and the number in the shard: ``shard-00002-17``. Raises ValueError
+    naming the folder if there is no shard, or one differs from the first in classes or µm/px.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class ShardsDataset(NamedRecords):
         return self._tissues[name]
 
     def own_of(self, name: str) -> tuple[Sidecar, int]:
-        """Of the shard that the record is in."""
+        """The sidecar of the record's shard, and the record's number in it."""
         stack, number = self._stack(name)
         return stack.own, int(number)
 

@@ -1,4 +1,4 @@
-"""The annotated parts of a slide: what of an image that is too large for one record its records are."""
+"""Annotated parts of a slide: the records of an image that is too large for one."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ import numpy.typing as npt
 from napari_cosynth.geometry.box import Box
 
 WHOLE = 2**24
-"""Pixels; an image of up to 4096 x 4096 is one record."""
+"""Most pixels of an image that is one record: 4096 x 4096."""
 SIDE = 2048
-"""Pixels a side of the squares that a larger one is divided into, from its upper left corner."""
+"""Side in pixels of the squares that divide a larger image, from its upper left corner."""
 MARGIN = 16
-"""Pixels around the nuclei of a square; what lies further from them nobody may have looked at."""
+"""Pixels read around the nuclei of a square; beyond them the annotator may not have looked."""
 
 
 def annotated_parts(
     boxes: npt.NDArray[np.float64], shape: tuple[int, int]
 ) -> dict[tuple[int, int], Box]:
-    """The corner of each square (y, x) that holds the middle of a nucleus -> the part of it to read.
+    """Corner (y, x) of each square that holds the middle of a nucleus -> the part of it to read.
 
-    That is the rectangle which its nuclei take up, with :data:`MARGIN`, inside the square and the image
-    ``shape`` (H, W). ``boxes``: (y0, x0, y1, x1) of nuclei in pixels from the upper left corner, (N, 4).
+    The part is the rectangle around the square's nuclei, enlarged by :data:`MARGIN`, inside the square
+    and the image of ``shape`` (H, W). ``boxes``: (y0, x0, y1, x1) of the nuclei in pixels from the upper
+    left corner, (N, 4).
     """
     middles = (boxes[:, :2] + boxes[:, 2:]) / 2
     inside = ((middles >= 0) & (middles < shape)).all(1)

@@ -1,4 +1,4 @@
-"""The project's own training stacks, read back as records (layout in ``export/stack.py``)."""
+"""Our own training stacks as records (file layout: ``export/stack.py``)."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _ARRAYS: dict[str, tuple[type[np.generic], int]] = {
 
 
 class StackDataset(NamedRecords):
-    """A stack folder, read a sample at a time; ``names`` are the sample numbers, to select by.
+    """A stack folder, read a sample at a time; records are named by their sample number.
 
     Images that another program has written with 16 bits are scaled to 8 (``slides.files.eight_bits``).
-    Raises ValueError naming file and sample where shapes, classes or ids disagree.
+    Raises ValueError naming file and sample if shapes, classes or ids disagree.
     """
 
     @classmethod
@@ -48,7 +48,7 @@ class StackDataset(NamedRecords):
         own = read_sidecar(self.root, "stack")
         if own is None:
             raise ValueError(f"{self.root}: is no training stack ({DESCRIPTION} does not say so)")
-        # Samples are selected by their numbers, whatever names they carry.
+        # Samples are selected by number, whatever names they have.
         self.own: Sidecar = dataclasses.replace(own, names=tuple(map(str, range(len(own.samples)))))
         self.classes, self.mpp, self.samples = own.classes, own.mpp, list(own.samples)
         self._arrays = {
@@ -64,7 +64,7 @@ class StackDataset(NamedRecords):
         self.names = tuple(chosen)
 
     def _read_points(self, path: Path) -> tuple[npt.NDArray[Any], ...]:
-        """Sample, (y, x) and class of every point, in the samples' order: 13 bytes a point."""
+        """Sample, (y, x) and class of every point, in the samples' order; compact, 13 bytes a point."""
         samples, centroids, class_ids = array("i"), array("f"), bytearray()
         ids = {name: index for index, name in enumerate(self.classes.names)}
         for sample, (y, x, name) in points_of(path, len(self.samples), self.classes.names):
@@ -94,7 +94,7 @@ class StackDataset(NamedRecords):
         )
 
     def layout(self, name: str) -> Layout:
-        """The points of a sample. Raises ValueError where they do not lie on the canvas."""
+        """The points of a sample. Raises ValueError if they do not lie on the canvas."""
         height, width = self._arrays["labels"].shape[1:]
         samples, centroids, class_ids = self._points
         rows = slice(*np.searchsorted(samples, [int(name), int(name) + 1]))

@@ -1,1 +1,1 @@
-"""Data sets as their authors publish them, a module each."""
+"""Readers of data sets as their authors publish them, a module each."""

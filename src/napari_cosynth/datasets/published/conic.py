@@ -24,8 +24,8 @@ class ConicDataset(NamedRecords):
     """``images.npy`` uint8 (N, H, W, 3) and ``labels.npy`` integer (N, H, W, 2), as published.
 
     The labels are instance ids, 0 background, and classes, 1 neutrophil .. 6 connective.
-    ``counts.csv`` is held against the number of patches; ``patch_info.csv``, where it is, names them
-    (``TILE-0012``). Both arrays are mapped into memory for one patch at a time.
+    ``counts.csv``, if there, must have a row for each patch; ``patch_info.csv``, if there, names the
+    patches (``TILE-0012``). Both arrays are mapped into memory for one patch at a time.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class ConicDataset(NamedRecords):
         return self.own_text(name, "tissue", self.tissue)
 
     def slide_of(self, name: str) -> str | None:
-        """The tile a patch was cut from, which ``patch_info.csv`` tells."""
+        """The tile that a patch was cut from, by ``patch_info.csv``; None without that file."""
         if self.own is not None:
             return super().slide_of(name)
         return name.rpartition("-")[0] or name if self._told else None
@@ -98,7 +98,7 @@ class ConicDataset(NamedRecords):
 
 
 def _names(path: Path) -> list[str]:
-    """The column ``patch_info``: pandas puts an index before it. Of one column, that."""
+    """The column ``patch_info`` (pandas writes an index before it), or the only column."""
     header, rows = _rows(path)
     if NAMES not in header and len(header) > 1:
         raise ValueError(f"{path}: expected a column {NAMES!r}, got {', '.join(header)}")
@@ -109,7 +109,7 @@ def _names(path: Path) -> list[str]:
 
 
 def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
-    """The header of a CSV and its lines that hold something."""
+    """The header of a CSV file and its rows, without empty lines."""
     try:
         with path.open(newline="", encoding=encoding_of(path)) as handle:
             header, *rows = [row for row in csv.reader(handle) if row] or [[]]

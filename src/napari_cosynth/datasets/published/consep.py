@@ -1,4 +1,4 @@
-"""CoNSeP and other HoVer-Net style folders: ``Images/*.png`` with ``Labels/*.mat``."""
+"""CoNSeP and other folders in HoVer-Net's layout: ``Images/*.png`` with ``Labels/*.mat``."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ CONSEP_CLASSES = (
 class ConsepDataset(NamedRecords):
     """HoVer-Net's layout (Graham et al. 2019).
 
-    ``Images/NAME.png`` uint8 (H, W, 3); ``Labels/NAME.mat`` with ``inst_map`` int (H, W), 0 background,
-    and ``inst_type`` (N, 1), the class of each instance by ``inst_uid``, where there is one, else in the
-    order of the sorted ids, or ``type_map`` (H, W). CoNSeP's tiles are 1000x1000 at 0.25 µm/px.
+    ``Images/NAME.png`` is uint8 (H, W, 3). ``Labels/NAME.mat`` holds ``inst_map`` int (H, W), 0
+    background, and classes: either ``inst_type`` (N, 1), in the order of ``inst_uid`` or else of the
+    sorted ids, or ``type_map`` (H, W). CoNSeP's tiles are 1000x1000 at 0.25 µm/px.
     """
 
     def __init__(

@@ -34,21 +34,22 @@ from napari_cosynth.types import ClassTable
 logger = logging.getLogger(__name__)
 
 ENDONUKE_CLASSES = ("stroma", "epithelium", "other")
-"""In the order of the files' 0, 1, 2."""
+"""Classes in the order of the files' 0, 1, 2."""
 EXTENT = 100.0
-"""Micrometres a side: every tile shows as much, whatever its pixels."""
+"""Side of every tile in µm, whatever its number of pixels."""
 
 
 class EndoNukeDataset(NamedRecords):
     """The published folder with masks beside it (docs/formats/endonuke.md).
 
-    ``images/NAME.png`` uint8 (H, W, 3), square, of 100 µm a side: 200, 400 or, rescaled, 256 pixels;
-    ``labels/.../NAME.txt`` with lines ``x y class`` in pixels, class 0 stroma, 1 epithelium, 2 other.
-    Masks are the authors' (``endonuke_masks``), one for each keypoint, or ``masks/NAME.png`` (or TIFF)
-    integer (H, W), above 0 where the coarse mask has a nucleus of any class; the keypoints then part
-    it into instances by watershed. A keypoint gives its nucleus the class. Where several annotators
-    labelled a tile, a pathologist (``ptg1``, ...) comes first. ``root`` is the ``dataset`` folder of the
-    archive or the one that it lies in; ``masks`` is the folder of masks below it, where there are
+    ``images/NAME.png`` is uint8 (H, W, 3), square, of 100 µm a side: 200, 400 or, rescaled, 256 pixels.
+    ``labels/.../NAME.txt`` has lines ``x y class`` in pixels, class 0 stroma, 1 epithelium, 2 other. If
+    several annotators labelled a tile, a pathologist's file (``ptg1``, ...) is taken first.
+
+    Masks are the authors' (``endonuke_masks``), one for each keypoint, or ``masks/NAME.png`` (or TIFF),
+    integer (H, W), above 0 where there is a nucleus of any class. A watershed from the keypoints then
+    divides such a coarse mask into instances. A nucleus has the class of its keypoint. ``root`` is the
+    archive's ``dataset`` folder or the folder above it; ``masks`` names the folder of masks if there are
     several.
     """
 
@@ -135,14 +136,17 @@ class EndoNukeDataset(NamedRecords):
 
 
 def _dataset(root: Path) -> Path:
-    """The folder ``dataset`` of the published archive, where its parent was named."""
+    """The archive's folder ``dataset``, if its parent was given; else the given folder."""
     inner = root / "dataset"
     return inner if not (root / "images").is_dir() and (inner / "images").is_dir() else root
 
 
 def _annotations(folder: Path) -> list[Path]:
-    """One keypoint file per tile: of several a pathologist's, then the first by annotator's folder and
-    path; ``anyone`` is nobody's in particular."""
+    """One keypoint file per tile.
+
+    If there are several, it is a pathologist's (``ptg``), then the first by the annotator's folder and
+    path. The folder ``anyone`` belongs to no particular annotator.
+    """
     found = files_in(folder, (".txt",), below=True)
     chosen: dict[str, Path] = {}
     for path in sorted(found, key=lambda p: (p.parent.name[:3] != "ptg", p.parent.name, str(p))):
@@ -155,8 +159,8 @@ def read_keypoints(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """Keypoints (N, 2) as (y, x) in pixels and their classes (N,), 0..2, of a text file.
 
-    Lines ``x y class``, separated by blanks; a point on the far border, as rounding leaves some,
-    moves to the last pixel. Raises ValueError naming file and line.
+    Lines are ``x y class``, separated by blanks. Rounding leaves some points on the far border; they
+    move to the last pixel. Raises ValueError naming file and line.
     """
     try:
         lines = path.read_text(encoding=encoding_of(path)).splitlines()
@@ -187,11 +191,11 @@ def read_keypoints(
 def instances_from_keypoints(
     mask: npt.NDArray[np.bool_], keypoints: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.int32], list[int]]:
-    """Watershed of the mask from its keypoints, ids = row + 1, and the rows that got no pixel.
+    """Instances int32 (H, W) by watershed of a mask, and the keypoints' rows that got no pixel.
 
-    The elevation is the depth within the mask, so that borders run along its necks. Mask that no
-    keypoint reaches becomes background: nothing says what it is. Of two keypoints on one pixel the
-    first counts.
+    Ids are row + 1 of ``keypoints`` (N, 2), (y, x). The elevation is the depth within the mask, so that
+    borders run along its necks. Parts of the mask that no keypoint reaches become background, because
+    their class is unknown. Of two keypoints on one pixel the first counts.
     """
     pixels = np.floor(keypoints + 0.5).astype(int)
     markers = np.zeros(mask.shape, np.int32)

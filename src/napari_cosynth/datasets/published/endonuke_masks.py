@@ -1,9 +1,9 @@
-"""The masks of EndoNuke's authors: what their ``generate_masks`` writes, a mask for each keypoint.
+"""Masks of EndoNuke's authors, one for each keypoint, as their ``generate_masks`` writes them.
 
 Their tool (github.com/ispras/endometrium-dataset-analysis, ``endoanalysis.utils.generate_masks``) makes
 ``NAME.npz`` with ``masks`` (N, H, W), bool, and ``classes`` (N,), in the order of the lines of the
-keypoint file. With ``--new_master_dir data/masks/masks_full`` they lie in its folder ``masks``, else
-beside the keypoint files. A tile without keypoints has one empty mask and no class.
+keypoint file. With ``--new_master_dir data/masks/masks_full`` the files lie in that folder's ``masks``,
+else beside the keypoint files. A tile without keypoints has one empty mask and no class.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from napari_cosynth.io.listing import IMAGE_SUFFIXES, files_in
 
 MASKS = "the authors' generate_masks makes NAME.npz from keypoints"
 FULL = "masks_full"
-"""The folder of the authors' instructions whose masks are whole nuclei; ``masks_raw`` and
-``masks_probes`` beside it are not."""
+"""Folder of masks of whole nuclei in the authors' instructions; ``masks_raw`` and ``masks_probes``
+beside it hold others."""
 LARGEST = 2**30
-"""Pixels of all the masks of a tile; 2,000 nuclei on a tile of 400 pixels take a third of it."""
+"""Most pixels of all masks of a tile; 2,000 nuclei on a tile of 400 pixels a side take a third of it."""
 
 
 def mask_files(root: Path, chosen: str, labels: Iterable[Path]) -> list[Path]:
-    """Every file of masks that may belong to a tile of the folder ``dataset``.
+    """The files of masks that may belong to tiles of the folder ``dataset``.
 
-    ``chosen``: the folder they are in, below the data set's or beside it, where there are several;
-    ``labels``: the keypoint files, beside which they may lie. Raises ValueError where there is no folder
-    of masks and none lies beside them.
+    ``chosen``: the folder of masks, below the data set's folder or beside it; empty means ``masks``.
+    ``labels``: the keypoint files, beside which masks may lie. Raises ValueError if there is neither a
+    folder of masks nor a mask beside a keypoint file.
     """
     beside = [p for p in (label.with_suffix(".npz") for label in labels) if p.is_file()]
     if beside and not chosen:
@@ -48,9 +48,10 @@ def mask_files(root: Path, chosen: str, labels: Iterable[Path]) -> list[Path]:
 def read_masks(
     path: Path, shape: tuple[int, int], classes: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.bool_]:
-    """The masks (N, H, W) of a tile of that shape whose N keypoints have ``classes`` 0..2.
+    """The masks of a tile, bool (N, H, W), for its N keypoints of ``classes`` 0..2, (N,).
 
-    Raises ValueError naming the file where it is damaged or of other keypoints.
+    ``shape`` (H, W) is the tile's. Raises ValueError naming the file if it is damaged or belongs to other
+    keypoints.
     """
     height, width = shape
     expected = (len(classes), height, width)
@@ -80,10 +81,10 @@ def read_masks(
 def instances_of_masks(
     masks: npt.NDArray[np.bool_], keypoints: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.int32], list[int]]:
-    """Instances int32 (H, W), ids = row + 1, and the rows that got no pixel.
+    """Instances int32 (H, W), ids = row + 1 of a mask, and the rows that got no pixel.
 
-    A pixel of several masks (the authors made each in a window of its own) goes to the nearest of their
-    keypoints (N, 2), (y, x).
+    Masks can overlap, because the authors made each in a window of its own. A pixel of several masks
+    goes to the one with the nearest keypoint; ``keypoints`` are (N, 2), (y, x).
     """
     instances = np.zeros(masks.shape[1:], np.int32)
     nearest = np.full(masks.shape[1:], np.inf)

@@ -1,4 +1,4 @@
-"""HoVer-Net's training patches: one ``.npy`` of image, instances and classes each."""
+"""HoVer-Net's training patches, each a ``.npy`` file of image, instances and classes."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ ASSUMED_MPP = 0.25
 class HoverNetDataset(NamedRecords):
     """``NAME.npy``, integer (H, W, 5): red, green, blue, instance id, class; or (H, W, 4), no class.
 
-    The files do not say what the classes are called: ``class_names`` does, else they are CoNSeP's;
-    patches without classes have one, "unspecified".
+    The files do not name the classes. Their names are ``class_names``, else CoNSeP's. Nuclei of patches
+    without classes get one class, "unspecified".
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class HoverNetDataset(NamedRecords):
         return self.own_text(name, "tissue", self.tissue)
 
     def slide_of(self, name: str) -> str | None:
-        """The tile: HoVer-Net numbers its patches ``TILE_000.npy``."""
+        """The tile, from the name: HoVer-Net names its patches ``TILE_000.npy``."""
         if self.own is not None:
             return super().slide_of(name)
         return patient_of(re.sub(r"_\d{3,}$", "", name))

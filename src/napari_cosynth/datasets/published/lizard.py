@@ -23,10 +23,10 @@ LIZARD_CLASSES = ("neutrophil", "epithelial", "lymphocyte", "plasma", "eosinophi
 class LizardDataset(NamedRecords):
     """The published archives, unpacked anywhere below ``root`` (docs/formats/lizard.md).
 
-    ``Lizard_Images1/NAME.png`` and ``Lizard_Images2/NAME.png`` uint8 (H, W, 3), of various sizes;
-    ``Lizard_Labels/Labels/NAME.mat`` with ``inst_map`` int (H, W), 0 background, ``id`` (N, 1), the
+    ``Lizard_Images1/NAME.png`` and ``Lizard_Images2/NAME.png`` are uint8 (H, W, 3), of various sizes.
+    ``Lizard_Labels/Labels/NAME.mat`` holds ``inst_map`` int (H, W), 0 background, ``id`` (N, 1), the
     instance ids in no set order, and ``class`` (N, 1), 1..6 in the order of ``id``. ``bbox`` and
-    ``centroid`` are not read: both follow from ``inst_map``.
+    ``centroid`` are not read, because both follow from ``inst_map``.
     """
 
     def __init__(
@@ -82,7 +82,10 @@ class LizardDataset(NamedRecords):
 
 
 def read_labels(path: Path, classes: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
-    """Instance ids and classes per pixel, (H, W), of a Lizard ``.mat``; ValueError names the field."""
+    """Instance ids and classes per pixel, (H, W), of a Lizard ``.mat`` file with ``classes`` classes.
+
+    Background counts as a class. Raises ValueError naming file and field.
+    """
     found = read_mat_labels(path)
     labels = checked_classes(path, found.classes, classes)
     return found.instances, labels

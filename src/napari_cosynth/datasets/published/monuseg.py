@@ -1,4 +1,4 @@
-"""MoNuSeg and MoNuSAC as published: TIFF tiles with outlines in Aperio's XML; ASAP's XML alike."""
+"""MoNuSeg and MoNuSAC as published: TIFF tiles with outlines in Aperio's XML, or in ASAP's."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ logger = logging.getLogger(__name__)
 
 ASSUMED_MPP = 0.25
 NEAR = 0.02
-"""Tiles whose stated µm/px differ from the usual 0.25 by less are of it, as all of MoNuSeg's."""
+"""Relative difference from 0.25 µm/px below which a tile counts as 0.25; all MoNuSeg tiles do."""
 
 
 class MonusegDataset(NamedRecords):
     """The archive unpacked anywhere below ``root`` (docs/formats/monuseg.md).
 
-    ``NAME.tif`` uint8 (H, W, 3) and ``NAME.xml`` with ``Regions/Region/Vertices/Vertex``, attributes
-    ``X`` and ``Y`` in pixels from the corner of the top left one, or ASAP's ``Coordinate``. Classes are
-    those that the files name, sorted, as in MoNuSAC; nuclei without one, as MoNuSeg's, get
-    ``class_name``. Holes (``NegativeROA``) are cut out; where two overlap, the first holds, as in the
-    organisers' own conversion. µm/px is ``mpp``, else ``MicronsPerPixel``, else assumed. ``tissues``
-    names a JSON file below ``root`` that maps names to organs.
+    ``NAME.tif`` is uint8 (H, W, 3). ``NAME.xml`` holds ``Regions/Region/Vertices/Vertex`` with ``X`` and
+    ``Y`` in pixels from the corner of the top left pixel, or ASAP's ``Coordinate``. Classes are those
+    that the files name, sorted, as in MoNuSAC; nuclei without a class, as in MoNuSeg, get
+    ``class_name``. Holes (``NegativeROA``) are cut out. Where two nuclei overlap, the first wins, as in
+    the organisers' own conversion. µm/px is ``mpp``, else ``MicronsPerPixel``, else :data:`ASSUMED_MPP`.
+    ``tissues`` names a JSON file below ``root`` that maps names to organs.
     """
 
     def __init__(
@@ -109,9 +109,9 @@ class MonusegDataset(NamedRecords):
 
 
 def _annotations(root: Path) -> list[Path]:
-    """The XML files of a folder or below that begin as Aperio's or ASAP's do.
+    """The XML files in a folder or below it that begin like Aperio's or ASAP's.
 
-    Raises ValueError if none does.
+    Raises ValueError if there are none.
     """
     found = []
     for path in files_in(root, (".xml",), below=True):

@@ -28,8 +28,8 @@ ASSUMED_MPP = 0.25
 class NuInsSegDataset(NamedRecords):
     """The archive unpacked below ``root`` (docs/formats/nuinsseg.md).
 
-    ``ORGAN/tissue images/NAME.png`` uint8 (512, 512, 3) and ``ORGAN/label masks/NAME.tif``, instance ids
-    (512, 512), 0 background. Nuclei have no classes: all get one, ``class_name``. An organ's folder, such
+    ``ORGAN/tissue images/NAME.png`` is uint8 (512, 512, 3); ``ORGAN/label masks/NAME.tif`` holds instance
+    ids (512, 512), 0 background. Nuclei have no classes; all get ``class_name``. An organ's folder, such
     as ``human bladder``, gives the tissue, "bladder"; records are named ``human bladder/NAME``.
     """
 
@@ -70,7 +70,7 @@ class NuInsSegDataset(NamedRecords):
         return re.sub(r"^(human|mouse) ", "", organ.replace("_", " ").lower())
 
     def slide_of(self, name: str) -> str | None:
-        """The organ's folder: nothing says which of its images share a slide."""
+        """The organ's folder, because nothing states which of its images share a slide."""
         return name.partition("/")[0]
 
     def parts(self, name: str) -> Parts:

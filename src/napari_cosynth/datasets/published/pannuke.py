@@ -1,4 +1,4 @@
-"""PanNuke (Gamper et al. 2020): folds of ``.npy`` arrays, or one file per patch."""
+"""PanNuke (Gamper et al. 2020): folds of ``.npy`` arrays, or a file for each patch."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Arrays = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32], npt.NDArray[np.uint
 
 
 class _Source(Protocol):
-    """Patches by name: a layout on disk."""
+    """Patches by name, in one of the two layouts on disk."""
 
     tissues: dict[str, str]
 
@@ -44,16 +44,17 @@ class _Source(Protocol):
 
 
 class PanNukeDataset(NamedRecords):
-    """Both forms PanNuke is met in, told apart by what is below ``root`` (docs/formats/pannuke.md).
+    """PanNuke in either of its two layouts, recognised by the files (docs/formats/pannuke.md).
 
     Folds as published: ``images.npy`` (N, 256, 256, 3) 0..255, float64 or uint8; ``masks.npy``
     (N, 256, 256, 6), instance ids in five channels, one per class, and the background last;
-    ``types.npy`` (N,), tissue names. Records are named ``fold1_00000``, .... Patches as files:
-    ``images/NAME.png``, ``labels/NAME.npy`` integer (2, H, W), instance ids and classes 1..5, and
-    ``types.csv`` with ``image`` and ``tissue_type``.
+    ``types.npy`` (N,), tissue names. Records are named ``fold1_00000`` and so on.
+
+    Patches as files: ``images/NAME.png``; ``labels/NAME.npy``, integer (2, H, W), instance ids and
+    classes 1..5; ``types.csv`` with ``image`` and ``tissue_type``.
 
     Our own exports may have other classes, a channel each; ``cosynth.json`` names them. A fold is mapped
-    into memory for one patch at a time, so that no more of it stays there.
+    into memory for one patch at a time, so that no more of it stays in memory.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class PanNukeDataset(NamedRecords):
             raise ValueError(f"{self.root}: no such folder")
         images = named_below(self.root, "images.npy")
         self._source: _Source = _Folds(images, len(self.classes)) if images else _Patches(self.root)
-        if self.own is not None:  # its patches are called as those of any fold
+        if self.own is not None:  # records of our own exports are named as those of any fold
             self.own = dataclasses.replace(self.own, names=tuple(self._source.tissues))
         self.names = tuple(select(self._source.tissues, only, without, self.root))
 
@@ -87,7 +88,7 @@ class PanNukeDataset(NamedRecords):
         return self._source.tissues[name]
 
     def slide_of(self, name: str) -> str | None:
-        """Known for our own exports only: PanNuke does not say which patches share a slide."""
+        """The slide in our own exports, else None: PanNuke does not state which patches share one."""
         if self.own is None:
             return None
         return super().slide_of(name)
@@ -152,7 +153,7 @@ class _Folds:
         labels = np.zeros(ids.shape[:2], np.uint8)
         for channel in range(self._classes - 1):
             inside = ids[..., channel] > 0
-            # Ids may repeat between channels; each channel's begin where the last one's ended.
+            # Ids may repeat between channels, so each channel is numbered on from the last.
             _, position = np.unique(ids[..., channel][inside], return_inverse=True)
             instances[inside] = position + 1 + instances.max(initial=0)
             labels[inside] = channel + 1
@@ -201,13 +202,13 @@ class _Patches:
 
 
 def tissue_name(name: str) -> str:
-    """PanNuke's spelling as a prompt's: ``Adrenal_gland`` -> ``adrenal gland``."""
+    """PanNuke's tissue name in a prompt's spelling: ``Adrenal_gland`` -> ``adrenal gland``."""
     plain = name.replace("_", " ").replace("-", " ").strip().lower()
     return {"headneck": "head and neck"}.get(plain, plain)
 
 
 def _beside(images: Path, what: str) -> Path:
-    """``masks.npy`` or ``types.npy`` of a fold: in its folder, or in the archive's own for masks.
+    """``masks.npy`` or ``types.npy`` of a fold: beside its images, or in the archive's folder for them.
 
     The archives hold ``Fold 1/images/fold1/images.npy`` with the types beside it and
     ``Fold 1/masks/fold1/masks.npy``.
