@@ -1,1 +1,1 @@
-"""Images of any size and kind: samples to RGB, µm/px, lazy pyramids."""
+"""Images of any size and kind: conversion to RGB, µm/px, lazy pyramids."""

@@ -1,7 +1,7 @@
-"""DICOM whole-slide images (the extra ``wsi``): by OpenSlide, and what it refuses frame by frame.
+"""DICOM whole-slide images (the extra ``wsi``): by OpenSlide, or else frame by frame by pydicom.
 
-OpenSlide reads a series as a pyramid, and so does wsidicom; but both refuse a file that lacks attributes
-which its pixels do not need. pydicom, on which wsidicom rests, decodes its frames.
+OpenSlide and wsidicom read a series as a pyramid. But both refuse a file that lacks attributes which its
+pixels do not need. pydicom, on which wsidicom is built, decodes the frames of such a file.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from napari_cosynth.slides.pyramid import (
 logger = logging.getLogger(__name__)
 
 WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
-"""The class of VL Whole Slide Microscopy Image Storage."""
+"""SOP class of VL Whole Slide Microscopy Image Storage."""
 MOST_FRAMES = 4_000_000
 _SEAMS = 24
-"""Frames, at most, by whose borders their order is told where the file does not tell it."""
+"""Most frames whose borders are compared to find the order of frames, if the file does not state it."""
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file begins as DICOM files do, whatever it is called."""
+    """Whether a file begins like a DICOM file, whatever its name."""
     try:
         with path.open("rb") as file:
             return file.read(132)[128:] == b"DICM"
@@ -47,7 +47,7 @@ def is_dicom(path: Path) -> bool:
 
 
 def dicom_in(folder: Path) -> Path | None:
-    """The largest whole-slide image of a folder of DICOM files, None where there is none."""
+    """The largest whole-slide image in a folder of DICOM files; None if there is none."""
     if find_spec("pydicom") is None:
         return None
     sizes = {}
@@ -61,9 +61,9 @@ def dicom_in(folder: Path) -> Path | None:
 
 
 def open_dicom(path: Path, overview: bool = True) -> Slide:
-    """A whole-slide image, and its series where OpenSlide reads that.
+    """A whole-slide image, with its series as a pyramid if OpenSlide reads it.
 
-    Raises ValueError naming the file where it is damaged, no whole-slide image, or needs the extra.
+    Raises ValueError naming the file if it is damaged, is no whole-slide image, or needs the extra.
     """
     if not openslide_missing():
         try:
@@ -89,14 +89,14 @@ def _described(slide: Slide) -> Slide:
 
 
 def _header(path: Path) -> Any:
-    """What a file says before its pixels."""
+    """The attributes of a file, without its pixels. Raises ValueError naming the file."""
     try:
         import pydicom
     except ImportError:
         raise ValueError(
             f"{path}: reading DICOM needs pydicom: pip install 'napari-cosynth[wsi]'"
         ) from None
-    # It warns of every frame's colour space and of values that are too long, and reads on.
+    # pydicom warns of every frame's colour space and of values that are too long, and reads on.
     logging.getLogger("pydicom").setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
@@ -169,7 +169,7 @@ def _open_frames(path: Path) -> Slide:
         out = np.full((bottom - top, right - left, *shape[2:]), 255, np.uint8)
         for y in range(top // rows, -(-bottom // rows)):
             for x in range(left // columns, -(-right // columns)):
-                if (index := places.get((y, x))) is None:  # a scanner leaves out empty glass
+                if (index := places.get((y, x))) is None:  # scanners leave out empty glass
                     continue
                 y0, x0 = max(top, y * rows), max(left, x * columns)
                 y1, x1 = min(bottom, (y + 1) * rows), min(right, (x + 1) * columns)
@@ -192,7 +192,7 @@ def _frame(path: Path, index: int, shape: tuple[int, ...]) -> npt.NDArray[np.uin
     where = f"{path}: frame {index}"
     try:
         with warnings.catch_warnings():
-            # It says that a JPEG holds YCbCr where the header has RGB, and does right.
+            # pydicom warns if a JPEG holds YCbCr and the header says RGB; it converts correctly.
             warnings.simplefilter("ignore")
             found = np.asarray(pixel_array(path, index=index))
     except Exception as error:  # pydicom and its decoders raise what they like
@@ -205,7 +205,7 @@ def _frame(path: Path, index: int, shape: tuple[int, ...]) -> npt.NDArray[np.uin
 def _positions(
     path: Path, content: Any, tile: tuple[int, int]
 ) -> dict[tuple[int, int], int] | None:
-    """(row, column) in the grid of tiles -> frame, where the file says it of each frame."""
+    """(row, column) in the grid of tiles -> frame; None if the file does not state each frame's place."""
     listed = content.get("PerFrameFunctionalGroupsSequence")
     if not listed:
         return None
@@ -224,9 +224,9 @@ def _positions(
 
 
 def _by_columns(path: Path, frame: Any, grid: tuple[int, int]) -> bool:
-    """Whether frames run down before they run right, where the file says nothing of their order.
+    """Whether frames run down the columns, judged by their borders, if the file states no order.
 
-    Then the borders of consecutive frames fit at top and bottom, not at left and right.
+    If they do, consecutive frames match at top and bottom better than at left and right.
     """
     beside, below = [], []
     for index in range(min(math.prod(grid) - 1, _SEAMS)):
@@ -242,7 +242,10 @@ def _by_columns(path: Path, frame: Any, grid: tuple[int, int]) -> bool:
 
 
 def _mpp(content: Any, height: int, width: int) -> float | None:
-    """From the pixel spacing of all frames, else from the size of the imaged volume; both in mm."""
+    """µm/px from the pixel spacing of all frames, else from the size of the imaged volume, both in mm.
+
+    None if the file states neither.
+    """
     try:
         shared = content.SharedFunctionalGroupsSequence[0]
         y, x = (float(v) * 1e3 for v in shared.PixelMeasuresSequence[0].PixelSpacing)

@@ -1,4 +1,4 @@
-"""Reading the files of a data set: every failure names the file."""
+"""Readers for the files of data sets; every failure names the file."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ logger = logging.getLogger(__name__)
 def read_rgb(path: Path) -> npt.NDArray[np.uint8]:
     """An image file as a viewer shows it, uint8 (H, W, 3).
 
-    Colours are turned to RGB by what the file says of them, grey is repeated, transparency lies on
-    white, EXIF's orientation is applied, and 16 bits are scaled (:func:`eight_bits`). Raises ValueError
-    naming the file if it cannot be read, or holds colours that are not known.
+    Colours are converted to RGB as the file's metadata say, and grey is repeated. Transparent pixels are
+    blended onto white. EXIF's orientation is applied, and 16 bits are scaled (:func:`eight_bits`). Raises
+    ValueError naming the file if it cannot be read or its kind of colours is unknown.
     """
     try:
         image = _tiff(path) if path.suffix.lower() in (".tif", ".tiff") else picture(path)
@@ -46,13 +46,14 @@ def _tiff(path: Path) -> npt.NDArray[Any]:
 
 
 FULL_SCALE = 4096
-"""A 16-bit image that stays below may hold 10 or 12 bits, whose white nothing tells."""
+"""A 16-bit image with all values below this may hold 10 or 12 bits, so its white is unknown."""
 
 
 def eight_bits(pixels: npt.NDArray[Any], where: str, dataset: Path) -> npt.NDArray[np.uint8]:
-    """uint8 as it is, uint16 from 0..65535 to 0..255, which is said once for each ``dataset``.
+    """An image as uint8: uint8 as it is, uint16 scaled from 0..65535 to 0..255.
 
-    Raises ValueError naming ``where`` for other types, and for 16 bits that are not used.
+    Scaling is logged once for each ``dataset``. Raises ValueError naming ``where`` for other types, and
+    for uint16 with no value of ``FULL_SCALE`` or more.
     """
     if pixels.dtype == np.uint8:
         return pixels
@@ -70,7 +71,7 @@ def eight_bits(pixels: npt.NDArray[Any], where: str, dataset: Path) -> npt.NDArr
 
 
 def scaled(pixels: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
-    """value / 257, rounded, so that 65535 is 255 and what was 8 bits before comes back."""
+    """``pixels`` / 257, rounded: 65535 becomes 255, and an image widened from 8 bits is restored."""
     return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
@@ -80,10 +81,10 @@ def _say_scaled(dataset: Path) -> None:
 
 
 def from_0_to_255(pixels: npt.NDArray[Any], where: str) -> npt.NDArray[np.uint8]:
-    """An image of numbers of any type in 0..255, as float64 of PanNuke, as uint8.
+    """An image of any number type with values in 0..255, such as PanNuke's float64, as uint8.
 
-    Raises ValueError that begins with ``where`` for other values, and for floats of which none is above
-    1: their white is 1.
+    Raises ValueError that begins with ``where`` for other values, and for floats with no value above 1,
+    whose white is 1.
     """
     if pixels.dtype == np.uint8:
         return np.ascontiguousarray(pixels)
@@ -102,7 +103,7 @@ def from_0_to_255(pixels: npt.NDArray[Any], where: str) -> npt.NDArray[np.uint8]
 def load_npy(path: Path, mapped: bool = False) -> npt.NDArray[Any]:
     """A plain ``.npy`` array, whole or mapped into memory. Raises ValueError naming the file.
 
-    Arrays that hold Python objects are refused, since they would have to be unpickled.
+    Arrays of Python objects are refused, because they would have to be unpickled.
     """
     try:
         array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
@@ -116,7 +117,7 @@ def load_npy(path: Path, mapped: bool = False) -> npt.NDArray[Any]:
 
 
 def mat_names(path: Path) -> set[str]:
-    """The variables of a MATLAB file, none where it cannot be read."""
+    """The names of a MATLAB file's variables, empty if it cannot be read."""
     from scipy.io import whosmat
 
     try:
@@ -126,7 +127,10 @@ def mat_names(path: Path) -> set[str]:
 
 
 def read_tissues(path: Path, names: Iterable[str]) -> dict[str, str]:
-    """The tissue of each name, from a JSON file that maps names to them."""
+    """The tissue of each name, from a JSON file that maps names to tissues.
+
+    Raises ValueError naming the file if a name is missing.
+    """
     content = read_json(path)
     organs = {composed(k): v for k, v in content.items()} if isinstance(content, dict) else {}
     for name in names:
@@ -138,7 +142,11 @@ def read_tissues(path: Path, names: Iterable[str]) -> dict[str, str]:
 def select(
     names: Iterable[str], only: Iterable[str], without: Iterable[str], where: Path
 ) -> list[str]:
-    """The names asked for; an unknown one is an error, so that a split never silently leaks."""
+    """The names in ``only`` (all if empty) and not in ``without``.
+
+    Raises ValueError, beginning with ``where``, for an unknown name, so that a split never leaks
+    unnoticed, and if no name is left.
+    """
     names = list(names)
     wanted, held = (dict.fromkeys(map(composed, chosen)) for chosen in (only, without))
     known = set(names)

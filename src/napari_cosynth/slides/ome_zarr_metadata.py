@@ -1,9 +1,9 @@
-"""OME-Zarr's metadata, checked: images, levels, pixel sizes, labels; for slides and data sets alike.
+"""OME-Zarr metadata for slides and data sets, checked: images, levels, pixel sizes, labels.
 
-The format: https://ngff.openmicroscopy.org/0.5/. The kept parsers of it, yaozarrs and ome-zarr-models,
-validate: they refuse an image without a scale, ``labels: null`` and the transformations that other
-programs leave out, and know neither units in µm nor which labels are there. So what is written is taken
-here as far as it says something, and what is absent stays unknown.
+The format: https://ngff.openmicroscopy.org/0.5/. Its maintained parsers, yaozarrs and ome-zarr-models,
+validate strictly. They refuse an image without a scale, ``labels: null``, and files without the
+transformations that other programs leave out. They neither convert units to µm nor look which labels
+exist. This module takes what is written, and what is absent stays unknown.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Transformation:
     scale: tuple[float, ...] | None = None
     translation: tuple[float, ...] | None = None
     path: str | None = None
-    """Of an array that holds the numbers."""
+    """Path of an array that holds the numbers."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Multiscale:
     """One entry of ``multiscales``, as it is written."""
 
     axes: tuple[Axis | str, ...]
-    """Names alone until version 0.3."""
+    """Axes; plain names until version 0.3."""
     datasets: tuple[Level, ...]
     coordinateTransformations: tuple[Transformation, ...] | None = None
     name: Any = None
@@ -62,22 +62,22 @@ class Multiscale:
 
 @dataclass(frozen=True)
 class OmeImage:
-    """An image or a label image whose metadata were read and checked; no array of it was."""
+    """An image or a label image whose metadata are read and checked, and whose arrays are not."""
 
     path: Path
     attributes: Mapping[str, Any]
     axes: tuple[str, ...]
-    """Some of t, c, z, and then y, x."""
+    """Names of the axes: some of t, c, z, then y, x."""
     levels: tuple[str, ...]
     """Paths of its arrays, the largest first."""
     mpp: float | None
-    """µm/px of the first level; None where no scale or no unit of length is written."""
+    """µm/px of the first level; None if it has no scale or no unit of length."""
     origin: tuple[float, float]
-    """(y, x) of the centre of pixel (0, 0), in µm where ``mpp`` is known, else in pixels."""
+    """(y, x) of the centre of pixel (0, 0), in µm if ``mpp`` is known, else in pixels."""
     name: str = ""
 
     def array(self, level: int = 0) -> Any:
-        """A level's zarr array, with as many axes as are named. Raises ValueError naming it."""
+        """The zarr array of a level. Raises ValueError naming it if its axes are not those named."""
         path = inside(self.path, self.levels[level])
         array = open_array(path)
         if len(array.shape) != len(self.axes):
@@ -87,9 +87,9 @@ class OmeImage:
 
     @cached_property
     def labels(self) -> dict[str, Path]:
-        """The label images that are there, by name: those that are listed, then any others.
+        """The existing label images by name: those that are listed, then any others.
 
-        A listed one that is gone is left out with a warning.
+        A listed one that does not exist is left out with a warning.
         """
         found, gone = self._listed()
         for name in gone:
@@ -97,11 +97,11 @@ class OmeImage:
         return found
 
     def has_labels(self) -> bool:
-        """Whether there are label images, for who does not read them: nothing is said of those gone."""
+        """Whether any label image exists; does not warn of missing ones, unlike :attr:`labels`."""
         return bool(self._listed()[0])
 
     def _listed(self) -> tuple[dict[str, Path], list[str]]:
-        """The label images that are there, and the names of those that are only listed."""
+        """The existing label images, and the names of those that are listed but do not exist."""
         folder = self.path / "labels"
         if not folder.is_dir():
             return {}, []
@@ -122,7 +122,7 @@ class OmeImage:
 
 
 def is_image(path: Path) -> bool:
-    """Whether a folder says that it is an OME-Zarr image; its content is not checked."""
+    """Whether a folder's metadata describe an OME-Zarr image; its content is not checked."""
     try:
         return "multiscales" in attributes_of(path)
     except ValueError:
@@ -130,9 +130,9 @@ def is_image(path: Path) -> bool:
 
 
 def image_groups(path: Path) -> list[Path]:
-    """The groups of a folder's images, in order: it, or those of its series.
+    """The groups of a folder's images, in order: the folder itself, or the images of its series.
 
-    Raises ValueError naming the file where there are none.
+    Raises ValueError naming the file if there are none.
     """
     attributes = attributes_of(path) if (path / "zarr.json").is_file() else {}
     if (path / ".zattrs").is_file():
@@ -151,7 +151,7 @@ def image_groups(path: Path) -> list[Path]:
 
 
 def read_image(path: Path) -> OmeImage:
-    """The metadata of an image. Raises ValueError naming file and field where they are damaged."""
+    """The metadata of an image. Raises ValueError naming file and field if they are damaged."""
     attributes = attributes_of(path)
     entries = attributes.get("multiscales")
     if not isinstance(entries, list) or not entries or not isinstance(entries[0], dict):
@@ -176,7 +176,7 @@ def read_image(path: Path) -> OmeImage:
 def _grid(
     path: Path, multiscale: Multiscale, axes: tuple[Axis, ...]
 ) -> tuple[float | None, tuple[float, float]]:
-    """µm/px of the first level, and the centre of its pixel (0, 0)."""
+    """µm/px of the first level, and the centre of its pixel (0, 0), as in :class:`OmeImage`."""
     scale, shift, scaled = np.ones(2), np.zeros(2), False
     whole = (
         *(multiscale.datasets[0].coordinateTransformations or ()),
@@ -216,9 +216,9 @@ def _stored(path: Path, count: int) -> tuple[float, ...]:
 
 
 def label_classes(image: OmeImage) -> tuple[dict[int, str], dict[int, tuple[float, ...]]]:
-    """Label -> class, and label -> RGBA in 0..1, where ``image-label`` tells.
+    """Label -> class, and label -> RGBA in 0..1, as far as ``image-label`` states them.
 
-    Raises ValueError naming the file where it is damaged.
+    Raises ValueError naming the file if it is damaged.
     """
     about = image.attributes.get("image-label") or {}
     classes: dict[int, str] = {}

@@ -1,4 +1,4 @@
-"""OME-Zarr images of versions 0.4 and 0.5 with their labels, by zarr, read lazily."""
+"""OME-Zarr images (versions 0.4 and 0.5) and their labels, read lazily by zarr."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _RGB = ("FF0000", "00FF00", "0000FF")
 
 @dataclass(frozen=True)
 class Plane:
-    """One channel, or RGB: what a viewer shows as one layer."""
+    """One channel, or RGB, which a viewer shows as one layer."""
 
     name: str
     levels: tuple[Any, ...]
     """Array-likes (H, W, 3) uint8, or (H, W) of any number type, largest first."""
     mpp: float | None
     origin: tuple[float, float]
-    """(y, x) of the centre of pixel (0, 0), in µm where ``mpp`` is known, else in pixels."""
+    """(y, x) of the centre of pixel (0, 0), in µm if ``mpp`` is known, else in pixels."""
     color: str | None = None
-    """RRGGBB of a channel, where the file tells."""
+    """RRGGBB of a channel, if the file states it."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ class LabelPlane(Plane):
     """One image of the ``labels`` group: (H, W) of integers."""
 
     classes: Mapping[int, str] = field(default_factory=dict)
-    """Label -> class, where the file tells."""
+    """Label -> class, if the file states it."""
     colors: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
     """Label -> RGBA in 0..1."""
 
 
 @dataclass(frozen=True)
 class OmeZarr:
-    """An opened image."""
+    """An open image with its labels."""
 
     path: Path
     planes: tuple[Plane, ...]
@@ -59,7 +59,7 @@ class OmeZarr:
     """Levels in the file."""
 
     def slide(self) -> Slide:
-        """Raises ValueError where it is no 8-bit RGB or grey image."""
+        """The image as a slide. Raises ValueError if it is no 8-bit RGB or grey image."""
         first = self.planes[0]
         if len(self.planes) > 1 or first.levels[0].dtype != np.uint8:
             raise ValueError(
@@ -77,7 +77,10 @@ class OmeZarr:
 
 
 def is_ome_zarr(path: Path) -> bool:
-    """Whether a folder says that it is an OME-Zarr image; its content is not checked."""
+    """Whether a folder is an OME-Zarr image or series by its metadata; its content is not checked.
+
+    A folder whose metadata cannot be read counts as one, so that opening it reports the fault.
+    """
     try:
         return bool({"multiscales", SERIES} & set(attributes_of(path)))
     except ValueError:
@@ -85,12 +88,12 @@ def is_ome_zarr(path: Path) -> bool:
 
 
 def open_ome_zarr(path: Path) -> OmeZarr:
-    """Opens an image and its labels; of a folder of several images (bioformats2raw) the largest.
+    """Opens an image and its labels, in a folder of several images (bioformats2raw) the largest.
 
-    Raises ValueError naming file and field where something is missing, damaged or not supported.
+    Raises ValueError naming file and field if something is missing, damaged or not supported.
     """
     images = [read_image(group) for group in image_groups(path)]
-    # The first is often the scanner's overview or its picture of the label.
+    # The first image is often the scanner's overview or its picture of the label.
     sizes = [int(np.prod(image.array().shape[-2:], dtype=object)) for image in images]
     image = images[sizes.index(max(sizes))]
     labels = [_label_plane(read_image(group), name) for name, group in image.labels.items()]

@@ -1,4 +1,4 @@
-"""Slides by OpenSlide (the extra ``wsi``): MIRAX, and TIFF variants that tifffile cannot read."""
+"""Slides read by OpenSlide (the extra ``wsi``): MIRAX, and TIFF variants that tifffile cannot read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from napari_cosynth.slides.pyramid import (
 )
 
 _TILE = 512
-"""Pixels; OpenSlide does not tell the tiles of every vendor, and caches what it decoded."""
+"""Side of a read in pixels. OpenSlide does not tell every vendor's tiles, and caches decoded ones."""
 
 
 def openslide_missing() -> bool:
@@ -29,9 +29,11 @@ def openslide_missing() -> bool:
 
 
 def open_with_openslide(path: Path, overview: bool = True) -> Slide:
-    """A slide as OpenSlide sees it, RGB; what the scanner left out has the slide's background.
+    """A slide read by OpenSlide, RGB; areas that the scanner left out have the slide's background.
 
-    Raises ValueError naming the file, or the extra that is missing.
+    ``overview`` adds a coarse level if the file has none
+    (:func:`~napari_cosynth.slides.pyramid.with_overview`). Raises ValueError naming the file, or the
+    missing extra.
     """
     try:
         import openslide
@@ -59,9 +61,9 @@ def open_with_openslide(path: Path, overview: bool = True) -> Slide:
 
 
 def mpp_by_openslide(path: Path) -> float | None:
-    """µm/px as OpenSlide tells it of a scanner's file; None where it does not, or is not installed.
+    """µm/px of a scanner's file by OpenSlide; None if it finds none or is not installed.
 
-    Of a plain TIFF it would only repeat the resolution tags.
+    Plain TIFF files give None, because OpenSlide only repeats their resolution tags.
     """
     try:
         import openslide
@@ -84,7 +86,7 @@ def _level(
 ) -> Any:
     def read(window: tuple[slice, ...]) -> npt.NDArray[np.uint8]:
         rows, columns = window[:2]
-        # In pixels of the first level, and of whole ones: OpenSlide takes no others.
+        # OpenSlide takes the corner in whole pixels of the first level.
         corner = (round(columns.start * factor), round(rows.start * factor))
         size = (columns.stop - columns.start, rows.stop - rows.start)
         rgba = np.asarray(opened.read_region(corner, index, size))
@@ -98,6 +100,6 @@ def _mpp(properties: dict[str, str]) -> float | None:
         x, y = (float(properties[f"openslide.mpp-{axis}"]) for axis in "xy")
     except (KeyError, ValueError):
         return None
-    # An overview's large pixels are stated in DICOM; elsewhere they may be a print resolution.
+    # In DICOM large pixels are those of an overview; elsewhere they may be a print resolution.
     dicom = properties.get("openslide.vendor") == "dicom"
     return plausible_mpp(x, y, LARGEST_STATED if dicom else LARGEST_MPP)

@@ -1,4 +1,4 @@
-"""PNG, JPEG and BMP files as a viewer shows them, by Pillow."""
+"""PNG, JPEG and BMP files as a viewer shows them, read by Pillow."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ _UNKNOWN = ("LAB", "F")
 
 
 def picture(path: Path) -> npt.NDArray[Any]:
-    """Grey (H, W) or RGB (H, W, 3), uint8, or uint16 where the file has 16 bits.
+    """An image file as grey (H, W) or RGB (H, W, 3), uint8, or uint16 if the file has 16 bits.
 
-    Palettes, CMYK and YCbCr become RGB, transparency lies on white, EXIF's orientation is applied.
-    Raises ValueError naming the file and colours that are not known; Pillow's errors are not translated.
+    Palettes, CMYK and YCbCr become RGB. Transparent pixels are blended onto white. EXIF's orientation is
+    applied. Raises ValueError naming the file and an unknown kind of colours; Pillow's errors pass
+    through.
     """
     from PIL import Image, ImageOps
 
@@ -43,7 +44,10 @@ def picture(path: Path) -> npt.NDArray[Any]:
 
 
 def _wide_png(path: Path) -> npt.NDArray[Any] | None:
-    """A PNG of 16-bit colours or of grey with transparency, on white; Pillow would cut them to 8 bits."""
+    """A PNG of 16-bit colours, or 16-bit grey with transparency, on white; None for other files.
+
+    Pillow would cut these to 8 bits.
+    """
     with path.open("rb") as file:
         head = file.read(26)
     grey = 0

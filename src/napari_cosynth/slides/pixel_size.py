@@ -1,4 +1,4 @@
-"""µm/px of a TIFF file's image, and where it is written: a vendor's text, OME-XML or resolution tags."""
+"""Pixel size of a TIFF file (µm/px) and its source: a vendor's text, OME-XML or resolution tags."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from napari_cosynth.io.units import micrometres, number, plausible_mpp, stated_m
 from napari_cosynth.slides.openslide_slide import mpp_by_openslide
 
 _RESOLUTION_UNITS = {2: 25400.0, 3: 1e4, 4: 1e3, 5: 1.0}
-"""Inch and centimetre by the standard, millimetre and micrometre by custom."""
+"""Code of the resolution unit -> µm: inch and centimetre by the standard, mm and µm by custom."""
 
 
 def mpp_of(tif: Any, series: Any) -> tuple[float | None, str]:
-    """µm/px of a series of an open file, and where it is written; (None, "") rather than a guess.
+    """µm/px of a series of an open file and where it is written; (None, "") rather than a guess.
 
-    Of what a scanner's own text leaves out, OpenSlide is asked.
+    OpenSlide is asked if the file's own text does not state it.
     """
     mpp, source = _stated(tif, series)
     if mpp is None:
@@ -51,7 +51,11 @@ def _stated(tif: Any, series: Any) -> tuple[float | None, str]:
 
 
 def _ome_mpp(xml: str | None, series: Any, place: int) -> float | None:
-    """Of the image that the series holds: the one of its size, or in its place where several have it."""
+    """µm/px in OME-XML of the image in a series.
+
+    The image is the one of the series' size; if several have it, the one at the series' place, or any if
+    they agree on µm/px.
+    """
     try:
         listed = ElementTree.fromstring(xml or "").findall("{*}Image/{*}Pixels")
     except ElementTree.ParseError:
@@ -77,7 +81,10 @@ def _pixel_size(pixels: ElementTree.Element) -> float | None:
 
 
 def _philips_mpp(xml: str) -> float | None:
-    """The least spacing that is a microscope's, of the first level: pairs in mm, rows before columns."""
+    """The least plausible pixel spacing in Philips' XML, which is the first level's, in µm.
+
+    Spacings are pairs in mm, rows before columns.
+    """
     found = []
     for text in re.findall(r'Name="DICOM_PIXEL_SPACING"[^>]*>([^<]*)<', xml):
         numbers = [number(word) for word in re.findall(r"[^\s\"]+", text.replace("&quot;", " "))]

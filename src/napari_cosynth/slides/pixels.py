@@ -1,8 +1,8 @@
-"""Samples of a TIFF page, as its tags describe them, -> RGB or grey; one step for slides and tiles.
+"""Samples of a TIFF page -> RGB or grey, by the page's tags; for slides and tiles alike.
 
-Photometric interpretations by TIFF 6.0 (Adobe 1992): grey both ways, RGB, palettes, CMYK and YCbCr;
-planar or interleaved; an alpha channel is blended onto white. Others, Lab among them, are refused by
-their names.
+Photometric interpretations are those of TIFF 6.0 (Adobe 1992): grey with black or white as 0, RGB,
+palettes, CMYK and YCbCr, planar or interleaved. An alpha channel is blended onto white. Others, such as
+Lab, are refused by name.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from napari_cosynth.io.tiff import JPEG
 
 MINISWHITE, MINISBLACK, RGB, PALETTE, SEPARATED, YCBCR = 0, 1, 2, 3, 5, 6
 _COLOURS = {MINISWHITE: 1, MINISBLACK: 1, RGB: 3, PALETTE: 1, SEPARATED: 4, YCBCR: 3}
-"""Samples of a pixel without its extra ones."""
+"""Samples of a pixel without the extra ones, by photometric interpretation."""
 _PLANAR = ("SYX", "CYX")
 _AXES = ("YX", "YXS", *_PLANAR)
 _YCBCR_JPEG_2000 = 33003
 _DECODED = (*JPEG, 50001)
-"""JPEG and WebP: their decoders hand over RGB where the tags say YCbCr."""
+"""JPEG and WebP, whose decoders return RGB although the tags say YCbCr."""
 _CMYK = 1
 _ASSOCIATED, _UNASSOCIATED = 1, 2
 
 
 @dataclass(frozen=True)
 class Samples:
-    """What a window of a series means: :meth:`window` is read, and :meth:`pixels` made of it."""
+    """Conversion of a series: :meth:`window` says what to read, :meth:`pixels` makes colours of it."""
 
     photometric: int
     planar: bool
     count: int
-    """Samples of a pixel; 0 where there is no axis of them."""
+    """Samples of a pixel; 0 if the series has no axis of samples."""
     colours: int
-    """Those without the extra ones."""
+    """Samples of a pixel without the extra ones."""
     alpha: int
-    """Code of the first extra sample where it is an alpha channel, else 0."""
+    """Code of the first extra sample if it is an alpha channel, else 0."""
     palette: npt.NDArray[np.uint8] | None
-    """uint8 (N, 3)."""
+    """RGB of each index, uint8 (256, 3); None without a palette."""
     luma: tuple[float, float, float]
     """Shares of red, green and blue in Y."""
     blacks_and_whites: tuple[float, ...]
@@ -49,10 +49,10 @@ class Samples:
     shape: tuple[int, ...]
     """(H, W, 3), or (H, W) of a grey image."""
     dtype: np.dtype[Any]
-    """Of what :meth:`pixels` makes."""
+    """Type of the result of :meth:`pixels`."""
 
     def window(self, window: tuple[slice, ...]) -> tuple[slice, ...]:
-        """Where a window (rows, columns, ...) of the image lies among the samples."""
+        """The index into the samples for a window (rows, columns, ...) of the image."""
         rows, columns = window[:2]
         if not self.count:
             return rows, columns
@@ -60,7 +60,7 @@ class Samples:
         return (every, rows, columns) if self.planar else (rows, columns, every)
 
     def pixels(self, samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Samples of a window -> (H, W, 3) or (H, W), uint8, or uint16 as the file has it."""
+        """Samples of a window -> RGB (H, W, 3) or grey (H, W), uint8, or uint16 of a 16-bit file."""
         if self.planar:
             samples = np.moveaxis(samples, 0, -1)
         if not self.count:
@@ -102,7 +102,7 @@ def opaque(
     background: npt.NDArray[Any] | None = None,
     premultiplied: bool = False,
 ) -> npt.NDArray[Any]:
-    """Unsigned colours blended onto a background, white if None, by ``alpha`` of their type."""
+    """Colours blended onto a background, white if None, by ``alpha``; both of one unsigned type."""
     full = np.iinfo(alpha.dtype).max
     if alpha.min(initial=full) == full:
         return colour
@@ -113,7 +113,7 @@ def opaque(
 
 
 def samples_of(path: Path, series: Any) -> Samples:
-    """How the samples of a series are read. Raises ValueError naming the file and what it holds."""
+    """The conversion for a series. Raises ValueError naming the file and an unsupported content."""
     page, axes, shape = series.keyframe, series.axes, tuple(series.shape)
     photometric, dtype = int(page.photometric), series.dtype
     what = f"{path}: expected an 8-bit RGB or grey image, got {dtype} {axes} {shape}"
@@ -128,7 +128,7 @@ def samples_of(path: Path, series: Any) -> Samples:
         raise ValueError(f"{path}: colours of the photometric interpretation {named} are not read")
     if photometric == YCBCR and page.compression in _DECODED and not planar:
         photometric = RGB
-    if photometric in (MINISBLACK, RGB) and count >= 3:  # three samples of grey are colours
+    if photometric in (MINISBLACK, RGB) and count >= 3:  # some writers call three colours grey
         photometric = RGB
     colours = _COLOURS[photometric]
     extra = count - colours if count else 0
@@ -157,7 +157,7 @@ def _palette(path: Path, page: Any) -> npt.NDArray[np.uint8]:
     table = page.colormap
     if table is None or table.ndim != 2 or table.shape[0] != 3:
         raise ValueError(f"{path}: ColorMap: expected a palette (3, N)")
-    # 16 bits by the standard; some writers leave 8.
+    # The standard has 16 bits; some writers store 8.
     table = table if table.max(initial=0) < 256 else table >> 8
     whole = np.zeros((256, 3), np.uint8)
     whole[: table.shape[1]] = table.T[:256]
@@ -170,7 +170,7 @@ def _tag(page: Any, name: str, otherwise: Any) -> Any:
 
 
 def _fractions(page: Any, name: str, otherwise: tuple[float, ...]) -> Any:
-    """The numbers of a tag of fractions; ``otherwise`` where it is absent or damaged."""
+    """The numbers in a tag of fractions; ``otherwise`` if it is absent or damaged."""
     value = np.ravel(_tag(page, name, ()))
     if len(value) == 2 * len(otherwise) and (value[1::2] != 0).all():
         value = value[::2] / value[1::2]

@@ -1,4 +1,4 @@
-"""What every slide reader hands on: a pyramid of lazy levels, its µm/px, and regions of it.
+"""Slides as every reader returns them: a pyramid of lazy levels, µm/px, and regions of it.
 
 Coordinates are those of the first level, ``(y, x)`` with pixel centres at integers. The levels share
 their upper left *corner*: the centre of pixel 0 of a level of downsampling s lies at (s - 1) / 2.
@@ -18,15 +18,15 @@ from scipy import sparse
 from napari_cosynth.io.errors import one_line, short_of_memory
 
 SMALL = 2**26
-"""Bytes; a level up to this size is read at once, which makes panning over it immediate."""
+"""Most bytes of a level that is read at once, so that panning over it is immediate."""
 LARGEST_FLAT = 2**32
-"""Bytes; up to this size the coarsest level of a file is read once to make a coarser one of it."""
+"""Most bytes of a file's coarsest level; up to this size it is read once to make a coarser one."""
 LARGEST_TILE = 2**28
-"""Bytes of one decoded tile, strip or chunk; more is no slide but a mistake or an attack."""
+"""Most bytes of one decoded tile, strip or chunk. More is no slide but a mistake or an attack."""
 LARGEST_SIDE = 2**24
-"""Pixels: 4 m of tissue at 0.25 µm/px."""
+"""Most pixels along a side: 4 m of tissue at 0.25 µm/px."""
 _BLOCK = 2048
-"""Pixels a side of a lazy read; one task a tile would make a graph of 100,000 tasks."""
+"""Side of a lazy read in pixels; one task for each tile would make a graph of 100,000 tasks."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,16 @@ class Slide:
     """An open slide."""
 
     levels: tuple[Any, ...]
-    """Array-likes (H, W, 3) or (H, W), largest first; numpy where small, else dask."""
+    """Array-likes (H, W, 3) or (H, W), largest first; numpy if small, else dask."""
     mpp: float | None
-    """Micrometres per pixel of the first level; None where the file does not tell."""
+    """Micrometres per pixel of the first level; None if the file does not state it."""
     path: Path
     facts: SlideFacts = field(default_factory=lambda: SlideFacts())
 
 
 @dataclass(frozen=True)
 class SlideFacts:
-    """What a file says of itself, in words; empty where it does not."""
+    """Facts that a file states, in words; empty if it does not."""
 
     format: str = ""
     vendor: str = ""
@@ -51,17 +51,17 @@ class SlideFacts:
     mpp_from: str = ""
     """Where µm/px is written."""
     stored: int = 0
-    """Levels that the file holds; others were made of the last of them."""
+    """Number of levels in the file; further ones were made from the last."""
 
 
 @dataclass(frozen=True)
 class LazyLevel:
-    """A level that is read a window at a time, and whose failures name the file."""
+    """A level that is read a window at a time; failures name the file."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     tile: tuple[int, ...]
-    """The file's own tiles or chunks, which reads are made of."""
+    """Shape of the file's own tiles or chunks."""
     read: Callable[[tuple[slice, ...]], npt.NDArray[Any]]
     path: Path
 
@@ -92,7 +92,7 @@ class LazyLevel:
             ) from None
 
     def as_array(self) -> Any:
-        """numpy where it is small, else dask."""
+        """The level as a numpy array if it is at most ``SMALL``, else as a dask array."""
         if self.nbytes <= SMALL:
             return self[tuple(slice(0, n) for n in self.shape)]
         array = dask_array(self.path)
@@ -102,7 +102,7 @@ class LazyLevel:
 
 
 def dask_array(path: Path) -> Any:
-    """``dask.array``. Raises ValueError naming the extra where it is missing."""
+    """The module ``dask.array``. Raises ValueError naming the extra if it is missing."""
     try:
         from dask import array
     except ImportError:
@@ -113,7 +113,7 @@ def dask_array(path: Path) -> Any:
 
 
 def check_size(path: Path, shape: Sequence[int], tile: Sequence[int], itemsize: int = 1) -> None:
-    """Raises ValueError where a file claims sizes that no slide has; nothing was read by then."""
+    """Raises ValueError if a file states sizes that no slide has; called before any pixel is read."""
     if len(shape) not in (2, 3) or not all(0 < n <= LARGEST_SIDE for n in shape[:2]):
         raise ValueError(
             f"{path}: expected 1 to {LARGEST_SIDE} pixels a side, got {tuple(shape[:2])}"
@@ -125,9 +125,10 @@ def check_size(path: Path, shape: Sequence[int], tile: Sequence[int], itemsize: 
 
 
 def with_overview(levels: Sequence[Any], path: Path) -> tuple[Any, ...]:
-    """The levels, and coarser ones made of the last until one is small enough to be shown whole.
+    """The levels, with a coarser one made from the last if that is too large to be shown whole.
 
-    A viewer reads the coarsest level whole. Raises ValueError where that is too large to make one of.
+    A viewer reads the coarsest level whole. Raises ValueError if the last level exceeds
+    ``LARGEST_FLAT``.
     """
     found = list(levels)
     size = found[-1].nbytes
@@ -151,7 +152,7 @@ def with_overview(levels: Sequence[Any], path: Path) -> tuple[Any, ...]:
 def downsampling(level: Sequence[int], first: Sequence[int]) -> tuple[float, float]:
     """Pixels of the first level per pixel of another, along rows and columns, from their shapes.
 
-    A whole number where a writer that cuts off or fills up the last pixel would have used it.
+    It is a whole number if a writer that cuts off or fills up the last pixel would get these shapes.
     """
     factors = [n / m for n, m in zip(first[:2], level[:2], strict=True)]
     whole = round(sum(factors) / 2)
@@ -171,9 +172,10 @@ def read_region(
 ) -> npt.NDArray[np.uint8]:
     """A slide resampled to a canvas, uint8 RGB (H, W, 3); white where the slide does not reach.
 
-    ``origin`` is the centre of the canvas' pixel (0, 0) and ``step`` a canvas pixel's side, both in
-    pixels of the first level. The coarsest level that is no coarser than the canvas is read, no more
-    of it than needed; whole pixel areas are averaged, and finer canvases interpolate linearly.
+    ``origin`` is the centre of the canvas' pixel (0, 0) and ``step`` the side of a canvas pixel, both in
+    pixels of the first level. The needed part of one level is read: the coarsest that is no coarser than
+    the canvas. Whole pixel areas are averaged; a canvas finer than the first level is interpolated
+    linearly.
     """
     first = levels[0].shape
     factors = [downsampling(level.shape, first) for level in levels]
@@ -200,10 +202,11 @@ def read_region(
 
 
 def _weights(start: float, step: float, count: int, size: int) -> tuple[sparse.csr_array, int, int]:
-    """Weights (count, b - a) of samples ``a..b`` of an axis of ``size`` for ``count`` resampled ones.
+    """Weights (count, b - a) that resample an axis of ``size`` pixels to ``count``, and ``a``, ``b``.
 
-    ``start`` and ``step`` are the centre of the first and the spacing, in samples. Rows add up to
-    the part of their pixel that the axis covers.
+    Only pixels ``a`` to ``b`` have weight. ``start`` is the centre of the first resampled pixel and
+    ``step`` their spacing, in pixels of the axis. A row adds up to the part of its pixel that the axis
+    covers.
     """
     centres = start + step * np.arange(count)
     reach = max(step, 1.0) / 2 if step >= 1 else 1.0
@@ -211,14 +214,14 @@ def _weights(start: float, step: float, count: int, size: int) -> tuple[sparse.c
     taps = int(np.ceil(2 * reach)) + 2
     at = low[:, None] + np.arange(-1, taps)[None]
     away = at - centres[:, None]
-    if step >= 1:  # the overlap of a sample's area with the pixel's
+    if step >= 1:  # by the overlap of the two pixels' areas
         overlap = np.minimum(away + 0.5, step / 2) - np.maximum(away - 0.5, -step / 2)
         weight = overlap.clip(0) / step
         inside = (at >= 0) & (at < size)
         clamped = at
     else:
         weight = (1 - np.abs(away)).clip(0)
-        # The outer half of the border samples has no further neighbour to interpolate with.
+        # The outer half of a border pixel has no further neighbour to interpolate with.
         inside = ((centres >= -0.5) & (centres < size - 0.5))[:, None] & (weight > 0)
         clamped = at.clip(0, size - 1)
     used = inside & (weight > 1e-12)

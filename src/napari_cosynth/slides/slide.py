@@ -1,4 +1,4 @@
-"""Opens a slide of any kind: TIFF by tifffile, OME-Zarr by zarr, DICOM and what is left by OpenSlide."""
+"""Opening of slides: TIFF by tifffile, OME-Zarr by zarr, DICOM and all others by OpenSlide."""
 
 from __future__ import annotations
 
@@ -18,19 +18,17 @@ from napari_cosynth.slides.pyramid import Slide, SlideFacts
 from napari_cosynth.slides.tiff_slide import open_tiff
 
 ONLY_OPENSLIDE = (".mrxs", ".vms", ".vmu", ".bif")
-"""Formats that tifffile cannot read, or not place the tiles of."""
+"""Endings of formats that tifffile cannot read, or whose tiles it cannot place."""
 
 logger = logging.getLogger(__name__)
 
 
 def open_slide(path: str | Path, overview: bool = True) -> Slide:
-    """Opens a slide; nothing is ever written to it.
+    """Opens a slide of any kind, read-only.
 
-    ``overview``: whether a viewer needs its coarsest level, which is made where the file has none that is
-    small; that reads a flat slide once.
-
-    Raises ValueError naming the file where it is damaged, needs a missing decoder or is no RGB or grey
-    image.
+    ``overview`` makes a small coarsest level for a viewer if the file has none, which reads a flat slide
+    once. Raises ValueError naming the file if it is damaged, needs a missing decoder, or is no RGB or
+    grey image.
     """
     path = Path(path)
     if not path.exists():
@@ -57,13 +55,16 @@ def open_slide(path: str | Path, overview: bool = True) -> Slide:
         try:
             slide = open_with_openslide(path, overview)
         except ValueError:
-            raise error from None  # what tifffile said is about the file that was given
+            raise error from None  # tifffile's message fits the file better than OpenSlide's
         logger.info("%s; read by OpenSlide instead", error)
         return slide
 
 
 def open_image(path: Path) -> Slide:
-    """A slide, or an image of any other kind as one of one level whose µm/px nothing tells."""
+    """A slide, or a picture (PNG, JPEG, BMP) as a slide of one level and unknown µm/px.
+
+    Raises ValueError as :func:`open_slide`.
+    """
     plain = set(IMAGE_SUFFIXES) - {".tif", ".tiff"}
     if path.is_file() and path.suffix.lower() in plain and not is_dicom(path):
         facts = SlideFacts(path.suffix[1:].upper(), stored=1)

@@ -1,4 +1,4 @@
-"""Slides in TIFF files (SVS, NDPI, SCN, pyramidal TIFF, OME-TIFF), by tifffile, read lazily."""
+"""Slides in TIFF files (SVS, NDPI, SCN, pyramidal TIFF, OME-TIFF), read lazily by tifffile."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _VENDORS = {
     "ome": "OME-TIFF",
     "imagej": "ImageJ",
 }
-"""tifffile's kinds of file; the first that fits names it."""
+"""tifffile's kinds of file -> names; the first kind that fits a file counts."""
 _COMPRESSIONS = {
     "NONE": "none",
     "ADOBE_DEFLATE": "Deflate",
@@ -45,16 +45,15 @@ _COMPRESSIONS = {
     "JPEG_2000_LOSSY": "JPEG 2000",
 }
 MOST_LEVELS = 32
-"""Each half as large as the one before it, as in every slide, would be 2**32 pixels a side."""
+"""Most levels of a slide. If each is half as large as the last, 32 reach 2**32 pixels a side."""
 
 
 def open_tiff(path: Path, overview: bool = True) -> Slide:
-    """The largest image of a TIFF file with its pyramid; a label or macro picture is never the largest.
+    """The largest image of a TIFF file with its pyramid; label and macro pictures are smaller.
 
-    Without ``overview`` no level is made of the file's own.
-
-    Raises ValueError naming the file where it is damaged, needs a missing decoder, claims absurd
-    sizes or holds no 8-bit RGB or grey image.
+    Without ``overview`` only the file's own levels are returned, except for 16-bit images. Raises
+    ValueError naming the file if it is damaged, needs a missing decoder, states absurd sizes or holds no
+    8-bit or 16-bit RGB or grey image.
     """
     try:
         return _opened(path, overview)
@@ -79,7 +78,7 @@ def _opened(path: Path, overview: bool) -> Slide:
         array = _array(path, series, index, level, samples)
         levels.append(upright(array, orientation_of(series.keyframe)))
     found = tuple(levels)
-    if overview or samples.dtype == np.uint16:  # by whose smallest level white is told
+    if overview or samples.dtype == np.uint16:  # the smallest level tells whether white is known
         found = with_overview(levels, path)
     if samples.dtype == np.uint16:
         found = _eight_bits(found, path)
@@ -99,7 +98,7 @@ def _opened(path: Path, overview: bool) -> Slide:
 
 
 def _eight_bits(levels: tuple[Any, ...], path: Path) -> tuple[Any, ...]:
-    """Levels of 16 bits as 8; the smallest tells whether white is known."""
+    """16-bit levels as 8-bit levels. Raises ValueError if the smallest shows that white is unknown."""
     eight_bits(np.asarray(levels[-1]), str(path), path.parent)
     return tuple(
         scaled(level) if isinstance(level, np.ndarray) else level.map_blocks(scaled, dtype=np.uint8)
@@ -139,9 +138,9 @@ def _array(path: Path, series: Any, index: int, level: Any, samples: Samples) ->
 
 
 def pixels_of(path: Path) -> int:
-    """How many pixels the largest image of a TIFF file has, by its header alone.
+    """The number of pixels of the largest image in a TIFF file, from its header alone.
 
-    Raises ValueError naming the file where it is damaged or holds colours that are not known.
+    Raises ValueError naming the file if it is damaged or its kind of colours is unknown.
     """
     try:
         with open_tiff_file(path) as tif:
