@@ -1,1 +1,1 @@
-"""Records -> files that other programs and our own training read."""
+"""Records -> files for other programs and for our own training."""

@@ -1,4 +1,4 @@
-"""The exporter protocol, and what every export carries: recipes, names and layouts of its samples."""
+"""The exporter protocol, and the files that every export has: recipes, names and layouts of samples."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from napari_cosynth.types import ClassTable, Record, Synthesis
 
 @dataclass(frozen=True)
 class Described:
-    """A record and its entry in ``cosynth.json``, for one that was read or edited."""
+    """A record and its entry in ``cosynth.json``, for a record that was read or edited."""
 
     record: Record
     description: dict[str, Any]
-    """JSON-ready: a recipe, or where the record comes from."""
+    """The entry, ready for JSON: a recipe, or where the record comes from."""
     name: str = ""
-    """What its files are called where the format has files per sample; empty for a number."""
+    """Name of the sample's files, if the format has files for each sample; empty means a number."""
 
 
 Item: TypeAlias = Record | Synthesis | Described
 
 
 class Exporter(Protocol):
-    """(records, path) -> path: a folder, written whole or not at all.
+    """Writes items to the folder ``path``, whole or not at all, and returns it.
 
-    Items are taken one at a time, so any number of them can be written in the memory of one.
-    Raises ValueError naming the sample that does not fit, FileExistsError without ``overwrite``.
+    Items are taken one at a time, so memory holds only one. Raises ValueError naming the sample that does
+    not fit, and FileExistsError if ``path`` exists and ``overwrite`` is false.
     """
 
     def __call__(self, items: Iterable[Item], path: Path, overwrite: bool = False) -> Path: ...
@@ -43,11 +43,11 @@ class Exporter(Protocol):
 
 @dataclass(frozen=True)
 class Sample:
-    """One item on its way into an export."""
+    """One item as an exporter writes it."""
 
     index: int
     name: str
-    """Unique in the export and fit to be a file's stem."""
+    """Unique in the export, and valid as a file name without ending."""
     record: Record
 
 
@@ -59,9 +59,10 @@ def exporting(
     overwrite: bool = False,
     one_shape: bool = False,
 ) -> Iterator[tuple[Path, Iterator[Sample]]]:
-    """A fresh folder to fill and the samples to fill it with, whose sidecars write themselves.
+    """A fresh folder to fill, and the samples to write into it.
 
-    The samples have to agree in class table, µm/px and, with ``one_shape``, shape.
+    ``cosynth.json`` and ``layouts.csv`` are written as the samples are taken. Raises ValueError if there
+    are no items, or if samples differ in class table, µm/px or, with ``one_shape``, shape.
     """
     path = Path(path)
     with replaced_folder(path, overwrite) as folder:
@@ -83,7 +84,7 @@ class SidecarWriter:
         self._one_shape = one_shape
         self._classes: ClassTable | None = None
         self._mpp = 0.0
-        self._names: dict[str, str] = {}  # lower-case: not every file system tells A from a
+        self._names: dict[str, str] = {}  # by lower case: some file systems ignore case
         self._shapes: list[tuple[int, int]] = []
         self._shape: tuple[int, ...] = ()
         self._layouts = (folder / LAYOUTS).open("w", encoding="utf-8", newline="")
@@ -105,7 +106,7 @@ class SidecarWriter:
             handle.write(f'\n],\n"names": {names},\n"shapes": {shapes}}}\n')
 
     def begin(self, record: Record) -> None:
-        """States what all samples share with this one."""
+        """Writes the properties that all samples share, taken from the first record."""
         self._classes, self._mpp, self._shape = record.classes, record.mpp, record.labels.shape
         head = {
             "format": FORMAT,
@@ -117,7 +118,7 @@ class SidecarWriter:
         self._samples.write(json.dumps(head, allow_nan=False)[:-1] + ',\n"samples": [')
 
     def add(self, item: Item) -> Sample:
-        """Describes one item, checked to agree with those before it."""
+        """Writes the entries of one item. Raises ValueError if it disagrees with the first."""
         record = item if isinstance(item, Record) else item.record
         self._check(record)
         names = record.classes.names
@@ -138,12 +139,12 @@ class SidecarWriter:
         shape: tuple[int, int],
         points: list[Point],
     ) -> str:
-        """Writes one sample's entries and returns its name: ``wanted`` made fit and unique."""
+        """Writes the entries of one sample and returns its name: ``wanted``, made valid and unique."""
         index = len(self._shapes)
         name = re.sub(r"[^\w.-]+", "_", wanted).strip(".") or f"sample_{index:05d}"
         if name.lower() in self._names:
             name = f"{name}_{index:05d}"
-        while name.lower() in self._names:  # a sample may have been called so
+        while name.lower() in self._names:  # an earlier sample may have that name already
             name += "_"
         self._names[name.lower()] = name
         self._samples.write(",\n" if index else "\n")

@@ -18,14 +18,14 @@ from napari_cosynth.geometry.rle import encode, to_string
 def write_coco(items: Iterable[Item], path: Path, overwrite: bool = False) -> Path:
     """Writes ``annotations.json`` and ``images/NAME.png``.
 
-    Categories are the classes under their ids, 1..K-1; each instance is an annotation with
+    Categories are the classes with their ids, 1..K-1. Each instance is an annotation with
     ``segmentation`` as compressed run lengths, ``bbox`` (x, y, width, height) and ``area`` in pixels.
     """
     with exporting(items, path, "coco", overwrite) as (folder, samples):
         head: dict[str, Any] = {}
         target, waiting = folder / "annotations.json", folder / ".annotations"
         with target.open("w", encoding="utf-8") as out:
-            # Images and annotations are two lists; the second waits in a file of its own.
+            # The JSON has two lists; until the first is complete the second goes to a file of its own.
             with waiting.open("w", encoding="utf-8") as later:
                 count = 0
                 for sample in samples:

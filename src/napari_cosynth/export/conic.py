@@ -15,16 +15,16 @@ from napari_cosynth.export.npy import GrowingNpy
 from napari_cosynth.types import Record
 
 MARGIN = 16
-"""Pixels on each side that ``counts.csv`` leaves out: of 256 x 256 it counts the central 224 x 224."""
+"""Pixels on each side that ``counts.csv`` leaves out: the centre of 256 x 256 is 224 x 224."""
 
 
 def write_conic(items: Iterable[Item], path: Path, overwrite: bool = False) -> Path:
     """Writes records of one shape as CoNIC's training data.
 
-    ``images.npy`` uint8 (N, H, W, 3); ``labels.npy`` uint16 (N, H, W, 2), instance id and class;
-    ``counts.csv``, a row per patch and a column per class: nuclei with a pixel within the patch
-    without its outer 16 pixels; ``patch_info.csv`` with the samples' names. Raises ValueError where
-    an id is above 65535.
+    ``images.npy`` is uint8 (N, H, W, 3). ``labels.npy`` is uint16 (N, H, W, 2), instance id and class.
+    ``counts.csv`` has a row per patch and a column per class; it counts nuclei with a pixel inside the
+    patch's centre, which is the patch without its outer 16 pixels. ``patch_info.csv`` has the samples'
+    names. Raises ValueError if an id is above 65535.
     """
     with (
         exporting(items, path, "conic", overwrite, one_shape=True) as (folder, samples),

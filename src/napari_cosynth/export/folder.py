@@ -10,9 +10,9 @@ from napari_cosynth.export.images import sixteen_bits, write_png
 
 
 def write_folder(items: Iterable[Item], path: Path, overwrite: bool = False) -> Path:
-    """Writes ``images/NAME.png`` RGB, ``instances/NAME.png`` of 16 bits and ``labels/NAME.png`` of 8.
+    """Writes ``images/NAME.png`` (RGB), ``instances/NAME.png`` (16 bits), ``labels/NAME.png`` (8 bits).
 
-    Raises ValueError where an instance id is above 65535.
+    Raises ValueError if an instance id is above 65535.
     """
     with exporting(items, path, "folder", overwrite) as (folder, samples):
         for sample in samples:

@@ -19,10 +19,10 @@ _NAMESPACE = uuid.UUID("6f5b0d38-5f0c-4b52-9a2e-0f3a3c0de5d1")
 
 
 def write_geojson(items: Iterable[Item], path: Path, overwrite: bool = False) -> Path:
-    """Writes ``NAME.geojson`` and, for QuPath to open it on, ``NAME.tif`` with its µm/px.
+    """Writes ``NAME.geojson`` and its image ``NAME.tif``, with µm/px, to open both in QuPath.
 
-    Coordinates are full-resolution pixels from the corner of the top left one; outlines run along pixel
-    borders, so nothing is lost. A nucleus in parts that touch only at corners is a MultiPolygon.
+    Coordinates are full-resolution pixels from the corner of the top left pixel. Outlines run along pixel
+    borders, so no pixel changes. A nucleus in parts that touch only at corners is a MultiPolygon.
     """
     with exporting(items, path, "geojson", overwrite) as (folder, samples):
         for sample in samples:

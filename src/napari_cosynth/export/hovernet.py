@@ -1,4 +1,4 @@
-"""HoVer-Net's two layouts: training patches, and tiles with ``.mat`` (docs/formats/hovernet.md)."""
+"""HoVer-Net's two layouts: training patches, and tiles with ``.mat`` files (docs/formats/hovernet.md)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from napari_cosynth.types import Record
 def write_patches(items: Iterable[Item], path: Path, overwrite: bool = False) -> Path:
     """Writes ``NAME.npy``, int32 (H, W, 5): red, green, blue, instance id, class.
 
-    This is what HoVer-Net's ``extract_patches.py`` leaves for its training.
+    This is the output of HoVer-Net's ``extract_patches.py``, from which it trains.
     """
     with exporting(items, path, "hovernet", overwrite) as (folder, samples):
         for sample in samples:

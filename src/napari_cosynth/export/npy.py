@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 _HEADER = 192
-"""Bytes; enough for any shape, and a multiple of 64 as the format asks."""
+"""Bytes of the header: enough for any shape, and a multiple of 64 as the format requires."""
 
 
 class GrowingNpy:
-    """Rows of one shape behind a header that is written last, when their number is known.
+    """A ``.npy`` file of rows of one shape; its header is written last, when their number is known.
 
-    Memory holds one row. Numpy's own writer wants the whole array, or its length in advance.
+    Memory holds one row. Numpy's own writer needs the whole array, or its length in advance.
     """
 
     def __init__(self, path: Path, dtype: npt.DTypeLike) -> None:

@@ -1,4 +1,4 @@
-"""OME-Zarr 0.4 with labels, an image per sample (docs/formats/omezarr.md)."""
+"""OME-Zarr 0.4 with an image and its labels for each sample (docs/formats/omezarr.md)."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from napari_cosynth.types import Record
 VERSION = "0.4"
 CHUNK = 1024
 SMALLEST = 512
-"""Pixels; levels are halved until both sides are at most this."""
+"""Levels are halved until both sides are at most this many pixels."""
 _CHANNELS = (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"))
 
 
 def write_omezarr(items: Iterable[Item], path: Path, overwrite: bool = False) -> Path:
     """Writes the images ``0``, ``1``, ... of one OME-Zarr in the ``bioformats2raw.layout``.
 
-    Each is uint8 (3, H, W) over c, y, x, in µm, with the labels ``instances`` int32 and ``classes``
-    uint8 (H, W); ``image-label`` gives every instance its class and every class its colour. Raises
-    ValueError naming the extra where zarr is missing.
+    Each is uint8 (3, H, W) over c, y, x, scaled in µm, with the labels ``instances`` int32 (H, W) and
+    ``classes`` uint8 (H, W). ``image-label`` gives every instance its class and every class its colour.
+    Raises ValueError naming the extra if zarr is missing.
     """
     try:
         import zarr
@@ -85,7 +85,7 @@ def _image_label(record: Record, name: str) -> dict[str, Any]:
 
 
 def _write_levels(group: Any, name: str, array: npt.NDArray[Any], mpp: float) -> None:
-    """An array (H, W) of labels, or (3, H, W) of an image, and its halvings."""
+    """Writes labels (H, W) or an image (3, H, W) as a pyramid, each level half the one before."""
     from numcodecs import Zlib
 
     channels = array.ndim == 3
@@ -104,7 +104,7 @@ def _write_levels(group: Any, name: str, array: npt.NDArray[Any], mpp: float) ->
             chunk_key_encoding={"name": "v2", "separator": "/"},
         )
         stored[...] = level
-        # A coarser pixel's centre lies (s - 1) / 2 finer pixels further in.
+        # The centre of the first pixel of a level s times coarser lies (s - 1) / 2 pixels further in.
         lead = [1.0] if channels else []
         scale, shift = mpp * factor, mpp * (factor - 1) / 2
         datasets.append(
@@ -127,7 +127,10 @@ def _write_levels(group: Any, name: str, array: npt.NDArray[Any], mpp: float) ->
 
 
 def _halved(array: npt.NDArray[Any], channels: bool) -> npt.NDArray[Any]:
-    """Area mean of an image, every second pixel of labels; an odd last row or column is dropped."""
+    """An array at half its size: area means of an image, every second pixel of labels.
+
+    An odd last row or column is dropped.
+    """
     height, width = (n - n % 2 for n in array.shape[-2:])
     even = array[..., :height, :width]
     if not channels:

@@ -14,10 +14,10 @@ from napari_cosynth.export.npy import GrowingNpy
 def write_pannuke(items: Iterable[Item], path: Path, overwrite: bool = False) -> Path:
     """Writes records of one shape as a fold of PanNuke.
 
-    ``images.npy`` float64 (N, H, W, 3) 0..255; ``masks.npy`` float64 (N, H, W, K), instance ids in a
-    channel per class and 1 for the background in the last; ``types.npy`` (N,) tissue names. With
-    PanNuke's five classes K is 6, as published; other tables have as many channels as classes, which
-    ``cosynth.json`` names.
+    ``images.npy`` is float64 (N, H, W, 3), 0..255. ``masks.npy`` is float64 (N, H, W, K): instance ids in
+    a channel for each class, and in the last channel 1 for the background. ``types.npy`` is (N,), tissue
+    names. With PanNuke's five classes K is 6, as published. Other class tables have as many channels as
+    classes, background included; ``cosynth.json`` names them.
     """
     with exporting(items, path, "pannuke", overwrite, one_shape=True) as (folder, samples):
         tissues = []

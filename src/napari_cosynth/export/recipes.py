@@ -1,4 +1,4 @@
-"""The recipe and the layout of any sample of any export: what a replay starts from."""
+"""Recipes and layouts of the samples in an export of any format, for replays."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from napari_cosynth.types import ClassTable, Layout
 
 
 def read_count(path: Path) -> int:
-    """How many samples an export has. Raises ValueError naming file and field."""
+    """The number of samples in an export. Raises ValueError naming file and field."""
     return len(_description(path)["samples"])
 
 
@@ -28,12 +28,12 @@ def read_sample(path: Path, index: int) -> tuple[Layout, dict[str, Any]]:
     """The layout of sample ``index``, and its entry in ``cosynth.json``.
 
     ``path`` is the folder of an export of any format, or its ``cosynth.json``. A synthetic sample's
-    entry has ``synthetic`` true and what reproduces it (``Synthesis.recipe``): ``seed``, ``prompt``,
-    ``tissue``, ``stain``, ``sampler``, ``steps``, ``guidance``, ``checkpoint`` and
-    ``checkpoint_sha256``. ``edited`` true says that the stored sample is no longer the one the recipe
-    gives, ``relaid`` how its points differ from those that were sampled; other entries say where a
-    real record comes from. The layout's points are in pixels of the sample's grid, in the export's
-    class table and µm/px. Raises ValueError naming file and field.
+    entry has ``synthetic`` true and the values that reproduce it (``Synthesis.recipe``): ``seed``,
+    ``prompt``, ``tissue``, ``stain``, ``sampler``, ``steps``, ``guidance``, ``checkpoint`` and
+    ``checkpoint_sha256``. ``edited`` true means that the stored sample differs from the one that the
+    recipe gives. ``relaid`` tells how its points differ from those that were sampled. A real record's
+    entry tells where the record comes from. The layout's points are in pixels of the sample's grid, in
+    the export's class table and µm/px. Raises ValueError naming file and field.
     """
     folder = _folder(path)
     description = _description(path)
@@ -47,7 +47,7 @@ def read_sample(path: Path, index: int) -> tuple[Layout, dict[str, Any]]:
 
 
 def read_samples(path: Path) -> Iterator[tuple[Layout, dict[str, Any]]]:
-    """Every sample as :func:`read_sample` has it, in order, in one pass over the files."""
+    """Every sample as by :func:`read_sample`, in order, in one pass over the files."""
     folder = _folder(path)
     description = _description(path)
     count, classes = len(description["samples"]), _classes(folder, description)
@@ -97,7 +97,7 @@ def _classes(folder: Path, description: dict[str, Any]) -> ClassTable:
 def _shape(folder: Path, description: dict[str, Any], index: int) -> tuple[int, int]:
     if description.get("shapes"):
         height, width = description["shapes"][index]
-    else:  # stacks of earlier versions state it in their arrays only
+    else:  # stacks of earlier versions state shapes only in their arrays
         pages = Pages(folder / "labels.tif", len(description["samples"]), np.uint8, 3)
         height, width = pages.shape[1:]
     return int(height), int(width)

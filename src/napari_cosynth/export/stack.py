@@ -1,11 +1,11 @@
-"""The project's training stack: one TIFF per array, the layouts as CSV, everything else as JSON.
+"""Our training stack: one TIFF for each array, the layouts as CSV, everything else as JSON.
 
 =====================  ==========================================================================
 ``images.tif``         uint8 (N, H, W, 3), RGB
 ``labels.tif``         uint8 (N, H, W), semantic classes
-``instances.tif``      int32 (N, H, W), id = row of the layout + 1, spurious ones above
+``instances.tif``      int32 (N, H, W), id = row of the layout + 1, higher ids are spurious
 ``distances.tif``      float32 (N, H, W) in [0, 1]
-``layouts.csv``        ``sample,index,axis-0,axis-1,class``: napari's columns per sample
+``layouts.csv``        ``sample,index,axis-0,axis-1,class``: the sample, then napari's columns
 ``cosynth.json``       ``classes`` (names, background first), ``colors``, ``mpp``, ``samples``
 =====================  ==========================================================================
 
@@ -48,7 +48,7 @@ DTYPES: dict[str, type[np.generic]] = {
     "distances": np.float32,
 }
 LARGEST_CLASSIC = 2**32 - 2**25
-"""Bytes of pixels before compression; above it a TIFF is written as a BigTIFF."""
+"""Most bytes of pixels, before compression, of a classic TIFF; above it a BigTIFF is written."""
 
 Arrays = dict[str, npt.NDArray[Any]]
 """One sample: file name without suffix -> array."""
@@ -81,11 +81,11 @@ def write_stack(
 
 
 def append_stack(items: Iterable[Item], path: Path) -> Path:
-    """Adds samples behind those of a stack folder, or makes the folder where there is none.
+    """Adds samples behind those of a stack folder, or makes the folder if it does not exist.
 
-    The joint stack is written whole beside the old one and then takes its place; the old samples,
-    their descriptions and any other file in the folder stay as they are. Raises ValueError with the
-    reason, and changes nothing, where the folder is no stack or its classes, µm/px or shape differ.
+    The joint stack is written whole beside the old one and then takes its place. The old samples, their
+    descriptions and any other file in the folder stay as they are. Raises ValueError with the reason, and
+    changes nothing, if the folder is no stack or its classes, µm/px or shape differ.
     """
     path = Path(path)
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
@@ -146,10 +146,10 @@ def _read_description(folder: Path) -> dict[str, Any]:
 
 
 class _Spool:
-    """Samples on their way into TIFFs.
+    """Temporary files for the pixels of samples, until the TIFFs can be written.
 
-    OME-XML states the number of samples, which is known when the last one has come; until then
-    their pixels wait in files, so that memory holds one sample.
+    OME-XML states the number of samples, which is known only after the last one. With their pixels in
+    files, memory holds one sample.
     """
 
     def __init__(self, folder: Path, samples: Iterator[Arrays]) -> None:
@@ -170,14 +170,14 @@ class _Spool:
         return self._folder / f".{name}.raw"
 
     def _pages(self, name: str) -> Iterator[npt.NDArray[Any]]:
-        """The samples of an array one by one: mapped into memory, all of them would stay in it."""
+        """The samples of an array one by one; if the file were mapped, all would stay in memory."""
         dtype, shape = self._kinds[name]
         with self._raw(name).open("rb") as handle:
             for _ in range(self._count):
                 yield np.fromfile(handle, dtype, int(np.prod(shape))).reshape(shape)
 
     def write(self, mpp: float, compression: str) -> None:
-        """Writes the TIFFs and removes what waited for them; nothing where there were no samples."""
+        """Writes the TIFFs, if there are samples, and removes the temporary files."""
         for name, (dtype, shape) in self._kinds.items():
             path = self._folder / f"{name}.tif"
             _write_tiff(path, self._pages(name), (self._count, *shape), dtype, mpp, compression)
@@ -209,7 +209,7 @@ def _write_tiff(
         metadata={
             "axes": "TYXS" if rgb else "TYX",
             "Name": path.stem,
-            # A random one would make the bytes of a stack made again differ.
+            # Not random, so that the same stack made again has the same bytes.
             "UUID": str(uuid5(NAMESPACE_OID, f"{path.stem} {shape}")),
             "PhysicalSizeX": mpp,
             "PhysicalSizeXUnit": "µm",
