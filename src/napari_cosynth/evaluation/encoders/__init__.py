@@ -1,1 +1,1 @@
-"""Images to features, and what their distances are taught with."""
+"""Networks that turn images into features, and how the tile encoder is trained."""

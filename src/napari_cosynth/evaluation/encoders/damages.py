@@ -1,4 +1,4 @@
-"""Ways in which a picture of tissue can be poor, done to real patches: what the tile encoder learns."""
+"""Damages of real patches, such as poor samples show, from which the tile encoder learns."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from torch import Tensor
 from torch.nn import functional as F
 
 DAMAGES = 4
-"""Blur, noise, random phases and wavering outlines."""
+"""Number of damages: blur, noise, random phases and wavering outlines."""
 WARP = 4.0
-"""Pixels of displacement at the most."""
+"""Displacement of outlines at full damage, in pixels (standard deviation)."""
 ODDS = (0.25, 0.25, 0.5, 0.25)
-"""How often each damage is done to a damaged patch."""
+"""Probability of each damage in a damaged patch."""
 
 
 def damaged(x: Tensor, nuclei: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Images (B, 3, H, W) in [-1, 1], two thirds of them damaged, and by how much, (B, DAMAGES).
+    """Images (B, 3, H, W) in [-1, 1], two thirds of them damaged, and amounts (B, DAMAGES) in [0, 1].
 
-    ``nuclei`` (B, 1, H, W) is 1 in nuclei: half of the clouds of random phases spare them, as poor
-    samples do, whose nuclei come first.
+    ``nuclei`` (B, 1, H, W) is 1 in nuclei. Half of the clouds of random phases leave nuclei as they are,
+    because poor samples too have better nuclei than background.
     """
     amounts = torch.rand(len(x), DAMAGES, generator=generator)
     amounts *= torch.rand(amounts.shape, generator=generator) < torch.tensor(ODDS)
-    # A third as they are, so that nothing else has to be told from the damages alone.
+    # A third are undamaged, so that the network also sees tissue as it is.
     amounts *= torch.rand(len(x), 1, generator=generator) < 2 / 3
     blur, noise, scramble, warp = amounts[:, :, None, None, None].unbind(1)
     x = warped(x, WARP * warp, generator)
@@ -34,10 +34,10 @@ def damaged(x: Tensor, nuclei: Tensor, generator: torch.Generator) -> tuple[Tens
 
 
 def scrambled(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Clouds of the images' (B, C, H, W) own colours and power spectra: every phase is random.
+    """Images (B, C, H, W) with random phases: clouds with their own mean colours and power spectra.
 
-    The same phases are added in each channel, which keeps what the colours have in common
-    (Galerne et al. 2011).
+    The same phases are added in each channel, which keeps the correlation of the channels (Galerne et al.
+    2011).
     """
     noise = torch.randn(x.shape[0], 1, *x.shape[2:], generator=generator)
     phase = torch.fft.rfft2(noise)
@@ -48,7 +48,7 @@ def scrambled(x: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def warped(x: Tensor, pixels: Tensor, generator: torch.Generator) -> Tensor:
-    """The images (B, C, H, W) with outlines that waver: ``pixels`` (B, 1, 1, 1) of displacement."""
+    """Images (B, C, H, W) with wavering outlines; ``pixels`` (B, 1, 1, 1) scales the displacement."""
     height, width = x.shape[2:]
     coarse = (len(x), 2, max(2, height // 8), max(2, width // 8))
     field = torch.randn(coarse, generator=generator) * pixels

@@ -1,10 +1,10 @@
-"""The tile encoder: small networks trained on real tiles, whose features tell tissue apart.
+"""The tile encoder: small networks trained on real tiles, whose features tell kinds of tissue apart.
 
-Not Inception, and no distance on these features is an FID: they compare runs on one kind of data by
-one file of weights. Each network sees patches of mean 0 and variance 1, so that stain does not drown
-the rest, and learns which share of every 16 x 16 pixels each class covers and how far a patch was
-damaged. The features are means and deviations of its four levels and of the patch's own colours, in
-units of what real tiles differ among each other.
+It is not Inception, and no distance on its features is an FID. Its distances compare runs on one kind of
+data, with one file of weights. Each network sees patches of mean 0 and variance 1, so that stain does not
+dominate. It learns the share of each class in every 16 x 16 pixels, and the amounts by which a patch was
+damaged. The features are means and deviations of its four levels and of the patch's own colours. Their
+unit is the variation among real tiles.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ from napari_cosynth.types import ClassTable, Record
 SEEDS = (0, 1, 2)
 WIDTHS = (16, 24, 40, 64)
 COLOURS = 6
-"""Mean and standard deviation of each channel."""
+"""Number of colour features: mean and standard deviation of each channel."""
 FEATURES = 2 * sum(WIDTHS) + COLOURS
 COLOUR_WEIGHT = 5.0
-"""Six figures of colour stand against 288 of texture: so weighed, a third less red is a damage."""
+"""Weight of the 6 colour features against 288 of texture, so that a third less red counts as a damage."""
 SHRINKAGE = 0.1
 FAINT = 0.1
-"""Of a patch with less contrast than this standard deviation the contrast is not raised to 1."""
+"""Least standard deviation by which a patch is divided; a fainter patch keeps its low contrast."""
 CELL = 16
-"""Pixels a side of a cell whose class shares are learnt."""
+"""Side in pixels of a cell whose class shares are learnt."""
 DAMAGE_WEIGHT = 5.0
-"""Of the squared error of the damages against the cross-entropy of the classes."""
+"""Weight of the squared error of the damages against the cross-entropy of the classes."""
 _UNIT_CROPS = 400
 _MOST_NETWORKS = 16
 _STEPS, _BATCH, _CROP, _RATE = 500, 8, 96, 3e-3
 
 
 class TileEncoder(nn.Module):
-    """One network; ``mean`` (F,) and ``scale`` (F, F) bring the features to units of real tiles."""
+    """One network; ``mean`` (F,) and ``scale`` (F, F) convert features to the variation of real tiles."""
 
     mean: Tensor
     scale: Tensor
@@ -137,11 +137,11 @@ def train_encoder(
 def _set_units(
     model: TileEncoder, records: Sequence[Record], rng: np.random.Generator, side: int
 ) -> None:
-    """Measures the features in units of what the real tiles differ among each other.
+    """Sets the unit of the features to the variation among real tiles.
 
-    Stain differs most between tiles, and would hide what a picture is made of; a direction in which
-    real tiles hardly differ is one in which a sample shows. The covariance of the tiles' means is
-    shrunk, as tiles are few; below three of them it is that of the crops.
+    Stain varies most between tiles and would hide everything else. In directions in which real tiles
+    hardly vary, a poor sample stands out. The covariance of the tiles' means is shrunk, because tiles are
+    few; with fewer than three tiles it is the covariance of the crops.
     """
     each = int(np.clip(_UNIT_CROPS // len(records), 4, 32))
     per_tile = [
@@ -177,7 +177,7 @@ def _crop_side(records: Sequence[Record]) -> int:
 def _draw(
     records: Sequence[Record], rng: np.random.Generator, side: int, count: int
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """Random crops in random orientations: images (count, side, side, 3), labels."""
+    """Random crops in random orientations: images (count, side, side, 3), labels (count, side, side)."""
     images: list[npt.NDArray[np.uint8]] = []
     labels: list[npt.NDArray[np.uint8]] = []
     for _ in range(count):
@@ -212,7 +212,7 @@ def save_encoders(
 
 
 def digest(models: Sequence[TileEncoder], classes: ClassTable, mpp: float) -> str:
-    """sha256 of what ``save_encoders`` writes: figures of two reports compare only where it agrees."""
+    """sha256 of the file that ``save_encoders`` writes; reports compare only if theirs are equal."""
     return hashlib.sha256(_serialised(models, classes, mpp)).hexdigest()
 
 

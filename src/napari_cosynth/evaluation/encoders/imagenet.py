@@ -1,20 +1,21 @@
-"""ImageNet features: distances by a network that nobody here trained, so that labs can compare.
+"""ImageNet features: distances by a published network, so that labs can compare.
 
-The pooled 1,280 features of EfficientNet-Lite0's head, of whole images at the size they have: the
-network takes any, as the tile encoder does. Not Inception, so no distance on them is an FID.
+They are the 1,280 pooled features of EfficientNet-Lite0's head. Images enter whole, at their own size,
+because the network takes any, as the tile encoder does. It is not Inception, so no distance on the
+features is an FID.
 
-Why the head, and not the mean of block 14 (192 channels): distances are usually taken there; it lies
-farthest from blocks 0 to 10, which the discriminator of training looks at; and it sees as much. On four
-CoNSeP tiles against four others (patches of 250 x 250), blur of 0.7 px, noise of 10 grey levels and half
-random phases move the kernel distance by 0.8, 1.3 and 6.9 of its deviations over tiles (block 14: 0.5,
-1.2 and 4.6), shuffled nuclei and wavering outlines by 3.5 and 6.1 (3.9 and 7.5).
+Why the head, and not the mean of block 14 (192 channels)? Distances are usually taken at the head. It
+lies farthest from blocks 0 to 10, which the discriminator of training uses. And it sees as much. Four
+CoNSeP tiles were compared with four others (patches of 250 x 250). Blur of 0.7 px, noise of 10 grey
+levels and half random phases move the kernel distance by 0.8, 1.3 and 6.9 of its deviations over tiles
+(block 14: 0.5, 1.2 and 4.6). Shuffled nuclei and wavering outlines move it by 3.5 and 6.1 (3.9 and 7.5).
 
-What speaks for block 14 is the bias of few images: 16 patches from 16 others of the same tiles are at a
-Fréchet distance of 85 % (block 14: 70 %) of that from other tiles. Neither is of use as it stands, so
-the report also gives it over that between halves of the real tiles, at equal numbers. Quarters of images,
-of which there are four times as many, were tried: their Fréchet distance tells damages from tiles less
-well (shuffled nuclei 0.6 of its deviations, against 1.7), and kernel distances are unbiased only where
-images are drawn independently.
+Block 14 is less biased for few images: the Fréchet distance of 16 patches from 16 others of the same
+tiles is 85 % (block 14: 70 %) of that from other tiles. Neither is useful by itself, so the report also
+divides it by the distance between halves of the real tiles, at equal numbers. Quarters of images, four
+times as many, were tried too. Their Fréchet distance tells damages from other tiles less well (shuffled
+nuclei: 0.6 of its deviations, against 1.7), and kernel distances are unbiased only if images are drawn
+independently.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ FEATURES = 1280
 
 
 def identity() -> str:
-    """sha256 of the weights: figures of two reports compare only where it agrees.
+    """sha256 of the weights; reports compare only if theirs are equal.
 
-    Raises ValueError where the package that holds them is not installed.
+    Raises ValueError if the package that holds the weights is not installed.
     """
     return sha256_of(weights_file())
 

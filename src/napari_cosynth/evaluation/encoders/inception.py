@@ -1,7 +1,7 @@
-"""InceptionV3 as FID and IS use it, with weights from a file that the user names.
+"""InceptionV3 for FID and IS, with weights from a file that the user names.
 
-The network of Szegedy et al. 2016 as TensorFlow's 2015-12-05 graph has it: 1,008 outputs, average
-pools that leave the padding out, and a maximum pool in the last block. Its parameters carry
+It is the network of Szegedy et al. 2016 in the form of TensorFlow's graph of 2015-12-05: 1,008 outputs,
+average pools that leave the padding out, and a maximum pool in the last block. Its parameters have
 torchvision's names, so that the common port of those weights (``pt_inception-2015-12-05``) loads.
 """
 
@@ -47,10 +47,10 @@ _Path = tuple[str | tuple[str, ...], ...]
 
 
 class Mixed(nn.Module):
-    """Paths whose results are concatenated.
+    """Block of parallel paths whose results are concatenated.
 
-    A path is a chain of names: a convolution's, several at once whose results are concatenated, or
-    ``average``, ``maximum`` (3x3, same size) and ``halve`` (3x3 maximum of stride 2).
+    A path is a chain of steps. A step is the name of a convolution, a tuple of names whose results are
+    concatenated, ``average`` or ``maximum`` (3x3, same size), or ``halve`` (3x3 maximum of stride 2).
     """
 
     def __init__(self, convolutions: dict[str, Convolution], paths: tuple[_Path, ...]) -> None:
@@ -219,7 +219,7 @@ class InceptionV3(nn.Module):
 def load_inception(path: str | Path) -> InceptionV3:
     """The network with the weights of a safetensors file or a PyTorch state dict, in evaluation mode.
 
-    Nothing in the file is executed. Raises ValueError naming file and tensor where they do not fit.
+    No code in the file is executed. Raises ValueError naming the file, and the tensor that does not fit.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
@@ -251,7 +251,7 @@ def inception_features(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Features float64 (N, 2048) and logits (N, 1008) of images uint8 (N, H, W, 3).
 
-    Bilinear to 299 pixels a side, without smoothing, as pytorch-fid does it.
+    Images are resized bilinearly to 299 pixels a side, without smoothing, as in pytorch-fid.
     """
     device = model.fc.weight.device
     features, logits = [], []

@@ -1,1 +1,1 @@
-"""Pure functions over arrays, each with its source; intervals."""
+"""Metrics as pure functions over arrays, each with its source; intervals."""

@@ -1,12 +1,12 @@
-"""Intervals: what a figure would have been on other tiles.
+"""Intervals: the spread of a figure over other draws of tiles.
 
-The unit that is drawn is a group, a tile or a layout: patches of one tile are alike, and drawing them
-one by one would promise too narrow an interval.
+Whole groups are drawn, which are tiles or layouts. Patches of one tile are alike, so drawing patches one
+by one would give too narrow an interval.
 
-Counts that add up and means are bootstrapped. Distances between two sets cannot be: a set drawn with
-replacement has its twins in it and lies farther from anything else. They are taken again on random
-halves of the groups, without replacement; the spread of a half about the halves' mean is that of the
-whole set's figure (the delete-half jackknife, Shao and Wu 1989).
+Counts that add up and means are bootstrapped. Distances between two sets cannot be, because a set drawn
+with replacement contains duplicates and lies farther from any other. They are computed again on random
+halves of the groups, drawn without replacement. The spread of the halves' distances about their mean is
+that of the whole set's distance (the delete-half jackknife, Shao and Wu 1989).
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure and what it would have been on other draws."""
+    """A figure and its values on other draws."""
 
     value: float
-    """NaN where it is not defined."""
+    """NaN if undefined."""
     draws: Floats
-    """(D,); NaN where a draw leaves it undefined."""
+    """Values on D draws, (D,); NaN for a draw on which the figure is undefined."""
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The middle 95 % of the draws; NaN where fewer than half of them are defined."""
+        """The middle 95 % of the draws; NaN, NaN if fewer than half of them are defined."""
         return interval(self.draws)
 
 
 def interval(draws: Floats) -> tuple[float, float]:
-    """The middle 95 % of draws (D,); NaN, NaN where fewer than half of them are defined."""
+    """The middle 95 % of draws (D,); NaN, NaN if fewer than half of them are defined."""
     defined = draws[~np.isnan(draws)]
     if not defined.size or 2 * defined.size < draws.size:
         return float("nan"), float("nan")
@@ -52,7 +52,10 @@ def interval(draws: Floats) -> tuple[float, float]:
 
 
 def _members(groups: Sequence[str]) -> tuple[npt.NDArray[np.int64], int]:
-    """The group's number of each item, by the names' order: equal names draw alike in any set."""
+    """The number of each item's group, and the number of groups.
+
+    Groups are numbered by the order of their names, so that sets with equal names draw alike.
+    """
     names, numbers = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
     return numbers.astype(np.int64), len(names)
 
@@ -73,7 +76,7 @@ def bootstrap_weights(groups: Sequence[str], seed: int = 0, draws: int = DRAWS) 
 def half_samples(
     groups: Sequence[str], seed: int = 0, draws: int = HALVES
 ) -> list[npt.NDArray[np.int64]]:
-    """The items of random halves of the groups; empty where there are fewer than two groups."""
+    """Rows of the items in random halves of the groups, a list of (n,); empty below two groups."""
     numbers, count = _members(groups)
     if count < 2:
         return []
@@ -83,7 +86,7 @@ def half_samples(
 
 
 def weighted_sum(items: Sequence[T], weights: Floats) -> T:
-    """Counts drawn: a dataclass of arrays (...,) per item -> the same with axes (draws, ...)."""
+    """Counts summed by draw: a dataclass of arrays (...,) for each item -> one of arrays (draws, ...)."""
     first: Any = items[0]
     drawn = {
         f.name: np.tensordot(weights, np.stack([getattr(i, f.name) for i in items]), 1)
@@ -93,12 +96,12 @@ def weighted_sum(items: Sequence[T], weights: Floats) -> T:
 
 
 def estimates(values: Floats) -> Estimate:
-    """(draws + 1,), the first of which is the set's own figure."""
+    """An estimate from values (draws + 1,), the first of which is the set's own figure."""
     return Estimate(float(values[0]), np.asarray(values[1:], np.float64))
 
 
 def weighted_mean(values: npt.ArrayLike, weights: Floats) -> Estimate:
-    """The mean of values (N,), of which NaNs do not count, under weights (draws + 1, N)."""
+    """The mean of values (N,) under weights (draws + 1, N); NaN values do not count."""
     array = np.asarray(values, np.float64)
     defined = ~np.isnan(array)
     total = weights[:, defined].sum(1)
@@ -107,7 +110,7 @@ def weighted_mean(values: npt.ArrayLike, weights: Floats) -> Estimate:
 
 
 Distance = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], float]
-"""Of two sets, given the rows of each."""
+"""Distance of two sets, given the chosen rows of each."""
 
 
 def over_halves(
@@ -116,7 +119,7 @@ def over_halves(
     seed: int = 0,
     draws: int = HALVES,
 ) -> Floats:
-    """The distance of halves of two sets, (draws,); all NaN where one has no halves or no value."""
+    """The distances of halves of two sets, (draws,); all NaN if a set has no halves or a value is NaN."""
     halves = [half_samples(g, seed + i, draws) for i, g in enumerate(groups)]
     values = np.array([distance(a, b) for a, b in zip(*halves, strict=False)], np.float64)
     return np.full(draws, np.nan) if not values.size or np.isnan(values).any() else values
@@ -125,7 +128,7 @@ def over_halves(
 def spread_of(whole: float, halves: Floats, least: float = 0.0) -> Estimate:
     """A distance of two whole sets with its spread over :func:`over_halves`.
 
-    ``least`` is the least value that the distance can take: no interval reaches below it.
+    ``least`` is the least value that the distance can have; no interval reaches below it.
     """
     return Estimate(whole, np.maximum(whole + halves - halves.mean(), least))
 

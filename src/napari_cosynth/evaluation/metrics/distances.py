@@ -11,10 +11,10 @@ Floats = npt.NDArray[np.float64]
 def frechet_distance(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
     """|mean_a - mean_b|² + tr(A + B - 2 (A B)^½) of features (N, D), (M, D); NaN below two rows.
 
-    Heusel et al. 2017, with A and B the covariances of N - 1 and M - 1 degrees of freedom. With the
-    centred features X and Y the trace of the root is the sum of the singular values of X Yᵀ over
-    sqrt((N - 1)(M - 1)), which needs no root of a matrix and holds for covariances without full
-    rank. Biased: small samples lie farther apart, so compare at equal N and M.
+    Heusel et al. 2017; A and B are the covariances with N - 1 and M - 1 degrees of freedom. For centred
+    features X and Y the trace of the root is the sum of the singular values of X Yᵀ over
+    sqrt((N - 1)(M - 1)). This needs no root of a matrix and holds for covariances without full rank. The
+    distance is biased: small samples lie farther apart, so compare at equal N and M.
     """
     x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if min(len(x), len(y)) < 2:
@@ -31,9 +31,9 @@ def frechet_distance(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
 
 
 def kernel_distance(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
-    """The unbiased squared maximum mean discrepancy of features (N, D), (M, D), which can be below 0.
+    """The unbiased squared maximum mean discrepancy of features (N, D), (M, D); it can be below 0.
 
-    Bińkowski et al. 2018: kernel (x·y / D + 1)³ over all pairs of different rows; NaN below two rows.
+    Bińkowski et al. 2018: kernel (x·y / D + 1)³ over all pairs of different rows. NaN below two rows.
     """
     x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
     n, m = len(x), len(y)
@@ -49,10 +49,10 @@ def kernel_distance(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
 
 
 def inception_score(logits: npt.ArrayLike) -> float:
-    """exp of the mean divergence of p(y|x) from p(y), Salimans et al. 2016; logits (N, C).
+    """The Inception score of logits (N, C): exp of the mean divergence of p(y|x) from p(y).
 
-    1 where all predictions are alike, at most C; NaN without a row. Over the whole set, not the mean
-    over ten splits of it: small splits are biased low.
+    Salimans et al. 2016. It is 1 if all predictions are alike, at most C, and NaN without a row. It is
+    taken over the whole set, not as the mean over ten splits, because small splits are biased low.
     """
     z = np.asarray(logits, np.float64)
     if not len(z):

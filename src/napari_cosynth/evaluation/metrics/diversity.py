@@ -1,4 +1,4 @@
-"""How much samples of one layout differ (paper, Fig. 5)."""
+"""Diversity: how much samples of one layout differ (paper, Fig. 5)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Floats = npt.NDArray[np.float64]
 
 
 def label_dice(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> float:
-    """2 |foreground where the classes agree| / (|foreground of a| + |of b|) of labels (H, W).
+    """Dice coefficient of labels (H, W), counting foreground where the classes agree.
 
-    NaN where neither has a nucleus.
+    2 |agreeing foreground| / (|foreground of a| + |foreground of b|); NaN if neither has a nucleus.
     """
     agreeing = ((a == b) & (a > 0)).sum()
     return float(quotient(2 * agreeing, (a > 0).sum() + (b > 0).sum()))

@@ -1,4 +1,4 @@
-"""The nuclei of synthetic samples, counted as those of real patches are."""
+"""Nuclei of synthetic samples by the rules for real patches: connected and not too small."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from napari_cosynth.types import Record
 
 
 def counted(record: Record) -> Record:
-    """A sample whose nuclei are what :func:`napari_cosynth.records.base.crop` makes of real ones.
+    """A sample whose nuclei follow the rules of :func:`napari_cosynth.records.base.crop` for real ones.
 
     A nucleus is one 8-connected part of at least ``SMALLEST_FRAGMENT`` pixels; smaller parts become
-    background. Of an instance in several parts the largest keeps its id, so that its point keeps it, and
-    each other one gets an id that no point has. The layout, which says what was asked for, stays: a
-    point whose nucleus was too small has none. The record itself where all its nuclei are such parts.
+    background. If an instance has several parts, the largest keeps its id, and so belongs to its point;
+    each other part gets an id that no point has. The layout stays as it was asked for, so a point whose
+    nucleus was too small has none. If nothing changes, the record itself is returned.
     """
     ids = record.instances
     parts = np.asarray(connected(ids, background=0, connectivity=2), np.int64)
@@ -25,7 +25,7 @@ def counted(record: Record) -> Record:
     owners = np.zeros(len(areas), np.int64)
     owners[parts.ravel()] = ids.ravel()
     areas[0] = 0
-    # By owner, of which the largest comes first; a part's number decides between equals.
+    # Order by owner, then the largest part first; the part's number decides between equals.
     order = np.lexsort((np.arange(len(areas)), -areas, owners))
     order = order[areas[order] >= SMALLEST_FRAGMENT]
     first = np.concatenate([[True], np.diff(owners[order]) > 0])[: len(order)]

@@ -1,4 +1,4 @@
-"""Whether labels are those of tissue: class areas as Fréchet's distance, counts and areas as asked."""
+"""Realism of labels: Fréchet distance of class areas, counts and areas against the layout."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def class_percentages(labels: Iterable[npt.NDArray[np.uint8]], classes: int) -> Floats:
-    """Per image the share of its pixels in each class, in percent: float64 (N, K), rows sum to 100."""
+    """The share of each class in each image's pixels, in percent, float64 (N, K); rows sum to 100."""
     rows = [np.bincount(m.ravel(), minlength=classes) * (100 / m.size) for m in labels]
     return np.array(rows, np.float64).reshape(-1, classes)
 
@@ -25,30 +25,32 @@ def class_percentages(labels: Iterable[npt.NDArray[np.uint8]], classes: int) -> 
 def segmentation_distance(real: Floats, made: Floats) -> float:
     """FSD: Fréchet's distance of two sets of ``class_percentages`` (Bau et al. 2019).
 
-    The background is one of the classes. Biased as every Fréchet distance: compare at equal N.
+    The background is one of the classes. It is biased, as every Fréchet distance: compare at equal N.
     """
     return frechet_distance(real, made)
 
 
 @dataclass(frozen=True)
 class Amounts:
-    """What a layout asked for and what came, float64 (..., K); index 0 sums the classes."""
+    """Nuclei that a layout asked for and that came, float64 (..., K); index 0 sums the classes."""
 
     images: Floats
+    """Number of images."""
     points: Floats
+    """Number of points of a class."""
     excess: Floats
-    """Instances of a class less its points."""
+    """Instances of a class minus its points."""
     error: Floats
-    """The same without its sign, image by image: opposite errors do not cancel."""
+    """Absolute value of ``excess`` of each image, summed, so that opposite errors do not cancel."""
     area: Floats
-    """µm² of a class."""
+    """Area of a class in µm²."""
     expected_area: Floats
-    """Its points times its mean area on real tiles; 0 where that is not known."""
+    """Points of a class times its mean area on real tiles in µm²; 0 if that is unknown."""
     known_area: Floats
-    """µm² of the classes whose mean area is known."""
+    """``area`` of a class whose mean area is known, else 0."""
 
     def errors(self) -> dict[str, Floats]:
-        """What a table shows; NaN for a class without points."""
+        """Rows of the report's table, by name; NaN for a class without points."""
         return {
             "count error, nuclei per image": quotient(self.error, self.images),
             "count excess, share of points": quotient(self.excess, self.points),
@@ -57,7 +59,7 @@ class Amounts:
 
 
 def amounts(record: Record, nuclei: Nuclei, mean_areas: Floats) -> Amounts:
-    """One record's amounts; ``mean_areas`` µm² (K,) of real nuclei by class, NaN where unknown."""
+    """The amounts of one record; ``mean_areas`` µm² (K,) of real nuclei by class, NaN if unknown."""
     classes = len(record.classes)
 
     def summed(values: npt.ArrayLike) -> Floats:

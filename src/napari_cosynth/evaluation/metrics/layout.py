@@ -1,4 +1,4 @@
-"""How well nuclei follow the points that asked for them."""
+"""How well nuclei follow the points of the layout."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from napari_cosynth.types import Record
 Floats = npt.NDArray[np.float64]
 
 PLAUSIBLE = (0.5, 2.0)
-"""An area is plausible from and up to these multiples of its class' median on real tiles."""
+"""An area is plausible between these multiples of its class' median on real tiles, both included."""
 
 
 @dataclass(frozen=True)
 class Following:
-    """Counts by the points' class, float64 (..., K); index 0 sums the classes. They add up."""
+    """Counts by the points' class, float64 (..., K); index 0 sums the classes. Counts add up."""
 
     points: Floats
+    """Points of the class."""
     of_class: Floats
     """Points with an instance of their class."""
     judged: Floats
-    """Points whose class has nuclei on real tiles, so that a plausible area is known."""
+    """Points whose class has nuclei on real tiles, so that its plausible areas are known."""
     plausible: Floats
-    """Of these, points with an instance of their class and of plausible area."""
+    """Points in ``judged`` with an instance of their class and of plausible area."""
     missed: Floats
     """Points without an instance."""
     merged: Floats
@@ -38,10 +39,10 @@ class Following:
     present: Floats
     """Points with an instance of any class."""
     offset: Floats
-    """Sum over these of the distance from point to centroid in µm."""
+    """Sum over the points in ``present`` of the distance from point to centroid in µm."""
 
     def shares(self) -> dict[str, Floats]:
-        """What a table shows, float64 (..., K); NaN for a class without points."""
+        """Rows of the report's table, by name, float64 (..., K); NaN for a class without points."""
         return {
             "points with an instance of their class": quotient(self.of_class, self.points),
             "points with one of plausible area": quotient(self.plausible, self.judged),
@@ -53,9 +54,9 @@ class Following:
 
 
 def follow(record: Record, nuclei: Nuclei, medians: Floats) -> Following:
-    """One record's counts; ``nuclei`` are its own, ``medians`` µm² (K,) of real nuclei by class.
+    """The counts of one record with its ``nuclei``; ``medians`` µm² (K,) of real nuclei by class.
 
-    Instance ``i`` belongs to row ``i - 1`` of the layout; those above its length are spurious, as
+    Instance ``i`` belongs to row ``i - 1`` of the layout. Ids above the layout's length are spurious, as
     instance separation numbers them.
     """
     layout, classes = record.layout, len(record.classes)

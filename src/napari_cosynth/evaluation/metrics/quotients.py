@@ -1,4 +1,4 @@
-"""Quotients of counts: what is not defined is NaN, without a warning, and null in a report."""
+"""Quotients and means of counts; an undefined one is NaN, without a warning, and null in a report."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ def quotient(numerator: npt.ArrayLike, denominator: npt.ArrayLike) -> npt.NDArra
 
 
 def mean_defined(values: npt.ArrayLike) -> float:
-    """The mean of what is not NaN; NaN where nothing is."""
+    """The mean of the values that are not NaN; NaN if all are."""
     array = np.asarray(values, np.float64)
     kept = array[~np.isnan(array)]
     return float(kept.mean()) if kept.size else float("nan")
 
 
 def json_ready(value: Any) -> Any:
-    """Numpy's numbers and arrays as Python's, and null for what is not finite; dicts go deep."""
+    """A value ready for JSON: numpy's numbers and arrays as Python's, None for a float not finite.
+
+    Dicts, lists and tuples are converted through all levels.
+    """
     if isinstance(value, dict):
         return {str(key): json_ready(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

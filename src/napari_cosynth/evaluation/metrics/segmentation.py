@@ -1,8 +1,8 @@
-"""How well instances and their classes were found: Dice, AJI, PQ, and HoVer-Net's F_d, Acc, F_c.
+"""Segmentation metrics of instances and classes: Dice, AJI, PQ, and HoVer-Net's F_d, Acc, F_c.
 
-Every measure is made of counts that add up, so that the same functions give one image's value, that
-of a whole set (the sum of its images' counts) and that of a bootstrap's draw. Papers that average
-over images get their figure as the mean of the images' values.
+Every metric is computed from counts that add up. So the same functions give the value of one image, of a
+whole set (the sum of its images' counts) and of a bootstrap draw. For papers that average over images,
+take the mean of the images' values.
 """
 
 from __future__ import annotations
@@ -24,25 +24,27 @@ PAIRING_PIXELS, PAIRING_MPP = 12, 0.25
 
 @dataclass(frozen=True)
 class Overlaps:
-    """Which instances of two maps share pixels."""
+    """The P pairs of instances of two maps that share pixels."""
 
     true_ids: Ints
-    """(P,), ids above 0; with ``found_ids`` the pairs that overlap."""
+    """Ids above 0 in the true map, (P,)."""
     found_ids: Ints
+    """Ids above 0 in the found map, (P,)."""
     pixels: Ints
-    """(P,), pixels in common."""
+    """Pixels in common, (P,)."""
     true_areas: Ints
-    """(N + 1,), pixels per id; 0 at an id that does not occur, and for the background."""
+    """Pixels of each true id, (N + 1,); 0 for the background and an id that does not occur."""
     found_areas: Ints
+    """Pixels of each found id, (M + 1,)."""
 
     @property
     def unions(self) -> Ints:
-        """(P,), pixels in either of a pair."""
+        """Pixels in either instance of each pair, (P,)."""
         return self.true_areas[self.true_ids] + self.found_areas[self.found_ids] - self.pixels
 
     @property
     def iou(self) -> Floats:
-        """(P,), intersection over union, in (0, 1]."""
+        """Intersection over union of each pair, (P,), in (0, 1]."""
         return np.asarray(self.pixels / self.unions, np.float64)
 
 
@@ -58,16 +60,16 @@ def overlaps(truth: npt.NDArray[np.int32], found: npt.NDArray[np.int32]) -> Over
 
 
 def dice_counts(truth: npt.NDArray[np.integer], found: npt.NDArray[np.integer]) -> Floats:
-    """(2 |A ∩ B|, |A| + |B|) of two foregrounds (H, W); their quotient is Dice (1945)."""
+    """(2 |A ∩ B|, |A| + |B|) of two foregrounds (H, W); their quotient is Dice's coefficient (1945)."""
     a, b = truth > 0, found > 0
     return np.array([2 * (a & b).sum(), a.sum() + b.sum()], np.float64)
 
 
 def aji_counts(pairs: Overlaps) -> Floats:
-    """(intersections, unions) in pixels, whose quotient is the Aggregated Jaccard Index.
+    """(intersections, unions) in pixels; their quotient is the Aggregated Jaccard Index.
 
-    Kumar et al. 2017: each true nucleus with the found one of highest IoU, which several may share;
-    nuclei without a partner add their area to the unions.
+    Kumar et al. 2017: each true nucleus is paired with the found one of highest IoU, which several may
+    share. Nuclei without a partner add their area to the unions.
     """
     best: dict[int, int] = {}
     for row in np.argsort(-pairs.iou, kind="stable").tolist():
@@ -86,12 +88,12 @@ def aji_counts(pairs: Overlaps) -> Floats:
 class Panoptic:
     """Counts of panoptic quality (Kirillov et al. 2019), float64 (K,) each; they add up.
 
-    Index 0 regards all nuclei as one class, index k only those of class k.
+    Index 0 takes all nuclei as one class, index k only those of class k.
     """
 
     true_positives: Floats
     iou: Floats
-    """Sum over the true positives."""
+    """Sum of the IoU of the true positives."""
     false_positives: Floats
     false_negatives: Floats
 
@@ -122,17 +124,17 @@ class Panoptic:
 
     @property
     def mpq(self) -> float:
-        """Mean of the classes' PQ over those that occur (PanNuke's of an image; CoNIC's of a set)."""
+        """Mean PQ of the classes that occur (PanNuke's mPQ of an image, CoNIC's of a set)."""
         return mean_defined(self.pq[1:])
 
 
 def panoptic(
     pairs: Overlaps, true_classes: npt.ArrayLike, found_classes: npt.ArrayLike, classes: int
 ) -> Panoptic:
-    """Matches at IoU above 0.5, where no nucleus can have two.
+    """Counts of panoptic quality; nuclei match at IoU above 0.5, where none can have two matches.
 
-    ``true_classes`` and ``found_classes`` (N,), (M,): the classes of instances 1..N and 1..M;
-    ``classes`` is K with the background. A match of two classes counts for index 0 alone.
+    ``true_classes`` and ``found_classes`` (N,), (M,) are the classes of instances 1..N and 1..M.
+    ``classes`` is K with the background. A match of different classes counts only for index 0.
     """
     true_of, found_of = (
         np.concatenate([[0], np.asarray(c, np.int64)]) for c in (true_classes, found_classes)
@@ -159,11 +161,11 @@ class Detection:
     """Counts of HoVer-Net's detection and classification scores (Graham et al. 2019); they add up."""
 
     paired: Ints
-    """(K, K): pairs by true class and found class."""
+    """Pairs by true class and found class, (K, K)."""
     missed: Ints
-    """(K,): true nuclei without a partner."""
+    """True nuclei without a partner by class, (K,)."""
     spurious: Ints
-    """(K,): found nuclei without a partner."""
+    """Found nuclei without a partner by class, (K,)."""
 
     def __add__(self, other: Detection) -> Detection:
         return Detection(
@@ -172,7 +174,7 @@ class Detection:
 
     @property
     def f_d(self) -> float:
-        """F1 of the detection, whatever the class."""
+        """F1 of the detection, whatever the classes."""
         twice = 2 * self.paired.sum()
         return float(quotient(twice, twice + self.missed.sum() + self.spurious.sum()))
 
@@ -183,10 +185,10 @@ class Detection:
 
     @property
     def f_c(self) -> Floats:
-        """F1 of each class, float64 (K,); NaN at the background and where neither has the class.
+        """F1 of each class, float64 (K,); NaN for the background and for a class that neither has.
 
-        As the published code computes it: 2 TP / (2 TP + 2 FP + 2 FN + FP_d + FN_d), over the pairs
-        in which either nucleus is of the class, which have no true negatives.
+        It follows the published code: 2 TP / (2 TP + 2 FP + 2 FN + FP_d + FN_d), over the pairs in which
+        either nucleus is of the class. Such pairs have no true negatives.
         """
         tp = np.diag(self.paired)
         wrong = self.paired.sum(0) + self.paired.sum(1) - 2 * tp
@@ -203,10 +205,10 @@ def detection(
     classes: int,
     mpp: float,
 ) -> Detection:
-    """Pairs centroids (N, 2), (M, 2) in pixels of ``mpp`` µm, whose classes (N,), (M,) are 1..K-1.
+    """Counts of the pairs of centroids (N, 2), (M, 2) in pixels of ``mpp`` µm.
 
-    As in the published code: the assignment of least total distance, of which pairs farther apart
-    than 12 pixels at 40x (3 µm) are then dropped.
+    Their classes (N,), (M,) are 1..K-1. As in the published code, centroids are paired by the assignment
+    of least total distance, and pairs farther apart than 12 pixels at 40x (3 µm) are then dropped.
     """
     a, b = np.asarray(true_classes, np.int64), np.asarray(found_classes, np.int64)
     away = np.linalg.norm(true_centroids[:, None] - found_centroids[None], axis=-1) * mpp

@@ -1,4 +1,4 @@
-"""How well touching nuclei were told apart: the Dice coefficient of each (paper, Table 3)."""
+"""Quality of instance separation: the Dice coefficient of each nucleus (paper, Table 3)."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from napari_cosynth.geometry.instances import Method, separate, separate_baselin
 from napari_cosynth.types import Record
 
 METHODS: tuple[Method, ...] = ("points", "distance maxima", "connected components")
-"""Ours, Yu et al.'s and the naive one."""
+"""Our method, Yu et al.'s and the naive one."""
 
 
 def dice_per_nucleus(
     truth: npt.NDArray[np.int32], found: npt.NDArray[np.int32]
 ) -> npt.NDArray[np.float64]:
-    """For each true nucleus 1..N the Dice coefficient with the instance that shares most pixels.
+    """The Dice coefficient of each true nucleus 1..N with the instance that shares most pixels.
 
-    float64 (N,): 0 where no instance touches it, NaN at an id that ``truth`` lacks. Their mean is
-    the paper's mDice.
+    float64 (N,): 0 if no instance overlaps it, NaN for an id that ``truth`` lacks. The mean is the
+    paper's mDice.
     """
     pairs = overlaps(truth, found)
-    # The last to be written is the one of most pixels, and of those the one of the lowest id.
+    # The last write wins: it has most pixels, and among equals the lowest id.
     order = np.lexsort((-pairs.found_ids, pairs.pixels))
     partner = np.zeros(len(pairs.true_areas), np.int64)
     shared = np.zeros(len(pairs.true_areas), np.int64)
@@ -45,7 +45,7 @@ def separated(record: Record) -> dict[Method, npt.NDArray[np.int32]]:
 
 
 def separations(record: Record) -> dict[Method, npt.NDArray[np.float64]]:
-    """Each nucleus' Dice when the record's own labels and distances are separated by each method."""
+    """The Dice coefficients of a record's nuclei by method, as its own labels and distances give them."""
     found = separated(record)
     return {method: dice_per_nucleus(record.instances, found[method]) for method in METHODS}
 
@@ -55,7 +55,7 @@ def touching(instances: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
     found = np.zeros(int(instances.max(initial=0)) + 1, bool)
     height, width = instances.shape
     for dy, dx in ((0, 1), (1, 0), (1, 1), (1, -1)):
-        # A window, and the one that lies (dy, dx) from it.
+        # Compare each pixel with the one at (dy, dx) from it.
         left, right = max(0, -dx), width - max(0, dx)
         a = instances[: height - dy, left:right]
         b = instances[dy:, left + dx : right + dx]

@@ -1,4 +1,4 @@
-"""Area, eccentricity and solidity of nuclei, and how far two sets of them lie apart."""
+"""Area, eccentricity and solidity of nuclei, and the distance between two sets of values."""
 
 from __future__ import annotations
 
@@ -21,29 +21,28 @@ class Nuclei:
     """The nuclei of a record, or of several, one row each."""
 
     ids: npt.NDArray[np.int64]
-    """(M,), ids of the instance map, rising within a record."""
+    """Ids in the instance map, (M,), rising within a record."""
     class_ids: npt.NDArray[np.int64]
-    """(M,), 1..K-1: the majority class of the semantic labels."""
+    """Majority class of the semantic labels, (M,), 1..K-1."""
     centroids: Floats
-    """(M, 2), (y, x) in pixels."""
+    """Centroids (y, x) in pixels, (M, 2)."""
     area: Floats
-    """(M,), µm²."""
+    """Areas in µm², (M,)."""
     eccentricity: Floats
-    """(M,), of the ellipse with the nucleus' second moments, in [0, 1]."""
+    """Eccentricity of the ellipse with the nucleus' second moments, (M,), in [0, 1]."""
     solidity: Floats
-    """(M,), area over that of the convex hull, in (0, 1]; NaN where it was not measured."""
+    """Area over the area of the convex hull, (M,), in (0, 1]; NaN if not measured."""
 
     def __len__(self) -> int:
         return len(self.ids)
 
 
 def measure_nuclei(record: Record, hulls: bool = True) -> Nuclei:
-    """Every instance of a record, as scikit-image's ``regionprops`` measures it.
+    """The measurements of every instance of a record, equal to scikit-image's ``regionprops``.
 
-    Without ``hulls`` the solidity is left out, which costs many times all the rest.
-
-    Areas, centroids and moments of all instances are summed at once, which ``regionprops`` does one
-    by one at many times the cost.
+    Without ``hulls`` solidity is not measured; it takes many times as long as all the rest. Areas,
+    centroids and moments are summed for all instances at once, because ``regionprops`` goes one by one
+    and takes many times as long.
     """
     y, x = np.nonzero(record.instances)
     ids, rows = np.unique(record.instances[y, x], return_inverse=True)
@@ -57,7 +56,7 @@ def measure_nuclei(record: Record, hulls: bool = True) -> Nuclei:
     yy, xx, xy = mean(dy * dy), mean(dx * dx), mean(dy * dx)
     half, root = (yy + xx) / 2, np.hypot((yy - xx) / 2, xy)
     longest = half + root
-    # A single pixel has no axes: round, as regionprops says.
+    # A single pixel has no axes and counts as round, as in regionprops.
     ratio = np.divide(half - root, longest, out=np.ones_like(half), where=longest > 0)
     solidity = np.full(len(ids), np.nan)
     if hulls:
@@ -74,7 +73,7 @@ def measure_nuclei(record: Record, hulls: bool = True) -> Nuclei:
 
 
 def class_medians(nuclei: Sequence[Nuclei], classes: int) -> Floats:
-    """The median area of each class in µm², float64 (K,); NaN at 0 and at a class without nuclei."""
+    """The median area of each class in µm², float64 (K,); NaN for 0 and for a class without nuclei."""
     ids = np.concatenate([n.class_ids for n in nuclei])
     areas = np.concatenate([n.area for n in nuclei])
     medians = np.full(classes, np.nan)
@@ -85,5 +84,5 @@ def class_medians(nuclei: Sequence[Nuclei], classes: int) -> Floats:
 
 
 def wasserstein(a: Floats, b: Floats) -> float:
-    """The 1-Wasserstein distance of two samples, in their unit; NaN where one is empty."""
+    """The 1-Wasserstein distance of two samples, in their unit; NaN if one is empty."""
     return float(wasserstein_distance(a, b)) if len(a) and len(b) else float("nan")

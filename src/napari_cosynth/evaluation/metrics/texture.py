@@ -1,4 +1,4 @@
-"""Realism that needs no network: is blue where the labels say, is the texture that of tissue?"""
+"""Realism without a network: haematoxylin where labels have nuclei, texture like real tissue."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from napari_cosynth.evaluation.metrics.quotients import quotient
 from napari_cosynth.records.spectrum import band_power
 
 _LEAST_POWER = 1e-6
-"""Squared grey levels; below what 8 bits hold, so that a blank image has a spectrum."""
+"""Least power in squared grey levels, below what 8 bits hold, so that a blank image has a spectrum."""
 
 
 @dataclass(frozen=True)
 class Texture:
-    """Figures over a set of images with their labels."""
+    """Texture figures of a set of images with their labels."""
 
     auc: float
-    """How well haematoxylin density alone tells nucleus pixels from the rest (pooled ROC AUC)."""
+    """How well haematoxylin density alone tells nucleus pixels from others (ROC AUC, pooled)."""
     laplacian: float
     """Median absolute Laplacian of the grey background, in grey levels."""
     correlation: tuple[float, float, float]
@@ -32,11 +32,10 @@ class Texture:
 
 
 def texture(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) -> Texture:
-    """``images`` uint8 (N, H, W, 3), ``labels`` uint8 (N, H, W).
+    """Texture figures of ``images`` uint8 (N, H, W, 3) with ``labels`` uint8 (N, H, W).
 
-    The background is what lies two pixels or more from any nucleus; it is high-passed by a Gaussian
-    of 6 pixels before its autocorrelation is taken. A figure is NaN where there is nothing to take
-    it from.
+    The background is all pixels more than two pixels from any nucleus. For its autocorrelation it is
+    high-passed by a Gaussian of 6 pixels. A figure is NaN if there are no pixels for it.
     """
     nucleus = labels > 0
     haematoxylin = np.stack([rgb2hed(image)[..., 0] for image in images])
@@ -80,5 +79,8 @@ def spectral_distance(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) ->
 def band_ratios(
     made: npt.NDArray[np.float64], real: npt.NDArray[np.float64], side: int
 ) -> npt.NDArray[np.float64]:
-    """The power of one spectrum over another's in each of ``BANDS``; NaN where that has none."""
+    """The power of ``made`` over ``real`` in each of ``BANDS``; NaN where ``real`` has none.
+
+    ``side``: the shorter side of the images in pixels.
+    """
     return quotient(band_power(made, side), band_power(real, side))

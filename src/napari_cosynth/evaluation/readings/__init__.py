@@ -1,1 +1,1 @@
-"""Blind readings: their page, and what readers made of them."""
+"""Blind readings: the page for readers, and the scores of their answers."""

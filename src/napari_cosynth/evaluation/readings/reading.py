@@ -1,8 +1,8 @@
-"""A blind reading: real and synthetic pairs in one order, and what readers made of them.
+"""A blind reading: real and synthetic pairs in random order, and the scores of the readers' answers.
 
-The paper asked pathologists (Fig. 6). Whoever reads sees an image and the same image with its nuclei
-outlined, says whether it is real or synthetic, and rates from 1 to 5 how well the outlines agree with
-the nuclei and whether their classes are right.
+The paper asked pathologists (Fig. 6). A reader sees an image and the same image with its nuclei
+outlined. The reader says whether it is real or synthetic, and rates from 1 to 5 how well the outlines
+agree with the nuclei and whether their classes are right.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Floats = npt.NDArray[np.float64]
 FORMAT = 1
 REAL, SYNTHETIC = ORIGINS = ("real", "synthetic")
 RATINGS = ("labels", "classes")
-"""Outlines that agree with the nuclei; classes that are right. 1 (not at all) to 5 (everywhere)."""
+"""The two ratings, 1 (not at all) to 5 (everywhere): outlines agree with nuclei, classes are right."""
 COLUMNS = ("reading", "reader", "item", "origin", *RATINGS)
 
 
@@ -42,15 +42,15 @@ class Item:
     """One pair of a reading."""
 
     name: str
-    """Its place in the order, ``001`` and on: says nothing of where it comes from."""
+    """Its place in the order, ``001`` and so on, which does not reveal its origin."""
     record: Record
     origin: str
 
 
 def draw_items(made: Sequence[Record], real: Sequence[Record], pairs: int, seed: int) -> list[Item]:
-    """As many real as synthetic pairs, at most ``pairs`` together, in a random order.
+    """Equally many real and synthetic pairs, at most ``pairs`` together, in random order.
 
-    Raises ValueError where there is not one of each, or sizes or classes differ.
+    Raises ValueError if there is not one of each, or if sizes or classes differ.
     """
     each = min(pairs // 2, len(made), len(real))
     if each < 1:
@@ -72,7 +72,7 @@ def draw_items(made: Sequence[Record], real: Sequence[Record], pairs: int, seed:
 
 
 def reading_id(items: Sequence[Item]) -> str:
-    """What ties answers to their key: a digest of the images in their order."""
+    """The identity that links answers to their key: a digest of the images in their order."""
     sha = hashlib.sha256()
     for item in items:
         sha.update(item.record.image.tobytes())
@@ -80,7 +80,7 @@ def reading_id(items: Sequence[Item]) -> str:
 
 
 def key_of(items: Sequence[Item], seed: int) -> dict[str, Any]:
-    """The key, JSON-ready: each item's origin and source."""
+    """The key, ready for JSON: each item's origin and source."""
     return {
         "format": FORMAT,
         "reading": reading_id(items),
@@ -94,7 +94,7 @@ def key_of(items: Sequence[Item], seed: int) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Key:
-    """Which pair is which."""
+    """The origins of the pairs of a reading."""
 
     reading: str
     origins: dict[str, str]
@@ -123,17 +123,17 @@ def read_key(path: Path) -> Key:
 
 @dataclass(frozen=True)
 class Answers:
-    """One reader's answers; an item that was left out is absent from a table."""
+    """The answers of one reader; unanswered items are absent."""
 
     reader: str
     origins: dict[str, str]
-    """Item -> what the reader took it for."""
+    """Item -> the reader's answer, ``real`` or ``synthetic``."""
     ratings: dict[str, dict[str, int]]
     """Question -> item -> 1..5."""
 
 
 def read_answers(path: Path, key: Key) -> Answers:
-    """A CSV as the page saves it. Raises ValueError naming file, line and column."""
+    """The answers in a CSV file that the page saved. Raises ValueError naming file, line and column."""
     try:
         with path.open(newline="", encoding=encoding_of(path)) as handle:
             reader = csv.DictReader(handle)
@@ -180,7 +180,7 @@ def read_answers(path: Path, key: Key) -> Answers:
 
 
 def wilson(hits: int, count: int, z: float = 1.959964) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share (Wilson 1927); NaN, NaN of none."""
+    """Wilson's 95 % interval of the share ``hits / count`` (Wilson 1927); NaN, NaN if ``count`` is 0."""
     if not count:
         return float("nan"), float("nan")
     share, square = hits / count, z * z / count
@@ -191,14 +191,15 @@ def wilson(hits: int, count: int, z: float = 1.959964) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Score:
-    """What one reader, or all together, made of a reading."""
+    """The result of a reading for one reader, or for all together."""
 
     reader: str
     answered: int
-    """Answers to real or synthetic."""
+    """Number of answers to the question "real or synthetic"."""
     accuracy: float
+    """Share of these answers that are right."""
     interval: tuple[float, float]
-    """95 %. Of one reader Wilson's; of several a bootstrap over items, whose answers go together."""
+    """95 % interval of the accuracy: Wilson's for one reader; for several a bootstrap over items."""
     found: float
     """Share of the synthetic pairs that were taken for synthetic."""
     doubted: float
@@ -206,14 +207,15 @@ class Score:
     real: dict[str, Estimate]
     """Question -> mean rating of real pairs."""
     synthetic: dict[str, Estimate]
+    """Question -> mean rating of synthetic pairs."""
     difference: dict[str, Estimate]
-    """Synthetic less real."""
+    """Question -> mean rating of synthetic pairs minus that of real pairs."""
 
 
 def score(key: Key, readers: Sequence[Answers]) -> list[Score]:
-    """A score per reader, and one of all where there are several.
+    """A score for each reader, and one for all if there are several.
 
-    Raises ValueError where two have one name.
+    Raises ValueError if two readers have the same name.
     """
     names = [r.reader for r in readers]
     for name in names:

@@ -1,4 +1,4 @@
-"""The page of a blind reading: one HTML file that needs no network and says nothing of the key."""
+"""The page of a blind reading: one HTML file that needs no network and does not contain the key."""
 
 from __future__ import annotations
 
@@ -185,10 +185,10 @@ show();
 
 
 def reading_page(items: Sequence[Item]) -> str:
-    """The page of a reading: every pair inside it, nothing of where a pair comes from.
+    """The HTML of a reading's page, with all pairs inside and without their origins.
 
-    Images are stored without compression, so that each takes as many bytes as any other: noise
-    compresses worse than tissue, and a size would tell.
+    Images are stored without compression, so that all take equally many bytes. Noise compresses worse
+    than tissue, so compressed sizes could reveal the origin.
     """
     classes = items[0].record.classes
     content = {
@@ -220,14 +220,14 @@ def _legend(classes: ClassTable, items: Sequence[Item]) -> list[list[str]]:
 
 
 def outlines(record: Record) -> npt.NDArray[np.uint8]:
-    """The class of each nucleus along its rim at twice the image's size, uint8 (2H, 2W); 0 elsewhere."""
+    """The class of each nucleus along its rim, uint8 (2H, 2W), twice the image's size; 0 elsewhere."""
     instances, labels = (a.repeat(2, 0).repeat(2, 1) for a in (record.instances, record.labels))
     rim = find_boundaries(instances, mode="thick") & (instances > 0)
     return np.where(rim, labels, np.uint8(0))
 
 
 def _png(image: npt.NDArray[np.uint8], classes: ClassTable | None = None) -> str:
-    """A data URI of an RGB image, or of classes (H, W) in their colours, the background clear."""
+    """A data URI of an RGB image, or of classes (H, W) in their colours on a transparent background."""
     from PIL import Image
 
     picture, buffer = Image.fromarray(image), io.BytesIO()

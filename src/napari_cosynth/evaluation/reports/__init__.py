@@ -1,1 +1,1 @@
-"""Records to figures, figures to a page and JSON; two reports compared."""
+"""Records to figures, figures to a page and JSON; comparison of two reports."""

@@ -1,8 +1,8 @@
-"""Do images show the nuclei that their labels claim? A segmenter trained on real tiles is the judge.
+"""Image-label alignment: whether images show the nuclei of their labels, by a segmenter of real tiles.
 
-It is run on the synthetic images and on real ones that it never saw. Where it agrees better with the
-synthetic labels than with the real ones (a ratio above 1), the synthetic images are too easy: their
-nuclei stand out more than real nuclei do. Far below 1, images and labels do not belong together.
+The segmenter is run on the synthetic images and on real ones that it never saw. If it agrees better with
+the synthetic labels than with the real ones (a ratio above 1), the synthetic images are too easy: their
+nuclei stand out more than real nuclei do. If the ratio is far below 1, images and labels do not fit.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from napari_cosynth.types import ClassTable, Record
 SECTION = "Image-label alignment (a segmenter of real tiles)"
 SHOWN = ("AJI", "PQ", "recall")
 POOR = 0.3
-"""An AJI on real tiles below which a segmenter is no judge. Of all pixels that it or the labels call a
-nucleus it then has less than a third right; HoVer-Net's authors report 0.571 on CoNSeP (2019), their
-U-Net 0.482, and 600 steps of ``cosynth train-segmenter`` reach 0.388 (docs/downstream.md)."""
+"""AJI on real tiles below which a segmenter is a poor judge. Of all pixels that it or the labels call a
+nucleus, it then has less than a third right. HoVer-Net's authors report 0.571 on CoNSeP (2019), and 0.482
+for a U-Net; 600 steps of ``cosynth train-segmenter`` reach 0.388 (docs/downstream.md)."""
 
 
 def check_segmenter(segmenter: Segmenter, classes: ClassTable, mpp: float) -> None:
-    """Raises ValueError where the segmenter has other classes or µm/px than the stack."""
+    """Raises ValueError if the segmenter has other classes or µm/px than the stack."""
     description = segmenter.description
     if description.class_names != classes.names:
         raise ValueError(
@@ -42,7 +42,7 @@ def check_segmenter(segmenter: Segmenter, classes: ClassTable, mpp: float) -> No
 
 
 def check_unseen(segmenter: Segmenter, held_out: Sequence[Record], path: Path | None) -> None:
-    """Raises ValueError naming ``path`` where it was trained on a real tile that it is to judge."""
+    """Raises ValueError naming ``path`` if the segmenter was trained on a tile it would judge."""
     seen = {digest: name for name, digest in segmenter.description.tiles.items()}
     for record in held_out:
         if (name := seen.get(pixels_digest(record.image))) is not None:
@@ -54,7 +54,10 @@ def check_unseen(segmenter: Segmenter, held_out: Sequence[Record], path: Path | 
 def open_judge(
     path: Path | None, classes: ClassTable, mpp: float, device: torch.device
 ) -> Segmenter | None:
-    """The segmenter of a folder, checked to fit the stack; None where none is named."""
+    """The segmenter in a folder, None if ``path`` is None.
+
+    Raises ValueError naming the folder if its classes or µm/px are not the stack's.
+    """
     if path is None:
         return None
     judge = load_segmenter(path, device)
@@ -66,15 +69,15 @@ def open_judge(
 
 
 def found_scores(segmenter: Segmenter, records: Iterable[Record]) -> list[Scores]:
-    """What the segmenter finds in each record's image against its nuclei."""
+    """The scores of the segmenter's nuclei in each record's image, against the record's own nuclei."""
     mpp = segmenter.description.mpp
     return [score(r, *segment(segmenter.network, r.image, mpp)) for r in records]
 
 
 def alignment_figures(made: Samples, real: Samples, segmenter: Segmenter) -> Iterable[Figure]:
-    """AJI, PQ and each class' recall on synthetic and on real images, and their quotient.
+    """AJI, PQ and each class' recall on synthetic and on real images, and their ratios.
 
-    Synthetic images are bootstrapped over layouts and real ones over tiles, each on their own.
+    Synthetic images are bootstrapped over layouts, real ones over tiles, independently.
     """
     names = real.records[0].classes.names
     values = []
@@ -94,7 +97,7 @@ def alignment_figures(made: Samples, real: Samples, segmenter: Segmenter) -> Ite
 
 
 def note(path: Path | None) -> str:
-    """What a reader of the report is told."""
+    """The note in the report on how to read these figures."""
     if path is None:
         return "No segmenter was named (--segmenter): image-label alignment was not measured."
     return (
@@ -104,7 +107,7 @@ def note(path: Path | None) -> str:
 
 
 def doubt(figures: Iterable[Figure]) -> str | None:
-    """What a reader is warned of where the judge is poor on real tiles themselves; else None."""
+    """The warning in the report if the segmenter is poor on the real tiles themselves; else None."""
     real = next((f.estimate.value for f in figures if f.name == "AJI, real tiles"), POOR)
     if not real < POOR:
         return None

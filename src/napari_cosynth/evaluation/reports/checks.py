@@ -1,4 +1,4 @@
-"""What must hold of a sample before anything is measured on it."""
+"""Checks of a sample before anything is measured on it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from napari_cosynth.types import Record
 
 
 def check_sample(record: Record) -> None:
-    """Raises ValueError naming the record's source, the array and what is wrong with it."""
+    """Raises ValueError naming the record's source, the array and the fault.
+
+    Ids must be 0 or more and plausible, each instance of one class, and distances in [0, 1].
+    """
     ids, labels = record.instances, record.labels
     if ids.min(initial=0) < 0:
         raise ValueError(f"{record.source}: instances: expected ids from 0, got {ids.min()}")
     most = len(record.layout) + ids.size
     if ids.max(initial=0) > most:
         raise ValueError(f"{record.source}: instances: expected ids up to {most}, got {ids.max()}")
-    # Of an instance with two classes one pixel's is kept, and another disagrees with it.
+    # One pixel's class is kept for each instance; if an instance has two, other pixels disagree.
     kept = np.zeros(int(ids.max(initial=0)) + 1, labels.dtype)
     kept[ids] = labels
     mixed = np.argwhere((kept[ids] != labels) & (ids > 0))

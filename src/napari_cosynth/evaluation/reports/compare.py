@@ -1,4 +1,4 @@
-"""Two reports -> which of their differences hold."""
+"""Comparison of two reports: the differences of their figures, and which of them hold."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Difference:
-    """One figure of two reports."""
+    """The difference of one figure between two reports, A and B."""
 
     section: str
     name: str
@@ -28,11 +28,13 @@ class Difference:
     a: float
     b: float
     low: float
-    """Of the 95 % interval of b - a; NaN where one of them has no interval."""
+    """Lower end of the 95 % interval of b - a; NaN if a or b has no interval."""
     high: float
+    """Upper end of that interval."""
     real: float
-    """The figure of real patches; NaN where it has none."""
+    """The figure of real patches; NaN if they have none."""
     better: str
+    """Which values are better, as in :attr:`~napari_cosynth.evaluation.reports.figure.Figure.better`."""
 
     @property
     def holds(self) -> bool:
@@ -41,7 +43,7 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """``A`` or ``B`` where one is the better, ``differs`` where neither is the better."""
+        """The better report, ``A`` or ``B``; ``differs`` if neither is; empty if nothing holds."""
         if not self.holds:
             return ""
         if self.better == "real" and not np.isnan(self.real):
@@ -52,7 +54,7 @@ class Difference:
 
 
 def read_report(path: Path) -> dict[str, Any]:
-    """A report's JSON. Raises ValueError naming file and field."""
+    """The content of a report's JSON file. Raises ValueError naming file and field."""
     content = read_json(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f"{path}: format: expected a report of format {FORMAT}")
@@ -76,11 +78,11 @@ def _floats(values: Iterable[float | None]) -> Floats:
 
 
 def compare(a: dict[str, Any], b: dict[str, Any]) -> tuple[list[Difference], list[str]]:
-    """The differences b - a of figures that both have, and what stands in the way of more.
+    """The differences b - a of the figures that both reports have, and notes on the comparison.
 
-    Draws of the same layouts and seed belong together pair by pair, which takes out what the two
-    have in common; else they are taken as independent. Raises ValueError where the reports are
-    against different real patches.
+    If the layouts agree, draws are subtracted pair by pair, which removes the variation that both share;
+    else they are taken as independent. Figures of networks that differ are left out, and a note says so.
+    Raises ValueError if the reports were made against different real patches.
     """
     ours, theirs = a["identity"], b["identity"]
     if ours.get("real") != theirs.get("real"):

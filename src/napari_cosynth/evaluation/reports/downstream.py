@@ -1,4 +1,4 @@
-"""Segmenters' counts, by arm, seed and test tile -> the paper's Table 4 and Fig. 8, with intervals."""
+"""Segmenters' counts by arm, seed and test tile -> the paper's Table 4 and Fig. 8, with intervals."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from napari_cosynth.evaluation.reports.scores import Floats, Scores, measures
 
 TABLE = "Table 4"
 PLOTTED = ("Dice", "AJI", "F_d", "Acc")
-"""Of Fig. 8."""
+"""Measures in Fig. 8."""
 
 Results = Mapping[int, Mapping[str, Scores]]
-"""Seed -> test tile -> counts; the same seeds and tiles in every arm."""
+"""Seed -> test tile -> counts. Every arm has the same seeds and tiles."""
 
 
 def drawn_measures(results: Results, names: Sequence[str]) -> dict[str, Floats]:
     """Column of the table -> its values (1 + draws,), the first of which is the figure itself.
 
-    Counts are pooled over seeds and tiles. A draw takes both with replacement: tiles differ, and so do
-    trainings. ``names``: the K class names.
+    Counts are pooled over seeds and tiles. A draw takes both with replacement, because tiles differ and
+    trainings differ. ``names``: the K class names.
     """
     seeds = sorted(results)
     tiles = sorted(results[seeds[0]])
@@ -37,7 +37,7 @@ def drawn_measures(results: Results, names: Sequence[str]) -> dict[str, Floats]:
 
 
 def pooled_measures(results: Results, names: Sequence[str]) -> dict[str, float]:
-    """Column of the table -> the figure alone."""
+    """Column of the table -> the figure, without draws."""
     counts = [counts for tiles in results.values() for counts in tiles.values()]
     drawn = weighted_sum(counts, np.ones((1, len(counts))))
     return {column: float(v[0]) for column, v in _columns(drawn, names).items()}
@@ -52,7 +52,7 @@ def _columns(drawn: Scores, names: Sequence[str]) -> dict[str, Floats]:
 def table_figures(
     arms: Mapping[str, Results], names: Sequence[str], baseline: str
 ) -> Iterable[Figure]:
-    """A row per arm, and a row per arm of its differences from ``baseline``, draw by draw."""
+    """A row for each arm, and a row for each arm's difference from ``baseline``, draw by draw."""
     drawn = {arm: drawn_measures(results, names) for arm, results in arms.items()}
     for arm, columns in drawn.items():
         seeds = [pooled_measures({s: tiles}, names) for s, tiles in sorted(arms[arm].items())]
@@ -72,9 +72,9 @@ def table_figures(
 def synthetic_plots(
     arms: Mapping[str, Results], multiples: Mapping[str, Mapping[int, str]], names: Sequence[str]
 ) -> list[Plot]:
-    """Fig. 8: a measure against how many synthetic patches there are for each real one.
+    """Fig. 8: measures against the number of synthetic patches for each real one.
 
-    ``multiples``: a line's name -> multiple -> the arm trained on so many synthetic sets alone.
+    ``multiples``: a line's name -> number of synthetic sets -> the arm trained on these sets alone.
     """
     plots = []
     for column in PLOTTED:

@@ -1,4 +1,4 @@
-"""One figure of a report, and what halves of the real tiles say of it."""
+"""One figure of a report, and its reference value from halves of the real tiles."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ TILE_ENCODER, IMAGENET, INCEPTION, SEGMENTER = JUDGES = (
     "Inception",
     "segmenter",
 )
-"""Networks that figures depend on, as figures and a report's identity name them."""
+"""Networks that figures depend on, by their names in figures and in a report's identity."""
 OVER_HALVES = "over that between halves of the real tiles"
-"""Ends the name of a distance that is given as a multiple of what real tiles differ."""
+"""End of the name of a distance that is divided by the distance between halves of the real tiles."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +33,18 @@ class Figure:
     """A class' name, or ``all``."""
     estimate: Estimate
     real: float = float("nan")
-    """The same figure of real patches, or of real against other real ones."""
+    """The same figure of real patches, or of real patches against other real ones."""
     better: str = ""
-    """``lower``, ``higher``, ``real`` (the nearer to the real value), or neither."""
+    """Which value is better: ``lower``, ``higher``, ``real`` (nearer to ``real``), or empty."""
     seeds: tuple[float, ...] = ()
-    """The figure of each network trained, where networks are."""
+    """The figure of each trained network, if networks are trained."""
 
 
 def halved(real: Samples, distance: Callable[[Rows, Rows], float]) -> float:
-    """A distance of one half of the real patches' groups from the other: what sampling alone does.
+    """A distance between two halves of the real patches' groups, which sampling alone causes.
 
-    At half the number, so a biased distance is larger than it would be at the whole.
+    Halves are smaller than the whole, so a biased distance is larger than between whole sets. NaN below
+    two groups.
     """
     names = sorted(set(real.groups))
     if len(names) < 2:
@@ -56,7 +57,7 @@ def halved(real: Samples, distance: Callable[[Rows, Rows], float]) -> float:
 def halved_many(
     real: Samples, distance: Callable[[Rows, Rows], float], splits: int = 12, seed: int = 0
 ) -> float:
-    """The mean of :func:`halved` over random splits of the tiles, for what is divided by it."""
+    """The mean of :func:`halved` over random splits of the groups, for use as a divisor."""
     names = sorted(set(real.groups))
     if len(names) < 2:
         return float("nan")

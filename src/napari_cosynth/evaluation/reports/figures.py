@@ -1,4 +1,4 @@
-"""Two sets of records, made and real -> figures with intervals."""
+"""Figures with intervals from two sets of records, synthetic (``made``) and real."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ from napari_cosynth.evaluation.reports.shape_figures import shape_figures
 from napari_cosynth.evaluation.reports.texture_figures import texture_figures
 
 SEPARATED = 250
-"""At most so many real patches are separated again."""
+"""Most real patches whose instances are separated anew."""
 
 
 def evaluate(made: Samples, real: Samples, training: Sequence[Floats] = ()) -> list[Figure]:
     """Every figure of one stack against real patches of the same size, classes and µm/px.
 
-    ``training`` (N, F) per network: the features of patches that the model was trained on.
+    ``training``: for each network the features (N, F) of patches that the model was trained on.
     """
     equal = min(len(made), len(real))
     few = made.take(spread(len(made), equal)), real.take(spread(len(real), equal))
@@ -72,10 +72,10 @@ def evaluate(made: Samples, real: Samples, training: Sequence[Floats] = ()) -> l
 
 
 def image_figures(made: Samples, real: Samples) -> Iterable[Figure]:
-    """Fréchet and kernel distances of features; FID and IS where Inception's are there.
+    """Fréchet and kernel distances of features; FID, KID and IS if there are Inception's features.
 
-    Fréchet distances also as a multiple of that between halves of the real tiles, the samples halved
-    too: so both have the bias of the same number.
+    Fréchet distances are also divided by the distance between halves of the real tiles. The samples are
+    halved too for this, so that both distances have the bias of equal numbers.
     """
     groups = made.groups, real.groups
     kinds: list[tuple[str, list[Floats], list[Floats]]] = []
@@ -127,7 +127,7 @@ def image_figures(made: Samples, real: Samples) -> Iterable[Figure]:
 
 
 def label_figures(made: Samples, real: Samples) -> Iterable[Figure]:
-    """FSD; counts and areas against what the layouts ask for."""
+    """FSD, and counts and areas against those that the layouts ask for."""
     classes = real.records[0].classes
     ours, theirs = (
         class_percentages([r.labels for r in s.records], len(classes)) for s in (made, real)
@@ -157,7 +157,7 @@ def label_figures(made: Samples, real: Samples) -> Iterable[Figure]:
 
 
 def layout_figures(made: Samples, real: Samples) -> Iterable[Figure]:
-    """How the nuclei follow their points; real patches follow their own, but for odd areas."""
+    """How well nuclei follow their points; real patches follow theirs, except for unusual areas."""
     classes = real.records[0].classes
     medians = class_medians(real.nuclei, len(classes))
     items = [
@@ -184,7 +184,7 @@ def _by_class(
 
 
 def diversity_figures(made: Samples, real: Samples) -> Iterable[Figure]:
-    """Between samples of one layout; real: between different real patches."""
+    """Differences between samples of one layout; the real value is between different real patches."""
     layouts: dict[str, list[int]] = {}
     for i, record in enumerate(made.records):
         layouts.setdefault(layout_key(record), []).append(i)
@@ -208,7 +208,10 @@ def diversity_figures(made: Samples, real: Samples) -> Iterable[Figure]:
 def memorisation_figures(
     made: Samples, real: Samples, training: Sequence[Floats]
 ) -> Iterable[Figure]:
-    """How near samples lie to training patches, against real patches that were not trained on."""
+    """How near samples lie to training patches, against real patches that were not trained on.
+
+    There are no figures without ``training``.
+    """
     if not len(training):
         return
     seen, ours, theirs = (np.concatenate(f, 1) for f in (training, made.features, real.features))
@@ -222,7 +225,7 @@ def memorisation_figures(
 
 
 def separation_figures(real: Samples) -> Iterable[Figure]:
-    """mDice of the three ways to tell nuclei apart, on the real patches' own labels."""
+    """mDice of the three methods of instance separation, on the real patches' own labels."""
     chosen = real.take(spread(len(real), SEPARATED))
     weights = bootstrap_weights(chosen.groups)
     found = [separation.separations(r) for r in chosen.records]

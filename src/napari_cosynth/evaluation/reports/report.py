@@ -1,4 +1,4 @@
-"""Figures -> JSON, and one HTML page that needs nothing else."""
+"""Figures -> JSON, and one HTML page that needs no other file."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ figcaption { color: #444 } svg { margin-right: 1em }
 
 @dataclass(frozen=True)
 class Plot:
-    """Lines over one axis."""
+    """A plot of one or more lines."""
 
     title: str
     x_label: str
     lines: Mapping[str, tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]]
     """Name -> x (N,), y (N,)."""
     logarithmic: bool = False
-    """Whether x, above 0, is shown by its logarithm."""
+    """Whether the x axis is logarithmic; x is then above 0."""
 
 
 @dataclass(frozen=True)
@@ -52,21 +52,21 @@ class Picture:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that one evaluation says."""
+    """The whole result of one evaluation."""
 
     facts: Mapping[str, Any]
-    """What was compared with what, JSON-ready."""
+    """The sets that were compared, ready for JSON."""
     notes: Sequence[str]
-    """How the figures are to be read."""
+    """Notes on how to read the figures."""
     figures: Sequence[Figure]
     plots: Sequence[Plot] = ()
     pictures: Sequence[Picture] = ()
     identity: Mapping[str, str] = field(default_factory=dict)
-    """Digests of what must agree for two reports to be compared: ``real``, ``groups``, networks."""
+    """Digests that must agree for a comparison of two reports: ``real``, ``groups``, networks."""
 
 
 def to_json(report: Report) -> dict[str, Any]:
-    """JSON-ready; what is not defined is null."""
+    """The report ready for JSON; undefined values are None."""
     rows = []
     for figure in report.figures:
         low, high = figure.estimate.interval
@@ -97,7 +97,7 @@ def to_json(report: Report) -> dict[str, Any]:
 
 
 def number(value: float | None) -> str:
-    """Three significant digits, or a dash where nothing is defined."""
+    """A number with three significant digits, or a dash if it is undefined."""
     if value is None or not np.isfinite(value):
         return "–"
     if value != 0 and (abs(value) >= 1e5 or abs(value) < 1e-3):
@@ -106,7 +106,7 @@ def number(value: float | None) -> str:
 
 
 def to_html(report: Report, title: str) -> str:
-    """The page; its pictures are inside it."""
+    """The HTML of the report's page, with its pictures inside."""
     facts = "".join(
         f"<tr><td>{html.escape(str(k))}</td><td>{html.escape(_fact(v))}</td></tr>"
         for k, v in report.facts.items()
@@ -145,7 +145,7 @@ def _fact(value: Any) -> str:
 
 
 def _table(figures: Sequence[Figure]) -> str:
-    """A row per figure, a column per class; an interval and the real value under each."""
+    """A table with a row per figure and a column per class; each cell has interval and real value."""
     columns = list(dict.fromkeys(f.of for f in figures))
     rows: dict[str, dict[str, Figure]] = {}
     for figure in figures:
@@ -177,12 +177,12 @@ def _cell(figure: Figure | None) -> str:
 
 PLOT_WIDTH, PLOT_HEIGHT = 372, 216
 _FEW = 8
-"""Of a line of so few points each is marked, and so is a line of one."""
+"""Lines of at most this many points have each point marked, so that a single point shows."""
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 
 
 def drawing(plot: Plot) -> str:
-    """A line plot as a group of SVG, with axes from the data's least to its largest value."""
+    """A plot as an SVG group, with axes from the least to the largest value; empty without data."""
     left, top = 58, 40
     width, height = PLOT_WIDTH - left - 14, PLOT_HEIGHT - top - 26
     xs = np.concatenate([x for x, _ in plot.lines.values()])
@@ -201,7 +201,7 @@ def drawing(plot: Plot) -> str:
         f'<text x="{left - 4}" y="{top + height}" text-anchor="end">{number(ys.min())}</text>',
     ]
     for i, (name, (x, y)) in enumerate(plot.lines.items()):
-        # Names stand below the title, out of the lines' way.
+        # Names stand below the title, where no line runs.
         at = left + width - 62 * (len(plot.lines) - 1 - i)
         px = left + width * (scaled(x) - spans[0][0]) / spans[0][1]
         py = top + height * (1 - (y - spans[1][0]) / spans[1][1])

@@ -1,4 +1,4 @@
-"""A set of records with what is measured on them once."""
+"""A set of records with the measurements that several figures share."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 
 HULLED = 250
-"""At most so many records have the solidity of their nuclei measured, evenly spread."""
+"""Most records whose nuclei have their solidity measured; they are evenly spread."""
 
 
 @dataclass
 class Samples:
-    """Records of one set with what is measured on them once."""
+    """The records of one set, and their measurements, which are taken once."""
 
     records: Sequence[Record]
     groups: Sequence[str]
-    """The tile or the layout of each: what a bootstrap draws."""
+    """The tile or layout of each record, by which a bootstrap draws."""
     nuclei: list[Nuclei] = field(default_factory=list)
+    """The nuclei of each record; measured here if empty."""
     features: list[Floats] = field(default_factory=list)
-    """Per network (N, F)."""
+    """The tile encoder's features of each network, (N, F) each."""
     imagenet: Floats | None = None
     """ImageNet features (N, 1280)."""
     inception: tuple[Floats, Floats] | None = None
-    """Features (N, 2048) and logits (N, C)."""
+    """Inception's features (N, 2048) and logits (N, C)."""
 
     def __post_init__(self) -> None:
         if not self.nuclei:
@@ -44,11 +45,11 @@ class Samples:
 
     @property
     def images(self) -> npt.NDArray[np.uint8]:
-        """uint8 (N, H, W, 3)."""
+        """The images of the records, uint8 (N, H, W, 3)."""
         return np.stack([r.image for r in self.records])
 
     def take(self, rows: Rows) -> Samples:
-        """Some of the samples."""
+        """The samples in some rows."""
         return Samples(
             [self.records[i] for i in rows],
             [self.groups[i] for i in rows],
@@ -60,12 +61,12 @@ class Samples:
 
 
 def spread(count: int, wanted: int) -> Rows:
-    """``wanted`` of ``count`` rows, evenly spread; all where there are no more."""
+    """At most ``wanted`` of ``count`` rows, evenly spread, int64."""
     return np.unique(np.linspace(0, count - 1, min(count, wanted)).round().astype(np.int64))
 
 
 def layout_key(record: Record) -> str:
-    """Equal for samples of one layout."""
+    """A digest of the layout's points, equal for samples of one layout."""
     layout = record.layout
     content = layout.centroids.tobytes() + layout.class_ids.tobytes()
     return hashlib.sha256(content).hexdigest()[:16]

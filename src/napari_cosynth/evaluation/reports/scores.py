@@ -1,4 +1,4 @@
-"""What a segmenter found in records against what is there: counts that add up, and their measures."""
+"""Scores of a segmenter's nuclei against those of records: counts that add up, and their measures."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Scores:
-    """Counts of one image, or sums of several; float64, with leading axes where they were drawn."""
+    """Counts of one image or of several, float64; counts of several draws have a leading axis."""
 
     dice: Floats
-    """(2,): 2 |A ∩ B| and |A| + |B|."""
+    """2 |A ∩ B| and |A| + |B|, (2,)."""
     aji: Floats
-    """(2,): intersections and unions."""
+    """Intersections and unions, (2,)."""
     panoptic: Floats
-    """(4, K): true positives, their IoU, false positives, false negatives; index 0 is all classes."""
+    """True positives, their IoU, false positives, false negatives, (4, K); class 0 is all classes."""
     paired: Floats
-    """(K, K): pairs of centroids by true class and found class."""
+    """Pairs of centroids by true class and found class, (K, K)."""
     missed: Floats
-    """(K,): true nuclei without a partner."""
+    """True nuclei without a partner, (K,)."""
     spurious: Floats
-    """(K,): found nuclei without one."""
+    """Found nuclei without a partner, (K,)."""
 
     def to_json(self) -> dict[str, Any]:
         return {f.name: getattr(self, f.name).tolist() for f in dataclasses.fields(self)}
 
     @classmethod
     def from_json(cls, value: Any, classes: int) -> Scores:
-        """Raises ValueError naming the field whose shape is wrong."""
+        """The counts in a JSON value. Raises ValueError naming the field that is wrong."""
         shapes = {
             "dice": (2,),
             "aji": (2,),
@@ -73,10 +73,10 @@ class Scores:
 def score(
     record: Record, instances: npt.NDArray[np.int32], class_ids: npt.NDArray[np.uint8]
 ) -> Scores:
-    """What was found, instances 1..N (H, W) of classes (N,), against a record's nuclei."""
+    """The scores of found instances 1..N (H, W), of classes (N,), against a record's nuclei."""
     classes = len(record.classes)
     truth = record.instances
-    # A synthetic record's ids have gaps where a point was missed.
+    # The ids of a synthetic record have gaps where points were missed.
     present = np.flatnonzero(np.bincount(truth.ravel()))
     present = present[present > 0]
     true_classes = majority_classes(truth, record.labels, classes)
@@ -101,10 +101,11 @@ def score(
 
 
 def measures(drawn: Scores, names: Sequence[str]) -> dict[tuple[str, str], Floats]:
-    """(measure, class or "all") -> values (D,) of counts with a leading axis of D draws.
+    """(measure, class or "all") -> values (D,), from counts with a leading axis of D draws.
 
-    ``names`` are the K class names. Dice, AJI and PQ; F_d and Acc; per class F_c and recall, the
-    share of its nuclei that were found and given their class. NaN where not defined.
+    ``names`` are the K class names. The measures are Dice, AJI, PQ, F_d, Acc and recall, and for each
+    class PQ, F_c and recall. Recall is the share of nuclei that were found and given their class. NaN if
+    undefined.
     """
     found: dict[tuple[str, str], list[float]] = {}
 

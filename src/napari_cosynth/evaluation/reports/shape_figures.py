@@ -1,4 +1,4 @@
-"""Figures of shape: how far the nuclei's sizes and forms lie from real ones."""
+"""Figures of shape: distances of the nuclei's sizes and forms from real ones."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from napari_cosynth.evaluation.reports.samples import Floats, Rows, Samples, spr
 
 SECTION = "Shapes (Wasserstein distance from real)"
 MEASURED = 3000
-"""At most so many nuclei of a class and set enter a distance of shapes."""
+"""Most nuclei of a class and set that enter a distance of shapes."""
 
 
 def shape_figures(made: Samples, real: Samples) -> Iterable[Figure]:
     """Wasserstein distances of area, eccentricity and solidity, class by class.
 
-    Also as a multiple of the distance between halves of the real tiles, the mean of several splits: 1
-    is what tiles differ among each other.
+    Each is also divided by the distance between halves of the real tiles, the mean of several splits. 1
+    then means the usual difference among tiles.
     """
     names = real.records[0].classes.names
     for kind, unit in (("area", ", µm²"), ("eccentricity", ""), ("solidity", "")):
@@ -50,7 +50,7 @@ def shape_figures(made: Samples, real: Samples) -> Iterable[Figure]:
 
 
 def _values(samples: Samples, kind: str, class_id: int) -> tuple[Floats, Rows]:
-    """Values of one class' nuclei (0: of all), and the sample each comes from."""
+    """The values of one class' nuclei (class 0: of all), and the sample that each comes from."""
     values = [getattr(n, kind)[(n.class_ids == class_id) | (class_id == 0)] for n in samples.nuclei]
     owners = np.repeat(np.arange(len(values)), [len(v) for v in values])
     joint = np.concatenate(values)

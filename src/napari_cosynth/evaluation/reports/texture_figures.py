@@ -13,11 +13,11 @@ from napari_cosynth.evaluation.reports.samples import Rows, Samples, spread
 from napari_cosynth.records.spectrum import BANDS, band_name, band_power, radial_power
 
 TEXTURED = 250
-"""At most so many images of each set have their texture measured: it is the slowest part."""
+"""Most images of each set whose texture is measured, which is the slowest part."""
 
 
 def texture_figures(made: Samples, real: Samples) -> Iterable[Figure]:
-    """Means over images of the texture figures, and the distance of the mean spectra."""
+    """Means over images of the texture figures, and distance and band ratios of the mean spectra."""
     names = (
         "haematoxylin AUC of nuclei",
         "background Laplacian, grey levels",
