@@ -73,7 +73,7 @@ def holds_words(path: Path, words: Sequence[str], within: int | None = None) -> 
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Switches the garbage collector off.
+    """Switches the garbage collector off while the block runs.
 
     JSON has no reference cycles. The collector would walk all parsed objects again and again, which
     takes a third of the time if they are many and small.

@@ -1,1 +1,1 @@
-"""Files: written whole or not at all, their names and text checked; settings; words for errors."""
+"""Files written whole or not at all; checked paths, names and text; settings; error texts."""

@@ -41,7 +41,7 @@ def judged(report: Report, record: Record, areas: Mapping[str, float]) -> Report
     """The report with :attr:`Report.pale` and :attr:`Report.small` filled in from a record's pixels.
 
     An instance is pale if its mean haematoxylin is not above that of its surroundings. A background
-    pixel counts to the surroundings of its nearest instance. ``areas`` are the usual areas in µm² by
+    pixel belongs to the surroundings of its nearest instance. ``areas`` are the usual areas in µm² by
     class name; instances of other classes are never small. Nor are instances that touch the record's
     rim, which may cut them.
     """

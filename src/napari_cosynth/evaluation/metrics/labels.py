@@ -25,7 +25,8 @@ def class_percentages(labels: Iterable[npt.NDArray[np.uint8]], classes: int) -> 
 def segmentation_distance(real: Floats, made: Floats) -> float:
     """FSD: Fréchet's distance of two sets of ``class_percentages`` (Bau et al. 2019).
 
-    The background is one of the classes. It is biased, as every Fréchet distance: compare at equal N.
+    The background is one of the classes. The distance is biased, as every Fréchet distance: compare at
+    equal N.
     """
     return frechet_distance(real, made)
 

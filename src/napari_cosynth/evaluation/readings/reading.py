@@ -199,7 +199,8 @@ class Score:
     accuracy: float
     """Share of these answers that are right."""
     interval: tuple[float, float]
-    """95 % interval of the accuracy: Wilson's for one reader; for several a bootstrap over items."""
+    """95 % interval of the accuracy: Wilson's for one reader. For several it is a bootstrap over items,
+    which keeps all answers to an item together."""
     found: float
     """Share of the synthetic pairs that were taken for synthetic."""
     doubted: float
