@@ -62,7 +62,10 @@ class FolderDataset(NamedRecords):
             self._tissues = read_tissues(self.root / tissues, self.names)
 
     def _maps(self, folder: str, suffixes: Sequence[str]) -> dict[str, Path]:
-        """The file of each image in a folder; none where there is no such folder but ``instances``."""
+        """The file in a folder for each image, by image name; empty if the folder is missing.
+
+        Raises ValueError if a file is missing, or the folder ``instances``.
+        """
         if folder != "instances" and not (self.root / folder).is_dir():
             return {}
         found = partners(self._images, files_in(self.root / folder, suffixes))

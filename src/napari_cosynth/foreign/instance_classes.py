@@ -1,4 +1,4 @@
-"""Tables of the classes of instances: a CSV of id and class beside an instance map."""
+"""Class tables of instances: a CSV file of id and class beside an instance map."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_CLASSES = 255
 
 
 def read_classes(path: Path) -> dict[int, str]:
-    """Instance id -> class, as it is written: a name or a number. A first line without an id is a header.
+    """Instance id -> class as written, a name or a number. A first line without an id is a header.
 
     Raises ValueError naming file and line.
     """
@@ -46,8 +46,10 @@ def _is_id(text: str) -> bool:
 
 
 def class_names(tables: Iterable[dict[int, str]]) -> tuple[str, ...]:
-    """The classes of some tables, numbers first: ``1`` is called ``class 1``. Raises ValueError of more
-    than 255."""
+    """The class names in tables, numbers first; the number ``1`` becomes ``class 1``.
+
+    Raises ValueError if there are more than 255.
+    """
     found = {value for table in tables for value in table.values()}
     if len(found) > MOST_CLASSES:
         raise ValueError(f"expected at most {MOST_CLASSES} classes, got {len(found)}")
@@ -61,11 +63,11 @@ def labels_by(
     instances: npt.NDArray[Any],
     where: str,
 ) -> npt.NDArray[np.uint8]:
-    """Class of each pixel, uint8 (H, W), by the instance there; ``names`` are the classes from 1 on.
+    """The class of each pixel's instance, uint8 (H, W); ``names`` are the classes from 1 on.
 
-    A class is named as in ``names``, with or without ``class`` before a number, or is the number of one.
+    The table gives a name in ``names``, the number of a name ``class N``, or the index of a class.
     ``instances`` are ids as they were stored. Raises ValueError that begins with ``where`` for an
-    instance without a class and a class that is none of ``names``.
+    instance without a class and for a class that is not in ``names``.
     """
     plane = whole_numbers(instances, where)
     known = {name: i for i, name in enumerate(names, start=1)}
