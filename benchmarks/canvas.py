@@ -33,10 +33,10 @@ import torch
 from scipy import ndimage as ndi
 from skimage.io import imsave
 
-from napari_cosynth.geometry.distance import distance_map
 from napari_cosynth.geometry.frame import Frame
 from napari_cosynth.geometry.instances import separate
 from napari_cosynth.geometry.prompt import prompt_for
+from napari_cosynth.geometry.raster import distance_map
 from napari_cosynth.geometry.windows import Axis, Windows
 from napari_cosynth.layouts.drawn import patterns
 from napari_cosynth.synthesis.preparation import open_checkpoint

@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from napari_cosynth.datasets.published.consep import ConsepDataset
 from napari_cosynth.evaluation.metrics.separation import separations
-from napari_cosynth.geometry.distance import distance_map
 from napari_cosynth.geometry.instances import separate
+from napari_cosynth.geometry.raster import distance_map
 from napari_cosynth.records.resample import resample
 from napari_cosynth.types import ClassTable, Layout
 

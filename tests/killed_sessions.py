@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_cosynth.geometry.distance import distance_map
+from napari_cosynth.geometry.raster import distance_map
 from napari_cosynth.types import Layout, Record, Report, Request, Synthesis
 from napari_cosynth.widget.layers.placement import Placement
 

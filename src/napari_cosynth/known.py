@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from napari_cosynth.io.nearest import nearest
+from napari_cosynth.io.errors import nearest
 from napari_cosynth.io.paths import named
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"

@@ -7,8 +7,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from napari_cosynth.io.errors import one_line
-from napari_cosynth.io.nearest import one_of
+from napari_cosynth.io.errors import one_line, one_of
 
 ENTRIES: dict[str, dict[str, str]] = {
     "dataset": {

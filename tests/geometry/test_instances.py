@@ -8,14 +8,13 @@ from skimage.measure import label as connected
 from skimage.segmentation import watershed
 
 from napari_cosynth.geometry.cones import MARGIN, fit_borders
-from napari_cosynth.geometry.distance import distance_map
 from napari_cosynth.geometry.instances import (
     agreeing_labels,
     report_on,
     separate,
     separate_baseline,
 )
-from napari_cosynth.geometry.raster import marker_map
+from napari_cosynth.geometry.raster import distance_map, marker_map
 from napari_cosynth.types import ClassTable, Layout
 
 TABLE = ClassTable.of("a", "b")

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy import ndimage as ndi
 
-from napari_cosynth.geometry.distance import distance_map
 from napari_cosynth.geometry.measure import (
     layout_of,
     majority_classes,
@@ -14,7 +13,7 @@ from napari_cosynth.geometry.measure import (
     relabel,
     snapped_centroids,
 )
-from napari_cosynth.geometry.raster import marker_map, pixels, point_map
+from napari_cosynth.geometry.raster import distance_map, marker_map, pixels, point_map
 from napari_cosynth.types import Layout
 
 

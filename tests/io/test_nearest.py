@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from napari_cosynth.io.nearest import nearest, one_of
+from napari_cosynth.io.errors import nearest, one_of
 from napari_cosynth.io.settings import FORBID_UNKNOWN, parse
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from napari_cosynth import registry
-from napari_cosynth.io.nearest import one_of
+from napari_cosynth.io.errors import one_of
 from napari_cosynth.io.paths import named
 from napari_cosynth.known import (
     CONFIG,

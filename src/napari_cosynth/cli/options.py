@@ -9,7 +9,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
-from napari_cosynth.io.nearest import nearest, one_of
+from napari_cosynth.io.errors import nearest, one_of
 from napari_cosynth.io.paths import check_target, check_writable, named, report_files
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"

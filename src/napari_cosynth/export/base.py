@@ -12,6 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
+
 from napari_cosynth.io.atomic import replaced_folder
 from napari_cosynth.io.stack_format import DESCRIPTION, FORMAT, LAYOUTS, Point
 from napari_cosynth.types import ClassTable, Record, Synthesis
@@ -185,3 +188,18 @@ def description_of(item: Item) -> dict[str, Any]:
         "stain": item.stain,
         "source": Path(item.source).name,
     }
+
+
+def write_png(path: Path, array: npt.NDArray[Any]) -> None:
+    """Writes uint8 (H, W, 3) or (H, W), or uint16 (H, W), as PNG; makes the folder if missing."""
+    import imageio.v3 as iio
+
+    path.parent.mkdir(exist_ok=True)
+    iio.imwrite(path, array)
+
+
+def sixteen_bits(record: Record, where: str) -> npt.NDArray[np.uint16]:
+    """The instance ids as uint16. Raises ValueError, beginning with ``where``, if they do not fit."""
+    if (largest := int(record.instances.max(initial=0))) > 65535:
+        raise ValueError(f"{where}: instances: expected ids up to 65535, got {largest}")
+    return record.instances.astype(np.uint16)

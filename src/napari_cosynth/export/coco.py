@@ -10,8 +10,7 @@ from typing import Any
 
 from scipy import ndimage as ndi
 
-from napari_cosynth.export.base import Item, Sample, exporting
-from napari_cosynth.export.images import write_png
+from napari_cosynth.export.base import Item, Sample, exporting, write_png
 from napari_cosynth.geometry.rle import encode, to_string
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.export.base import Item, exporting
-from napari_cosynth.export.images import sixteen_bits
+from napari_cosynth.export.base import Item, exporting, sixteen_bits
 from napari_cosynth.export.npy import GrowingNpy
 from napari_cosynth.types import Record
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from napari_cosynth.export.base import Item, exporting
-from napari_cosynth.export.images import sixteen_bits, write_png
+from napari_cosynth.export.base import Item, exporting, sixteen_bits, write_png
 
 
 def write_folder(items: Iterable[Item], path: Path, overwrite: bool = False) -> Path:

@@ -9,8 +9,7 @@ import numpy as np
 from scipy import ndimage as ndi
 from scipy.io import savemat
 
-from napari_cosynth.export.base import Item, exporting
-from napari_cosynth.export.images import write_png
+from napari_cosynth.export.base import Item, exporting, write_png
 from napari_cosynth.geometry.measure import majority_classes
 from napari_cosynth.types import Record
 

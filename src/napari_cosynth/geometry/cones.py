@@ -21,7 +21,7 @@ def fit_borders(
     """Instances whose shared borders lie where the two nuclei's cones meet, int32 (H, W).
 
     Within a nucleus ``1 - d(p) = |p - c| / R``, where ``c`` is its point and ``R`` is one number for all
-    its pixels (:func:`napari_cosynth.geometry.distance.distance_map`). A watershed sees only the height
+    its pixels (:func:`napari_cosynth.geometry.raster.distance_map`). A watershed sees only the height
     of d, so an elongated nucleus, high along its flanks, takes its neighbour's rim. Here each nucleus'
     ``R`` is the median over its pixels. Sweep by sweep, pixels at a border between two nuclei go to the
     side whose cone predicts their distance better. The foreground and ids above N do not change.

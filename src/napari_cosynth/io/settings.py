@@ -11,8 +11,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from napari_cosynth.io.errors import one_line
-from napari_cosynth.io.nearest import nearest
+from napari_cosynth.io.errors import nearest, one_line
 from napari_cosynth.io.text import encoding_of
 
 T = TypeVar("T")

@@ -18,7 +18,7 @@ from napari_cosynth.diffusion.tensors import (
     Parametrisation,
     Prediction,
 )
-from napari_cosynth.io.nearest import one_of
+from napari_cosynth.io.errors import one_of
 from napari_cosynth.model.blocks import (
     CrossAttention,
     Downsample,

@@ -13,7 +13,6 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.geometry.distance import distance_map
 from napari_cosynth.geometry.measure import (
     SMALLEST_FRAGMENT,
     layout_of,
@@ -21,6 +20,7 @@ from napari_cosynth.geometry.measure import (
     parted,
     relabel,
 )
+from napari_cosynth.geometry.raster import distance_map
 from napari_cosynth.records.nucleus_notes import PARTED, UNCLASSIFIED, NucleusNotes
 from napari_cosynth.records.sidecar import Sidecar
 from napari_cosynth.types import H_AND_E, ClassTable, Record

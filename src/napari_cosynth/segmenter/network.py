@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_cosynth.io.nearest import one_of
+from napari_cosynth.io.errors import one_of
 from napari_cosynth.io.settings import FORBID_UNKNOWN, parse
 
 

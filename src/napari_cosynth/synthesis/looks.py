@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from napari_cosynth.geometry.box import Box
-from napari_cosynth.io.nearest import one_of
+from napari_cosynth.io.errors import one_of
 from napari_cosynth.model.checkpoint import Checkpoint
 from napari_cosynth.model.looks import (
     SIZES,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from napari_cosynth.io.nearest import one_of
+from napari_cosynth.io.errors import one_of
 from napari_cosynth.io.settings import FORBID_UNKNOWN
 from napari_cosynth.known import downstream_recipes
 from napari_cosynth.training.config import read_recipe

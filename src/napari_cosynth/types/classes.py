@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.io.nearest import nearest
+from napari_cosynth.io.errors import nearest
 
 BACKGROUND = "background"
 

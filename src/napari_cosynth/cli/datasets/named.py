@@ -12,7 +12,7 @@ from napari_cosynth.datasets.shards import ShardsDataset
 from napari_cosynth.datasets.stack import StackDataset
 from napari_cosynth.evaluation.metrics.fragments import counted
 from napari_cosynth.evaluation.reports.checks import check_sample
-from napari_cosynth.io.nearest import one_of
+from napari_cosynth.io.errors import one_of
 from napari_cosynth.io.stack_format import DESCRIPTION
 from napari_cosynth.records.base import Dataset, NamedRecords
 from napari_cosynth.types import Record

@@ -8,7 +8,7 @@ from pathlib import Path
 from napari_cosynth import registry
 from napari_cosynth.cli.datasets.named import named_dataset
 from napari_cosynth.io.atomic import replaced_folder
-from napari_cosynth.io.nearest import nearest
+from napari_cosynth.io.errors import nearest
 from napari_cosynth.known import no_dataset
 from napari_cosynth.layouts.gibbs.calibrate import fit_layout_model
 from napari_cosynth.layouts.gibbs.model import load_layout_model, save_layout_model

@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_cosynth import registry
 from napari_cosynth.io.atomic import replaced_file, replaced_folder
-from napari_cosynth.io.nearest import nearest
+from napari_cosynth.io.errors import nearest
 from napari_cosynth.io.paths import SOFTWARE, named
 from napari_cosynth.layouts.sources.detect import detect_nuclei
 from napari_cosynth.layouts.sources.nuclei import Nuclei, layout_on

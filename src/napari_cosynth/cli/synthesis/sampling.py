@@ -19,7 +19,7 @@ from napari_cosynth.diffusion.scratch import folder_of, remove_run
 from napari_cosynth.export.stack import write_stack
 from napari_cosynth.geometry.prompt import prompt_for
 from napari_cosynth.io.atomic import replaced_folder
-from napari_cosynth.io.nearest import nearest
+from napari_cosynth.io.errors import nearest
 from napari_cosynth.layouts.drawn.patterns import BundledLayout, bundled_layouts
 from napari_cosynth.layouts.sources.points_csv import read_layout
 from napari_cosynth.model.checkpoint import read_config

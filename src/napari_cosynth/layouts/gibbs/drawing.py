@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.io.nearest import one_of
+from napari_cosynth.io.errors import one_of
 from napari_cosynth.layouts.gibbs.intensity import (
     CONTEXT,
     SPACING,

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from napari_cosynth.foreign.files import read_json
 from napari_cosynth.io.atomic import replaced_file
-from napari_cosynth.io.nearest import one_of
+from napari_cosynth.io.errors import one_of
 from napari_cosynth.io.settings import FORBID_UNKNOWN, parse, plain
 from napari_cosynth.known import find_layout_model
 from napari_cosynth.layouts.gibbs.sampler import Interaction

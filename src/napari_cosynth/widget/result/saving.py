@@ -12,10 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cosynth.export.stack import Described, append_stack
-from napari_cosynth.geometry.distance import distance_map
 from napari_cosynth.geometry.edits import edit_between
 from napari_cosynth.geometry.measure import layout_of, majority_classes
-from napari_cosynth.geometry.raster import pixels
+from napari_cosynth.geometry.raster import distance_map, pixels
 from napari_cosynth.io.stack_format import DESCRIPTION
 from napari_cosynth.types import Layout, Record, Synthesis
 from napari_cosynth.widget.layers.layout import SAMPLE_KEY
