@@ -72,9 +72,9 @@ class Layout:
         return len(self.centroids)
 
     def in_classes(self, classes: ClassTable) -> Layout:
-        """This layout in another table, by the names of its classes.
+        """This layout with the ids of another class table; classes are matched by name.
 
-        Raises ValueError on a class that has points and is not in the table.
+        Raises ValueError where the table lacks a class that has points.
         """
         ids = np.zeros(len(self.classes), np.uint8)
         for used in np.unique(self.class_ids):
@@ -98,7 +98,7 @@ class Layout:
 def on_canvas(
     centroids: npt.NDArray[np.float64], shape: tuple[int, int]
 ) -> npt.NDArray[np.float32]:
-    """Points (N, 2) that lie on a canvas of (H, W), float32: rounding does not take them off it."""
+    """Points of a canvas (H, W) as float32 (N, 2); rounding to float32 moves none beyond its rim."""
     last = np.nextafter(np.array(shape, np.float32) - np.float32(0.5), np.float32(0))
     return np.asarray(np.minimum(centroids.astype(np.float32), last))
 
@@ -155,5 +155,5 @@ class Record:
 
     @property
     def nbytes(self) -> int:
-        """Of its four arrays."""
+        """Bytes of its four arrays."""
         return sum(a.nbytes for a in (self.image, self.instances, self.labels, self.distance))

@@ -1,4 +1,4 @@
-"""The classes of nuclei, by name and colour; and the checks that all core types are made with."""
+"""Class tables: nucleus classes by name and colour; and the checks that all core types use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BACKGROUND = "background"
 
 
 def require(condition: bool, message: str) -> None:
-    """Raises ValueError with the message where the condition does not hold."""
+    """Raises ValueError with this message unless the condition holds."""
     if not condition:
         raise ValueError(message)
 
@@ -54,7 +54,7 @@ class ClassTable:
 
     @classmethod
     def of(cls, *names: str) -> ClassTable:
-        """A table of these class names (without the background) in the default palette."""
+        """A table of the background and these class names, in the default palette."""
         return cls((BACKGROUND, *names), default_palette(len(names) + 1))
 
     def __len__(self) -> int:
@@ -67,7 +67,7 @@ class ClassTable:
         return hash(self.names)
 
     def index(self, name: str) -> int:
-        """The id of a class name. Raises ValueError that lists the known names."""
+        """The id of a class name. Raises ValueError for an unknown name, listing the known ones."""
         try:
             return self.names.index(name)
         except ValueError:
@@ -77,7 +77,10 @@ class ClassTable:
 
 
 def default_palette(count: int) -> npt.NDArray[np.uint8]:
-    """``count`` distinct colours, black first (Okabe and Ito's palette, then evenly spaced hues)."""
+    """``count`` distinct colours, uint8 (count, 3), black first.
+
+    The first eight are Okabe and Ito's palette, the others are evenly spaced hues.
+    """
     okabe_ito = [
         (0, 0, 0),
         (230, 159, 0),

@@ -1,4 +1,4 @@
-"""What decides a sample: asked for, stored with it, and read again to make the same one."""
+"""Recipes: everything that decides a sample. A recipe is stored with its sample and read to remake it."""
 
 from __future__ import annotations
 
@@ -14,29 +14,33 @@ from napari_cosynth.types.annotation import H_AND_E, Layout
 from napari_cosynth.types.classes import require
 
 FEW, FAST, ANCESTRAL = "few", "fast", "ancestral"
-"""Samplers of the registry: ``few`` goes through the times that a checkpoint was trained for."""
+"""Names of samplers in the registry. ``few`` uses the times that its checkpoint was trained for."""
 USUAL_STEPS = {FAST: 20, ANCESTRAL: 1000}
-"""Passes that a sampler usually takes, ``ancestral`` as in its paper; of any other ``fast``'s."""
+"""Default passes of a sampler; ``ancestral``'s are the paper's. Other samplers take ``fast``'s."""
 
 
 def usual_sampler(nodes: int) -> tuple[str, int]:
-    """The sampler and passes of a checkpoint that was trained for ``nodes`` times; 0: for none."""
+    """Default sampler and passes of a checkpoint.
+
+    ``nodes`` is the number of times it was trained for by adversarial post-training, 0 without it.
+    """
     return (FEW, nodes) if nodes else (FAST, USUAL_STEPS[FAST])
 
 
 def usual_steps(sampler: str, nodes: int) -> int:
-    """The passes that a sampler usually takes with such a checkpoint."""
+    """Default passes of a sampler; ``nodes`` as for :func:`usual_sampler`."""
     return nodes if sampler == FEW else USUAL_STEPS.get(sampler, USUAL_STEPS[FAST])
 
 
 BY_SEED, NO_LOOK, BANK = "seed", "none", "bank:"
-"""Looks that are no numbers: ``Recipe.look``."""
+"""Values of ``Recipe.look`` that are words instead of numbers; a tissue follows ``BANK``."""
 
 
 def asked_again(recipe: Mapping[str, Any]) -> tuple[str | tuple[float, ...], str] | None:
-    """``Recipe.look`` and ``Recipe.look_of`` of a recipe; None where it is of a network without looks.
+    """``Recipe.look`` and ``Recipe.look_of`` of a stored recipe.
 
-    Raises ValueError where its look is neither null nor finite numbers.
+    None where the recipe states no look: its network knows none. Raises ValueError where the look is
+    neither null nor finite numbers.
     """
     if "look" not in recipe:
         return None
@@ -56,14 +60,14 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def check_device(name: str) -> None:
-    """Raises ValueError where it names no kind of device; whether the machine has it is another thing."""
+    """Raises ValueError for an unknown kind of device; does not ask whether the machine has one."""
     kind, colon, number = name.partition(":")
     known = kind in DEVICES and (not colon or (kind != "auto" and number.isdecimal()))
     require(known, f"device: expected auto, cpu, cuda or mps, got {name!r}")
 
 
 def check_numbers(steps: int = 0, guidance: float = 1.0, seeds: Sequence[int] = (0,)) -> None:
-    """Raises ValueError where one of a request's numbers is out of its range."""
+    """Raises ValueError where one of these numbers of a request is out of its range."""
     require(steps >= 0, f"steps: expected 0 (the usual) or more, got {steps}")
     require(
         bool(np.isfinite(guidance)) and 0 <= guidance <= 20,
@@ -75,9 +79,11 @@ def check_numbers(steps: int = 0, guidance: float = 1.0, seeds: Sequence[int] = 
 
 
 def look_file(spec: str) -> tuple[Path, tuple[int, int, int, int] | None] | None:
-    """The image that ``IMAGE[:y,x,h,w]`` names and the rectangle; None for a look that is no image.
+    """The image and the rectangle (y, x, h, w) that ``IMAGE[:y,x,h,w]`` names, in pixels.
 
-    A file whose name has a colon is found as it is. Raises ValueError where there is no such file.
+    The rectangle is None for the whole image. Returns None where ``spec`` is a word instead of an image.
+    A file name may itself contain colons. Raises ValueError where there is no such file, or where the
+    rectangle is not four whole numbers.
     """
     if spec in (BY_SEED, NO_LOOK) or spec.startswith(BANK):
         return None
@@ -97,27 +103,30 @@ def look_file(spec: str) -> tuple[Path, tuple[int, int, int, int] | None] | None
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides samples, with the checkpoint's bytes; each seed gives one of them."""
+    """Everything that decides samples, apart from the checkpoint's bytes; one sample a seed."""
 
     layout: Layout
     prompt: str
     checkpoint: str = "default"
     """Name of a bundled checkpoint, or the path of a checkpoint folder."""
     sampler: str = ""
-    """A name of the registry; empty: the checkpoint's own, ``few`` where it was trained for it."""
+    """A name of the registry. Empty: the checkpoint's default, ``few`` where it was trained for it."""
     steps: int = 0
-    """Passes of the network; 0: as many as the sampler usually takes."""
+    """Passes of the network; 0: the sampler's default."""
     guidance: float = 1.0
     """w of Eq. 6: 0 ignores the text, 1 uses it as trained, above 1 exaggerates it."""
     seeds: tuple[int, ...] = (0,)
     tissue: str = ""
     stain: str = H_AND_E
     look: str | tuple[float, ...] = BY_SEED
-    """What the image is to look like: the numbers of a reference (``model.looks``), ``"seed"`` for a
-    training tile of that tissue drawn by the seed, ``"bank:TISSUE"`` for one of another tissue, or
-    ``"none"``."""
+    """The look that the image is to have, one of:
+
+    - numbers: the look of a reference image (``model.looks``);
+    - ``"seed"``: the look of a training tile of this tissue, drawn by the seed;
+    - ``"bank:TISSUE"``: likewise, of another tissue;
+    - ``"none"``: no look."""
     look_of: str = ""
-    """Where the numbers of ``look`` come from."""
+    """The source of the numbers in ``look``, for people to read."""
 
     def __post_init__(self) -> None:
         check_numbers(self.steps, self.guidance, self.seeds)
@@ -131,18 +140,19 @@ class Recipe:
             require(bool(np.isfinite(self.look).all()), "look: expected finite numbers")
 
     def stored(self, seed: int) -> dict[str, Any]:
-        """What is stored with the sample of a seed, JSON-ready; :meth:`read` reads it.
+        """The recipe of one seed's sample, JSON-ready; :meth:`read` reads it.
 
-        The layout is stored beside it. Checkpoint and look are stored as they were found: with the
-        hash of its weights, and as numbers (``synthesis.provenance``, ``synthesis.looks``).
+        Three fields are stored elsewhere: the layout beside the recipe, the checkpoint with the hash of
+        its weights (``synthesis.provenance``), and the look as the numbers it stood for
+        (``synthesis.looks``).
         """
         return {"seed": seed, **{name: getattr(self, name) for name in _STORED if name != "seed"}}
 
     @classmethod
     def read(cls, stored: Mapping[str, Any], layout: Layout, **others: Any) -> Self:
-        """The recipe that is stored with a sample of a layout; ``others`` are fields it does not tell.
+        """The recipe in ``stored``, for its layout; ``others`` are fields that are not stored.
 
-        Raises ValueError naming the field that is missing, holds something else or is out of range.
+        Raises ValueError naming the field that is missing, has the wrong type or is out of range.
         """
         for name in ("prompt", "sampler", "steps", "guidance", "seed"):
             if name not in stored:
@@ -152,7 +162,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Request(Recipe):
-    """A recipe, and where it is to be computed."""
+    """A recipe, and the device that computes it."""
 
     device: str = "auto"
 
@@ -169,9 +179,9 @@ _STORED: dict[str, tuple[type, ...]] = {
 
 
 def stated(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a :class:`Recipe` that a stored one states, by name; ``seeds`` is its one seed.
+    """The fields of :class:`Recipe` that a stored recipe has, by name; ``seeds`` holds its one seed.
 
-    Raises ValueError naming the field that holds something else or is out of its range.
+    Raises ValueError naming the field that has the wrong type or is out of its range.
     """
     fields: dict[str, Any] = {}
     for key, kinds in _STORED.items():
@@ -193,9 +203,9 @@ def stated(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def same_but(first: Recipe, second: Recipe, *but: str) -> bool:
-    """Whether two recipes, or two requests, are the same in every field but those named.
+    """Whether two recipes or two requests agree in every field except those named in ``but``.
 
-    Layouts are compared by canvas and classes, not by their points.
+    Layouts are compared by their canvas and classes, not by their points.
     """
 
     def facts(recipe: Recipe) -> list[Any]:

@@ -1,4 +1,4 @@
-"""A synthesis: how far it is, what of it is shown meanwhile, what came of it."""
+"""Syntheses: progress and previews of a running one, sample and report of a finished one."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from napari_cosynth.types.recipe import Request
 
 @dataclass(frozen=True)
 class Report:
-    """What instance separation found; rows and instance ids are ``row of the layout + 1``."""
+    """Findings of instance separation. The instance of point ``i`` of the layout has the id ``i + 1``."""
 
     missed: tuple[int, ...] = ()
-    """Ids of points with no foreground under them."""
+    """Ids of points without foreground under them."""
     spurious: tuple[int, ...] = ()
     """Ids (above N) of foreground components that no point reaches."""
     merged: tuple[int, ...] = ()
@@ -28,29 +28,29 @@ class Report:
     flagged: tuple[int, ...] = ()
     """Ids of instances whose majority class is not their point's."""
     pale: tuple[int, ...] = ()
-    """Ids of instances in which the image shows no more haematoxylin than around them."""
+    """Ids of instances that show no more haematoxylin than their surroundings."""
     small: tuple[int, ...] = ()
     """Ids of instances of less than half the usual area of their class."""
 
     def to_json(self) -> dict[str, list[int]]:
-        """Field -> ids, JSON-ready."""
+        """Ids by field name, JSON-ready."""
         return {f.name: list(getattr(self, f.name)) for f in dataclasses.fields(self)}
 
     @classmethod
     def from_json(cls, value: dict[str, list[int]]) -> Report:
-        """What :meth:`to_json` made; a field that is missing is empty."""
+        """The report that :meth:`to_json` wrote; a missing field is empty."""
         return cls(**{f.name: tuple(value.get(f.name, ())) for f in dataclasses.fields(cls)})
 
 
 @dataclass(frozen=True)
 class Previews:
-    """Which states of a running synthesis are shown; no pixel of the sample depends on it."""
+    """When to show the clean estimate of a running synthesis; no pixel of the sample depends on it."""
 
     every: int = 0
-    """Show the clean estimate every so many steps; 0 never."""
+    """Steps from one preview to the next; 0: no preview by steps."""
     after: float = 0.0
-    """Seconds without a picture after which what there is of the estimate is shown, on a large canvas
-    also within a step; 0 never."""
+    """Seconds without a preview after which the estimate is shown as far as it is made, on a large
+    canvas also in the middle of a step; 0: no preview by time."""
 
     def __post_init__(self) -> None:
         require(self.every >= 0, f"every: expected 0 or more, got {self.every}")
@@ -69,17 +69,18 @@ class Progress:
 
     seed: int
     index: int
-    """Which of the request's seeds, from 0."""
+    """Position of the seed among the request's, from 0."""
     count: int
+    """Number of the request's seeds."""
     step: int
-    """Steps of this sample done so far, 1..steps; 0 while the first is under way."""
+    """Finished steps of this sample, 1..steps; 0 during the first."""
     steps: int
     image: npt.NDArray[np.uint8] | None = None
     """Preview of the clean image, uint8 (H, W, 3), on preview steps."""
     labels: npt.NDArray[np.uint8] | None = None
     """Preview of the semantic labels, uint8 (H, W), on preview steps."""
     part: float = 0.0
-    """The share of the next step that is done, 0..1, where a large canvas takes long for one."""
+    """Finished share of the next step, 0..1; above 0 only on large canvases, whose steps take long."""
 
 
 @dataclass(frozen=True)
@@ -97,18 +98,18 @@ class Synthesis:
     provenance: dict[str, Any] = field(default_factory=dict)
     """Checkpoint name and sha256, device, precision, package versions."""
     patch: npt.NDArray[np.uint8] | None = None
-    """Of a region of a real image: what takes its place there, uint8 (h, w, 3) on that image's own grid;
-    ``record`` is the region on the checkpoint's."""
+    """For a region of a real image: the new pixels on that image's own grid, uint8 (h, w, 3). ``record``
+    holds the region on the checkpoint's grid."""
 
     @property
     def nbytes(self) -> int:
-        """Of its arrays."""
+        """Bytes of its arrays."""
         patch = 0 if self.patch is None else self.patch.nbytes
         return self.record.nbytes + self.raw_labels.nbytes + patch
 
     @cached_property
     def recipe(self) -> dict[str, Any]:
-        """What reproduces this sample, JSON-ready; the layout is stored beside it."""
+        """Everything that reproduces this sample, JSON-ready; the layout is stored beside it."""
         return {
             "synthetic": True,
             **self.request.stored(self.seed),
