@@ -1,14 +1,18 @@
-"""A region between the held pixels of a real image: begun in their colours, and made to agree with them.
+"""Sampling of a region of a real image, in the colours of its surroundings.
 
-Two things that merely holding the surroundings fast does not do. A region sampled from pure noise takes
-its colours from the first estimates, which hardly see the surroundings; here it begins where its smooth
-continuation, noised to ``BEGIN``, still fixes large patches of colour and nothing smaller (Meng et al.
-2022). And every step is taken ``PASSES`` times with the way back in between, so that the region may
-still move towards what was put around it (Lugmayr et al. 2022). docs/results/regions.md has figures.
+Clamping the surroundings alone leaves two faults, and each has its remedy here:
 
-A sampler of few passes has no node between pure noise and ``BEGIN``: it begins in noise, since its
-weights know no other beginning, and its colours come from the look that it follows. The way back to pure
-noise would forget the step, so that the first is taken once: four nodes take six passes.
+- A region sampled from pure noise takes its colours from the first estimates, which hardly see the
+  surroundings. So sampling begins later, at ``BEGIN``, in a smooth continuation of the surroundings with
+  that time's noise (Meng et al. 2022). That noise leaves large patches of colour and hides smaller ones.
+- A region that is sampled once hardly adapts to its surroundings. So every step is taken ``PASSES``
+  times, with the step back in between (Lugmayr et al. 2022).
+
+docs/results/regions.md has figures.
+
+The sampler ``few`` has no node between pure noise and ``BEGIN``, and its weights know no other beginning
+than noise. So it begins in noise, and its colours come from the look. A step back to pure noise would
+forget the step, so the first one is taken once: four nodes take six passes.
 """
 
 from __future__ import annotations
@@ -27,12 +31,14 @@ from napari_cosynth.diffusion.schedule import JointSchedule
 from napari_cosynth.diffusion.tensors import Context, Denoiser, JointState
 
 BEGIN = 0.8
-"""Sampling begins at the last node that is no earlier: of 20 steps' the fifth, of few pure noise."""
+"""Time at which sampling begins: at the last node not below it. Of 20 steps that is the fifth node, of
+``few``'s it is pure noise."""
 PASSES = 2
+"""Times that each step is taken."""
 FORGETS = 0.95
-"""From this time on the state tells nothing of what it was before: a step from there is taken once."""
+"""From this time up the state is nearly pure noise and keeps nothing; a step from there is taken once."""
 STEERED = 0.3
-"""Down to this time the clean estimate's low frequencies are the surroundings'; then it is free."""
+"""Above this time the clean estimate takes the surroundings' low frequencies; below it, it is free."""
 SPREAD = 24.0
 """Sigma, in pixels, of the Gaussian that carries the surroundings' colours into the region."""
 
@@ -46,8 +52,9 @@ def blended(
     shape: tuple[int, int],
     steps: int,
 ) -> Iterator[Step]:
-    """As :func:`napari_cosynth.diffusion.sampler.sample`, between known pixels; counts its steps from
-    the node that it begins at."""
+    """Every state of a region between known pixels, like
+    :func:`napari_cosynth.diffusion.sampler.sample`. The steps before the first node are left out, so the
+    first step's index may be above 1."""
     nodes = sampler.nodes(steps)
     first = int((nodes >= BEGIN).sum()) - 1
     with torch.inference_mode():
@@ -74,7 +81,7 @@ def blended(
 
 
 class _Colours:
-    """The surroundings' colours in the region: what a clean estimate's large patches are drawn to."""
+    """The surroundings' colours, continued into the region; large patches are steered towards them."""
 
     def __init__(self, known: Known) -> None:
         self.image = spread(known.state.image, known.image_mask)
@@ -82,7 +89,7 @@ class _Colours:
         self._weight = _blurred(self._free).clamp_min(1e-6)
 
     def steer(self, clean: Tensor) -> Tensor:
-        """The estimate with the region's low frequencies replaced, its high ones as they are."""
+        """The estimate with the region's low frequencies replaced and its high ones kept."""
         away = _blurred((self.image - clean) * self._free) / self._weight
         return (clean + away * self._free).clamp(-1, 1)
 
@@ -90,7 +97,8 @@ class _Colours:
 def _begin(
     pure: JointState, image: Tensor, known: Known, t: Tensor, schedule: JointSchedule
 ) -> JointState:
-    """``image`` at ``t``; ``pure`` is noise and uniform labels, which labels at that time nearly are."""
+    """The state at ``t`` of ``image`` without nuclei. ``pure`` is noise with uniform labels; the labels
+    are kept, since labels at that time are nearly uniform."""
     times = t.expand(len(pure.labels))
     background = -torch.ones_like(pure.distance)
     return JointState(
@@ -125,9 +133,12 @@ def _back(
 
 
 def spread(image: Tensor, known: Tensor) -> Tensor:
-    """(B, C, H, W) with its unknown pixels as Gaussian means of the known ones, bool (B, H, W)."""
+    """The image (B, C, H, W) with each unknown pixel replaced by a Gaussian mean of the known ones.
+
+    ``known`` is bool (B, H, W).
+    """
     weight = known[:, None].to(image.dtype)
-    # A little of everything, for pixels that no known one reaches.
+    # The mean of all known pixels, with a tiny weight, for pixels that the Gaussian does not reach.
     mean = (image * weight).sum((2, 3), keepdim=True) / weight.sum((2, 3), keepdim=True).clamp_min(
         1
     )

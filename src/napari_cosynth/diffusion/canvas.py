@@ -1,18 +1,17 @@
-"""Canvases of any size: overlapping windows sampled jointly, one clean estimate at every step.
+"""Canvases of any size: overlapping windows sampled jointly, with one clean estimate at every step.
 
-At each step every window gives its clean estimate of the same noisy canvas. Where windows overlap the
-estimates are averaged, images, distances and class probabilities alike (MultiDiffusion, Bar-Tal et
-al. 2023), and then one step of the sampler is taken from the average: there is one image, one distance
-map and one categorical posterior per pixel, not one per window. The windows move from step to step,
-so that no line of the canvas is always a rim.
+At each step the network gives a clean estimate of every window of the same noisy canvas. Where windows
+overlap, images, distances and class probabilities are averaged (MultiDiffusion, Bar-Tal et al. 2023).
+One step of the sampler is taken from the average, so each pixel has one image, one distance and one
+categorical posterior, not one per window. The windows move from step to step, so that no line of the
+canvas is a rim at every step.
 
-The canvas is worked through from top to bottom. Only the rows that the present row of windows covers
-are in memory; rows that no later window covers take their step and go to the disk. The state before
-and after a step are two sets of arrays, so that a run which was killed finds the state of its last
-finished step untouched.
+A step goes through the canvas from top to bottom. Memory holds only the rows that the current row of
+windows covers; rows that no later window covers take their step and go to the disk. The states before
+and after a step are two sets of arrays, so a killed run finds the state of its last finished step.
 
-A window of the network sees itself: its normalisations, its self-attention and its attention to the
-text. Point features are the canvas' own, and know of points beyond the window's rim.
+Normalisation, self-attention and attention to the text see one window only. Point features belong to
+the whole canvas, so they know points beyond the window's rim.
 """
 
 from __future__ import annotations
@@ -38,17 +37,17 @@ from napari_cosynth.geometry.windows import Axis, Windows
 
 @dataclass(frozen=True)
 class CanvasStep:
-    """How far a canvas is; its rows can be read while it stands at the end of a step."""
+    """Progress of a canvas, and the canvas itself, to read rows from before the next state."""
 
     index: int
-    """Steps done, 0..steps."""
+    """Finished steps, 0..steps."""
     part: float
-    """The share of the next step that is done, 0..1."""
+    """Finished share of the next step, 0..1."""
     canvas: Canvas
 
 
 class _Rows:
-    """One of the two sets of arrays: a noisy state, and the clean estimate it was made from."""
+    """One of the two sets of arrays: a noisy state, and the clean estimate that it was made from."""
 
     def __init__(self, scratch: Scratch, name: str, shape: tuple[int, int]) -> None:
         height, width = shape
@@ -82,8 +81,8 @@ class _Rows:
 class Canvas:
     """One sample of one canvas, from noise to data.
 
-    ``shape`` is (H, W) in multiples of the windows' grid; ``windows_at_once`` is the network's batch,
-    which decides the speed and not what is sampled.
+    ``shape`` is (H, W) in pixels, multiples of the windows' grid. ``windows_at_once`` is the network's
+    batch; it changes the speed and not the sample.
     """
 
     def __init__(
@@ -112,10 +111,10 @@ class Canvas:
         self._sets = [_Rows(scratch, name, self.shape) for name in ("even", "odd")]
         self._done = 0
         self.written = 0
-        """Rows of the step under way whose estimate is there."""
+        """Rows of the current step whose estimate is written."""
 
     def run(self) -> Iterator[CanvasStep]:
-        """Every step, the last one of an earlier run first; in between, how far each has come."""
+        """Every finished step, and the progress within each; an earlier run's last step comes first."""
         if self.scratch.finished is None:
             self._begin()
         self._done = self.scratch.finished or 0
@@ -128,12 +127,15 @@ class Canvas:
             yield CanvasStep(self._done, 0.0, self)
 
     def state(self, y0: int, y1: int) -> JointState:
-        """Rows of the state as it is after the last finished step; a batch of one."""
+        """Rows ``y0 <= y < y1`` of the state after the last finished step; a batch of one."""
         return self._sets[self._done % 2].read_state(y0, y1, self.device)
 
     def estimate(self, y0: int, y1: int) -> tuple[Tensor, Tensor]:
-        """Rows of the clean image (1, 3, h, W) and the likeliest labels (1, h, W): of that step, and of
-        the one under way where it has written them. Before the first step the others are 0."""
+        """Rows ``y0 <= y < y1`` of the clean image (1, 3, h, W) and the likeliest labels (1, h, W).
+
+        Rows that the current step has written are from it, the others from the last finished step.
+        During the first step the others are 0.
+        """
         split = min(max(self.written, y0), y1)
         images, labels = [], []
         for done, first, last in ((self._done + 1, y0, split), (self._done, split, y1)):
@@ -151,7 +153,7 @@ class Canvas:
         self._settle(self._sets[0], 0)
 
     def _step(self, index: int) -> Iterator[float]:
-        """One step, from one set of arrays to the other; yields the share of it that is done."""
+        """One step from one set of arrays to the other; yields its finished share, 0..1."""
         old, new = self._sets[index % 2], self._sets[(index + 1) % 2]
         rows, columns = self.windows.over(self.shape, index)
         nodes = self.sampler(self.schedule).nodes(self.steps)
@@ -195,7 +197,7 @@ class Canvas:
         chosen: range,
         t: Tensor,
     ) -> LabelHead:
-        """Adds what some windows of a row estimate; returns how the label head was trained."""
+        """Adds the clean estimates of some windows of a row; returns how the label head was trained."""
         side, starts = columns.side, [columns.starts[i] for i in chosen]
         cut = [np.s_[..., x : x + side] for x in starts]
         state = JointState(
@@ -225,12 +227,12 @@ class _Sums:
         self._sums = torch.zeros(1, 4 + classes, side, width, device=device)
 
     def add(self, clean: Clean, number: int, x: int, shares: Tensor) -> None:
-        """Sample ``number`` of a batch, whose first column is ``x``."""
+        """Adds sample ``number`` of a batch at column ``x``, weighted by ``shares`` (h, w)."""
         one = torch.cat([clean.image, clean.distance, clean.probabilities], 1)[number]
         self._sums[0, :, :, x : x + one.shape[-1]] += shares * one
 
     def take(self, height: int) -> Clean:
-        """The upper rows, which are complete; those below move up in their place."""
+        """Removes and returns the upper ``height`` rows, which are complete; the others move up."""
         done = self._sums[:, :, :height].clone()
         left = self._sums[:, :, height:].clone()
         self._sums.zero_()

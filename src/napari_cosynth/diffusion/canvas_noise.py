@@ -1,7 +1,7 @@
-"""Noise that belongs to a place: the same pixel of a canvas gets the same noise, however it is sampled.
+"""Noise of a canvas by place: a pixel gets the same noise whatever windows it is sampled in.
 
-A counter-based generator (Philox, Salmon et al. 2011) gives every block of the canvas, at every step
-and draw, a stream of its own, so that a box of the canvas is drawn alone and in any order.
+A counter-based generator (Philox, Salmon et al. 2011) gives every block of the canvas a stream of its
+own at every step and draw. So any box of the canvas can be drawn alone and in any order.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 from napari_cosynth.geometry.box import Box
 
 BLOCK = 64
-"""Pixels a side."""
+"""Side of a block in pixels."""
 
 
 class CanvasNoise:
@@ -31,7 +31,7 @@ class CanvasNoise:
         self._draws = 0
 
     def at(self, step: int) -> CanvasNoise:
-        """What a step draws, from its first draw on."""
+        """The noise of another step, from its first draw on."""
         return CanvasNoise(self.seed, self.box, self.device, step)
 
     def within(self, box: Box) -> CanvasNoise:
@@ -39,7 +39,7 @@ class CanvasNoise:
         return CanvasNoise(self.seed, box, self.device, self.step)
 
     def normal(self, *shape: int) -> Tensor:
-        """Standard normal, float32 (1, *shape); the last two are the box's."""
+        """Standard normal, float32 (1, *shape); the last two of ``shape`` are the box's (h, w)."""
         return self._drawn(shape, lambda g, s: g.standard_normal(s, dtype=np.float32))
 
     def uniform(self, *shape: int) -> Tensor:
@@ -60,7 +60,7 @@ class CanvasNoise:
         self._draws += 1
         for y in range(around.y0, around.y1, BLOCK):
             for x in range(around.x0, around.x1, BLOCK):
-                # The lowest word counts what a block draws; the others say which block it is.
+                # Philox itself counts in the lowest word; the others name draw and block.
                 counter = [0, number, y // BLOCK, x // BLOCK]
                 bits = np.random.Philox(key=[self.seed, 0], counter=counter)
                 block = Box(y, x, y + BLOCK, x + BLOCK).moved(-around.y0, -around.x0)

@@ -26,10 +26,9 @@ def _scalar(value: Tensor, like: Tensor) -> Tensor:
 
 
 def draw(probabilities: Tensor, uniform: Tensor) -> Tensor:
-    """A label per pixel by inverting the cumulative distribution.
+    """A label per pixel, int64 (B, H, W), drawn by inverting the cumulative distribution.
 
     ``probabilities`` (B, K, H, W), not necessarily normalised; ``uniform`` (B, H, W) in [0, 1).
-    Returns int64 (B, H, W).
     """
     cumulative = probabilities.cumsum(1)
     threshold = uniform.unsqueeze(1).to(cumulative.dtype) * cumulative[:, -1:]
@@ -85,7 +84,7 @@ def posterior(
     if head == "kl":
         weights = (abar_s * probabilities + (1 - abar_s) / classes) * forward
         return weights / weights.sum(1, keepdim=True)
-    # Divide p_k by its normaliser first: what remains is linear in it, O(K) instead of O(K^2).
+    # With p_k divided by its normaliser first, the rest is linear in it: O(K) instead of O(K^2).
     scaled = probabilities / (abar_t * current + (1 - abar_t) / classes).clamp_min(1e-20)
     spread = (1 - abar_s) / classes * scaled.sum(1, keepdim=True)
     result = forward * (abar_s * scaled + spread)
@@ -109,10 +108,10 @@ def kl_loss(
     schedule: CosineSchedule,
     stride: float = 1e-3,
 ) -> Tensor:
-    """A term of the paper's label loss per pixel, float32 (B, H, W).
+    """One term of the paper's label loss per pixel, float32 (B, H, W), in nats.
 
-    KL(q(l_s | l_t, l_0) || p(l_s | l_t)) with s = t - ``stride``; where s would reach 0 the KL is
-    -log p(l_0 | u_t) under the same posterior, since q is then one-hot.
+    KL(q(l_s | l_t, l_0) || p(l_s | l_t)) with s = t - ``stride``. Where s would fall below 0 it is 0;
+    q is then one-hot, and the KL is -log p(l_0 | u_t) under the same posterior.
     """
     classes = logits.shape[1]
     s = (t - stride).clamp_min(0)
@@ -130,12 +129,12 @@ def bound(
     schedule: CosineSchedule,
     stride: float = 1e-3,
 ) -> Tensor:
-    """The paper's label loss per pixel in nats, float32 (B, H, W): its mean over t in [0, 1] is the
-    variational bound of -log p(l_0) (Hoogeboom et al. 2021, Eq. 4).
+    """The paper's label loss per pixel in nats, float32 (B, H, W).
 
-    The T = 1 / ``stride`` terms of the sum over strides are estimated by T times the one at ``t``; the
-    prior term is KL(q(l_1 | l_0) || 1 / K), which has no gradient and is 0 where the schedule ends in
-    noise.
+    Its mean over t in [0, 1] is the variational bound of -log p(l_0) (Hoogeboom et al. 2021, Eq. 4).
+    The bound is a sum of T = 1 / ``stride`` terms and a prior term. T times the term at ``t`` estimates
+    the sum. The prior term is KL(q(l_1 | l_0) || 1 / K): it has no gradient, and is 0 where the
+    schedule ends in noise.
     """
     classes = logits.shape[1]
     end = schedule.alpha_bar(torch.ones(1, dtype=torch.float64)).item()

@@ -1,9 +1,9 @@
-"""Known pixels held fast while the others are sampled: a sampler that wraps a sampler.
+"""A sampler that keeps known pixels and samples the others; it wraps another sampler.
 
-After each step the known part of the state is replaced by the clean values, corrupted to that
-step's level (Lugmayr et al. 2022 for images; here labels too). The same noise is used at every
-level: it is the noise the sample began with, so that a known pixel moves along the straight path
-from it to its value and the estimates there, which a multistep sampler remembers, agree.
+After each step the known part of the state is replaced by its clean values, corrupted to that step's
+time (Lugmayr et al. 2022 for images; here labels too). Every step uses the same noise, the one that
+the sample began with. So a known pixel moves on a straight path from this noise to its value, and its
+estimates agree from step to step, as a multistep sampler expects.
 """
 
 from __future__ import annotations
@@ -21,21 +21,22 @@ from napari_cosynth.diffusion.tensors import Clean, JointState, LabelHead
 
 @dataclass(frozen=True)
 class Known:
-    """What is not to change."""
+    """The known pixels and their values."""
 
     state: JointState
-    """Clean; its values count only where a mask is True."""
+    """A clean state; its values count only where a mask is True."""
     image_mask: Tensor
-    """Where the image is known, bool (B, H, W)."""
+    """bool (B, H, W): True where the image is known."""
     label_mask: Tensor
-    """Where labels and distance are: nowhere in a real image, whose nuclei nobody has drawn."""
+    """bool (B, H, W): True where labels and distance are known; all False for a real image, which has no
+    annotated nuclei."""
     noise: joint.Noise
-    """What the known pixels are corrupted with."""
+    """Noise that corrupts the known pixels."""
 
 
 @dataclass
 class ClampedSampler:
-    """``sampler``, with the known pixels put back after every step; exactly so after the last."""
+    """``sampler`` with the known pixels put back after every step; after the last without noise."""
 
     sampler: Sampler
     known: Known
@@ -76,7 +77,7 @@ class ClampedSampler:
 
 
 class WindowNoise(SeededNoise):
-    """The noise of a whole canvas, seen through a window: the same pixels get the same noise."""
+    """A canvas' noise within a window: each pixel gets the noise that it has on the whole canvas."""
 
     def __init__(
         self,
@@ -95,6 +96,6 @@ class WindowNoise(SeededNoise):
         return whole[(..., *self.window)][None].to(self.device)
 
     def uniform(self, *shape: int) -> Tensor:
-        """The same of uniform draws in [0, 1)."""
+        """The window's part of the canvas' uniform draw in [0, 1), float32 (1, *shape)."""
         whole = torch.rand((*shape[:-2], *self.canvas), generator=self.generators[0])
         return whole[(..., *self.window)][None].to(self.device)

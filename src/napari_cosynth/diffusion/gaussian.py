@@ -10,7 +10,7 @@ from napari_cosynth.diffusion.tensors import Parametrisation
 
 
 def expand(value: Tensor, like: Tensor) -> Tensor:
-    """(B,) or () -> broadcastable against ``like`` (B, ...), in its dtype and on its device."""
+    """A value (B,) or (), shaped to broadcast against ``like`` (B, ...), with its dtype and device."""
     value = value.to(device=like.device, dtype=like.dtype)
     return value.reshape(-1, *([1] * (like.ndim - 1)))
 
@@ -21,7 +21,7 @@ def corrupt(x0: Tensor, noise: Tensor, t: Tensor, schedule: CosineSchedule) -> T
 
 
 def renoise(x_s: Tensor, noise: Tensor, s: Tensor, t: Tensor, schedule: CosineSchedule) -> Tensor:
-    """x_t ~ q(x_t | x_s), t > s: the way back of a reverse step; ``noise`` is standard normal."""
+    """x_t ~ q(x_t | x_s), t > s: the step back after a reverse step; ``noise`` is standard normal."""
     kept = schedule.alpha(t) / schedule.alpha(s)
     added = (schedule.sigma(t) ** 2 - kept**2 * schedule.sigma(s) ** 2).clamp_min(0).sqrt()
     return expand(kept, x_s) * x_s + expand(added, x_s) * noise
@@ -30,7 +30,7 @@ def renoise(x_s: Tensor, noise: Tensor, s: Tensor, t: Tensor, schedule: CosineSc
 def target(
     x0: Tensor, noise: Tensor, t: Tensor, schedule: CosineSchedule, parametrisation: Parametrisation
 ) -> Tensor:
-    """What the network is trained to return: eps, or v = alpha eps - sigma x_0."""
+    """The network's training target: eps, or v = alpha eps - sigma x_0."""
     if parametrisation == "epsilon":
         return noise
     return expand(schedule.alpha(t), x0) * noise - expand(schedule.sigma(t), x0) * x0
@@ -71,11 +71,12 @@ def multistep(
     schedule: CosineSchedule,
     noise: Tensor | None = None,
 ) -> Tensor:
-    """One step of DPM-Solver++(2M) from t to s (Lu et al. 2022), of the SDE or of its flow.
+    """x_s after one step of DPM-Solver++(2M) from t to s (Lu et al. 2022), of the SDE or of its flow.
 
-    ``x0`` is the clean estimate at t, ``x0_previous`` the one at ``t_previous > t``; without it the
-    step is of first order. With ``noise``, standard normal, it is SDE-DPM-Solver++(2M) (section 6
-    there), without it the deterministic Algorithm 2. At s = 0 the clean estimate itself is returned.
+    ``x0`` is the clean estimate at t, ``x0_previous`` the one at ``t_previous > t``; without the latter
+    the step is of first order. With ``noise`` (standard normal) the step is SDE-DPM-Solver++(2M)
+    (section 6 of the paper), without it the deterministic Algorithm 2. At s = 0 it returns the clean
+    estimate.
     """
     if float(s) <= 0:
         return x0

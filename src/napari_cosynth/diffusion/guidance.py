@@ -12,9 +12,9 @@ from napari_cosynth.diffusion.tensors import Condition, Context, Denoiser, Joint
 
 @dataclasses.dataclass(frozen=True)
 class Guided:
-    """w out(text) + (1 - w) out(null text), points in both, on raw outputs and label logits.
+    """w out(text) + (1 - w) out(null text) of raw outputs and label logits; both have the points.
 
-    Both halves run as one batch of 2B. Use :func:`guided`, which leaves out what w = 1 does not need.
+    Both halves run as one batch of 2B. Use :func:`guided`, which saves the second half at w = 1.
     """
 
     denoiser: Denoiser
@@ -48,5 +48,5 @@ class Guided:
 
 
 def guided(denoiser: Denoiser, weight: float) -> Denoiser:
-    """``denoiser`` guided by ``weight``; itself where the weight is 1, at half the cost."""
+    """``denoiser`` guided by ``weight``; ``denoiser`` itself where the weight is 1, at half the cost."""
     return denoiser if weight == 1 else Guided(denoiser, weight)

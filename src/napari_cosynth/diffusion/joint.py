@@ -1,4 +1,4 @@
-"""Corruption of, clean estimate of and loss over all three targets together (Eq. 1-5)."""
+"""Corruption, clean estimate and losses of all three targets together (Eq. 1-5)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Noise:
 
     @classmethod
     def draw(cls, batch: int, height: int, width: int, generator: torch.Generator) -> Noise:
-        """Drawn on the CPU, so that a seed means the same on every device."""
+        """Noise drawn on the CPU, so that a seed gives the same noise on every device."""
         return cls(
             torch.randn(batch, 3, height, width, generator=generator),
             torch.randn(batch, 1, height, width, generator=generator),
@@ -36,7 +36,7 @@ class Noise:
 
     @staticmethod
     def cat(parts: Sequence[Noise]) -> Noise:
-        """One batch of several."""
+        """Several batches as one."""
         return Noise(
             torch.cat([p.image for p in parts]),
             torch.cat([p.distance for p in parts]),
@@ -44,23 +44,23 @@ class Noise:
         )
 
     def to(self, device: torch.device) -> Noise:
-        """The same on a device."""
+        """This noise on a device."""
         return Noise(self.image.to(device), self.distance.to(device), self.labels.to(device))
 
 
 @dataclass(frozen=True)
 class LossWeights:
-    """lambda_i, lambda_d, lambda_l of Eq. 5, and how much of it low noise keeps."""
+    """lambda_i, lambda_d, lambda_l of Eq. 5, and how the losses are weighted over t."""
 
     image: float = 9.0
     distance: float = 1.0
     labels: float = 3.0
     low_noise: float = 0.0
-    """Exponent g of min(1, 5 sigma^2)^g, the weight over t of image and distance errors; sigma^2 is
-    1 / (1 + SNR). 0 is the paper's, 1 is min-SNR-5 (Hang et al. 2023) where that limits v. With 0.5
-    all times contribute about equally to the image's v error, as Karras et al. 2024 ask."""
+    """Exponent g of min(1, 5 sigma^2)^g, the weight of image and distance errors at a time, where
+    sigma^2 = 1 / (1 + SNR). 0 is the paper's; 1 is min-SNR-5 (Hang et al. 2023) for v. With 0.5 all
+    times contribute about equally to the image's v error, as Karras et al. 2024 recommend."""
     p2: float = 0.0
-    """Exponent g of sigma^(2 g), a further weight: P2's 1 / (1 + SNR)^g (Choi et al. 2022, k = 1)."""
+    """Exponent g of a further weight, sigma^(2 g): P2's 1 / (1 + SNR)^g (Choi et al. 2022, k = 1)."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,11 @@ def losses(
     schedule: JointSchedule,
     weights: LossWeights | None = None,
 ) -> Losses:
-    """MSE of the raw outputs, weighted over t as ``weights`` say (default: all times alike); for the
-    labels cross-entropy of l_0 or the paper's variational bound."""
+    """Mean losses of a batch: MSE of the raw image and distance outputs, and the label loss.
+
+    ``weights`` weights the MSE over t; by default all times count alike. The label loss is the
+    cross-entropy of l_0 or the paper's variational bound, by the prediction's label head.
+    """
     weights = weights or LossWeights()
     kind = prediction.parametrisation
     wanted_image = gaussian.target(clean.image, noise.image, t, schedule.image, kind)

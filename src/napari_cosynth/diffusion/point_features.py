@@ -1,7 +1,7 @@
 """Point features of a whole canvas, made part by part and kept on the disk.
 
-They do not depend on t, and take a third of a pass of the compact network: making them anew for every
-window and step would show.
+They do not depend on t. Making them takes a third of a pass of the compact network, too long to repeat
+for every window and step.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from napari_cosynth.diffusion.tensors import Condition, Context, Denoiser
 from napari_cosynth.geometry.box import Box
 
 PART = 512
-"""Pixels a side that are made at once."""
+"""Side of a part in pixels."""
 REACH = 64
-"""Pixels around a part that its features may depend on. The compact encoder's convolutions reach 40,
-the paper's 46 (a test measures it)."""
+"""Pixels around a part that its features may depend on. The compact encoder's convolutions reach 40
+pixels, the paper's 46 (a test measures both)."""
 
 
 class PointFeatures:
-    """Made once; then any window has what ``denoiser.prepare`` would have given the whole canvas there.
+    """The features that ``denoiser.prepare`` would give the whole canvas, read by rows.
 
-    ``condition`` gives a part of the canvas its points and the text, a batch of one.
+    ``condition`` returns the points and the text of a box of the canvas, a batch of one. ``shape`` is
+    the canvas' (H, W) in pixels.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class PointFeatures:
     ) -> None:
         self.shape = shape
         self.look: Tensor | None = None
-        """(1, N): the look that the contexts are to have."""
+        """Look of all contexts, float32 (1, N) as in :class:`Condition`, or None."""
         self._scratch = Scratch(None, "")
         self._rows: Rows | None = None
         height, width = shape
@@ -50,7 +51,7 @@ class PointFeatures:
                 self._write(y, torch.cat(for_row, 3))
 
     def _part(self, denoiser: Denoiser, condition: Callable[[Box], Condition], part: Box) -> Tensor:
-        """Features (g, C, h, w) of a part, where g is what a guided denoiser makes of one sample."""
+        """Features (g, C, h, w) of a part; g is the batch of one sample, 2 for a guided denoiser."""
         part = part.clipped(self.shape)
         around = part.grown(REACH).clipped(self.shape)
         made = denoiser.prepare(condition(around))
@@ -62,7 +63,7 @@ class PointFeatures:
 
     def _write(self, y: int, features: Tensor) -> None:
         copies, channels, _, width = features.shape
-        # numpy knows no bfloat16: its bits are kept.
+        # numpy has no bfloat16, so the bits are stored as integers.
         self._dtype, self._device = features.dtype, features.device
         bits = features.contiguous().view(_BITS[features.element_size()]).cpu()
         if self._rows is None:
@@ -72,11 +73,11 @@ class PointFeatures:
         self._rows.write(y // self._fold, bits.permute(2, 0, 1, 3).contiguous().numpy())
 
     def close(self) -> None:
-        """Lets go of the disk."""
+        """Closes the files on the disk."""
         self._scratch.close()
 
     def rows(self, y0: int, y1: int) -> FeatureRows:
-        """Those of the canvas' rows ``y0 <= y < y1``, read once for all windows in them."""
+        """Features of the canvas' rows ``y0 <= y < y1``, read once for all windows in them."""
         assert self._rows is not None
         bits = torch.from_numpy(self._rows.read(y0 // self._fold, y1 // self._fold))
         features = bits.view(self._dtype).permute(1, 2, 0, 3).to(self._device)
@@ -85,23 +86,23 @@ class PointFeatures:
 
 @dataclass(frozen=True)
 class FeatureRows:
-    """Some rows of a canvas' features."""
+    """Some rows of a canvas' features, with its text."""
 
     points: Tensor
-    """(g, C, h, W)."""
+    """Point features, (g, C, h, W)."""
     text: Tensor
-    """(g, L, D)."""
+    """Text tokens, (g, L, D)."""
     text_mask: Tensor
     """bool (g, L)."""
     look: Tensor | None
-    """(1, N), or None."""
+    """float32 (1, N), or None."""
     fold: int
-    """Pixels per feature."""
+    """Pixels per feature along each axis."""
 
     def context(self, starts: Sequence[int], side: int) -> Context:
-        """That of a batch of windows ``side`` pixels wide, by their first columns."""
+        """The context of a batch of windows, ``side`` pixels wide; ``starts`` are their first columns."""
         cut = [self.points[..., x // self.fold : (x + side) // self.fold] for x in starts]
-        # A guided denoiser's batch is all samples with the text, then all without.
+        # A guided denoiser expects all samples with the text first, then all without.
         points = torch.stack(cut, 1).flatten(0, 1)
         return Context(
             points,

@@ -1,4 +1,4 @@
-"""Samplers: one method ``step`` each, and the loop that iterates states from noise to data."""
+"""Samplers, one method ``step`` each, and the loop over states from noise to data."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from napari_cosynth.diffusion.tensors import Clean, Context, Denoiser, JointStat
 
 
 class NoiseSource(Protocol):
-    """What samplers draw from; the last two of ``shape`` are height and width."""
+    """Source of a sampler's random numbers; the last two of ``shape`` are height and width."""
 
     def at(self, step: int) -> NoiseSource:
-        """What the steps 1, 2, ... draw from, each in its turn; 0 is for the state it all begins with."""
+        """The source of one step, 1..steps, asked for in this order; 0 is the initial state's."""
         ...
 
     def normal(self, *shape: int) -> Tensor:
@@ -38,7 +38,7 @@ class SeededNoise:
         self.device = torch.device(device)
 
     def at(self, step: int) -> SeededNoise:
-        """Itself: one stream, drawn from in the order of the steps."""
+        """This source itself: one stream serves all steps in their order."""
         return self
 
     def normal(self, *shape: int) -> Tensor:
@@ -53,7 +53,7 @@ class SeededNoise:
 
 
 def initial_noise(noise: NoiseSource, height: int, width: int) -> joint.Noise:
-    """What a sample begins with."""
+    """The noise that a sample begins with."""
     return joint.Noise(
         noise.normal(3, height, width), noise.normal(1, height, width), noise.uniform(height, width)
     )
@@ -67,17 +67,17 @@ def initial_state(noise: NoiseSource, height: int, width: int, classes: int) -> 
 
 
 Memory: TypeAlias = tuple[Clean, Tensor] | None
-"""What a sampler remembers: the clean estimate of the step before and its time, or nothing."""
+"""A multistep sampler's memory: the previous step's clean estimate and its time; None before any."""
 
 
 class Sampler(Protocol):
-    """From u_t to u_s, s < t. Made anew for each sample, so that it may remember the step before."""
+    """Steps from u_t to u_s, s < t. Each sample needs a new sampler, since it may have a memory."""
 
     before: Memory
-    """Set by whoever samples a canvas part by part, before each part."""
+    """A canvas that is sampled part by part sets it before each part."""
 
     def nodes(self, steps: int) -> Tensor:
-        """The times it goes through, from T_MAX to 0, float64 (steps + 1,)."""
+        """Times of the steps, from T_MAX to 0, float64 (steps + 1,)."""
         ...
 
     def step(
@@ -89,7 +89,10 @@ class Sampler(Protocol):
         s: Tensor,
         noise: NoiseSource,
     ) -> JointState:
-        """``clean`` is the estimate at t; ``t`` and ``s`` are float64 scalars; s = 0 ends."""
+        """The state at s, from the state and the clean estimate at t. At s = 0 it is the sample.
+
+        ``t`` and ``s`` are float64 scalars; ``head`` tells how the label head was trained.
+        """
         ...
 
 
@@ -109,7 +112,7 @@ def _label_step(
 
 
 class AncestralSampler:
-    """The paper's sampler (Eq. 4): a draw from the posterior at every step, without memory."""
+    """The paper's sampler (Eq. 4): a draw from the posterior at every step; it needs no memory."""
 
     before: Memory = None
 
@@ -148,17 +151,18 @@ class AncestralSampler:
 
 
 class SdeDpmSolver:
-    """SDE-DPM-Solver++(2M) for image and distance; the exact posterior, at its strides, for labels.
+    """SDE-DPM-Solver++(2M) for image and distance; the exact posterior, at the same times, for labels.
 
-    The noise that every step renews washes out the errors of the steps before: at 20 steps the
-    texture is nearer to real tissue than the flow's, and so it is where the last step, which returns
-    the clean estimate, starts from some noise instead of nearly none: how much was chosen on training
-    tiles (docs/results/first-light.md).
+    Every step renews some noise, which removes errors of earlier steps. At 20 steps the texture is
+    nearer to real tissue than with the deterministic flow (:class:`DpmSolver`).
+
+    The last step returns the clean estimate at ``last``. Texture is also nearer to real tissue if this
+    state has some noise left; the amount was chosen on training tiles (docs/results/first-light.md).
     """
 
     stochastic = True
     last = 0.13
-    """The time of the last clean estimate."""
+    """Time of the last clean estimate."""
 
     def __init__(self, schedule: JointSchedule) -> None:
         self.schedule = schedule
@@ -200,8 +204,7 @@ class SdeDpmSolver:
 
 
 class DpmSolver(SdeDpmSolver):
-    """The same without noise after the first: DPM-Solver++(2M) of the probability flow, at equal
-    strides."""
+    """DPM-Solver++(2M) of the probability flow, at equal strides: no noise after the initial state."""
 
     stochastic = False
 
@@ -210,17 +213,17 @@ class DpmSolver(SdeDpmSolver):
 
 
 class FewSampler(AncestralSampler):
-    """A few passes at the times that the weights were trained for by adversarial post-training.
+    """A few passes at the times that adversarial post-training trained the weights for.
 
-    After each pass but the last the clean estimate is corrupted anew, with all the noise of its time:
-    x_s = alpha_s x0 + sigma_s eps (multistep consistency sampling, Song et al. 2023); labels by
+    After each pass but the last the clean estimate gets fresh noise of the next time,
+    x_s = alpha_s x0 + sigma_s eps (multistep consistency sampling, Song et al. 2023). Labels follow
     their exact posterior. The last estimate is the sample.
     """
 
     def __init__(self, schedule: JointSchedule, times: Sequence[float]) -> None:
         super().__init__(schedule)
         self.times = tuple(times)
-        """From noise on, falling; of fewer passes than times some are left out, evenly."""
+        """Times of the passes, falling from noise on; fewer passes leave some out, evenly spread."""
 
     def nodes(self, steps: int) -> Tensor:
         known = len(self.times)
@@ -257,9 +260,9 @@ def sample(
     shape: tuple[int, int],
     steps: int,
 ) -> Iterator[Step]:
-    """Every state from noise to data; the last one's ``state`` is the sample.
+    """Yields every step from noise to data; the last one's ``state`` is the sample.
 
-    A generator, so that progress, preview and cancelling need no callbacks: close it to stop.
+    Progress, preview and cancelling need no callbacks: close the generator to stop.
     """
     state = initial_state(noise.at(0), *shape, denoiser.classes)
     nodes = sampler.nodes(steps)

@@ -1,4 +1,4 @@
-"""t -> (alpha, sigma): the cosine noise schedule (method, section 2)."""
+"""The cosine noise schedule, t -> (alpha, sigma) (method, section 2)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 T_MAX = 0.999
-"""Sampling starts here: at t = 1 alpha vanishes and x_0 cannot be read off epsilon."""
+"""Time at which sampling starts. At t = 1 alpha is 0, and x_0 cannot be computed from epsilon."""
 
 
 @dataclass(frozen=True)
@@ -19,16 +19,16 @@ class CosineSchedule:
     s: float = 0.008
 
     def alpha_bar(self, t: Tensor) -> Tensor:
-        """The kept share of the signal's variance, in t's shape and float64."""
+        """The signal's share of the variance, float64 in t's shape."""
         angle = (math.pi / 2) * (t.double() + self.s) / (1 + self.s)
         return (angle.cos() ** 2 / math.cos((math.pi / 2) * self.s / (1 + self.s)) ** 2).clamp(0, 1)
 
     def alpha(self, t: Tensor) -> Tensor:
-        """The signal's share of the amplitude, in t's shape and float64."""
+        """The signal's amplitude, float64 in t's shape."""
         return self.alpha_bar(t).sqrt()
 
     def sigma(self, t: Tensor) -> Tensor:
-        """The noise's, alpha^2 + sigma^2 = 1."""
+        """The noise's amplitude, float64 in t's shape; alpha^2 + sigma^2 = 1."""
         return (1 - self.alpha_bar(t)).sqrt()
 
     def log_snr_half(self, t: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ class JointSchedule:
 def uniform_nodes(steps: int, last: float | None = None) -> Tensor:
     """A sampler's times from noise to 0, float64 (steps + 1,): T_MAX (1 - i/steps).
 
-    With ``last`` the strides are equal down to that time, and the last step goes from there to 0.
+    With ``last`` the strides down to that time are equal, and the last step goes from there to 0.
     Raises ValueError where ``steps`` is below 1.
     """
     if steps < 1:

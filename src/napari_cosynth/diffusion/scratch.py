@@ -1,4 +1,4 @@
-"""Arrays that lie on the disk while a large canvas is sampled, and what a later run finds of them."""
+"""Arrays on the disk for the sampling of a large canvas; a later run can resume from them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ import numpy.typing as npt
 from napari_cosynth.io.atomic import leftovers, replaced_file
 
 RUN = "cosynth-run.json"
-"""Marks a folder as a scratch folder: ``identity`` of its run, the names of its ``files``, and the steps
-it has ``finished``; null before there are any to go on from."""
+"""File that marks a scratch folder. It holds the ``identity`` of its run, the names of its ``files`` and
+the number of ``finished`` steps, null before the initial state is written."""
 
 
 class Rows:
-    """An array (H, ...) on the disk, read and written by whole rows.
+    """An array (H, ...) in a file, read and written by whole rows.
 
-    Files rather than mapped memory: what is mapped counts as the process' own until the system wants
-    it back, and a limit on memory would count it.
+    It is not mapped into memory: mapped pages count as the process' own until the system takes them
+    back, and would count against a memory limit.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Rows:
         self._stride = int(np.prod(shape[1:])) * self.dtype.itemsize
 
     def read(self, y0: int, y1: int) -> npt.NDArray[Any]:
-        """Rows ``y0 <= y < y1``. Raises OSError where the file ends before."""
+        """Rows ``y0 <= y < y1``. Raises OSError where the file ends before the last of them."""
         rows = np.empty((y1 - y0, *self.shape[1:]), self.dtype)
         self._file.seek(y0 * self._stride)
         if self._file.readinto(_bytes(rows)) != rows.nbytes:  # type: ignore[attr-defined]
@@ -42,7 +42,7 @@ class Rows:
         return rows
 
     def write(self, y0: int, rows: npt.NDArray[Any]) -> None:
-        """Rows from ``y0`` on."""
+        """Writes rows from ``y0`` on. Raises ValueError for another shape or dtype."""
         wanted = (len(rows), *self.shape[1:])
         if rows.shape != wanted or rows.dtype != self.dtype:
             raise ValueError(f"{self._name}: expected {self.dtype} {wanted}, got {rows.shape}")
@@ -50,23 +50,24 @@ class Rows:
         self._file.write(_bytes(np.ascontiguousarray(rows)))
 
     def settle(self) -> None:
-        """Returns when what was written is on the disk."""
+        """Returns when everything written is on the disk."""
         self._file.flush()
         os.fsync(self._file.fileno())
 
 
 class Scratch:
-    """A run's arrays: without a folder in files that end with the process however it ends; in a folder
-    they stay until :func:`remove_run`, and a run of the same ``identity`` goes on from its last step.
+    """The arrays of a run.
 
-    Raises ValueError naming the folder where it holds another run, or anything that is none of ours.
+    Without a folder they lie in temporary files, which vanish with the process however it ends. In a
+    folder they stay until :func:`remove_run`, and a run of the same ``identity`` resumes from the last
+    finished step. Raises ValueError naming the folder where it holds another run or other files.
     """
 
     def __init__(self, folder: Path | None, identity: str) -> None:
         self.folder = folder
         self.identity = identity
         self.finished: int | None = None
-        """Steps that an earlier run has finished; None where there is nothing of one."""
+        """Finished steps of this or an earlier run; None before the initial state is written."""
         self._files: list[BinaryIO] = []
         self._names: list[str] = []
         if folder is None:
@@ -75,7 +76,7 @@ class Scratch:
             self.finished = self._finished_in(folder)
         folder.mkdir(parents=True, exist_ok=True)
         if self.finished is None:
-            self._record(None)  # so that a run killed before its first step may begin anew
+            self._record(None)  # a run that is killed before its first step can begin again here
 
     def _finished_in(self, folder: Path) -> int | None:
         record = folder / RUN
@@ -97,7 +98,10 @@ class Scratch:
         return cast("int | None", finished)
 
     def rows(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Rows:
-        """An array, zero where it is new."""
+        """The array of this name; a new one is zero.
+
+        Raises ValueError where a resumed run's file is missing or has another size.
+        """
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         if self.folder is None:
             file = cast(BinaryIO, tempfile.TemporaryFile(prefix="cosynth-"))  # noqa: SIM115
@@ -116,7 +120,7 @@ class Scratch:
         return Rows(file, shape, dtype, name)
 
     def mark(self, finished: int) -> None:
-        """So many steps are done and on the disk."""
+        """Records that this many steps are finished and on the disk."""
         self.finished = finished
         if self.folder is not None:
             self._record(finished)
@@ -128,18 +132,18 @@ class Scratch:
             fresh.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
     def close(self) -> None:
-        """Lets go of the files; those of a folder stay for a later run."""
+        """Closes the files; those in a folder stay for a later run."""
         while self._files:
             self._files.pop().close()
 
 
 def folder_of(scratch: str | Path, seed: int) -> Path:
-    """Where in a folder for the runs of several seeds one seed's lies."""
+    """The scratch folder of one seed, inside the folder for several seeds."""
     return Path(scratch) / f"seed-{seed}"
 
 
 def remove_run(folder: Path) -> None:
-    """The run of a folder is over: nothing of it stays; what others have put into the folder does."""
+    """Removes the files of a finished run, and the folder where it is then empty."""
     try:
         names = json.loads((folder / RUN).read_text(encoding="utf-8"))["files"]
     except (OSError, ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""What the diffusion passes around: states, conditions, predictions, and the denoiser's protocol."""
+"""Batched tensors of the diffusion (states, conditions, predictions), and the denoiser's protocol."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class JointState:
             )
 
     def to(self, *args: Any, **kwargs: Any) -> JointState:
-        """As ``Tensor.to``, of all three; for a device, since a dtype would change the labels too."""
+        """``Tensor.to`` of all three. Meant for a device: a dtype would change the labels too."""
         return JointState(
             self.image.to(*args, **kwargs),
             self.distance.to(*args, **kwargs),
@@ -52,16 +52,16 @@ class Condition:
     text_mask: Tensor
     """bool (B, L): True at tokens; all False is the null text."""
     look: Tensor | None = None
-    """float32 (B, N): the wanted look in standard deviations from the training tiles' mean; zeros or None
-    where none is asked for. Networks without a look ignore it."""
+    """float32 (B, N): the look to follow, in standard deviations from the training tiles' mean. Zeros or
+    None: no look. Networks without a look ignore it."""
 
     def null(self) -> Condition:
-        """The same points and look without their text (the second half of Eq. 6)."""
+        """The same points and look without the text (the second half of Eq. 6)."""
         return dataclasses.replace(self, text_mask=torch.zeros_like(self.text_mask))
 
     @staticmethod
     def cat(first: Condition, second: Condition) -> Condition:
-        """One batch of two."""
+        """Two batches as one."""
         return Condition(
             torch.cat([first.points, second.points]),
             torch.cat([first.text, second.text]),
@@ -74,12 +74,12 @@ class Condition:
 
 @dataclass(frozen=True)
 class Prediction:
-    """A network's raw output; guidance acts on it before anything is converted to x_0."""
+    """A network's raw output; guidance acts on it before the conversion to x_0."""
 
     image: Tensor
     """float32 (B, 3, H, W), in this prediction's parametrisation."""
     distance: Tensor
-    """float32 (B, 1, H, W), likewise."""
+    """float32 (B, 1, H, W), in the same parametrisation."""
     label_logits: Tensor
     """float32 (B, K, H, W)."""
     parametrisation: Parametrisation
@@ -92,14 +92,16 @@ class Clean:
     """The clean estimate of a state: x_0 for the Gaussians, probabilities for the labels."""
 
     image: Tensor
+    """float32 (B, 3, H, W) in [-1, 1]."""
     distance: Tensor
+    """float32 (B, 1, H, W) in [-1, 1]."""
     probabilities: Tensor
     """float32 (B, K, H, W)."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a network makes of a condition once per sample, for use in every step."""
+    """A network's encoding of a condition, computed once per sample and used in every step."""
 
     points: Tensor
     """Point features, (B, C, h, w)."""
@@ -111,7 +113,7 @@ class Context:
     """float32 (B, N), as in the condition."""
 
     def in_look(self, look: Tensor | None) -> Context:
-        """The same for another look (1, N) in all rows."""
+        """The same context with another look (1, N) in all rows."""
         rows = None if look is None else look.to(self.text.device).expand(len(self.text), -1)
         return dataclasses.replace(self, look=rows)
 
@@ -125,9 +127,9 @@ class Denoiser(Protocol):
         ...
 
     def prepare(self, condition: Condition) -> Context:
-        """What does not depend on t, computed once per sample."""
+        """The encoding of the condition, which does not depend on t."""
         ...
 
     def __call__(self, state: JointState, t: Tensor, context: Context) -> Prediction:
-        """``t`` float32 (B,), in [0, 1]."""
+        """The raw prediction for a noisy state at times ``t``, (B,) in [0, 1]."""
         ...
