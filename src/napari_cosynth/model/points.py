@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class DenseBlock(nn.Module):
-    """Five 3x3 convolutions, each of which sees all earlier ones; the last returns to ``channels``."""
+    """Five 3x3 convolutions, each with all earlier features as input; the last has ``channels``."""
 
     def __init__(self, channels: int, growth: int) -> None:
         super().__init__()
@@ -44,10 +44,11 @@ class RRDB(nn.Sequential):
 class PointEncoder(nn.Module):
     """Point map int64 (B, H, W) -> features (B, channels, H/patch, W/patch).
 
-    A point is an indicator and a learned vector of its class, both times 4 so that one pixel among
-    thousands is heard, folded into channels by pixel-unshuffle. ``wide`` residual 5x5 convolutions
-    spread points over the size of a nucleus before the RRDBs refine them. ``blur`` above 0 draws each
-    point as a Gaussian of so many pixels instead, 1 at its peak.
+    A point is drawn as an indicator and a learned vector of its class, folded into channels by
+    pixel-unshuffle. Both are multiplied by 4, so that one pixel among thousands has an effect. ``wide``
+    is the number of residual 5x5 convolutions, which spread points over the size of a nucleus before the
+    RRDBs refine them. With ``blur`` above 0 each point is drawn as a Gaussian of this sigma in pixels,
+    with 1 at its peak.
     """
 
     gaussian: Tensor

@@ -1,4 +1,4 @@
-"""Which device and which precision: chosen once, said aloud."""
+"""Device and precision of a run; a sample's recipe states both."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from napari_cosynth.types.recipe import check_device
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """``auto`` takes cuda, then mps, then cpu. Raises ValueError where a named one is absent."""
+    """The device of this name; ``auto`` is the first that exists of cuda, mps and cpu.
+
+    Raises ValueError where a named device is absent.
+    """
     check_device(name)
     has_cuda = torch.cuda.is_available()
     has_mps = torch.backends.mps.is_available()
@@ -25,8 +28,11 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def faster_in_bf16(device: torch.device) -> bool:
-    """True on recent NVIDIA cards and on CPUs with bfloat16 instructions (AMX, or AVX-512's dot
-    products: twice the rate of float32); elsewhere bfloat16 is emulated or no faster."""
+    """Whether bfloat16 is faster than float32 on this device.
+
+    It is on recent NVIDIA cards and on CPUs with bfloat16 instructions (AMX, or AVX-512's dot products,
+    at twice the rate of float32). Elsewhere bfloat16 is emulated or no faster.
+    """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":

@@ -1,4 +1,4 @@
-"""Which samplers a checkpoint can be sampled with, and in how many passes."""
+"""Samplers and numbers of passes that a checkpoint allows, and its defaults."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from napari_cosynth.types.recipe import FAST, FEW, usual_sampler, usual_steps
 
 
 def sampler_of(config: CheckpointConfig, name: str) -> Callable[[JointSchedule], Sampler]:
-    """What makes the sampler of a name, anew for each sample.
+    """The factory of this sampler; it is called once per sample, since samplers keep a memory.
 
     Raises ValueError for ``few`` where the weights were not trained for it, and for unknown names.
     """
@@ -31,18 +31,18 @@ def sampler_of(config: CheckpointConfig, name: str) -> Callable[[JointSchedule],
 
 
 def settled(request: Request, config: CheckpointConfig) -> Request:
-    """A request with its sampler and its number of passes named.
+    """The request with its sampler and number of passes filled in.
 
-    Raises ValueError where the checkpoint cannot be sampled so.
+    Raises ValueError where the checkpoint does not allow them.
     """
     sampler, steps = settle(request.sampler, request.steps, config)
     return replace(request, sampler=sampler, steps=steps)
 
 
 def settle(sampler: str, steps: int, config: CheckpointConfig) -> tuple[str, int]:
-    """The sampler and its number of passes where either is left open: an empty name, 0 passes.
+    """The sampler and number of passes, with defaults for an empty name and for 0 passes.
 
-    Raises ValueError where the checkpoint cannot be sampled so.
+    Raises ValueError where the checkpoint does not allow them.
     """
     sampler = registry.canonical("sampler", sampler)
     if not sampler:
@@ -56,5 +56,5 @@ def settle(sampler: str, steps: int, config: CheckpointConfig) -> tuple[str, int
 
 
 def default_sampler(config: CheckpointConfig) -> tuple[str, int]:
-    """The sampler and passes of a checkpoint: ``few`` where it was trained for it, else ``fast``."""
+    """Default sampler and passes: ``few`` where the checkpoint was trained for it, else ``fast``."""
     return usual_sampler(len(config.nodes))

@@ -1,4 +1,4 @@
-"""Text encoders: the protocol, and the compact one that is trained with the U-Net."""
+"""Text encoders: the protocol, and the compact encoder that is trained with the U-Net."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ class TextEncoder(Protocol):
         ...
 
     def unknown(self, prompt: str) -> list[str]:
-        """The words of a prompt that the encoder cannot tell from any other unknown word."""
+        """Words of a prompt that are not in the encoder's vocabulary."""
         ...
 
 
 def words(prompt: str) -> list[str]:
-    """Lower-case words; ``H&E`` and hyphenated words stay whole, punctuation goes."""
+    """Lower-case words of a prompt, without punctuation; ``H&E`` and hyphenated words stay whole."""
     return re.findall(r"[a-z0-9]+(?:[-&][a-z0-9]+)*", prompt.lower())
 
 
 def vocabulary(
     classes: Iterable[str], tissues: Iterable[str], stains: Iterable[str] = ()
 ) -> tuple[str, ...]:
-    """The words of every prompt these names can make, sorted: what an encoder will be trained on."""
+    """The words of all prompts that these names can make, sorted: the vocabulary of a new encoder."""
     names = list(classes)
     prompts = [build_prompt(names[:2], t) for t in tissues]
     prompts += [build_prompt([name]) for name in names] + [build_prompt([]), build_prompt(names)]
@@ -70,11 +70,11 @@ class CompactTextEncoder(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def unknown(self, prompt: str) -> list[str]:
-        """The words that are not in the vocabulary, each once."""
+        """Words of a prompt that are not in the vocabulary, each once."""
         return [w for w in dict.fromkeys(words(prompt)) if w not in self._ids]
 
     def forward(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Embeddings float (B, L, D) and mask bool (B, L), L of the longest prompt."""
+        """Embeddings float (B, L, D) and mask bool (B, L); L is the longest prompt's number of words."""
         ids = [[self._ids.get(w, self.UNKNOWN) for w in words(p)][: self.length] for p in prompts]
         longest = max(1, *(len(row) for row in ids))
         padded = torch.tensor(
@@ -82,7 +82,7 @@ class CompactTextEncoder(nn.Module):
             device=self.tokens.weight.device,
         )
         mask = padded != self.PAD
-        # A prompt without a single word still needs one key to attend to; it is masked afterwards.
+        # Attention needs one key even in a prompt without words; the returned mask hides it.
         keys = mask.clone()
         keys[:, 0] = True
         x = self.tokens(padded) + self.positions[:longest]

@@ -1,4 +1,4 @@
-"""PyTorch's own files, ``.pth`` and a run's state: tensors are read, objects are not unpickled."""
+"""Reader of PyTorch files, ``.pth`` and run states: it reads tensors and unpickles no objects."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from napari_cosynth.io.errors import one_line
 
 
 def read_torch(path: Path, what: str, mmap: bool = False) -> Any:
-    """What ``torch.save`` wrote, on the CPU; nothing of the file is executed.
+    """The contents of a file that ``torch.save`` wrote, on the CPU; nothing in the file is executed.
 
-    ``what`` names what the file should be, for the error; ``mmap`` leaves tensors on the disk until
-    they are used. Raises ValueError in one line naming the file and what is wrong with it, which is
-    never torch's advice to unpickle it after all.
+    ``what`` names the expected contents for the error; ``mmap`` leaves tensors on the disk until they
+    are used. Raises ValueError in one line naming the file and its fault; torch's own advice to unpickle
+    the file is left out.
     """
     if path.is_dir():
         raise ValueError(f"{path}: is a folder, expected {what}")
@@ -28,7 +28,7 @@ def read_torch(path: Path, what: str, mmap: bool = False) -> Any:
         raise ValueError(f"{path}: {one_line(error)}") from None
     except PermissionError as error:
         raise ValueError(f"{path}: {error.strerror}") from None
-    except Exception as error:  # torch raises what it likes on damaged files
+    except Exception as error:  # on damaged files torch raises exceptions of any type
         raise ValueError(f"{path}: not {what} ({_reason(path, str(error))})") from None
 
 

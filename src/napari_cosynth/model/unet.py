@@ -44,15 +44,15 @@ class NetworkConfig:
     patch: int = 2
     """Pixels folded into channels at the input and unfolded at the output."""
     fusion: Literal["concat", "sum"] = "concat"
-    """Inputs and points concatenated into one 3x3 stem, or the paper's 1x1 convolutions summed,
-    with the points added after the first block."""
+    """``concat``: a 3x3 stem over the concatenated inputs and points. ``sum``: the paper's sum of 1x1
+    convolutions of the inputs, with the points added after the first block."""
     label_width: int = 6
     self_attention: tuple[int, ...] = ()
-    """Levels with self-attention, beside the one in the middle."""
+    """Levels with self-attention, besides the middle block."""
     cross_attention: tuple[int, ...] = (2, 3)
     """Levels whose pixels attend to the text."""
     attend_every_block: bool = False
-    """Attention after every block of its level, or only after the last."""
+    """True: attention follows every block of its levels. False: only the last block of each."""
     pooled_text: bool = True
     """Add the mean text token to the time embedding, so that every block sees it."""
     point_channels: int = 48
@@ -60,9 +60,9 @@ class NetworkConfig:
     point_blocks: int = 1
     point_growth: int = 16
     point_blur: float = 0.0
-    """Pixels; points drawn as Gaussians of this standard deviation instead of single pixels."""
+    """Standard deviation in pixels of the Gaussians that points are drawn as; 0: single pixels."""
     look: int = 0
-    """How many numbers describe the look that the image is to have (``model.looks``); 0: none do."""
+    """Numbers of the look that the network is conditioned on (``model.looks``); 0: no look."""
     parametrisation: Parametrisation = "v"
     label_head: LabelHead = "cross-entropy"
 
@@ -81,7 +81,10 @@ class NetworkConfig:
 
 
 def preset(name: str, **changes: Any) -> NetworkConfig:
-    """The configuration called ``name`` (``compact`` or ``paper``) with fields changed."""
+    """The configuration called ``name`` (``compact`` or ``paper``) with these fields changed.
+
+    Raises ValueError for an unknown name or field.
+    """
     presets: dict[str, dict[str, Any]] = {
         "compact": {},
         "paper": {
@@ -209,12 +212,12 @@ class JointUNet(nn.Module):
         return self.config.classes
 
     def prepare(self, condition: Condition) -> Context:
-        """Point features, computed once per sample; text and look pass through."""
+        """The context of a condition: its point features, and text and look unchanged."""
         points = self.points(condition.points)
         return Context(points, condition.text, condition.text_mask, condition.look)
 
     def forward(self, state: JointState, t: Tensor, context: Context) -> Prediction:
-        """``state`` at times ``t`` (B,), H and W multiples of ``config.multiple``."""
+        """Raw outputs for ``state`` at times ``t`` (B,); H and W are multiples of ``config.multiple``."""
         time = self.time(t)
         if self.pool is not None:
             weights = context.text_mask.to(context.text.dtype).unsqueeze(-1)

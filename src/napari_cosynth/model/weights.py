@@ -1,4 +1,4 @@
-"""Files of weights: safetensors, compared with what a network expects before anything is allocated."""
+"""Weights in safetensors files; names and shapes are checked before any tensor is allocated."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from napari_cosynth.io.errors import one_line
 
 
 def read_weights(file: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of a file, float32 on the CPU, by name.
+    """The tensors of a file by name, on the CPU.
 
-    ``expected``: a state dict, which may lie on the device ``meta``; integers stay what they are there.
-    Raises ValueError naming file and tensor where one is missing, too many, of another shape, or holds
-    NaN or infinite values.
+    ``expected`` is a state dict, which may lie on the device ``meta``. Tensors that are floating point
+    there are returned as float32, others keep the file's dtype. Raises ValueError naming file and tensor
+    where one is missing, unexpected, of another shape, or holds NaN or infinite values.
     """
     if not file.is_file():
         raise ValueError(f"{file}: no such file")
@@ -36,7 +36,7 @@ def read_weights(file: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor
             tensors = {key: opened.get_tensor(key) for key in wanted}
     except ValueError:
         raise
-    except Exception as error:  # safetensors raises what it likes on damaged files
+    except Exception as error:  # on damaged files safetensors raises exceptions of any type
         raise ValueError(f"{file}: not a safetensors file ({one_line(error)})") from None
     for key, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
@@ -53,9 +53,9 @@ def packed_weights(
     dtype: torch.dtype | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> bytes:
-    """The bytes of a safetensors file of these tensors, floats as ``dtype`` where one is named.
+    """The bytes of a safetensors file of these tensors, with floats converted to ``dtype`` if given.
 
-    Raises ValueError naming ``where`` and the tensor that holds NaN or what ``dtype`` cannot hold.
+    Raises ValueError naming ``where`` and the tensor that holds NaN or values beyond ``dtype``.
     """
     stored = {}
     for key, tensor in tensors.items():
@@ -68,7 +68,7 @@ def packed_weights(
 
 
 def sha256_of(file: Path) -> str:
-    """Of a file's bytes, in hexadecimal digits. Raises ValueError where there is no such file."""
+    """SHA-256 of a file's bytes in hexadecimal. Raises ValueError where there is no such file."""
     if not file.is_file():
         raise ValueError(f"{file}: no such file")
     with file.open("rb") as opened:
