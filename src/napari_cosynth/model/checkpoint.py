@@ -184,7 +184,7 @@ def load(name: str | Path) -> Checkpoint:
 
 
 def _stored(key: str, text: TextEncoder) -> bool:
-    """Whether a checkpoint stores this tensor; the weights of a pretrained text encoder it does not."""
+    """Whether a checkpoint stores this tensor; those of a pretrained text encoder are left out."""
     return not key.startswith("text.") or not getattr(text, "pretrained", False)
 
 

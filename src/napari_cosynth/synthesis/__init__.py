@@ -1,1 +1,1 @@
-"""From a request to samples: a whole canvas, around an edit, into a real image, an image for labels."""
+"""Samples from requests: a whole canvas, around an edit, into a real image, an image for labels."""

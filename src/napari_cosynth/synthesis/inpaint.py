@@ -1,5 +1,7 @@
-"""Nuclei into a real image: a region of it, or what is around points of it that changed, sampled anew;
-everything else as it was."""
+"""Inpainting of a real image: a whole region, or only around points of it that changed, is sampled anew.
+
+Every other pixel of the image stays.
+"""
 
 from __future__ import annotations
 
@@ -33,15 +35,15 @@ from napari_cosynth.types import NO_PREVIEWS, Layout, Previews, Progress, Reques
 from napari_cosynth.types.recipe import BY_SEED
 
 SMALLEST_REGION = 16
-"""Pixels a side on the checkpoint's grid."""
+"""Smallest side of a region, in pixels of the checkpoint's grid."""
 REACH = 12.0
-"""µm around a changed point that are painted anew: a large nucleus and what touches it."""
+"""Radius in µm around a changed point that is painted anew: a large nucleus and what touches it."""
 CORE = 3.0
-"""µm around a nucleus that stays, which it keeps beside one that changes."""
+"""Radius in µm around an unchanged point that stays, even next to a changed one."""
 APART = 3.0
-"""µm from every point of the layout from which a nucleus found around the region is another one."""
+"""Distance in µm: a nucleus found around the region is a new one if all points are farther away."""
 UNKNOWN = "unspecified"
-"""The class of nuclei found around the region, where the checkpoint knows it."""
+"""Class of nuclei that are found around the region, if the checkpoint knows this class."""
 
 
 def inpaint(
@@ -49,16 +51,17 @@ def inpaint(
 ) -> Iterator[Progress | Synthesis]:
     """Yields progress with previews of the region, then its :class:`Synthesis`.
 
-    ``request.layout`` is on the canvas of ``place.image`` at that image's µm/px: all nuclei that the
-    region is to hold, those that stay as well as new ones; points around the region, if there are any,
-    say what is there, and nuclei that are to be seen there without a point are found. The region's
-    image, labels and distance are sampled; around it the real image is held at every step, while its
-    labels, which nobody knows, are sampled with the rest and thrown away. With ``place.before`` the
-    image is held in the region too, further than ``REACH`` from every point that changed.
+    ``request.layout`` is on the canvas of ``place.image`` at that image's µm/px. It holds all nuclei of
+    the region, old and new, and may hold points of real nuclei around it. Nuclei around the region
+    without a point are found in the image.
 
-    ``record`` is the region on the checkpoint's grid and ``patch`` what takes its place in the image,
-    of which no other pixel changes. The first seed counts. Raises ValueError before the first step,
-    also where no point of the region differs from ``place.before``.
+    The region's image, labels and distance are sampled. Around it the real image is held at every step.
+    The labels there are unknown: they are sampled too, and dropped. With ``place.before`` the image is
+    also held inside the region, farther than ``REACH`` from every point that changed.
+
+    ``record`` is the region on the checkpoint's grid. ``patch`` replaces the region in the image; no
+    other pixel of the image changes. Only the first seed is used. Raises ValueError before the first
+    step, also where no point of the region differs from ``place.before``.
     """
     device = choose_device(request.device)
     checkpoint = open_checkpoint(request.checkpoint, device)
@@ -103,14 +106,14 @@ def _on_grid(layout: Layout, checkpoint: Checkpoint) -> Layout:
 def _with_found(
     layout: Layout, image: npt.NDArray[np.uint8], painted: npt.NDArray[np.bool_]
 ) -> Layout:
-    """The layout with the nuclei that the image shows where nothing is ``painted``, bool (H, W), and
-    that it has no point of.
+    """The layout with points added for nuclei that the image shows outside ``painted``, bool (H, W).
 
-    Without them the network takes every nucleus there for background, and makes new ones smaller.
+    Nuclei that have a point already are left out. Without the added points the network would take these
+    nuclei for background and paint new ones smaller.
     """
     if not detectable(layout.mpp) or painted.all():
         return layout
-    # What is replaced must not move the detector's thresholds.
+    # Pixels that will be replaced must not influence the detector's thresholds.
     around = image.copy()
     around[painted] = np.median(image[~painted], axis=0)
     found = detect_nuclei(around, layout.mpp)
@@ -129,7 +132,7 @@ def _with_found(
 
 
 def _in_look_of(request: Request, place: Place, checkpoint: Checkpoint) -> Request:
-    """The request in the look of the image around the region, unless it asks for another."""
+    """The request with the look of the real image, unless it asks for another look."""
     if request.look != BY_SEED or checkpoint.config.look is None:
         return request
     numbers = look_of_pixels(place.image, request.layout.mpp, checkpoint.config.mpp)
@@ -153,7 +156,7 @@ def _samples(
     around, clock = Surroundings(image), PreviewClock(previews, request.steps)
     for step in sample_window(request, checkpoint, device, points, window, around, look.seen):
         yield progress_of(request, clock, step, lambda *shown: tuple(map(window.freed, shown)))
-    # The last estimate has no step at the region's border, but around it is not quite the real image.
+    # The last estimate is smooth across the region's border, but around it differs from the real image.
     part = window.part
     guessed = window.of_canvas(decode_image(step.clean.image)[0])
     free = None if window.held is None else ~window.held
@@ -187,7 +190,7 @@ def _samples(
 
 
 def _enlarged(mask: npt.NDArray[np.bool_], shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """A mask on another grid of the same image: each pixel is what its centre lies in."""
+    """A mask on another grid of the same image; each pixel takes the old pixel under its centre."""
     y, x = (
         np.minimum(((np.arange(n) + 0.5) * o / n).astype(np.int64), o - 1)
         for n, o in zip(shape, mask.shape, strict=True)

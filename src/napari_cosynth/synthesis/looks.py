@@ -1,4 +1,4 @@
-"""The look a sample is asked for: of a reference image, of a training tile, or none."""
+"""The look of a sample: that of a reference image, that of a training tile, or none."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from napari_cosynth.types.recipe import BANK, NO_LOOK, look_file
 Asked: TypeAlias = tuple[str | tuple[float, ...], str]
 """``Request.look`` and ``Request.look_of``."""
 LARGEST_REFERENCE = 4096
-"""Pixels a side; of a larger image a region has to be named."""
+"""Largest side of a reference in pixels; of a larger image a region has to be named."""
 
 
 @dataclass(frozen=True)
@@ -37,18 +37,18 @@ class Look:
     """The look of a sample."""
 
     seen: torch.Tensor | None
-    """As the network takes it, float32 (1, N); None where none is asked for."""
+    """The network's input, float32 (1, N); None for no look."""
     facts: dict[str, Any]
-    """What the recipe says of it: ``look``, its numbers or null, and ``look_of``, where they come
-    from; ``look_share``, how much was asked for of a look beyond all training tiles; nothing for a
-    network without looks."""
+    """The entries of the sample's recipe: ``look``, the numbers or null; ``look_of``, their source;
+    ``look_share``, the followed share of a look that is beyond all training tiles. Empty for a network
+    without looks."""
 
 
 def look_for(request: Request, checkpoint: Checkpoint, layout: Layout, seed: int) -> Look:
-    """The look that a request asks for at a seed; ``layout`` is in the checkpoint's classes.
+    """The look of one seed of a request; ``layout`` is in the checkpoint's classes.
 
-    Raises ValueError where numbers are asked of a checkpoint that follows none, or of a tissue of
-    which its bank has no tile.
+    Raises ValueError where a look is asked of a checkpoint that follows none, or the look of a tissue
+    that is missing from the checkpoint's bank.
     """
     asked, scale = request.look, checkpoint.config.look
     if scale is None:
@@ -69,9 +69,9 @@ def look_for(request: Request, checkpoint: Checkpoint, layout: Layout, seed: int
 
 
 def _of_size(numbers: tuple[float, ...], scale: LookScale) -> tuple[float, ...]:
-    """As many numbers as a checkpoint knows; those that an older look lacks are the usual ones.
+    """The look in the checkpoint's size; numbers that an older look lacks are the scale's means.
 
-    Raises ValueError where they are of no size that looks have had.
+    Raises ValueError where looks never had this many numbers.
     """
     size = len(scale.mean)
     if len(numbers) not in SIZES:
@@ -96,10 +96,10 @@ def _from_bank(
 def look_of_pixels(
     pixels: npt.NDArray[np.uint8], mpp: float | None, own_mpp: float
 ) -> tuple[float, ...]:
-    """The look of a reference, uint8 (H, W, 3), of ``mpp`` µm per pixel, on a checkpoint's grid.
+    """The look of a reference, uint8 (H, W, 3) at ``mpp`` µm/px, resampled to a grid of ``own_mpp``.
 
-    A reference that does not tell its µm/px is taken to be on that grid. Raises ValueError where it
-    is no RGB image or smaller than 16 pixels a side there.
+    With ``mpp`` None the reference is taken to be on that grid. Raises ValueError where it is no RGB
+    image, or smaller than 16 pixels a side on that grid.
     """
     factor = (mpp or own_mpp) / own_mpp
     shape = (round(pixels.shape[0] * factor), round(pixels.shape[1] * factor))
@@ -111,10 +111,10 @@ def look_of_pixels(
 
 
 def look_from(spec: str, own_mpp: float, mpp: float | None = None) -> Asked:
-    """What ``IMAGE[:y,x,h,w]``, ``bank:TISSUE``, ``seed`` or ``none`` asks for.
+    """``Request.look`` and ``look_of`` for ``IMAGE[:y,x,h,w]``, ``bank:TISSUE``, ``seed`` or ``none``.
 
-    IMAGE is a slide or another RGB image and the rectangle is in its pixels; ``mpp`` overrides what the
-    file says of its µm/px; ``own_mpp`` is the checkpoint's. Raises ValueError naming the file.
+    IMAGE is a slide or another RGB image, and the rectangle is in its pixels. ``mpp`` overrides the
+    file's own µm/px; ``own_mpp`` is the checkpoint's. Raises ValueError naming the file.
     """
     if (place := look_file(spec)) is None:
         return spec, ""

@@ -1,4 +1,4 @@
-"""A region of a real image, the part of it that sampling needs, and how much around it is shown."""
+"""Places: a region of a real image and its surroundings, and the part of the image to read for them."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ from napari_cosynth.geometry.box import Box
 from napari_cosynth.types import Layout
 
 CONTEXT = 48
-"""Pixels of the real image, on the checkpoint's grid, that are shown around the region."""
+"""Pixels of the real image around the region, on the checkpoint's grid, that the network sees."""
 SMALLEST_WINDOW = 256
-"""Pixels a side: a small region sees more of the stain and the tissue that it has to continue."""
+"""Smallest side of the window in pixels: around a small region the network sees more of the stain and
+tissue that it has to continue."""
 SAME_GRID = 0.02
-"""A scanner's 0.499 µm/px is the checkpoint's 0.5: within this share nothing is resampled."""
+"""Relative difference in µm/px that counts as none: a scanner's 0.499 is the checkpoint's 0.5."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """A region of a real image, and the part of that image which is at hand."""
+    """A region of a real image, with the part of the image around it."""
 
     image: npt.NDArray[np.uint8]
-    """RGB, uint8 (H, W, 3): the region and what surrounds it (:func:`part_to_read`)."""
+    """RGB, uint8 (H, W, 3): the region and its surroundings (:func:`part_to_read`)."""
     region: Box
-    """In pixels of ``image``."""
+    """The region, in pixels of ``image``."""
     origin: tuple[int, int] = (0, 0)
-    """(y, x) of ``image`` in the whole image."""
+    """(y, x) of ``image`` in the whole image, in pixels."""
     source: str = ""
     """The whole image's name."""
     before: Layout | None = None
-    """The nuclei that ``image`` shows as it is, on its canvas and at its µm/px: then only what is around
-    points that differ from these is new. None: all of the region is."""
+    """The nuclei that ``image`` shows now, on its canvas and at its µm/px; only the surroundings of
+    points that differ from these are painted anew. None: the whole region is painted anew."""
 
     def __post_init__(self) -> None:
         image, box = np.asarray(self.image), self.region
@@ -54,18 +55,18 @@ class Place:
 
 
 def working_mpp(mpp: float, grid_mpp: float) -> float:
-    """The µm/px that an image is taken to have: the checkpoint's where it nearly is that."""
+    """The µm/px to use for an image: ``grid_mpp`` where ``mpp`` is within ``SAME_GRID`` of it."""
     return grid_mpp if abs(mpp / grid_mpp - 1) <= SAME_GRID else mpp
 
 
 def part_to_read(region: Box, shape: tuple[int, int], mpp: float, grid_mpp: float) -> Box:
-    """The part of an image (H, W) at ``mpp`` that a checkpoint of ``grid_mpp`` looks at."""
+    """The part of an image (H, W) at ``mpp`` that inpainting the region at ``grid_mpp`` needs."""
     margin = math.ceil((SMALLEST_WINDOW // 2 + CONTEXT) * grid_mpp / mpp)
     return region.grown(margin).clipped(shape)
 
 
 def on_grid(region: Box, old: tuple[int, int], new: tuple[int, int]) -> Box:
-    """The whole pixels that hold a region once its canvas of ``old`` (H, W) has become ``new``."""
+    """The smallest box that holds a region after its canvas is resized from ``old`` to ``new`` (H, W)."""
     y, x = (n / o for n, o in zip(new, old, strict=True))
     return Box(
         math.floor(region.y0 * y),

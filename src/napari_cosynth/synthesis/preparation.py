@@ -1,4 +1,4 @@
-"""What every sample needs before its first step: weights, a denoiser, the layout on their grid."""
+"""Preparation of every sample: its checkpoint, its denoiser, and the layout on the checkpoint's grid."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from napari_cosynth.types import Layout
 
 
 def open_checkpoint(name: str, device: torch.device) -> Checkpoint:
-    """A checkpoint on a device, kept for the next request until its files are others."""
+    """A checkpoint on a device; the last two are kept in memory until their files change."""
     folder = locate(name)
     files = [path.stat() for file in (CONFIG, WEIGHTS) if (path := folder / file).is_file()]
     return _opened(name, device, (folder, *((f.st_mtime_ns, f.st_size, f.st_ino) for f in files)))
@@ -28,7 +28,7 @@ def _opened(name: str, device: torch.device, files: tuple[object, ...]) -> Check
 
 
 def denoiser_of(checkpoint: Checkpoint, guidance: float, device: torch.device) -> Denoiser:
-    """The checkpoint's network, guided by w of Eq. 6, in bfloat16 where ``device`` is faster in it."""
+    """The checkpoint's network, guided by w of Eq. 6; in bfloat16 where that is faster on ``device``."""
     denoiser = guided(checkpoint.model.network, guidance)
     return InBfloat16(denoiser, device) if faster_in_bf16(device) else denoiser
 
@@ -36,6 +36,6 @@ def denoiser_of(checkpoint: Checkpoint, guidance: float, device: torch.device) -
 def fit_layout(layout: Layout, checkpoint: Checkpoint) -> Layout:
     """The layout in the checkpoint's classes (by name) and on its grid (by µm/px).
 
-    Raises ValueError on a class that has points and that the checkpoint does not know.
+    Raises ValueError where the checkpoint does not know a class that has points.
     """
     return layout.in_classes(checkpoint.classes).scaled_to(checkpoint.config.mpp)

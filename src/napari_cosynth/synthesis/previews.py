@@ -1,4 +1,4 @@
-"""Which states of a run are shown: every so many steps, and whatever is at hand after so many seconds."""
+"""The clock that decides which states of a run are shown: by steps and by seconds."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from napari_cosynth.types import Previews
 
 
 class PreviewClock:
-    """Of one sample; its seconds begin when this is made, and anew with each state that is shown."""
+    """The preview clock of one sample; its seconds count from here, and from each state it shows."""
 
     def __init__(
         self, previews: Previews, steps: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """``steps``: of the whole sample."""
+        """``steps`` is the number of steps of the whole sample; ``clock`` returns seconds."""
         self._every, self._after = previews.every, previews.after
         self._steps, self._clock = steps, clock
         self._last = clock()
 
     def wanted(self, step: int, part: float = 0.0) -> bool:
-        """Whether a state is to be shown after ``step`` steps and the share ``part`` of the next one."""
+        """Whether to show the state after ``step`` steps and the share ``part`` of the next one."""
         due = not part and step and self._every
         by_step = bool(due) and (step == self._steps or step % self._every == 0)
         if by_step or (self._after and self._clock() - self._last >= self._after):

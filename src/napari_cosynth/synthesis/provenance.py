@@ -1,4 +1,4 @@
-"""What a recipe says beside the request: weights, device, precision, versions."""
+"""Provenance of a sample, stored in its recipe: weights, device, precision, versions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from napari_cosynth.types import Request
 
 
 def provenance_of(checkpoint: Checkpoint, request: Request, device: torch.device) -> dict[str, Any]:
-    """JSON-ready; ``unknown_words`` are those of the prompt that the text encoder does not know."""
+    """The provenance of a request's samples, JSON-ready.
+
+    ``unknown_words`` are the words of the prompt that the text encoder does not know.
+    """
     return {
         "checkpoint": checkpoint.name,
         "checkpoint_sha256": checkpoint.sha256,
@@ -28,7 +31,7 @@ def provenance_of(checkpoint: Checkpoint, request: Request, device: torch.device
 
 
 def package_versions() -> dict[str, str]:
-    """The versions that a sample's pixels may depend on."""
+    """Versions of the packages that a sample's pixels may depend on."""
     packages = ("torch", "numpy", "scikit-image", "transformers")
     return {
         "napari-cosynth": napari_cosynth.__version__,
@@ -37,4 +40,4 @@ def package_versions() -> dict[str, str]:
 
 
 _version = lru_cache(metadata.version)
-"""Reading them takes milliseconds, and every sample states them."""
+"""Version of a package; kept, since reading it takes milliseconds and every sample states it."""

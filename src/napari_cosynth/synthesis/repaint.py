@@ -1,4 +1,4 @@
-"""A record's labels and distance held fast, its image sampled anew."""
+"""A new image for a record's labels and distance."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ from napari_cosynth.types import Progress, Record, Report, Request, Synthesis
 from napari_cosynth.types.recipe import BY_SEED
 
 NEAR = 8
-"""Pixels around a pixel whose label changed that are painted anew: a nucleus casts no longer shadow."""
+"""Pixels around a changed label that are painted anew; a nucleus changes the image no farther away."""
 CONTEXT, SMALLEST = 48, 192
-"""Pixels around those that the network sees, and how many a side at least."""
+"""Pixels around those that the network sees; and the smallest side of what it sees."""
 
 
 def repaint_around(
     request: Request, record: Record, changed: npt.NDArray[np.bool_]
 ) -> Iterator[Progress | Synthesis]:
-    """Like :func:`repaint`, only where labels ``changed``, bool (H, W), and up to ``NEAR`` pixels around.
+    """Like :func:`repaint`, but only where labels ``changed``, bool (H, W), and ``NEAR`` pixels around.
 
-    Every other pixel of the image stays. A request that asks for no look follows the record's own. The
-    first seed counts. Raises ValueError likewise, where nothing changed, and where what changed reaches
-    over more than can be sampled at once.
+    Every other pixel of the image stays. With the look ``"seed"`` the record's own look is used. Only the
+    first seed is used. Raises ValueError as :func:`repaint` does, where nothing changed, and where the
+    changes spread over more than can be sampled at once.
     """
     if changed.shape != record.labels.shape or not changed.any():
         raise ValueError(f"{record.source}: expected a label that changed")
@@ -89,11 +89,11 @@ def repaint(
 ) -> Iterator[Progress | Synthesis]:
     """Yields progress, and for each seed a :class:`Synthesis`: ``record`` with another image.
 
-    Labels and distance are clamped to the record's at every step (``diffusion.clamp``), the points
-    are its own, and nothing else about it changes: a stand-in for models that paint an image for
-    given labels (SDM, Wang et al. 2022). ``request.layout`` is the record's. Where ``held``, bool
-    (H, W), the image stays, too. Raises ValueError where the record's µm/px is not the checkpoint's or
-    it has a class that the checkpoint does not know.
+    Labels and distance are clamped to the record's at every step (``diffusion.clamp``), and the points
+    are the record's; nothing else about it changes. This stands in for models that paint an image for
+    given labels (SDM, Wang et al. 2022). ``request.layout`` is the record's layout. Where ``held``, bool
+    (H, W), is True, the image stays too. Raises ValueError where the record's µm/px is not the
+    checkpoint's, or the checkpoint does not know one of its classes.
     """
     device = choose_device(request.device)
     checkpoint = open_checkpoint(request.checkpoint, device)
@@ -152,7 +152,7 @@ def _samples(
     for index, seed in enumerate(request.seeds):
         begun = time.perf_counter()
         look = look_for(request, checkpoint, fitted.layout, seed)
-        # The noise that the sample will begin with, as a clamped pixel's path asks for.
+        # Clamped pixels need the very noise that the sample begins with (diffusion.clamp).
         noise = initial_noise(SeededNoise([seed], device), *shape)
         sampler = ClampedSampler(
             sampler_of(checkpoint.config, request.sampler)(schedule),
@@ -173,7 +173,7 @@ def _samples(
             state = step.state
             yield Progress(seed, index, len(request.seeds), step.index, request.steps)
         image = frame.cut(decode_image(state.image)[0])
-        if held is not None:  # to the last bit
+        if held is not None:  # decoding rounds; held pixels stay exactly
             image[held] = record.image[held]
         source = f"{checkpoint.name} seed {seed} on the labels of {record.source}"
         painted = replace(record, image=image, source=source)

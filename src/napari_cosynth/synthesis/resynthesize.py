@@ -1,4 +1,4 @@
-"""An edited layout and the sample of the old one -> a sample that differs only near the edit."""
+"""Resynthesis after an edit of the layout: a sample that differs from the old one only near the edit."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ from napari_cosynth.types.recipe import asked_again
 REACH = 24
 """Pixels around a changed point that are sampled again: a large nucleus and its surroundings."""
 CONTEXT = 32
-"""Clamped pixels around those, which tell the network what to continue."""
+"""Clamped pixels around those; the network sees what to continue."""
 SMALLEST_WINDOW = 128
-"""Pixels; larger than any crop the network was trained on, and a quarter of the work of 256."""
+"""Smallest side of the window in pixels: no smaller than the network's training crops, and a quarter of
+the work of 256."""
 
 
 def resynthesize(
     request: Request, before: Synthesis, changed: Box, previews: Previews = NO_PREVIEWS
 ) -> Iterator[Progress | Synthesis]:
-    """Yields progress, then the sample of ``request.layout``, made anew only around ``changed``.
+    """Yields progress, then the sample of ``request.layout``, which is new only around ``changed``.
 
-    Previews show the whole canvas, with the estimate in its place.
-
-    ``before`` is a sample of the same checkpoint on the same canvas; ``changed``, in its pixels,
-    holds every point that differs. Image, labels and distance further than ``REACH`` from
-    ``changed`` are bit-identical to ``before``; its first seed's noise is used, at its place on the
-    canvas. Raises ValueError where the canvases or the classes differ.
+    ``before`` is a sample of the same checkpoint on the same canvas. ``changed``, in its pixels, holds
+    every point that differs. Image, labels and distance farther than ``REACH`` from ``changed`` are
+    bit-identical to ``before``. Each pixel gets the noise that the request's first seed has there on the
+    whole canvas. Previews show the whole canvas, with the estimate in its place. Raises ValueError where
+    the canvases or the classes differ.
     """
     device = choose_device(request.device)
     checkpoint = open_checkpoint(request.checkpoint, device)
@@ -115,7 +115,7 @@ def _samples(
 
 
 def _in_look_of(request: Request, before: Synthesis) -> Request:
-    """The request in the look of the sample around the edit, unless it names numbers of its own."""
+    """The request with the look of the sample before, unless it names numbers of its own."""
     asked = asked_again(before.provenance)
     if not isinstance(request.look, str) or asked is None:
         return request
@@ -123,7 +123,7 @@ def _in_look_of(request: Request, before: Synthesis) -> Request:
 
 
 def _edit(before: Synthesis, layout: Layout) -> dict[str, Any]:
-    """What leads back to the sample before: the points that differ and its recipe's own values."""
+    """Entry of the sample's history that leads back to the sample before: changed points, old recipe."""
     values = before.request.stored(before.seed)
     values |= {name: before.recipe[name] for name in ("look", "look_of") if name in before.recipe}
     return {**edit_between(before.record.layout, layout), "recipe": values}

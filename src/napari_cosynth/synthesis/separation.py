@@ -1,4 +1,4 @@
-"""Sampled image, labels and distance -> a record with its instances, and their report."""
+"""Instance separation of a sample: its record and report, from sampled image, labels and distance."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def separated(
     source: str,
     areas: Mapping[str, float],
 ) -> tuple[Record, Report]:
-    """A sample's record with its instances, and semantic labels that agree with them.
+    """A sample's record, and the report of its instance separation.
 
-    ``image`` uint8 (H, W, 3), ``raw`` labels uint8 (H, W) and ``distance`` float32 (H, W) in [0, 1] as
-    they were sampled; ``layout`` on the same canvas; ``areas`` are the usual ones of the classes in µm²,
-    by name.
+    The record's semantic labels agree with its instances. ``image`` uint8 (H, W, 3), ``raw`` labels
+    uint8 (H, W) and ``distance`` float32 (H, W) in [0, 1] are as sampled; ``layout`` is on the same
+    canvas. ``areas`` are the classes' usual nucleus areas in µm², by class name.
     """
     instances, report = separate(raw, distance, layout)
     record = Record(

@@ -1,4 +1,4 @@
-"""A request -> progress and samples of a whole canvas, one per seed."""
+"""Synthesis of whole canvases: progress, and one sample per seed of a request."""
 
 from __future__ import annotations
 
@@ -34,16 +34,18 @@ logger = logging.getLogger(__name__)
 def synthesize(
     request: Request, previews: Previews = NO_PREVIEWS, scratch: Path | None = None
 ) -> Iterator[Progress | Synthesis]:
-    """Yields a :class:`Progress` after each step, and after a sample's last its :class:`Synthesis`.
+    """Yields a :class:`Progress` after each step, and a :class:`Synthesis` after each sample's last step.
 
-    An iterator that can be closed to cancel. Samples are made one at a time, so that a seed gives
-    the same pixels alone and among others. The layout is scaled to the checkpoint's µm/px, where the
-    results stay; its canvas is sampled with a margin around it that is thrown away
-    (``geometry.frame``). One with a side above ``trajectories.LARGEST_WHOLE`` pixels is sampled by
-    windows, and yields a :class:`Progress` after each of them; in the folder ``scratch`` it keeps its
-    state, so that a killed run goes on from its last step. Raises ValueError, before the first
-    step, on a class the checkpoint does not know, two points on one pixel, and a checkpoint,
-    sampler, look or device that cannot be used.
+    Close the iterator to cancel. Samples are made one at a time, so that a seed gives the same pixels
+    alone and among others. The layout is scaled to the checkpoint's µm/px, and so are the results. The
+    canvas is sampled with a margin, which is cut off afterwards (``geometry.frame``).
+
+    A canvas with a side above ``trajectories.LARGEST_WHOLE`` pixels is sampled by windows, with a
+    :class:`Progress` after each batch of windows. It keeps its state in the folder ``scratch``, if given,
+    so that a killed run resumes from its last step.
+
+    Raises ValueError before the first step for a class that the checkpoint does not know, for two points
+    on one pixel, and for a checkpoint, sampler, look or device that cannot be used.
     """
     device = choose_device(request.device)
     checkpoint = open_checkpoint(request.checkpoint, device)

@@ -1,4 +1,4 @@
-"""Each seed's states from noise to pixels: a small canvas at once, a larger one by windows."""
+"""Trajectories: each seed's states from noise to pixels, of a canvas at once or by windows."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ from napari_cosynth.model.encoding import decode_distance, decode_image, decode_
 from napari_cosynth.types import Request
 
 LARGEST_WHOLE = 512
-"""Pixels; a canvas with a longer side is sampled by windows. The network was trained on patches of 128,
-and what one pass of it takes in memory grows with the canvas: 512 x 512 takes about 0.7 GB."""
+"""Longest side in pixels of a canvas that is sampled at once; a larger one is sampled by windows. The
+network was trained on patches of 128 pixels, and a pass takes memory in proportion to the canvas: about
+0.7 GB for 512 x 512."""
 ROWS = 256
-"""Rows of a large canvas that are decoded at once."""
+"""Rows of a large canvas that are decoded at a time."""
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """Decoded arrays of a canvas of (H, W)."""
+    """Decoded arrays of a canvas (H, W), in the dtypes and ranges of :class:`Record`."""
 
     image: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.uint8]
@@ -47,35 +48,39 @@ class CanvasState(Protocol):
 
     @property
     def step(self) -> int:
-        """Steps done."""
+        """Finished steps."""
         ...
 
     @property
     def part(self) -> float:
-        """The share of the next one that is done."""
+        """Finished share of the next step, 0..1."""
         ...
 
     @property
     def visible(self) -> bool:
-        """Whether there is an estimate of any of it."""
+        """Whether there is a clean estimate of any part of the canvas."""
         ...
 
     def estimate(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-        """What the last step took for the clean image and labels, and the next one where it has come."""
+        """Clean image, uint8 (H, W, 3), and labels, uint8 (H, W), as estimated by the last step.
+
+        Where the next step has already been computed, they are from that.
+        """
         ...
 
     def result(self) -> Pixels:
-        """The state after the last step."""
+        """The finished sample, after the last step."""
         ...
 
 
 class Trajectories:
     """The states of a request's seeds on one canvas.
 
-    ``points`` is the point map on the canvas, uint8 (H, W); ``frame`` says where that lies in what the
-    network sees; ``looks`` are those of the seeds, standardised (1, N) each or None; ``scratch`` is
-    the folder in which a canvas sampled by windows keeps its state. What does not depend on the seed is
-    computed once.
+    ``points`` is the point map of the canvas, uint8 (H, W); ``frame`` gives the canvas' place in the
+    padded canvas that the network sees. ``text`` is the encoded prompt and its mask; ``weights`` is the
+    SHA-256 of the weights. ``looks`` has each seed's look, standardised (1, N), or None. ``scratch`` is
+    the folder in which a canvas sampled by windows keeps its state. Everything that does not depend on
+    the seed is computed once.
     """
 
     def __init__(
@@ -104,7 +109,7 @@ class Trajectories:
         self.device = text[0].device
 
     def of_seeds(self) -> Iterator[Iterator[CanvasState]]:
-        """For each seed its states, from the first step to the last."""
+        """The states of each seed in turn, from the first step to the last."""
         padded = self.frame.padded
         if max(self.frame.shape) <= LARGEST_WHOLE:
             with torch.inference_mode():
@@ -141,7 +146,7 @@ class Trajectories:
             self.request.steps,
             scratch,
             self.windows,
-            # A batch fills a GPU; on a CPU it only takes more memory.
+            # A batch uses a whole GPU; on a CPU it only takes more memory.
             8 if self.device.type == "cuda" else 1,
         )
         try:
@@ -155,7 +160,7 @@ class Trajectories:
         return Condition(points.to(self.device), *self.text)
 
     def _identity(self, seed: int, look: torch.Tensor | None) -> str:
-        """Equal for two runs that make the same pixels."""
+        """Hash of everything that the pixels depend on, equal for two runs that make the same pixels."""
         facts = [
             self.weights,
             self.request.stored(seed),
@@ -174,7 +179,7 @@ class Trajectories:
 
 @dataclass(frozen=True)
 class _Whole:
-    """A canvas that was sampled at once."""
+    """A canvas that is sampled at once."""
 
     step: int
     part: float
@@ -201,7 +206,7 @@ class _Whole:
 
 @dataclass(frozen=True)
 class _Windowed:
-    """A canvas that is sampled by windows: its arrays are read from the disk, some rows at a time."""
+    """A canvas that is sampled by windows; its arrays are read from the disk, some rows at a time."""
 
     step: int
     part: float
@@ -239,7 +244,7 @@ class _Windowed:
         return made
 
     def _bands(self) -> Iterator[tuple[slice, tuple[int, int]]]:
-        """Rows of the canvas, and the first and last of them on the padded one."""
+        """Bands of rows: their slice of the canvas, and their range [y0, y1) on the padded canvas."""
         height, top = self.frame.shape[0], self.frame.box.y0
         for y in range(0, height, ROWS):
             end = min(height, y + ROWS)

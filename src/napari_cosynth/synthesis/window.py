@@ -1,4 +1,4 @@
-"""A window sampled anew while what surrounds it is held fast: in a sample and in a real image alike."""
+"""Sampling of a window whose surroundings are held, in a sample or in a real image."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from napari_cosynth.synthesis.trajectories import LARGEST_WHOLE
 from napari_cosynth.types import Progress, Request
 
 LARGEST_WINDOW = 1024
-"""Pixels a side: all of a window is sampled at once, which takes about 3 GB at this size."""
+"""Largest side of a window in pixels. It is sampled at once, which takes about 3 GB at this size."""
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What is known of a canvas, whole arrays of (H, W); of a real image only the image is."""
+    """Known arrays of a whole canvas (H, W); of a real image only the image is known."""
 
     image: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.uint8] | None = None
@@ -48,22 +48,24 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class Window:
-    """What the network sees, in pixels of the padded canvas, and what of it may change."""
+    """The part of a canvas that the network sees, and the part of it that may change."""
 
     shown: Box
+    """What the network sees, in pixels of the padded canvas."""
     free: Box
-    """In pixels of the canvas, and clipped to it."""
+    """What may change, in pixels of the canvas and clipped to it."""
     frame: Frame
     held: npt.NDArray[np.bool_] | None = None
-    """What of ``free`` may not change all the same, bool of its shape; None: nothing."""
+    """Pixels of ``free`` that may not change, bool of its shape; None: all may."""
 
     @classmethod
     def around(
         cls, free: Box, shape: tuple[int, int], multiple: int, context: int, smallest: int
     ) -> Window:
-        """``context`` pixels are shown around ``free``, and at least ``smallest`` in all.
+        """A window that shows ``context`` pixels around ``free``, and at least ``smallest`` a side.
 
-        Raises ValueError where that is more than can be sampled at once.
+        ``shape`` is the canvas' (H, W). Raises ValueError where the window is too large to be sampled at
+        once.
         """
         frame = Frame(shape, multiple)
         free = free.clipped(shape)
@@ -78,7 +80,7 @@ class Window:
 
     @property
     def mask(self) -> npt.NDArray[np.bool_]:
-        """True where the window's pixels are known, bool (h, w): nowhere in the canvas' margin."""
+        """True where the window's pixels are known, bool (h, w); False in the canvas' margin."""
         known = np.zeros(self.shown.shape, bool)
         known[self._inside(self.part).slices] = True
         known[self._inside(self.free).slices] = False if self.held is None else self.held
@@ -86,7 +88,7 @@ class Window:
 
     @property
     def part(self) -> Box:
-        """What the window shows of the canvas, in pixels of the canvas."""
+        """The part of the canvas in the window, in pixels of the canvas."""
         canvas = self.frame.box
         return self.shown.moved(-canvas.y0, -canvas.x0).clipped(self.frame.shape)
 
@@ -102,7 +104,7 @@ class Window:
         return out
 
     def of_canvas(self, patch: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """A patch (h, w, ...) of the window without the canvas' margin: that of :attr:`part`."""
+        """The pixels of :attr:`part` in a patch (h, w, ...) of the window, without the canvas' margin."""
         return patch[self._inside(self.part).slices]
 
     def paste(self, patch: npt.NDArray[Any], canvas: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -125,12 +127,11 @@ def sample_window(
     around: Surroundings,
     look: torch.Tensor | None = None,
 ) -> Iterator[Step]:
-    """The states of a window, a batch of one, from noise to data; its known pixels never leave what
-    they are but for each step's noise.
+    """Yields the steps of a window, a batch of one, from noise to data.
 
-    ``points`` is the canvas' point map, uint8 (H, W); ``look`` is standardised (1, N). The first
-    seed's noise is used, at its place on the canvas: the same pixels get the same noise as in a sample
-    of the whole.
+    Known pixels keep their values, with each step's noise added. ``points`` is the canvas' point map,
+    uint8 (H, W); ``look`` is standardised (1, N). The first seed is used, and each pixel gets the same
+    noise as in a sample of the whole canvas.
     """
     schedule, seed = JointSchedule(), request.seeds[0]
     denoiser = denoiser_of(checkpoint, request.guidance, device)
@@ -146,7 +147,7 @@ def sample_window(
     sampler = sampler_of(checkpoint.config, request.sampler)(schedule)
     clamped = ClampedSampler(sampler, known, schedule, denoiser.classes)
     drawn = _noise(seed, window, device)
-    # An edit of a sample keeps the noise it began with; a real image never had any.
+    # An edited sample has the noise that it began with; a real image has none, so its region is blended.
     draw = sample if annotated else blended
     yield from draw(denoiser, context, clamped, schedule, drawn, window.shown.shape, request.steps)
 
@@ -157,8 +158,11 @@ def progress_of(
     step: Step,
     shown: Callable[[npt.NDArray[np.uint8], npt.NDArray[np.uint8]], tuple[Any, Any]],
 ) -> Progress:
-    """A step's progress. Where it is to be shown it has what ``shown`` makes of the window's clean image,
-    uint8 (h, w, 3), and its likeliest labels, uint8 (h, w)."""
+    """A step's progress, with a preview where the clock wants one.
+
+    ``shown`` makes the preview from the window's clean image, uint8 (h, w, 3), and its likeliest labels,
+    uint8 (h, w).
+    """
     progress = Progress(request.seeds[0], 0, 1, step.index, request.steps)
     if not clock.wanted(step.index):
         return progress
@@ -168,14 +172,14 @@ def progress_of(
 
 
 def _noise(seed: int, window: Window, device: torch.device) -> NoiseSource:
-    """What a sample of the whole canvas draws there."""
+    """The noise that a sample of the whole canvas has in the window."""
     if max(window.frame.shape) > LARGEST_WHOLE:
         return CanvasNoise(seed, window.shown, device)
     return WindowNoise(seed, window.frame.padded, window.shown.slices, device)
 
 
 def _encode(window: Window, around: Surroundings) -> JointState:
-    """The window's part as a clean state of one; zeros where nothing is known."""
+    """The window's part as a clean state, a batch of one; zeros where nothing is known."""
     distance = torch.zeros((1, 1, *window.shown.shape))
     labels = torch.zeros((1, *window.shown.shape), dtype=torch.int64)
     if around.distance is not None:
