@@ -1,8 +1,9 @@
-"""Nuclei of the right size: the biases of a model's label logits, fitted to the areas of real nuclei.
+"""Fit of a model's label logits to the areas of real nuclei, so that nuclei get the right size.
 
-A sampler that takes the likeliest label at every pixel gives a class that is rarely certain too little
-area, and one pass more or less shifts it. Layouts of training tiles are sampled, the area of each class
-is compared with that of the tiles' own labels, and its logits are raised or lowered until they agree.
+A sampler takes the likeliest label at every pixel. So a class that is rarely the likeliest gets too
+little area, and every pass more or less changes the areas. Here layouts of training tiles are sampled,
+the area of each class is compared with the area in the tiles' own labels, and the bias of its logits is
+changed until the two agree.
 """
 
 from __future__ import annotations
@@ -26,19 +27,19 @@ from napari_cosynth.types import Record
 logger = logging.getLogger(__name__)
 
 LEAST = 2000
-"""Pixels of a class in all patches together; of a rarer one the bias stays."""
+"""Fewest pixels of a class in all patches together; the bias of a rarer class stays."""
 FARTHEST = 0.75
-"""Logits by which a bias changes in a round; half as far again wherever that made an area worse."""
+"""Largest change of a bias in a round, in logits; it is halved for a class whose area got worse."""
 _SLOPE = 0.12
-"""Change of the logarithm of an area with a logit, about: what the bundled model shows."""
+"""Approximate change of the logarithm of an area per logit, measured on the bundled model."""
 
 
 PATCHES, SIDE = 64, 192
-"""Patches of training tiles that are sampled, and their pixels a side."""
+"""Number of patches of training tiles that are sampled, and their side in pixels."""
 
 
 def training_patches(recipe: Recipe, data_root: Path) -> list[Record]:
-    """The same patches of a recipe's training tiles every time, spread over all of them."""
+    """Patches spread over all training tiles of a recipe, the same at every call."""
     tiles = [r for records in CosynthData(recipe, data_root).training for r in records]
     rng = np.random.default_rng(recipe.seed)
     chosen = [tiles[i * len(tiles) // PATCHES] for i in range(PATCHES)]
@@ -64,10 +65,10 @@ def raise_logits(model: Model, changes: npt.NDArray[np.float64]) -> None:
 def fit_areas(
     model: Model, config: CheckpointConfig, records: Sequence[Record], rounds: int = 4
 ) -> npt.NDArray[np.float64]:
-    """Changes the biases in place; returns the areas over the real ones before and after, (2, classes).
+    """Fits the biases in place; returns sampled over real areas, before and after, float64 (2, classes).
 
-    ``records`` are patches of training tiles in the model's classes and on its grid; the sampler is the
-    checkpoint's own. NaN where a class has less than ``LEAST`` pixels.
+    ``records`` are patches of training tiles in the model's classes and on its grid. The sampler is the
+    checkpoint's default. Classes with less than ``LEAST`` pixels have NaN.
     """
     classes = model.network.classes
     sampler, steps = default_sampler(config)
@@ -85,7 +86,7 @@ def fit_areas(
         better = np.abs(found) <= np.abs(error)
         best, error = np.where(better, now, best), np.where(better, found, error)
         reach = np.where(better, np.minimum(reach, FARTHEST), reach / 2)
-        # The last round only says what came of it.
+        # The last round only measures and keeps the best biases.
         wanted = best if number == rounds else best - np.clip(error / _SLOPE, -reach, reach)
         raise_logits(model, wanted - now)
         now = wanted

@@ -1,4 +1,4 @@
-"""Places drawn so that every class is seen alike, however rare its nuclei are."""
+"""Class-balanced draws of nuclei: all classes are equally likely, however rare their nuclei are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from napari_cosynth.types import Record
 
 
 class ClassBalance:
-    """The nuclei of a data set by class; a draw takes a class first and then one of its nuclei."""
+    """The nuclei of a data set by class; a draw chooses a class first and then one of its nuclei."""
 
     def __init__(self, records: Sequence[Record]) -> None:
         classes = np.concatenate([r.layout.class_ids for r in records])

@@ -1,4 +1,4 @@
-"""What happens beside the steps of a run: the average, samples, exports, and states to resume from."""
+"""Callbacks of a run: its weights' moving average, sample grids, exports, and states to resume from."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from napari_cosynth.training.module import JointDiffusion
 
 
 class MovingAverage(Callback):
-    """Updates the average after every step; first of the callbacks, so that all others see it."""
+    """Updates the moving average after every step; it runs first, so that all other callbacks see it."""
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
         assert isinstance(module, JointDiffusion)
@@ -36,7 +36,7 @@ class MovingAverage(Callback):
 
 
 class Housekeeping(Callback):
-    """After every validation: samples as PNG and the exported model."""
+    """Writes samples as PNG and the exported model after every validation."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Housekeeping(Callback):
         self.begun = time.monotonic()
         self.hours_before = 0.0
         self.done = 0
-        """The last step that was seen to; a run resumed there does not see to it again."""
+        """The last step whose files were written; a run that resumes there does not write them again."""
 
     def state_dict(self) -> dict[str, Any]:
         return {"hours": self.hours, "config": plain(self.config), "done": self.done}
@@ -75,7 +75,7 @@ class Housekeeping(Callback):
         if self.done == step:
             return
         self.done = step
-        # Before the other processes leave: reading the means adds up those of all.
+        # All processes have to take part: reading the means adds up those of all.
         losses = {
             k: round(float(v), 5)
             for k, v in trainer.callback_metrics.items()
@@ -120,7 +120,7 @@ def _boards(loggers: list[Logger]) -> list[TensorBoardLogger]:
 
 
 class AtomicStates(TorchCheckpointIO):
-    """States written whole or not at all, straight to the disk they belong on."""
+    """Writer of states, whole or not at all, by a temporary file in the same folder."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
@@ -130,11 +130,11 @@ class AtomicStates(TorchCheckpointIO):
 
 
 class StateSaver(Callback):
-    """Writes the state to resume from every so many minutes and after every validation.
+    """Writes the state to resume from every ``minutes`` and after every validation.
 
-    After ``hours``, or after the step in which Ctrl-C was pressed, the run stops with its state as it
-    then is, between validations or not: resumed, it validates where it always would have. A second
-    Ctrl-C ends it at once. All processes decide alike.
+    The run stops after ``hours``, or after the step in which Ctrl-C was pressed, and writes its state
+    then, even between validations. A resumed run validates at the same steps as one that never stopped.
+    A second Ctrl-C ends the run at once. All processes decide alike.
     """
 
     def __init__(self, path: Path, minutes: float, hours: float | None) -> None:
@@ -146,7 +146,7 @@ class StateSaver(Callback):
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         self.begun = self.saved = time.monotonic()
-        # Not where Ctrl-C is ignored (nohup) or another thread trains.
+        # Leave the handler alone where Ctrl-C is ignored (nohup) or another thread trains.
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler and _in_main_thread():
             signal.signal(signal.SIGINT, self._interrupt)
 
@@ -169,7 +169,7 @@ class StateSaver(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
         if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
-            return  # after the validation that follows
+            return  # the state is saved after the validation that follows
         now = time.monotonic()
         ending = self.interrupted or now - self.begun >= self.limit
         if _any(trainer, ending or now - self.saved >= self.every):
@@ -199,7 +199,7 @@ def _any(trainer: Trainer, decision: bool) -> bool:
 
 
 def clear_leftovers(folder: Path) -> None:
-    """Removes what a process killed while it wrote has left in a run's folder."""
+    """Removes half-written files that a killed process left in a run's folder."""
     for path in leftovers(folder, STATE, RECIPE, MODEL):
         if path.is_dir():
             shutil.rmtree(path)
@@ -208,7 +208,7 @@ def clear_leftovers(folder: Path) -> None:
 
 
 def disk_error(error: OSError, out: Path) -> OSError:
-    """The error of a run whose disk is full or gone, with what to do about it."""
+    """The error of a run whose disk is full or gone, with advice on how to go on."""
     reason = error.strerror or str(error)
     if (out / STATE).is_file():
         advice = "the last state is whole, --resume continues from it"

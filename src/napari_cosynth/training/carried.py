@@ -1,14 +1,14 @@
-"""A run's state in a third of its size, in files small enough to carry between machines.
+"""Carried states: a run's state in a third of its size, in small files to carry between machines.
 
-``last.ckpt`` takes 16 bytes a weight: the weight, its average and AdamW's two moments in float32.
-Carried, they take 5: the weight in float16, the rest in 8 bits.
+``last.ckpt`` takes 16 bytes a weight: the weight, its average and AdamW's two moments, each in float32.
+A carried state takes 5: the weight in float16, and three numbers of 8 bits.
 
-- the average as its difference from the weight, linear, one scale a row (the first axis);
+- the average's difference from the weight, linear, with one scale a row (the first axis);
 - log2 of the second moment v, linear between a row's smallest and largest, so that none becomes 0;
-- the first moment m as m / sqrt(v), which is what a step is made of, linear, one scale a row.
+- m / sqrt(v) for the first moment m, since AdamW's step uses this ratio; linear, one scale a row.
 
-A run continued from it is not bit for bit the run never stopped, unlike one resumed from
-``last.ckpt``; how close it stays is tested, and measured in ``docs/training.md``.
+A run resumed from ``last.ckpt`` is bit for bit the run that never stopped. One continued from a carried
+state is not; a test checks how close it stays, and ``docs/training.md`` has figures.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from napari_cosynth.model.torch_files import read_torch
 from napari_cosynth.training.export import A_STATE
 
 DESCRIPTION = "state.json"
-_TINY = 2.0**-80  # below the square of any gradient that float32 tells from 0
+_TINY = 2.0**-80  # below the square of any gradient that matters in float32
 
 
 def _rows(x: Tensor) -> Tensor:
@@ -61,9 +61,9 @@ def _decode_log(codes: Tensor, ends: Tensor) -> Tensor:
 
 
 def write_carried(state: Path, folder: Path, shard_mib: float = 15.0) -> list[Path]:
-    """Packs the state file ``last.ckpt`` into a folder of files of at most ``shard_mib`` MiB.
+    """Packs the state file ``last.ckpt`` into files of at most ``shard_mib`` MiB; returns their paths.
 
-    The folder appears whole, in the place of an older one.
+    The folder appears whole or not at all, and replaces an older one.
     """
     checkpoint = read_torch(state, A_STATE, mmap=True)
     optimizers = checkpoint.pop("optimizer_states")
@@ -125,7 +125,7 @@ def _decode_moments(
 
 
 def _shards(tensors: dict[str, Tensor], limit: int) -> list[dict[str, Tensor]]:
-    """Tensors in order, in groups of at most ``limit`` bytes of file."""
+    """Tensors in groups whose files take at most ``limit`` bytes, in their order."""
     shards: list[dict[str, Tensor]] = [{}]
     size = 8
     for key, tensor in tensors.items():
@@ -143,7 +143,7 @@ def _shards(tensors: dict[str, Tensor], limit: int) -> list[dict[str, Tensor]]:
 def read_carried(folder: Path, state: Path) -> int:
     """Unpacks a carried state into ``last.ckpt`` and returns its step.
 
-    Raises ValueError naming the file where one is missing, damaged or of another state.
+    Raises ValueError naming the file that is missing, damaged or part of another state.
     """
     where = folder / DESCRIPTION
     tensors: dict[str, Tensor] = {}

@@ -1,4 +1,4 @@
-"""Recipes: TOML files -> frozen dataclasses; an unknown key is an error."""
+"""Training recipes: frozen dataclasses read from TOML files; an unknown key is an error."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class NormaliserConfig:
-    """Colours of a data set brought to those of one of its tiles."""
+    """Stain normalisation of a data set to one of its tiles."""
 
     __pydantic_config__ = FORBID_UNKNOWN
 
     kind: str
     """A normaliser of the registry."""
     reference: str
-    """The tile whose colours the others take."""
+    """Name of the tile whose colours the others take."""
 
 
 @dataclass(frozen=True)
@@ -39,20 +39,21 @@ class DataConfig:
     root: str
     """Folder, relative to the data folder."""
     weight: float = 1.0
-    """Share of the patches drawn from it."""
+    """Share of the patches that are drawn from it, relative to the other data sets' weights."""
     validation: tuple[str, ...] = ()
     """Tiles kept for validation; whole tiles, since neighbouring crops of one tile leak."""
     validation_share: float = 0.0
-    """Instead of naming them: the share of the tiles to keep, chosen by the names' hashes."""
+    """Share of the tiles to keep for validation, chosen by hashes of their names; instead of
+    ``validation``."""
     excluded: tuple[str, ...] = ()
-    """Tiles used for neither."""
+    """Tiles used neither for training nor for validation."""
     classes: dict[str, str] = field(default_factory=dict)
-    """The data set's class names -> the recipe's."""
+    """The recipe's class name for each class name of the data set."""
     options: dict[str, Any] = field(default_factory=dict)
     """Further arguments of the reader: mpp, tissue, tissues, ..."""
     normaliser: NormaliserConfig | None = None
     in_memory: bool = True
-    """Read and prepare all tiles at the start; false reads each whenever it is drawn."""
+    """True: all tiles are read and prepared at the start. False: a tile is read whenever it is drawn."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.validation_share < 1:
@@ -71,15 +72,15 @@ class StageConfig:
 
     steps: int
     crop: int
-    """Pixels a side."""
+    """Side of a patch in pixels."""
     batch: int
     stride: int = 1
-    """Patches lie on a grid of so many pixels; 1 takes them anywhere."""
+    """Spacing in pixels of the grid that patches lie on; 1: anywhere."""
 
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """AdamW; linear warm-up, a constant phase that a later run can continue, linear decay."""
+    """AdamW with linear warm-up, a constant phase that a later run can continue, and linear decay."""
 
     __pydantic_config__ = FORBID_UNKNOWN
 
@@ -88,14 +89,14 @@ class OptimizerConfig:
     weight_decay: float = 0.01
     warmup: int = 200
     decay: int = 0
-    """Steps at the end over which the rate falls linearly to 2 %."""
+    """Number of last steps over which the rate falls linearly to 2 %."""
     clip: float = 1.0
     """Largest norm of the gradient."""
     ema: float = 0.9985
-    """The average's decay is min(ema, (1 + n) / (10 + n)) after n steps."""
+    """Decay of the weights' moving average; after n steps it is min(ema, (1 + n) / (10 + n))."""
 
     def rate(self, step: int, total: int) -> float:
-        """The learning rate's factor at a step: a function of the step alone, so a resume keeps it."""
+        """Factor of the learning rate at a step; it depends on the step alone, so a resume keeps it."""
         warm = min(1.0, (step + 1) / max(1, self.warmup))
         left = (total - step) / max(1, self.decay)
         return warm * (max(0.02, min(1.0, left)) if self.decay else 1.0)
@@ -108,13 +109,13 @@ class DiscriminatorConfig:
     __pydantic_config__ = FORBID_UNKNOWN
 
     blocks: tuple[int, ...] = (0, 2, 4, 10)
-    """Blocks of the feature network, 0 to 15, with a head each."""
+    """Blocks of the feature network, 0 to 15, that have a head."""
     magnify: int = 2
-    """The image is so many times larger when the feature network sees it."""
+    """Factor by which the image is enlarged for the feature network."""
     width: int = 64
     """Channels of the heads, a multiple of 8."""
     pixels: float = 0.5
-    """Weight of the head on pixels; the others have 1, and 0 leaves it out."""
+    """Weight of the head on pixels, 0: no such head. The other heads' weight is 1."""
     lr: float = 1e-3
     betas: tuple[float, float] = (0.0, 0.99)
 
@@ -129,8 +130,8 @@ class DiscriminatorConfig:
 class AdversarialConfig:
     """Adversarial post-training for the sampler ``few`` (method, section 8).
 
-    The last ``rows`` of a batch become roll-outs: sampled from noise through some of the nodes, the
-    last pass with gradient; its clean estimate is what the discriminator and the other terms see.
+    The last ``rows`` of a batch become roll-outs: they are sampled from noise through some of the nodes,
+    and the last pass has a gradient. The discriminator and the other terms judge its clean estimate.
     """
 
     __pydantic_config__ = FORBID_UNKNOWN
@@ -138,26 +139,28 @@ class AdversarialConfig:
     nodes: tuple[float, ...] = (0.999, 0.78, 0.55, 0.32)
     """Times of the passes, falling."""
     jitter: float = 0.04
-    """Each node but the first moves by up to so much, so that the weights know its neighbourhood."""
+    """Largest random shift of each node but the first, so that the weights also know nearby times."""
     skip: float = 0.2
-    """Chance of each node between the first and the last pass to be left out: fewer passes work too."""
+    """Chance that a roll-out skips a node between its first and last, so that fewer passes work too."""
     rows: int = 2
+    """Rows of a batch that become roll-outs."""
     weight: float = 0.5
-    """Of the adversarial term: its gradient at the last convolution over the denoising losses'."""
+    """Weight of the adversarial term: its gradient's norm over that of the denoising losses, at the last
+    convolution."""
     silent: int = 80
-    """Steps at the start in which only the discriminator learns from the roll-outs."""
+    """First steps, in which only the discriminator learns from the roll-outs."""
     ramp: int = 150
-    """Steps over which the term then grows to its weight."""
+    """Steps after these, over which the adversarial term grows to its weight."""
     area: float = 0.3
-    """Weight of the difference of each class' area from the real patch's, relative to that."""
+    """Weight of the relative error of each class' area, compared with the real patch."""
     look: float = 0.3
-    """Weight of the difference of the estimate's look from the wanted one, in standard deviations."""
+    """Weight of the error of the estimate's look, in standard deviations."""
     power: float = 0.5
-    """Weight of the difference in power from the real patch, mean over four bands of its logarithm."""
+    """Weight of the error of the log power in four bands, compared with the real patch."""
     look_rate: float = 10.0
-    """The look's layer learns so many times as fast."""
+    """Factor of the learning rate of the look's layer."""
     look_dropout: float = 0.1
-    """Share of the rows that are asked for no look."""
+    """Share of the rows that get no look."""
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
 
     def __post_init__(self) -> None:
@@ -171,37 +174,37 @@ class AdversarialConfig:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything a training run is made of."""
+    """Everything that decides a training run."""
 
     __pydantic_config__ = FORBID_UNKNOWN
 
     name: str
     mpp: float
     classes: tuple[str, ...]
-    """Without the background."""
+    """Class names without the background."""
     data: tuple[DataConfig, ...]
     stages: tuple[StageConfig, ...]
     network: dict[str, Any] = field(default_factory=lambda: {"preset": "compact"})
-    """``preset`` and the fields of the network's configuration that differ from it."""
+    """``preset`` and the fields of the network's configuration that differ from the preset."""
     text: dict[str, Any] = field(default_factory=lambda: {"kind": "compact"})
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     loss: LossWeights = field(default_factory=LossWeights)
     adversarial: AdversarialConfig | None = None
-    """Post-training for the sampler ``few``; without it a model is trained as a denoiser alone."""
+    """Post-training for the sampler ``few``; None: the model is trained as a denoiser only."""
     seed: int = 0
     text_dropout: float = 0.1
     point_dropout: float = 0.0
-    """Share of the patches whose points are hidden while their labels stay: a model that has seen
-    them can also be sampled without points."""
+    """Share of the patches whose points are hidden while their labels stay; a model trained so can also
+    be sampled without points."""
     stain_jitter: float = 0.0
     scale_jitter: float = 0.0
     class_balance: float = 0.0
-    """Share of the patches drawn around a nucleus of a class drawn first, all classes alike; the data
-    sets are in memory then."""
+    """Share of the patches that are drawn around a nucleus, with all classes equally likely; needs all
+    data sets in memory."""
     stains: tuple[str, ...] = (H_AND_E,)
     precision: Literal["auto", "32", "bf16"] = "auto"
     validate_every: int = 250
-    """Steps between validation, sample grid and checkpoint."""
+    """Steps from one validation, with its sample grid and checkpoint, to the next."""
     validation_patches: int = 32
     validation_crop: int = 128
     sample_layouts: int = 4
@@ -209,7 +212,7 @@ class Recipe:
     sample_steps: int = 10
     sample_guidance: float = 1.0
     sampler: str = "fast"
-    """Of the sample grids, as are the fields before it."""
+    """Sampler of the sample grids; the ``sample_`` fields are theirs, too."""
     licence: str = ""
     notes: str = ""
 
@@ -240,7 +243,7 @@ class Recipe:
         return sum(stage.steps for stage in self.stages)
 
     def stage_at(self, step: int) -> StageConfig:
-        """The stage a step belongs to; past the end, the last."""
+        """The stage that a step belongs to; the last stage for steps past the end."""
         for stage in self.stages:
             if step < stage.steps:
                 return stage
@@ -249,7 +252,7 @@ class Recipe:
 
 
 def load_recipe(name: str | Path) -> Recipe:
-    """A recipe by bundled name or path: TOML, or the JSON that a run writes of its own.
+    """A recipe by bundled name or by path, TOML or the JSON in a run's folder.
 
     Raises ValueError naming file and field.
     """
@@ -257,6 +260,6 @@ def load_recipe(name: str | Path) -> Recipe:
 
 
 def read_recipe(kind: type[R], name: str | Path, bundled: Mapping[str, Path]) -> R:
-    """A recipe of some kind by bundled name or path. Raises ValueError naming file and field."""
+    """A recipe of type ``kind`` by bundled name or path. Raises ValueError naming file and field."""
     path = find_recipe(name, bundled)
     return parse(kind, read_table(path), str(path))

@@ -1,4 +1,4 @@
-"""Data sets -> batches. Every patch, prompt, time and noise is a function of seed, step and row."""
+"""Training batches; every patch, prompt, time and noise depends on seed, step and row only."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class Batch:
     """float64 (B,)."""
     noise: Noise
     sources: list[str]
-    """Where each row comes from, for messages."""
+    """Source of each row, for error messages."""
 
     def to(self, device: torch.device) -> Batch:
-        """The same on a device."""
-        # t stays on the CPU: the schedules are computed there in double precision.
+        """This batch on a device; ``t`` stays on the CPU."""
+        # The schedules are computed on the CPU in double precision.
         return dataclasses.replace(
             self,
             clean=self.clean.to(device),
@@ -57,7 +57,7 @@ class Batch:
         )
 
     def rows(self, rows: slice) -> Batch:
-        """Some rows of it."""
+        """These rows as a batch."""
         clean, noise = self.clean, self.noise
         return Batch(
             JointState(clean.image[rows], clean.distance[rows], clean.labels[rows]),
@@ -76,10 +76,11 @@ def collate(
     dropout: float,
     point_dropout: float = 0.0,
 ) -> Batch:
-    """Patches with prompts (classes shuffled, dropped with probability ``dropout``) and noise.
+    """A batch of patches with prompts and noise, at times ``t`` (B,).
 
-    With probability ``point_dropout`` a row's point map is empty; its labels stay. Each row draws
-    from its own generator, so that it is the same in any batch.
+    A prompt names its classes in random order, and is empty with probability ``dropout``. With
+    probability ``point_dropout`` a row's point map is empty and its labels stay. Each row draws from its
+    own generator, so that it is the same in any batch.
     """
     height, width = records[0].labels.shape
     prompts, noise = [], []
@@ -91,7 +92,7 @@ def collate(
         prompts.append("" if dropped else build_prompt(names, record.tissue, record.stain))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         noise.append(Noise.draw(1, height, width, generator))
-        # The last draw: at 0 all others are what they were before there was a point_dropout.
+        # Drawn last, so that batches without point_dropout keep the draws of earlier versions.
         if rng.random() < point_dropout:
             points[row] = 0
     return Batch(
@@ -105,10 +106,10 @@ def collate(
 
 
 class TrainingStream(IterableDataset[Batch]):
-    """Batches from a step on; step n's batch does not depend on how the run got there.
+    """Batches from step ``start`` on; a step's batch does not depend on the steps before.
 
-    Of ``world`` processes, process ``rank`` makes only its own rows of every batch; the workers that
-    load for a process take its batches in turn.
+    Process ``rank`` of ``world`` makes only its own rows of every batch. A process' workers make its
+    batches in turn.
     """
 
     def __init__(
@@ -119,17 +120,17 @@ class TrainingStream(IterableDataset[Batch]):
         self.recipe = recipe
         self.steps = steps
         self.start = 0
-        """Set before every epoch: the step its first batch is for."""
+        """Step of the first batch; it is set before every epoch."""
         self.rank, self.world = 0, 1
         balanced = sets if recipe.class_balance else []
         self.balances = [ClassBalance(list(records)) for records in balanced]
 
     def batch_at(self, step: int) -> Batch:
-        """This process' part of a step's batch, the same whenever it is asked for."""
+        """This process' rows of a step's batch, the same at every call."""
         stage, recipe = self.recipe.stage_at(step), self.recipe
         generator = torch.Generator().manual_seed(seed_of(recipe.seed, step))
         t = stratified_times(stage.batch, generator)
-        # Equal parts: the mean over processes of their means is then the mean over the batch.
+        # With equal parts the mean of the processes' means is the mean over the batch.
         rows = torch.arange(stage.batch).view(self.world, -1)[self.rank]
         records, rngs = [], []
         for row in rows.tolist():
@@ -164,7 +165,7 @@ class TrainingStream(IterableDataset[Batch]):
 
 
 def tile_looks(sets: Sequence[Records], most: int = 400) -> tuple[TileLook, ...]:
-    """The looks of training tiles, at most ``most`` of each data set, spread over it."""
+    """The looks of training tiles, of at most ``most`` tiles spread over each data set."""
     found = []
     for records in sets:
         count = min(most, len(records))
@@ -178,7 +179,7 @@ def tile_looks(sets: Sequence[Records], most: int = 400) -> tuple[TileLook, ...]
 
 
 def usual_areas(sets: Sequence[Records], classes: ClassTable, most: int = 100) -> dict[str, float]:
-    """Class name -> median area in µm² of its nuclei on training tiles, at most ``most`` of each set."""
+    """Median nucleus area in µm² by class name, from at most ``most`` training tiles of each data set."""
     found: list[list[npt.NDArray[np.float64]]] = [[] for _ in classes.names]
     for records in sets:
         count = min(most, len(records))
@@ -193,7 +194,7 @@ def usual_areas(sets: Sequence[Records], classes: ClassTable, most: int = 100) -
 
 
 def seed_of(*key: int) -> int:
-    """A torch seed from several numbers."""
+    """A torch seed, below 2^63, from several numbers."""
     return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]) >> 1
 
 
@@ -202,18 +203,18 @@ def _ignore_interrupts(worker: int) -> None:
 
 
 class CosynthData(LightningDataModule):
-    """All data sets of a recipe, at its µm/px, split by whole tile."""
+    """All data sets of a recipe at its µm/px, split by whole tiles."""
 
     def __init__(self, recipe: Recipe, data_root: Path, workers: int = 0) -> None:
         super().__init__()
         self.recipe = recipe
         self.workers = workers
-        """Processes that make batches beside the one that trains."""
+        """Processes that make batches, besides the one that trains."""
         self.classes = ClassTable.of(*recipe.classes)
         self.training: list[Records] = []
         self.validation: list[Records] = []
         self.tiles: dict[str, tuple[str, ...]] = {}
-        """The names of the training tiles, by data set ("KIND ROOT")."""
+        """Names of the training tiles by data set ("KIND ROOT")."""
         tissues: set[str] = set()
         for config in recipe.data:
             training, validation, found, names = open_split(config, data_root, recipe, self.classes)
@@ -229,12 +230,13 @@ class CosynthData(LightningDataModule):
                 len(validation),
             )
         self.tissues = tuple(sorted(tissues - {""}))
-        """The tissues of the training tiles, sorted."""
+        """Tissues of the training tiles, sorted."""
         weights = [config.weight for config in recipe.data]
         self.stream = TrainingStream(self.training, weights, recipe, recipe.validate_every)
 
     def held_out(self, count: int, size: int) -> list[Record]:
-        """The same validation patches every time, spread over all validation tiles."""
+        """``count`` validation patches of ``size`` pixels a side, spread over all validation tiles; the
+        same at every call."""
         rng = np.random.default_rng(self.recipe.seed)
         tiles = [(records, i) for records in self.validation for i in range(len(records))]
         chosen = [
@@ -244,8 +246,10 @@ class CosynthData(LightningDataModule):
         return [random_crop(records[i], size, rng) for records, i in chosen]
 
     def share(self, rank: int, world: int) -> None:
-        """Makes this process ``rank`` of ``world``. Raises ValueError where a batch cannot be cut
-        into equal parts."""
+        """Makes this process number ``rank`` of ``world`` processes.
+
+        Raises ValueError where a batch cannot be cut into equal parts.
+        """
         for stage in self.recipe.stages:
             if stage.batch % world:
                 raise ValueError(
@@ -259,7 +263,7 @@ class CosynthData(LightningDataModule):
         assert trainer is not None
         self.stream.start = trainer.global_step
         self.share(trainer.global_rank, trainer.world_size)
-        # A Ctrl-C reaches the whole group: the workers leave it to this process to end them.
+        # Ctrl-C reaches the whole process group; the workers ignore it, and this process ends them.
         return DataLoader(
             self.stream,
             batch_size=None,
@@ -268,7 +272,7 @@ class CosynthData(LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """Whole in every process: they are few, and the figures stay those of one process."""
+        """All validation patches, in every process: they are few, and figures then match one process'."""
         recipe = self.recipe
         patches = self.held_out(recipe.validation_patches, recipe.validation_crop)
         batches = []

@@ -1,4 +1,4 @@
-"""Recipes of ``cosynth downstream``: segmenters, and what each of them is trained on."""
+"""Recipes of ``cosynth downstream``: segmenters, and the training data of each."""
 
 from __future__ import annotations
 
@@ -13,20 +13,24 @@ from napari_cosynth.training.config import read_recipe
 from napari_cosynth.training.segmenter import SegmenterSettings
 
 Source = Literal["points", "labels", "perturbed", "no points"]
-"""Where synthetic images come from: sampled whole from the points of the real tiles; sampled for their
-labels; for perturbed copies of those; sampled whole without points."""
+"""Origin of synthetic images:
+
+- ``points``: image and labels, sampled from the points of the real tiles;
+- ``labels``: images, sampled for the labels of the real tiles;
+- ``perturbed``: likewise, for perturbed copies of these labels;
+- ``no points``: image and labels, sampled without points."""
 
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """Tiles by name; no tile may be in two of the parts."""
+    """Names of tiles in three parts; no tile may be in two of them."""
 
     __pydantic_config__ = FORBID_UNKNOWN
 
     diffusion: tuple[str, ...]
-    """Those that the diffusion model was trained on: used for nothing here."""
+    """Training tiles of the diffusion model; they are used for nothing else."""
     segmenter: tuple[str, ...]
-    """Real tiles of the segmenters, and those whose points and labels are sampled from."""
+    """Training tiles of the segmenters; synthetic images are sampled from their points and labels."""
     test: tuple[str, ...]
 
     def __post_init__(self) -> None:
@@ -53,28 +57,29 @@ class DownstreamData:
     root: str
     """Folder, relative to the data folder."""
     classes: dict[str, str] = field(default_factory=dict)
-    """The data set's class names -> the recipe's."""
+    """The recipe's class name for each class name of the data set."""
     options: dict[str, Any] = field(default_factory=dict)
     """Further arguments of the reader: mpp, tissue, ..."""
 
 
 @dataclass(frozen=True)
 class SamplingConfig:
-    """How synthetic sets are made."""
+    """The sampling of synthetic sets."""
 
     __pydantic_config__ = FORBID_UNKNOWN
 
     checkpoint: str = ""
-    """Folder, relative to the run's, or name of the diffusion model; never the bundled one by default."""
+    """The diffusion model: a name, or a folder relative to the run's folder. The bundled model is no
+    default, since it was trained on tiles that the test needs."""
     checkpoint_without_points: str = ""
-    """One that was trained with ``point_dropout``; empty where it is the same."""
+    """The model for the source ``no points``, trained with ``point_dropout``; empty: ``checkpoint``."""
     sampler: str = ""
-    """Empty: the checkpoint's own, ``few`` where it was trained for it."""
+    """Empty: the checkpoint's default, ``few`` where it was trained for it."""
     steps: int = 0
-    """0: as many as the sampler usually takes."""
+    """Passes of the network; 0: the sampler's default."""
     guidance: float = 1.0
     shape: int = 256
-    """Pixels a side of a sample: patches of this size cover the tiles."""
+    """Side of a sample in pixels; patches of this size cover the tiles."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -84,18 +89,19 @@ class SamplingConfig:
 
 @dataclass(frozen=True)
 class Arm:
-    """One way to train a segmenter; every arm has the same optimiser steps."""
+    """One way to train a segmenter; every arm has the same number of optimiser steps."""
 
     __pydantic_config__ = FORBID_UNKNOWN
 
     name: str
     real: bool = True
-    """Whether the real tiles are trained on."""
+    """Whether the segmenter is trained on the real tiles."""
     augmented: bool = True
-    """Turns, flips, stain jitter, blur and noise."""
+    """Whether its patches are augmented: turns, flips, stain jitter, blur and noise."""
     source: Source | None = None
+    """Origin of its synthetic images; None: there are none."""
     copies: int = 1
-    """Synthetic patches for each real one: as many sets, each of other seeds."""
+    """Number of synthetic sets, each with other seeds; a set has one patch for each real patch."""
 
     def __post_init__(self) -> None:
         if not self.name or any(c not in _PLAIN for c in self.name):
@@ -118,12 +124,12 @@ class DownstreamRecipe:
     name: str
     mpp: float
     classes: tuple[str, ...]
-    """Without the background."""
+    """Class names without the background."""
     data: DownstreamData
     split: SplitConfig
     arms: tuple[Arm, ...]
     baseline: str
-    """The arm from which the others' differences are reported."""
+    """The arm that the others are compared with."""
     seeds: tuple[int, ...] = (0, 1, 2)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     segmenter: SegmenterSettings = field(default_factory=SegmenterSettings)
@@ -143,7 +149,7 @@ class DownstreamRecipe:
             )
 
     def arm(self, name: str) -> Arm:
-        """Raises ValueError that lists the known names."""
+        """The arm of this name. Raises ValueError for an unknown name, listing the known ones."""
         for arm in self.arms:
             if arm.name == name:
                 return arm

@@ -25,7 +25,7 @@ MODEL = "model"
 
 
 def model_card(config: CheckpointConfig, recipe: Recipe) -> str:
-    """What the model is, on what it was trained and how far, in Markdown."""
+    """The model card in Markdown: the model's classes and grid, its training data and its training."""
     training, adversarial = config.training, recipe.adversarial
     facts = {
         "classes": ", ".join(config.class_names[1:]),
@@ -54,7 +54,7 @@ def export_model(
     half: bool = True,
     bank: Sequence[TileLook] = (),
 ) -> Path:
-    """Writes a model of a recipe with its card and the looks of its training tiles."""
+    """Writes a checkpoint folder: the model, its card and the looks of its training tiles (``bank``)."""
     return save(model, config, out, model_card(config, recipe), half, bank)
 
 
@@ -65,11 +65,11 @@ def export_run(
     overwrite: bool = False,
     areas_from: Path | None = None,
 ) -> Path:
-    """The averaged weights of a run's last state, as a checkpoint folder ``out``.
+    """Writes the averaged weights of a run's last state as a checkpoint folder ``out``; returns ``out``.
 
-    ``half`` stores float16. ``areas_from`` is the folder of the recipe's data sets: the areas of the
-    classes are then fitted to those of training tiles (``training.areas``). Raises ValueError where
-    ``run`` holds no state or it cannot be read.
+    ``half`` stores float16. With ``areas_from``, the folder of the recipe's data sets, the areas of the
+    classes are fitted to those of training tiles (``training.areas``). Raises ValueError where ``run``
+    holds no state that can be read.
     """
     state_file = run / STATE
     if not state_file.is_file():
@@ -88,7 +88,10 @@ def export_run(
 
 
 def state_to_resume(folder: Path) -> Path | None:
-    """The state in a run's folder, or None; raises ValueError naming a file that is none."""
+    """Path of the state in a run's folder, or None where there is none.
+
+    Raises ValueError naming the file where it holds something else.
+    """
     state = folder / STATE
     if not state.is_file():
         return None
@@ -99,7 +102,7 @@ def state_to_resume(folder: Path) -> Path | None:
 
 
 def _read_state(state_file: Path) -> tuple[Model, CheckpointConfig]:
-    """The average of a run's state, and its configuration with how far it is."""
+    """The averaged model of a run's state, and its configuration with the steps and hours so far."""
     state = read_torch(state_file, A_STATE, mmap=True)
     try:
         kept = state["callbacks"]["Housekeeping"]

@@ -1,4 +1,4 @@
-"""What a model makes of held-out layouts during a run: grids beside the real tiles, and figures."""
+"""Samples of held-out layouts during a run: grids that show them beside the real tiles, and figures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from napari_cosynth.types import Record
 
 @dataclass(frozen=True)
 class Made:
-    """What a model made of one record's layout, in the look of its image."""
+    """A sample of one record's layout, in the look of the record's image."""
 
     image: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.uint8]
@@ -44,7 +44,10 @@ def sample_records(
     sampler: str = "fast",
     guidance: float = 1.0,
 ) -> list[Made]:
-    """A sample for each record's layout: seed i for record i; ``sampler`` is a name of the registry."""
+    """A sample of each record's layout, with seed i for record i.
+
+    ``sampler`` is a name of the registry, ``steps`` its number of passes.
+    """
     made = []
     schedule = JointSchedule()
     device = next(model.network.parameters()).device
@@ -73,9 +76,9 @@ def sample_records(
 
 
 def sample_grid(records: Sequence[Record], made: Sequence[Made]) -> npt.NDArray[np.uint8]:
-    """One row per record: real image and labels, then sampled image, labels and distance.
+    """A picture, uint8 (rows * H, 5 * W, 3), with one row per record.
 
-    uint8 (rows * H, 5 * W, 3).
+    A row has the real image and labels, then the sampled image, labels and distance.
     """
     rows = []
     for record, sampled in zip(records, made, strict=True):
@@ -94,7 +97,7 @@ def sample_grid(records: Sequence[Record], made: Sequence[Made]) -> npt.NDArray[
 
 
 def sample_figures(records: Sequence[Record], made: Sequence[Made]) -> dict[str, float]:
-    """Power over real in each band of frequencies, and nucleus area over real; both 1 at best."""
+    """Sampled over real power in each band of frequencies, and nucleus area; 1 is best for both."""
     side = min(records[0].labels.shape)
 
     def powers(images: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""The weights a run starts from: another checkpoint's, row by row where its classes differ."""
+"""Weights that a run starts from: those of another checkpoint, matched by name where classes differ."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ logger = logging.getLogger(__name__)
 
 
 def start_from(model: Model, config: CheckpointConfig, init: str | Path) -> str:
-    """Fills ``model`` with the weights of checkpoint ``init`` and says in a line what was kept.
+    """Fills ``model`` with the weights of checkpoint ``init``; returns a line that says what was kept.
 
-    What belongs to a class (its embeddings, its rows of the output) or to a word of the vocabulary
-    follows the name; the background is a class like any other. A new class starts with the mean
-    of the old nuclei's output rows, so that it is some nucleus before it is its own, and with new
-    embeddings; so do new words. Raises ValueError naming what else of the network differs.
+    Weights of a class (its embeddings, its rows of the output) and of a word of the vocabulary are
+    matched by name; the background is a class like any other. New classes and words get new embeddings.
+    The output rows of a new class are the mean of the old nucleus classes' rows, so that it starts as
+    some nucleus. Raises ValueError naming any other difference between the networks.
     """
     start = load(init)
     _check_alike(start.config, config, start.path)
@@ -57,9 +57,9 @@ def start_from(model: Model, config: CheckpointConfig, init: str | Path) -> str:
 
 
 def inherited(config: CheckpointConfig, start: CheckpointConfig) -> CheckpointConfig:
-    """The configuration of a run with what holds on from its start: licence and training tiles.
+    """The configuration of a run with the licence and the training tiles of its start added.
 
-    A start with another licence than the recipe's is named beside it, which the log says.
+    Where the start's licence differs from the recipe's, both hold, and the log says so.
     """
     licence = config.licence
     if start.licence and start.licence not in licence:
@@ -73,7 +73,7 @@ def inherited(config: CheckpointConfig, start: CheckpointConfig) -> CheckpointCo
 
 
 def _by_name(old: Tensor, new: Tensor, names: Sequence[str], wanted: Sequence[str]) -> Tensor:
-    """Rows of ``new`` (len(wanted), ...), replaced by those of ``old`` where a name has one."""
+    """``new`` (len(wanted), ...), with the rows of ``old`` for those names that ``old`` has."""
     rows = new.clone()
     for row, name in enumerate(wanted):
         if name in names:
@@ -82,7 +82,7 @@ def _by_name(old: Tensor, new: Tensor, names: Sequence[str], wanted: Sequence[st
 
 
 def _head(old: Tensor, names: Sequence[str], wanted: Sequence[str], folded: int) -> Tensor:
-    """The output layer: ``folded`` channels for each of RGB, distance and every class."""
+    """Weight or bias of the output layer: ``folded`` channels each for RGB, distance and every class."""
     groups = old.reshape(4 + len(names), folded, *old.shape[1:])
     nuclei = groups[5:].mean(0)
     rows = [groups[4 + names.index(n)] if n in names else nuclei for n in wanted]
@@ -100,10 +100,10 @@ def _kept(what: str, old: Sequence[str], new: Sequence[str]) -> str:
 
 
 def _check_alike(start: CheckpointConfig, config: CheckpointConfig, path: Path) -> None:
-    """Everything but the classes and the vocabulary must be the same."""
+    """Raises ValueError where more than classes, vocabulary and added numbers of the look differs."""
     for field in dataclasses.fields(config.network):
         before, now = (getattr(c.network, field.name) for c in (start, config))
-        # A number's column of the look's layer starts at zero, so a network can be given more of them.
+        # New numbers of the look start with zero weights, so a network may be given more of them.
         given = field.name == "look" and before < now
         if before != now and field.name != "classes" and not given:
             raise ValueError(f"{path}: its network's {field.name} is {before}, the recipe's {now}")

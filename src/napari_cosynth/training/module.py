@@ -1,4 +1,4 @@
-"""The Lightning module: losses, average of the weights, optimiser."""
+"""The Lightning module: losses, moving average of the weights, optimiser."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PARTS = ("image", "distance", "labels")
 
 
 class NotFiniteError(ValueError):
-    """A loss or gradient that is NaN or infinite; the weights are as they were before it."""
+    """A loss or gradient is NaN or infinite; it has not reached the weights."""
 
 
 class JointDiffusion(LightningModule):
@@ -51,8 +51,10 @@ class JointDiffusion(LightningModule):
         weights: joint.LossWeights | None = None,
         looks: Tensor | None = None,
     ) -> joint.Losses:
-        """The losses of ``model`` on a batch, weighted over t as ``weights`` say; ``looks`` (B, N) are
-        what the network is told of each row's look."""
+        """The losses of ``model`` on a batch; ``weights`` weights them over t.
+
+        ``looks`` (B, N) are the rows' looks that the network is given.
+        """
         state = joint.corrupt(
             batch.clean, batch.noise, batch.t, self.schedule, model.network.classes
         )
@@ -72,7 +74,7 @@ class JointDiffusion(LightningModule):
             self.log(f"{split}_{part}", mean, on_step=False, on_epoch=True)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        # Validation is never weighted over t: it compares runs that are weighted differently.
+        # Only training is weighted over t; validation has to compare runs with different weights.
         losses = self.losses(self.model, batch, self.recipe.loss)
         total = losses.total(self.recipe.loss)
         self._latest = batch, total.detach()
@@ -82,7 +84,7 @@ class JointDiffusion(LightningModule):
         return total
 
     def configure_gradient_clipping(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
-        """The gradient is the mean over all processes, so all of them see the same norm."""
+        """Clips the gradient. It is the mean over all processes, so all of them see the same norm."""
         self.clip(self.model)
 
     def clip(self, part: nn.Module) -> None:
@@ -99,7 +101,7 @@ class JointDiffusion(LightningModule):
             )
 
     def update_average(self) -> None:
-        """Moves the average towards the weights that the last step made."""
+        """Moves the average towards the weights of the last step."""
         n = self.global_step
         decay = min(self.recipe.optimizer.ema, (1 + n) / (10 + n))
         with torch.no_grad():
@@ -110,7 +112,7 @@ class JointDiffusion(LightningModule):
         self._log_losses("val", self.losses(self.average, batch), batch)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Between two validations, adds the sums of the losses since the first of them."""
+        """Between two validations, adds the sums of the losses since the earlier one."""
         if self.trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
             return
         sums = checkpoint["loss_sums"] = {}
@@ -120,7 +122,7 @@ class JointDiffusion(LightningModule):
                 sums[part] = [mean.mean_value.item(), mean.weight.item()]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        if self.global_rank == 0:  # they are sums over all processes, and will be again
+        if self.global_rank == 0:  # the sums are over all processes, which will add them up again
             for part, (value, weight) in checkpoint.get("loss_sums", {}).items():
                 mean = self._mean("train", part)
                 mean.mean_value += value

@@ -1,4 +1,4 @@
-"""Data sets -> splits of prepared records: on the recipe's grid, in its classes and colours."""
+"""Splits of data sets into records on the recipe's grid, in its classes and colours."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from napari_cosynth.types import ClassTable, Record
 def open_dataset(
     config: DataConfig, data_root: Path, only: Sequence[str] = (), without: Sequence[str] = ()
 ) -> Dataset:
-    """A recipe's data set as its files have it. Raises ValueError where an option is unknown."""
+    """A recipe's data set as read from its files. Raises ValueError for an unknown option."""
     reader = registry.resolve("dataset", config.kind)
     chosen = {"only": tuple(only), "without": tuple(without)}
     try:
@@ -30,10 +30,10 @@ def open_dataset(
 
 
 def validation_names(names: Sequence[str], share: float) -> tuple[str, ...]:
-    """``share`` of the names, at least one: those whose hashes are smallest, in the given order.
+    """The names with the smallest hashes, in the given order: ``share`` of all, and at least one.
 
-    Which ones depends on the names alone, not on a seed or a run, and a name more moves at most one
-    other from one side to the other.
+    The choice depends on the names alone, not on a seed or a run. A name that is added moves at most one
+    other name between training and validation.
     """
     count = max(1, round(share * len(names)))
     ranked = sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
@@ -42,7 +42,7 @@ def validation_names(names: Sequence[str], share: float) -> tuple[str, ...]:
 
 
 def split_dataset(config: DataConfig, data_root: Path) -> tuple[Dataset, Dataset | None]:
-    """The tiles to train on and those to validate on, None where the recipe keeps none."""
+    """Training tiles and validation tiles; None for the latter where the recipe keeps none."""
     held = config.validation
     if config.validation_share:
         names = open_dataset(config, data_root, without=config.excluded).names
@@ -70,14 +70,14 @@ def prepare(
     classes: ClassTable,
     normaliser: Normaliser | None = None,
 ) -> Record:
-    """A record in its reference's colours, on the recipe's grid and in its classes."""
+    """The record in the reference tile's colours, on the recipe's grid and in its classes."""
     if normaliser is not None:
         record = dataclasses.replace(record, image=normaliser(record.image))
     return remap(resample(record, recipe.mpp), classes, config.classes)
 
 
 class LazyRecords:
-    """A data set whose records are read and prepared each time they are asked for."""
+    """A data set whose records are read and prepared at each access."""
 
     def __init__(self, dataset: Records, prepare: Callable[[Record], Record]) -> None:
         self.dataset = dataset
@@ -96,9 +96,9 @@ class LazyRecords:
 def open_split(
     config: DataConfig, data_root: Path, recipe: Recipe, classes: ClassTable
 ) -> tuple[Records, Records, tuple[str, ...], tuple[str, ...]]:
-    """Training records, validation records, the tissues of the former and their names.
+    """Training records, validation records, and tissues and names of the training records.
 
-    They are read whole where ``config.in_memory``, else one at a time whenever one is drawn.
+    With ``config.in_memory`` all are read now, else each whenever it is drawn.
     """
     normaliser = open_normaliser(config, data_root)
 

@@ -1,4 +1,4 @@
-"""One training run: a folder with its resolved recipe, log, samples, state and exported model."""
+"""Training runs: a folder with the resolved recipe, log, samples, state and exported model."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def checkpoint_config(
     scale: LookScale | None = None,
     areas: dict[str, float] | None = None,
 ) -> CheckpointConfig:
-    """The configuration of the model a recipe trains on data of these tissues.
+    """The configuration of the model that a recipe trains on data of these tissues.
 
-    ``scale`` is that of the looks, for a network that is conditioned on them; ``areas`` are the usual
-    ones of the classes in µm², by name.
+    ``scale`` standardises looks; None for a network without looks. ``areas`` are the classes' usual
+    nucleus areas in µm², by class name.
     """
     table = ClassTable.of(*recipe.classes)
     text = dict(recipe.text)
@@ -97,18 +97,20 @@ def train(
     save_minutes: float = 10.0,
     progress: bool = True,
 ) -> Path:
-    """Trains a recipe and returns the folder of the exported checkpoint (averaged weights).
+    """Trains a recipe; returns the folder of the exported checkpoint (averaged weights).
 
-    ``out`` is the run's folder; ``resume`` continues the run it holds, also one that was killed, to
-    the same losses. ``init`` starts from a checkpoint's weights instead of random ones. A state to
-    resume from is written every ``save_minutes`` and after every validation.
+    ``out`` is the run's folder. ``resume`` continues the run in it, even a killed one, and gives the same
+    losses as a run that never stopped. ``init`` is a checkpoint to start from instead of random weights.
+    The state to resume from is written every ``save_minutes`` and after every validation. The run stops
+    after ``max_hours``.
 
-    ``devices`` processes on each of ``nodes`` machines share every batch, one per GPU (``"auto"``:
-    every GPU), by Lightning's ``strategy`` ("auto" is "ddp" for more than one); ``workers`` more make
-    the batches of each, by default a few beside a GPU and none beside a CPU. Raises ValueError on
-    bad input before anything is written, NotFiniteError where a loss is NaN, OSError where the disk is
-    full, and KeyboardInterrupt after the step in which Ctrl-C was pressed; the last state is whole in
-    each case.
+    ``devices`` processes on each of ``nodes`` machines share every batch, one per GPU (``"auto"``: all
+    GPUs), by Lightning's ``strategy`` ("auto" is "ddp" for more than one process). ``workers`` further
+    processes make the batches of each; by default up to 8 on a GPU and none on a CPU.
+
+    Raises ValueError for bad input before anything is written, NotFiniteError where a loss is NaN,
+    OSError where the disk is full, and KeyboardInterrupt after the step in which Ctrl-C was pressed. The
+    last state is whole in each case.
     """
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     data_root, out = Path(data_root).expanduser(), Path(out).absolute()
@@ -121,7 +123,7 @@ def train(
     torch.manual_seed(recipe.seed)
     if workers is None:
         workers = min(8, (os.cpu_count() or 2) - 1) if chosen.type == "cuda" else 0
-    # All before minutes of reading tiles.
+    # Check these inputs first: reading the tiles takes minutes.
     ckpt_path = state_to_resume(out) if resume else None
     start = None if init is None else read_config(init)
     features = pretrained() if recipe.adversarial else None
@@ -165,7 +167,7 @@ def train(
         reload_dataloaders_every_n_epochs=1,
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
-        # With a discriminator the module clips, as it makes each step itself.
+        # With a discriminator the module makes each step itself, and clips there.
         gradient_clip_val=recipe.optimizer.clip if features is None else None,
         logger=loggers(out),
         log_every_n_steps=10,
@@ -175,13 +177,13 @@ def train(
         enable_progress_bar=progress,
         enable_model_summary=False,
     )
-    # Batches are functions of the step, so a start between two validations is as good as any.
+    # A batch depends on its step alone, so resuming between two validations is safe.
     warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before")
     try:
         trainer.fit(module, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
     except OSError as error:
         raise disk_error(error, out) from error
-    except SystemExit:  # Lightning's answer to a Ctrl-C that ends it at once
+    except SystemExit:  # Lightning raises it for a second Ctrl-C
         raise KeyboardInterrupt from None
     if saver.interrupted:
         raise KeyboardInterrupt
@@ -189,8 +191,11 @@ def train(
 
 
 def _scale_of(bank: Sequence[TileLook], start: CheckpointConfig | None) -> LookScale | None:
-    """How looks are standardised: as by the weights a run starts from, whose layer has learned it, in
-    the numbers that they know; the others as the bank has them."""
+    """The scale that standardises looks; None without a bank.
+
+    Numbers that the start's weights know keep the start's scale, since its layer was trained with it.
+    The others get the scale of the bank.
+    """
     if not bank:
         return None
     fresh = LookScale.over([tile.look for tile in bank])
@@ -201,7 +206,7 @@ def _scale_of(bank: Sequence[TileLook], start: CheckpointConfig | None) -> LookS
 
 
 def _check_folder(recipe: Recipe, out: Path, resume: bool) -> None:
-    """A run's folder is new, or holds a run of the same model to continue."""
+    """Raises ValueError or FileExistsError unless ``out`` is new or has a run of this model to resume."""
     if not resume:
         check_new(out, "resume it or choose another folder", hidden=True)
         return
@@ -210,7 +215,7 @@ def _check_folder(recipe: Recipe, out: Path, resume: bool) -> None:
         differs = [k for k in ("classes", "network", "text") if before[k] != plain(recipe)[k]]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(f"{out}: nothing to resume") from None
-    # A recipe alone makes no run: it may be the user's own, beside his data.
+    # A folder with only a recipe may be the user's own, with his data in it.
     others = {p.name for p in out.iterdir() if p.name[0] != "."} - {RECIPE, "log", "samples", MODEL}
     if others and not (out / STATE).is_file():
         raise ValueError(f"{out}: nothing to resume: {min(others)} is of no run")
@@ -219,8 +224,10 @@ def _check_folder(recipe: Recipe, out: Path, resume: bool) -> None:
 
 
 def loggers(out: Path) -> list[Logger]:
-    """CSV, and TensorBoard where it is installed, in a folder per start of the run: Lightning would
-    overwrite the log of the start before."""
+    """Loggers of one start of a run: CSV, and TensorBoard where it is installed.
+
+    Each start has a folder of its own, since Lightning would overwrite the earlier log.
+    """
     version = len(list((out / "log").glob("version_*")))
     place: dict[str, Any] = {"save_dir": out, "name": "log", "version": version}
     loggers: list[Logger] = [CSVLogger(**place, flush_logs_every_n_steps=10)]

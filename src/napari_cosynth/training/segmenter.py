@@ -1,4 +1,4 @@
-"""Training a segmenter: a folder with its log, state and the finished segmenter."""
+"""Training runs of segmenters: a folder with the log, the state and the finished segmenter."""
 
 from __future__ import annotations
 
@@ -41,18 +41,20 @@ SETTINGS = "settings.json"
 
 @dataclass(frozen=True)
 class SegmenterSettings:
-    """How a segmenter is trained."""
+    """Settings of a segmenter's training."""
 
     __pydantic_config__ = FORBID_UNKNOWN
 
     network: dict[str, Any] = field(default_factory=lambda: {"preset": "compact"})
-    """``preset`` (compact, full) and the fields of the network's configuration that differ from it."""
+    """``preset`` (compact, full) and the fields of the network's configuration that differ from the
+    preset."""
     steps: int = 2000
     batch: int = 8
     crop: int = 128
-    """Pixels a side."""
+    """Side of a patch in pixels."""
     lr: float = 2e-3
-    """AdamW's highest rate: linear warm-up over the first tenth, then a cosine to 1 % of it."""
+    """AdamW's highest learning rate: linear warm-up over the first tenth of the steps, then a cosine down
+    to 1 % of it."""
     weight_decay: float = 1e-4
 
     def __post_init__(self) -> None:
@@ -67,7 +69,7 @@ class SegmenterSettings:
         return HoverNet(preset(str(options.pop("preset", "compact")), classes=classes, **options))
 
     def rate(self, step: int) -> float:
-        """The learning rate's factor at a step."""
+        """Factor of the learning rate at a step."""
         warm = max(1, self.steps // 10)
         if step < warm:
             return (step + 1) / warm
@@ -77,22 +79,22 @@ class SegmenterSettings:
 
 @dataclass
 class Patches:
-    """One step's input."""
+    """The input of one training step."""
 
     images: Tensor
     """float32 (B, 3, H, W) in [-1, 1]."""
     targets: Targets
 
     def to(self, device: torch.device) -> Patches:
-        """The same on a device."""
+        """These patches on a device."""
         return Patches(self.images.to(device), self.targets.to(device))
 
 
 class PatchStream(IterableDataset[Patches]):
-    """Batches from a step on, each a function of seed and step: a resumed run sees what it would have.
+    """Batches from step ``start`` on; each depends on seed and step alone, so a resumed run repeats them.
 
-    ``sources`` are lists of records with the share of the patches drawn from each. With ``augmented``
-    patches are turned, mirrored and distorted, and only then are their targets made.
+    ``sources`` are lists of records, each with its share of the patches. With ``augmented``, patches are
+    turned, mirrored and distorted before their targets are made.
     """
 
     def __init__(
@@ -111,7 +113,7 @@ class PatchStream(IterableDataset[Patches]):
         self.start = 0
 
     def batch_at(self, step: int) -> Patches:
-        """The batch of a step, the same whenever it is asked for."""
+        """The batch of a step, the same at every call."""
         patches = []
         for row in range(self.settings.batch):
             rng = np.random.default_rng([self.seed, step, row])
@@ -132,7 +134,7 @@ class PatchStream(IterableDataset[Patches]):
 
 
 class SegmenterModule(LightningModule):
-    """HoVer-Net under its six losses."""
+    """HoVer-Net, trained with its six losses."""
 
     def __init__(
         self,
@@ -178,7 +180,7 @@ class SegmenterModule(LightningModule):
 
 
 def _check_run(out: Path, settings: dict[str, Any]) -> None:
-    """Raises ValueError at a run of other settings, FileExistsError at anything else."""
+    """Raises ValueError where ``out`` holds a run of other settings, FileExistsError for other files."""
     path = out / SETTINGS
     if not path.is_file():
         check_new(out, "it holds no run: choose another folder", hidden=True)
@@ -198,12 +200,12 @@ def train_segmenter(
     progress: bool = True,
     tiles: Mapping[str, str] | None = None,
 ) -> Path | None:
-    """Trains on ``sources`` in the run's folder ``out``, or goes on where a state in it ended.
+    """Trains a segmenter in the run's folder ``out``, resuming from a state that is there.
 
-    ``sources``: lists of records, all of one class table and µm/px, each with its share of the
-    patches; ``tiles``: the real ones by name, with their digests. Returns the finished segmenter's
-    folder, or None where ``max_hours`` ran out first. Raises ValueError where a record is smaller
-    than a patch, or ``out`` holds a run of other settings.
+    ``sources`` are lists of records, all with one class table and µm/px, each with its share of the
+    patches. ``tiles`` are the digests of the real tiles by name. Returns the finished segmenter's folder,
+    or None where ``max_hours`` ran out first. Raises ValueError where a record is smaller than a patch,
+    or where ``out`` holds a run of other settings.
     """
     first = sources[0][0][0]
     for records, _ in sources:

@@ -1,8 +1,8 @@
 """A projected discriminator: is this image, with these labels and distances, a real patch?
 
-Sauer et al. 2021: heads on frozen features of an ImageNet network learn in a few hundred steps what a
-discriminator from nothing does not on so few tiles. Every head also sees the one-hot labels and the
-distance map at its own size, which ties the image to its labels.
+Its heads judge frozen features of an ImageNet network (Sauer et al. 2021). On few tiles they learn in a
+few hundred steps, where a discriminator trained from scratch does not. Every head also sees the one-hot
+labels and the distance map at its own size, so that it judges whether image and labels agree.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from napari_cosynth.model.efficientnet import STAGES, EfficientNetLite0
 from napari_cosynth.training.config import DiscriminatorConfig
 
 _FOLD = 2
-"""Pixels a side that the head on pixels takes as one."""
+"""Side in pixels of the squares that are folded into channels for the head on pixels."""
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What a discriminator sees."""
+    """The input of a discriminator."""
 
     image: Tensor
     """Float (B, 3, H, W) in [-1, 1]."""
@@ -33,7 +33,7 @@ class Judged:
     """One-hot, float (B, K, H, W)."""
 
     def detached(self) -> Judged:
-        """The same without its history."""
+        """The same tensors, detached from their gradients."""
         return Judged(self.image.detach(), self.distance.detach(), self.labels.detach())
 
 
@@ -44,7 +44,7 @@ def hinge_of_discriminator(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Te
 
 
 class _Head(nn.Module):
-    """1x1 (of pixels 3x3), 3x3, GroupNorm, 1x1: a score at every place."""
+    """A score at every place, by convolutions 1x1 (3x3 for pixels), 3x3 with GroupNorm, 1x1 (3x3)."""
 
     def __init__(self, inputs: int, width: int, kernel: int = 1) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class _Head(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Heads on the features of ``network``, which is frozen and no part of the state."""
+    """Heads on the features of ``network``, which is frozen and not part of the state."""
 
     scale: Tensor
 
@@ -70,7 +70,9 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
-        self._network = [network]  # in a list: not a module of ours, so neither saved nor trained
+        self._network = [
+            network
+        ]  # in a list, so that torch neither saves nor trains it with this module
         widths = [width for repeats, *_, width in STAGES for _ in range(repeats)]
         beside = classes + 1
         self.heads = nn.ModuleList(
@@ -80,8 +82,10 @@ class Discriminator(nn.Module):
         self.register_buffer("scale", torch.zeros(len(config.blocks)))
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """Feature maps of images (B, 3, H, W), each divided by its standard deviation on the first
-        batch that this was asked for; differentiable in the images."""
+        """Feature maps of images (B, 3, H, W), differentiable in the images.
+
+        Each map is divided by its standard deviation on the first batch that was ever passed.
+        """
         network = self._network[0].to(images.device)
         large = F.interpolate(
             images, scale_factor=self.config.magnify, mode="bilinear", align_corners=False
@@ -93,7 +97,7 @@ class Discriminator(nn.Module):
         return [m / s for m, s in zip(maps, self.scale, strict=True)]
 
     def forward(self, judged: Judged, features: Sequence[Tensor]) -> list[Tensor]:
-        """A map of scores per head, above 0 for real; ``features`` are those of its image."""
+        """A map of scores per head, above 0 for real; ``features`` are those of the judged image."""
         beside = torch.cat([judged.distance, judged.labels], 1)
         scores = [
             head(torch.cat([f, F.adaptive_avg_pool2d(beside, (f.shape[2], f.shape[3]))], 1))
@@ -106,5 +110,5 @@ class Discriminator(nn.Module):
 
     @property
     def weights(self) -> list[float]:
-        """Each head's weight in what the generator hears."""
+        """Weight of each head in the generator's loss."""
         return [1.0] * len(self.heads) + ([self.config.pixels] if self.pixels is not None else [])

@@ -10,14 +10,14 @@ from napari_cosynth.model.looks import LookScale, describe
 from napari_cosynth.records.spectrum import GREY, band_shares
 
 _LEAST_SHARE = 0.02
-"""Of a patch's pixels: the areas of rarer classes are not taken relative to less."""
+"""Smallest share of a patch that an area's error is taken relative to, for rare classes."""
 
 
 def area_error(made: Tensor, real: Tensor) -> Tensor:
-    """Mean over rows of the classes' differences in area, each relative to the real area.
+    """Relative errors of the classes' areas, summed over classes, mean over rows; a scalar.
 
-    ``made`` probabilities (B, K, H, W), ``real`` labels int (B, H, W); class 0, the background, is left
-    out. A scalar.
+    ``made`` are probabilities (B, K, H, W), ``real`` labels int (B, H, W). Class 0, the background, is
+    left out.
     """
     classes = made.shape[1]
     areas = made[:, 1:].mean((2, 3))
@@ -28,7 +28,7 @@ def area_error(made: Tensor, real: Tensor) -> Tensor:
 def look_error(made: Tensor, real: Tensor, scale: LookScale | None) -> Tensor:
     """Mean Huber error of the looks, in standard deviations.
 
-    Images (B, 3, H, W) in [-1, 1]; 0 where there are none.
+    Images (B, 3, H, W) in [-1, 1]. It is 0 for no images or no scale.
     """
     if scale is None or not len(made):
         return torch.zeros((), device=made.device)
@@ -36,12 +36,12 @@ def look_error(made: Tensor, real: Tensor, scale: LookScale | None) -> Tensor:
 
 
 def power_error(made: Tensor, real: Tensor) -> Tensor:
-    """Mean difference of the logarithms of the power in four bands.
+    """Mean absolute difference of the log power in four bands.
 
-    Images (B, 3, N, N) in [-1, 1]; 0 where there are none.
+    Images (B, 3, N, N) in [-1, 1]. It is 0 for no images.
 
-    A discriminator lets the balance of coarse and fine detail drift over thousands of steps; each row
-    is therefore held to the spectrum of the real patch whose layout and look it has.
+    With a discriminator alone the balance of coarse and fine detail drifts over thousands of steps. So
+    each row is compared with the spectrum of the real patch that has its layout and look.
     """
     if not len(made):
         return torch.zeros((), device=made.device)
@@ -49,9 +49,10 @@ def power_error(made: Tensor, real: Tensor) -> Tensor:
 
 
 def log_band_power(images: Tensor) -> Tensor:
-    """The logarithm of ``spectrum.band_power``: float (B, 3, N, N) in [-1, 1] -> (B, 4).
+    """The logarithm of ``spectrum.band_power``, (B, 4), of images, float (B, 3, N, N) in [-1, 1].
 
-    Of squared grey levels; of fewer bands where N is below 32 and the coarsest holds no bin.
+    Power is in squared grey levels. There are fewer bands where N is below 32, since the coarsest is then
+    empty.
     """
     side = images.shape[-1]
     window, weights = (

@@ -1,8 +1,11 @@
 """Adversarial post-training: a denoiser becomes a sampler of a few passes (method, section 8).
 
-Each step: the usual losses on some rows, so that the network stays a denoiser; a roll-out of the other
-rows from noise through some of the nodes, whose last clean estimate is held to the discriminator, to
-the wanted look and spectrum and to the real areas of the classes; and a step of the discriminator.
+Each step has three parts:
+
+- the usual losses on some rows, so that the network stays a denoiser;
+- a roll-out of the other rows from noise through some of the nodes; its last clean estimate is judged by
+  the discriminator, and compared with the look, the spectrum and the class areas of the real patch;
+- a step of the discriminator.
 """
 
 from __future__ import annotations
@@ -32,11 +35,11 @@ from napari_cosynth.training.data import Batch, seed_of
 from napari_cosynth.training.module import JointDiffusion
 
 _SMOOTHING = 0.95
-"""Of the two gradient norms whose quotient balances the adversarial term."""
+"""Decay of the moving averages of the two gradient norms that balance the adversarial term."""
 
 
 class AdversarialDiffusion(JointDiffusion):
-    """A :class:`JointDiffusion` with a discriminator beside it; both are part of the state."""
+    """A :class:`JointDiffusion` with a discriminator; both are part of the state."""
 
     norms: Tensor
 
@@ -81,7 +84,7 @@ class AdversarialDiffusion(JointDiffusion):
         weights = self.discriminator.weights
         fooled = -sum((w * s.mean() for w, s in zip(weights, scores, strict=True)), torch.zeros(()))
         slopes = torch.autograd.grad(fooled, _parts(leaves))
-        # Its gradient at the estimate, as a term: the discriminator itself is not to learn from it.
+        # A term with the same gradient at the estimate, but none for the discriminator's own weights.
         pull = sum(
             ((slope * part).sum() for slope, part in zip(slopes, _parts(made), strict=True)),
             torch.zeros(()),
@@ -99,7 +102,7 @@ class AdversarialDiffusion(JointDiffusion):
         self.clip(self.model)
         generator.step()
 
-        # The raw optimiser: Lightning would count its steps as steps of the run.
+        # This is torch's own optimiser: Lightning's would count its steps as steps of the run.
         judged = self._judge(rolled, leaves.detached(), features)
         discriminator.zero_grad()
         self.manual_backward(judged)
@@ -128,7 +131,7 @@ class AdversarialDiffusion(JointDiffusion):
         return optimizers[0], self.trainer.optimizers[1]
 
     def _asked(self, batch: Batch, draw: torch.Generator) -> tuple[Tensor | None, Tensor]:
-        """The looks that the rows are asked for, and which rows are asked for one, bool (B,)."""
+        """The look that each row is to have, and whether it is to have one, bool (B,)."""
         looks = self.looks(batch)
         named = torch.rand(len(batch.prompts), generator=draw) >= self.settings.look_dropout
         if looks is not None:
@@ -137,7 +140,7 @@ class AdversarialDiffusion(JointDiffusion):
         return looks, named
 
     def _roll_out(self, batch: Batch, asked: Tensor | None, draw: torch.Generator) -> Judged:
-        """The estimate after some passes from noise, the last of them with gradient."""
+        """The clean estimate after some passes from noise; only the last pass has a gradient."""
         times = self._draw_times(draw)
         network = self.model.network
         condition = encode_condition(batch.points, batch.prompts, self.model.text, asked)
@@ -153,12 +156,12 @@ class AdversarialDiffusion(JointDiffusion):
         clean = self._estimate(state, times[-1], context)
         probabilities = clean.probabilities
         chosen = F.one_hot(probabilities.argmax(1), network.classes).movedim(-1, 1)
-        # Straight through: what is judged is the label that would be sampled.
+        # Straight-through: the sampled label is judged, and its probabilities get the gradient.
         hard = chosen + probabilities - probabilities.detach()
         return Judged(clean.image, clean.distance, hard)
 
     def _draw_times(self, draw: torch.Generator) -> list[float]:
-        """The times of a roll-out's passes: nodes up to one at random, moved a little, some left out."""
+        """Times of a roll-out's passes: the nodes up to a random one, jittered, some of them skipped."""
         settings = self.settings
         last = int(torch.randint(len(settings.nodes), (1,), generator=draw))
         offsets = (2 * torch.rand(len(settings.nodes), generator=draw) - 1) * settings.jitter
@@ -189,7 +192,10 @@ class AdversarialDiffusion(JointDiffusion):
         return sampler.step(state, clean, head, now, then, noise)
 
     def _balance(self, usual: Tensor, pull: Tensor, step: int) -> Tensor:
-        """The adversarial term's factor: ``weight`` times the quotient of the two gradients' norms."""
+        """The adversarial term's factor: ``weight`` times the quotient of the two gradients' norms.
+
+        It is 0 for the first ``silent`` steps and grows over the next ``ramp``.
+        """
         layer = self.model.network.head.weight
         found = [
             torch.autograd.grad(loss, layer, retain_graph=True)[0].float().norm()
@@ -204,7 +210,7 @@ class AdversarialDiffusion(JointDiffusion):
         return settings.weight * risen * self.norms[0] / self.norms[1].clamp_min(1e-12)
 
     def _judge(self, batch: Batch, fake: Judged, features: list[Tensor]) -> Tensor:
-        """The discriminator's loss on a batch's real patches and on what was made for their layouts."""
+        """The discriminator's loss on a batch's real patches and on the estimates for their layouts."""
         clean = batch.clean
         labels = F.one_hot(clean.labels, self.model.network.classes).movedim(-1, 1).float()
         real = Judged(clean.image, clean.distance, labels)
@@ -216,7 +222,7 @@ class AdversarialDiffusion(JointDiffusion):
         )
 
     def configure_optimizers(self) -> Any:
-        """AdamW for the network, whose look's layer has its own rate; Adam for the discriminator."""
+        """AdamW for the network, with another rate for the look's layer; Adam for the discriminator."""
         settings, adversarial = self.recipe.optimizer, self.settings
         look = self.model.network.look
         own = list(look.parameters()) if look is not None else []
