@@ -1,1 +1,1 @@
-"""HoVer-Net (Graham et al. 2019): an image -> nuclei and their classes."""
+"""HoVer-Net (Graham et al. 2019): nuclei and their classes from an image."""

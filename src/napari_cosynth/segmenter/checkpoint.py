@@ -22,13 +22,13 @@ from napari_cosynth.segmenter.network import HoverNet, SegmenterConfig
 
 
 def pixels_digest(image: npt.NDArray[np.uint8]) -> str:
-    """sha256 of an image's pixels, by which a tile is known again whatever its file is called."""
+    """SHA-256 of an image's pixels, hexadecimal; it identifies a tile whatever its file is called."""
     return hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()
 
 
 @dataclass(frozen=True)
 class SegmenterDescription:
-    """What ``config.json`` holds."""
+    """The contents of ``config.json``."""
 
     __pydantic_config__ = FORBID_UNKNOWN
 
@@ -36,11 +36,11 @@ class SegmenterDescription:
     class_names: tuple[str, ...]
     """K names, the background first."""
     mpp: float
-    """Micrometres per pixel of the images it was trained on."""
+    """Micrometres per pixel of its training images."""
     training: dict[str, Any] = field(default_factory=dict)
-    """Where the weights come from."""
+    """Origin of the weights: settings, seed, augmentation."""
     tiles: dict[str, str] = field(default_factory=dict)
-    """Real tiles it was trained on: name -> ``pixels_digest``."""
+    """``pixels_digest`` of each real training tile, by name."""
     format: int = 1
 
     def __post_init__(self) -> None:
@@ -56,12 +56,12 @@ class SegmenterDescription:
 
 @dataclass(frozen=True)
 class Segmenter:
-    """A trained network and what it was trained for."""
+    """A trained network and its description."""
 
     network: HoverNet
     description: SegmenterDescription
     sha256: str = ""
-    """Of the weights file, where it was read from one."""
+    """SHA-256 of the weights file; empty where it was not read from a file."""
 
 
 def save_segmenter(segmenter: Segmenter, path: Path) -> Path:
@@ -77,7 +77,7 @@ def save_segmenter(segmenter: Segmenter, path: Path) -> Path:
 def load_segmenter(path: Path, device: torch.device | str = "cpu") -> Segmenter:
     """A segmenter in evaluation mode. Raises ValueError naming file and tensor or field.
 
-    Configuration and tensors are compared before any weight is allocated.
+    The tensors are compared with the configuration before any weight is allocated.
     """
     file = path / CONFIG
     description = parse(SegmenterDescription, read_json(file), str(file))

@@ -16,13 +16,13 @@ from napari_cosynth.segmenter.network import Maps
 from napari_cosynth.segmenter.targets import Targets
 
 GRADIENT_WEIGHT = 2.0
-"""lambda_b; all other weights are 1."""
+"""lambda_b, the weight of MSGE; all other weights are 1."""
 SMOOTH = 1e-3
 """The paper's epsilon of the Dice loss."""
 PUBLISHED_MPP = 0.25
 """µm/px of the images for which the weights were chosen (40x)."""
 SIDE = 5
-"""Of the gradient's kernel, as in the published code."""
+"""Side of the gradient's kernel in pixels, as in the published code."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class SegmentationLosses:
 
     @property
     def total(self) -> Tensor:
-        """Their weighted sum, which is minimised; a scalar."""
+        """The weighted sum of the terms, a scalar."""
         terms = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         terms["gradients"] = GRADIENT_WEIGHT * terms["gradients"]
         return torch.stack(list(terms.values())).sum()
@@ -47,8 +47,8 @@ class SegmentationLosses:
 def gradient_kernel(side: int = SIDE) -> Tensor:
     """The horizontal derivative's kernel, float32 (side, side): x / (x² + y²) about the centre.
 
-    Sobel's at larger sizes; the vertical one is its transpose. Correlated with a map it gives a
-    value that grows with the map from left to right.
+    It is Sobel's kernel at larger sizes; the vertical one is its transpose. Its correlation with a map is
+    positive where the map rises from left to right.
     """
     axis = torch.arange(side, dtype=torch.float32) - side // 2
     y, x = torch.meshgrid(axis, axis, indexing="ij")
@@ -56,7 +56,7 @@ def gradient_kernel(side: int = SIDE) -> Tensor:
 
 
 def gradients(offsets: Tensor) -> Tensor:
-    """Of the horizontal map along x and the vertical map along y, (B, 2, H, W) like ``offsets``."""
+    """Gradients, (B, 2, H, W) like ``offsets``: of the horizontal map along x, the vertical along y."""
     horizontal = gradient_kernel().to(offsets)
     kernels = torch.stack([horizontal, horizontal.T])[:, None]
     return F.conv2d(offsets, kernels, padding=SIDE // 2, groups=2)
@@ -67,8 +67,8 @@ def gradient_error(
 ) -> Tensor:
     """Mean squared error of both gradients over the pixels of nuclei; 0 where there are none.
 
-    Slopes are per 0.25 µm at any ``mpp``: on a grid twice as coarse they are twice as steep by the
-    pixel, and their squares would outweigh the other terms.
+    Slopes are per 0.25 µm at any ``mpp``. On a grid twice as coarse the slope per pixel is twice as
+    steep, and its square would outweigh the other terms.
     """
     squared = (gradients(offsets) - gradients(truth)).square() * nuclei[:, None]
     return (PUBLISHED_MPP / mpp) ** 2 * squared.sum() / nuclei.sum().clamp_min(1)
@@ -85,7 +85,7 @@ def segmentation_losses(
 ) -> SegmentationLosses:
     """The losses of a batch, in float32 whatever the maps' precision.
 
-    The HV error is over all pixels, that of its gradient over the pixels of nuclei.
+    The HV error is over all pixels, the error of its gradient over the pixels of nuclei.
     """
     nuclei = targets.nuclei
     parts = []

@@ -1,10 +1,10 @@
 """HoVer-Net's network (Graham et al. 2019, section 2.1): one encoder, three decoders.
 
 The encoder is a pre-activation ResNet whose stem keeps the resolution, so that its deepest level is
-at 1/8. Each branch climbs back by nearest-neighbour upsampling, sums with the encoder's levels, and
-densely connected units: NP says where nuclei are, HV how far each pixel is from its nucleus' centre,
-TP of which class it is. Convolutions are padded where the paper's are valid, so that a map has its
-image's size and no tile loses its rim.
+at 1/8. Each decoder returns to the full resolution by nearest-neighbour upsampling, sums with the
+encoder's levels, and densely connected units. The decoder NP gives the nuclei, HV each pixel's offset
+from its nucleus' centre, TP its class. Convolutions are padded where the paper's are valid, so that a map
+has its image's size and a tile keeps its rim.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class SegmenterConfig:
     classes: int
     """K, the background included."""
     patch: int = 2
-    """Pixels a side that the stem joins and the heads part again: 1 works at the image's resolution
-    throughout, 2 costs a quarter."""
+    """Factor by which the stem reduces the resolution and the heads restore it: 1 works at the image's
+    resolution throughout, 2 takes a quarter of the time."""
     stem: int = 16
     widths: tuple[int, int, int, int] = (48, 96, 144, 192)
     """Channels of the encoder's levels at 1, 1/2, 1/4 and 1/8 of the patches' resolution."""
     units: tuple[int, int, int, int] = (1, 2, 2, 2)
-    """Residual units of each."""
+    """Residual units of each level."""
     dense_units: tuple[int, int] = (4, 2)
     """Densely connected units of a decoder at 1/4 and 1/2."""
     growth: int = 8
@@ -44,7 +44,7 @@ class SegmenterConfig:
     squeeze: int = 16
     """Channels of a dense unit's 1x1 convolution."""
     groups: int = 2
-    """Groups of its second convolution."""
+    """Groups of a dense unit's second convolution."""
     kernel: int = 3
     """Side of the decoders' convolutions in pixels."""
 
@@ -71,12 +71,15 @@ class SegmenterConfig:
 
     @property
     def multiple(self) -> int:
-        """Pixels: an image's sides are padded to multiples of it."""
+        """An image's sides have to be multiples of this, in pixels."""
         return 8 * self.patch
 
 
 def preset(name: str, **changes: Any) -> SegmenterConfig:
-    """The configuration called ``name``, ``compact`` (for CPUs) or ``full`` (the paper's), changed."""
+    """The configuration ``compact`` (for CPUs) or ``full`` (the paper's), with these fields changed.
+
+    Raises ValueError for an unknown name or field.
+    """
     presets: dict[str, dict[str, Any]] = {
         "compact": {},
         "full": {
@@ -98,7 +101,7 @@ def preset(name: str, **changes: Any) -> SegmenterConfig:
 
 @dataclass(frozen=True)
 class Maps:
-    """What the three branches say."""
+    """The outputs of the three decoders."""
 
     nuclei: Tensor
     """NP, logits, float (B, 2, H, W): background, nucleus."""
@@ -113,7 +116,7 @@ def _activated(channels: int) -> list[nn.Module]:
 
 
 class ResidualUnit(nn.Module):
-    """Pre-activation bottleneck (He et al. 2016): a quarter of the channels inside."""
+    """Pre-activation bottleneck (He et al. 2016), with a quarter of the channels inside."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -148,7 +151,8 @@ def _level(inputs: int, outputs: int, units: int, stride: int) -> nn.Sequential:
 
 
 class DenseUnits(nn.Module):
-    """Each unit sees all that came before it and adds ``growth`` channels (Huang et al. 2017)."""
+    """Densely connected units (Huang et al. 2017): each sees all earlier ones, and adds ``growth``
+    channels."""
 
     def __init__(self, inputs: int, units: int, config: SegmenterConfig) -> None:
         super().__init__()
@@ -182,7 +186,7 @@ class DenseUnits(nn.Module):
 
 
 class Decoder(nn.Module):
-    """One branch: from 1/8 back to the image's size."""
+    """A decoder, from 1/8 back to the image's size."""
 
     def __init__(self, outputs: int, config: SegmenterConfig) -> None:
         super().__init__()
@@ -221,7 +225,7 @@ def _doubled(x: Tensor) -> Tensor:
 
 
 class HoverNet(nn.Module):
-    """Images, float (B, 3, H, W) in [-1, 1], whose sides are ``config.multiple``'s, to :class:`Maps`."""
+    """Images, float (B, 3, H, W) in [-1, 1] -> :class:`Maps`; H and W divide by ``config.multiple``."""
 
     def __init__(self, config: SegmenterConfig) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""HoVer-Net's maps -> instances and their classes (Graham et al. 2019, section 2.2)."""
+"""Instances and their classes from HoVer-Net's maps (Graham et al. 2019, section 2.2)."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ from napari_cosynth.geometry.measure import majority_classes
 Floats = npt.NDArray[np.floating]
 
 PUBLISHED_MPP = 0.25
-"""µm/px of the sizes below, which follow the image's scale."""
+"""µm/px at which the sizes below hold; they are scaled to the image's."""
 SOBEL_REACH, SMALLEST = 6, 10
-"""Half the derivative's kernel in pixels; the least area of a nucleus and of a marker in square pixels.
-The published code reaches 10 and opens the markers by a disc of 2, which joins small nuclei."""
+"""Half the side of the derivative's kernel in pixels; and the least area of a nucleus or marker in square
+pixels. The published code has a half side of 10 and opens the markers by a disc of radius 2, which joins
+small nuclei."""
 INSIDE, BORDER = 0.5, 0.5
 """Thresholds h of the probability and k of the energy (published: 0.4)."""
 OUTLIERS = 5
-"""Percent of the slopes in nuclei that lie beyond the energy's range at either end. The published code
-takes the least and the largest of the whole image, so that one odd pixel joins nuclei everywhere."""
+"""Percent of the slopes in nuclei that the energy's range leaves out at either end. The published code
+takes the extremes of the whole image, where a single odd pixel can join nuclei everywhere."""
 
 
 def sobel_kernels(side: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Smoothing across and derivative along, float64 (side,): Sobel's kernel of any odd size.
+    """Sobel's kernel of any odd size, as smoothing across and derivative along, float64 (side,) each.
 
-    Binomial weights, and binomial weights of one order less convolved with (-1, 1).
+    Smoothing has binomial weights. The derivative has those of one order less, convolved with (-1, 1).
     """
     smoothing, derivative = np.ones(1), np.array([-1.0, 1.0])
     for _ in range(side - 1):
         smoothing = np.convolve(smoothing, [1, 1])
     for _ in range(side - 2):
         derivative = np.convolve(derivative, [1, 1])
-    # Their sums grow as 2^side; the maps are normalised afterwards, so the scale is free.
+    # The sums grow as 2^side. The scale does not matter, since the maps are normalised afterwards.
     return smoothing / smoothing.sum(), derivative / smoothing.sum()
 
 
@@ -43,8 +44,8 @@ def border_energy(
 ) -> npt.NDArray[np.float64]:
     """S_m, float64 (H, W) in [0, 1]: high where a horizontal or vertical map drops.
 
-    ``offsets`` (2, H, W); 0 outside the ``foreground`` (H, W), which is not empty. Within a nucleus
-    both maps rise; from one nucleus to the next they fall from 1 to -1.
+    ``offsets`` (2, H, W); ``foreground`` bool (H, W), not empty; the energy is 0 outside it. Within a
+    nucleus both maps rise; from one nucleus to the next they fall from 1 to -1.
     """
     side = 2 * max(1, round(SOBEL_REACH * PUBLISHED_MPP / mpp)) + 1
     smoothing, derivative = sobel_kernels(side)
@@ -58,7 +59,7 @@ def border_energy(
 
 
 def _without_small(mask: npt.NDArray[np.bool_], smallest: int) -> npt.NDArray[np.int32]:
-    """Its connected parts of at least ``smallest`` pixels, numbered, int32 (H, W)."""
+    """The mask's connected parts of at least ``smallest`` pixels, numbered from 1, int32 (H, W)."""
     parts = connected(mask, connectivity=1)
     keep = np.bincount(parts.ravel()) >= smallest
     keep[0] = False
@@ -69,9 +70,9 @@ def _without_small(mask: npt.NDArray[np.bool_], smallest: int) -> npt.NDArray[np
 def nuclei_instances(probability: Floats, offsets: Floats, mpp: float) -> npt.NDArray[np.int32]:
     """Instances 1..N, int32 (H, W), of a foreground ``probability`` (H, W) and ``offsets`` (2, H, W).
 
-    The markers are the foreground less the high energy; the watershed floods the energy's
-    landscape from them. A part of the foreground that holds no marker is a nucleus of its own: the
-    published code lets it go, and a small nucleus with it.
+    The markers are the foreground without the pixels of high energy; a watershed of the energy starts
+    from them. A part of the foreground without a marker is a nucleus of its own; the published code drops
+    it, and so loses small nuclei.
     """
     scale = PUBLISHED_MPP / mpp
     smallest = max(1, round(SMALLEST * scale**2))
@@ -95,8 +96,8 @@ def typed_instances(
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
     """Instances 1..N, int32 (H, W), and their classes uint8 (N,), by the majority of their pixels.
 
-    ``types`` (K, H, W): probabilities or logits. The background has no vote; an instance all of
-    whose pixels say background takes the class that comes next in sum.
+    ``types`` (K, H, W) are probabilities or logits. The background has no vote. An instance that is
+    background at all its pixels takes the class with the largest sum of the others.
     """
     instances = nuclei_instances(probability, offsets, mpp)
     labels = types.argmax(0).astype(np.uint8)

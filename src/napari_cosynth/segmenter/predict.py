@@ -1,4 +1,4 @@
-"""An image -> nuclei and their classes, by a trained segmenter."""
+"""Segmentation of an image by a trained segmenter."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ def segment(
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
     """Instances 1..N, int32 (H, W), and their classes uint8 (N,), of an image uint8 (H, W, 3).
 
-    The network is in evaluation mode and was trained at ``mpp`` µm/px. The whole image is one pass.
+    The network is in evaluation mode, and ``mpp`` is the µm/px of its training. The whole image is
+    segmented in one pass.
     """
     height, width = image.shape[:2]
     device = next(network.parameters()).device

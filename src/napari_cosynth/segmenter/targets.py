@@ -1,7 +1,7 @@
-"""Records -> what HoVer-Net is to say of them.
+"""HoVer-Net's training targets from records.
 
-Targets are made from a patch as the network sees it: a horizontal map changes sign where an image is
-mirrored, so nothing here may be computed before the patch is cropped, turned and mirrored.
+Targets are made from a patch after it was cropped, turned and mirrored: the horizontal map of a mirrored
+image has the other sign.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from napari_cosynth.types import Record
 
 @dataclass(frozen=True)
 class Targets:
-    """The truth of a batch of patches."""
+    """The targets of a batch of patches."""
 
     offsets: Tensor
     """float32 (B, 2, H, W): horizontal and vertical, in [-1, 1], 0 outside nuclei."""
@@ -28,19 +28,19 @@ class Targets:
 
     @property
     def nuclei(self) -> Tensor:
-        """bool (B, H, W)."""
+        """True in nuclei, bool (B, H, W)."""
         return self.types > 0
 
     def to(self, device: torch.device) -> Targets:
-        """The same on a device."""
+        """These targets on a device."""
         return Targets(self.offsets.to(device), self.types.to(device))
 
 
 def offset_maps(instances: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
-    """How far each pixel lies right of and below its nucleus' centroid: float32 (2, H, W).
+    """Offset of each pixel from its nucleus' centroid, float32 (2, H, W), horizontal and then vertical.
 
-    Horizontal, then vertical; each side of a nucleus is scaled by its own farthest pixel, so that the
-    values reach from -1 to 1 across it (Graham et al. 2019, section 2.1.1). 0 outside nuclei.
+    Offsets to the right and down are positive. Each side of a nucleus is scaled by its farthest pixel, so
+    that values reach from -1 to 1 across it (Graham et al. 2019, section 2.1.1). It is 0 outside nuclei.
     """
     maps = np.zeros((2, *instances.shape), np.float32)
     where = np.nonzero(instances)
@@ -68,5 +68,5 @@ def targets(records: Sequence[Record]) -> Targets:
 
 
 def scaled(images: Sequence[npt.NDArray[np.uint8]]) -> Tensor:
-    """Images of one shape as the network takes them: float32 (B, 3, H, W) in [-1, 1]."""
+    """The network's input for images of one shape, float32 (B, 3, H, W) in [-1, 1]."""
     return torch.from_numpy(np.stack(images)).movedim(-1, 1).float() / 127.5 - 1
