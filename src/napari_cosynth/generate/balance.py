@@ -1,4 +1,4 @@
-"""Shares of the classes: which layouts to draw how often, or which nuclei to give another class."""
+"""Class balance: weights that draw some layouts more often, or chances that change a nucleus' class."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ Shares = npt.NDArray[np.float64]
 """float64 (K,), the background's 0 first."""
 
 LEAST_VARIETY = 0.1
+"""Smallest share of the effective number of layouts that :func:`tilted` leaves."""
 _HALVINGS = 14
 _TOLERANCE = 1e-5
 _RIDGE = 1e-9
@@ -22,16 +23,19 @@ _RIDGE = 1e-9
 
 
 def expected_shares(weights: npt.NDArray[np.float64], counts: npt.NDArray[np.float64]) -> Shares:
-    """Shares of the classes among all nuclei of layouts drawn with ``weights`` (L,).
+    """Expected shares of the classes among all nuclei of layouts drawn with ``weights`` (L,).
 
-    ``counts``: (L, K) nuclei of each class. Zeros where there are no nuclei at all.
+    ``counts`` (L, K) are the layouts' nuclei of each class. All zeros where there are no nuclei.
     """
     mean = weights @ counts
     return np.asarray(mean / mean.sum() if mean.sum() > 0 else mean)
 
 
 def full_target(named: Mapping[str, float], base: Shares, classes: ClassTable) -> Shares:
-    """The target with the classes it does not name, which divide the rest as in ``base``."""
+    """The target shares of all classes; classes that are not named divide the rest as in ``base``.
+
+    Raises ValueError where no layout has nuclei of another class for the rest.
+    """
     target = np.zeros(len(classes))
     given = np.zeros(len(classes), bool)
     for name, share in named.items():
@@ -48,7 +52,7 @@ def full_target(named: Mapping[str, float], base: Shares, classes: ClassTable) -
 
 
 def effective(weights: npt.NDArray[np.float64]) -> float:
-    """1 / sum of the squared weights: how many layouts, drawn equally, would be as varied."""
+    """Effective number of layouts, 1 / sum(weights²): as many layouts, drawn equally, are as varied."""
     return float(1 / (weights**2).sum())
 
 
@@ -58,12 +62,12 @@ def tilted(
     target: Shares,
     groups: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.float64]:
-    """The weights nearest to ``base`` (L,) whose expected shares are ``target``.
+    """The weights (L,) nearest to ``base`` whose expected shares are ``target``.
 
-    Nearest in Kullback-Leibler divergence. The weight of each group (L,), an organ, stays as it is.
-    Where no weights reach the target, or only by drawing a few layouts again and again, the
-    weights go from the present shares straight towards it, as far as leaves ``LEAST_VARIETY`` of the
-    effective number of layouts.
+    Nearest is meant in Kullback-Leibler divergence. ``groups`` (L,) are the layouts' organs; the total
+    weight of each stays. Some targets cannot be reached, or only by drawing a few layouts again and
+    again. Then the expected shares move from the present ones straight towards the target, as far as
+    ``LEAST_VARIETY`` allows.
     """
     now, least = expected_shares(base, counts), LEAST_VARIETY * effective(base)
     reached, low, high = base, 0.0, 1.0
@@ -88,8 +92,11 @@ def _nearest(
     target: Shares,
     groups: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.float64]:
-    """``base * exp(G @ x)``: a row of G holds a layout's counts less what its nuclei would be at the
-    target, and x minimises the convex dual (Csiszar 1975, I-projection on a linear family)."""
+    """Weights ``base * exp(G @ x)``, normalised (Csiszar 1975, I-projection on a linear family).
+
+    A row of G is a layout's counts less the counts that its nuclei would have at the target. x minimises
+    the convex dual.
+    """
     surplus = (counts - counts.sum(1, keepdims=True) * target)[:, 1:]
     surplus = surplus / max(1e-12, float(base @ counts.sum(1)))
     inside = np.equal.outer(groups, np.unique(groups)).astype(np.float64)
@@ -116,10 +123,11 @@ def _nearest(
 
 
 def relabelling(base: Shares, target: Shares) -> npt.NDArray[np.float64]:
-    """(K, K): the chance that a nucleus of class k becomes one of class m, fewest changes in all.
+    """Chances (K, K) that a nucleus of class k (row) becomes one of class m, with the fewest changes.
 
-    Row k keeps ``min(1, target_k / base_k)`` and gives the rest to the classes that are short, each
-    by what it lacks; nuclei of shares ``base`` then have the expected shares ``target``.
+    Class k keeps the share ``min(1, target_k / base_k)`` of its nuclei. The others go to classes below
+    their target, in proportion to what these lack. Nuclei with the shares ``base`` then have the expected
+    shares ``target``.
     """
     excess, lack = np.maximum(base - target, 0), np.maximum(target - base, 0)
     chances = np.eye(len(base))
@@ -143,9 +151,9 @@ def relabelled(
 
 
 def divided(total: int, target: Shares, offset: float) -> npt.NDArray[np.int64]:
-    """``total`` nuclei over the classes (K,): within one of ``total * target``.
+    """Numbers of nuclei (K,) that add up to ``total``, each within one of ``total * target``.
 
-    Systematic sampling: over a uniform ``offset`` in [0, 1) the expectation is exact.
+    This is systematic sampling: over a uniform ``offset`` in [0, 1) the expectation is exact.
     """
     edges = np.floor(total * np.concatenate([[0], np.cumsum(target)]) + offset + 1e-9)
     edges[-1] = np.floor(total + offset + 1e-9)

@@ -1,8 +1,8 @@
-"""The same run on dask.distributed: processes of this machine, or whatever a scheduler has.
+"""Generation on dask.distributed: by processes of this machine, or by the workers of a scheduler.
 
-Workers make samples and write nothing; this process writes all files. A sample is a function of plan
-and number, and a worker makes one at a time with the plan's number of threads, so the files are those
-of one process, bit for bit, on machines of the same kind.
+Workers make samples and write nothing; this process writes all files. A sample depends on the plan and
+its number alone, and a worker makes one at a time with the plan's number of threads. So the files are bit
+for bit those of a single process, on machines of the same kind.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from napari_cosynth.generate.run import Engine
 from napari_cosynth.generate.sample import Settings, make
 
 IN_FLIGHT = 3
-"""Jobs a worker has at hand, so that it never waits for the next."""
+"""Jobs that a worker has in its queue, so that it never waits for the next."""
 RETRIES = 2
-"""Times a sample whose making raised an error is tried again, on any worker."""
+"""Further tries, on any worker, of a sample that raised an error."""
 ALLOWED_DEATHS = 10
-"""Workers that may die with the same sample before it counts as their killer (dask: 3). Machines
-that are taken back are no fault of the sample."""
+"""Workers that may die during the same sample before the run stops (dask's default: 3). Clusters take
+machines back, which is no fault of the sample."""
 CONFIG = {
     "distributed.scheduler.allowed-failures": ALLOWED_DEATHS,
-    # dask has workers give memory back to the system after every tensor, and page faults bring it
-    # again: 60 % more CPU (docs/results/scale.md). A sample needs the memory of the one before it.
+    # dask's setting gives memory back to the system after every tensor, and page faults fetch it again:
+    # 60 % more CPU (docs/results/scale.md). Samples need equal memory, so a worker keeps it instead.
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
-    # Watches meant for many short tasks; they take some 5 % of a core.
+    # dask's monitoring is meant for many short tasks; it takes some 5 % of a core.
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.system-monitor.interval": "5s",
@@ -42,7 +42,10 @@ CONFIG = {
 
 @contextmanager
 def local(workers: int) -> Iterator[Engine]:
-    """An engine of so many processes on this machine; with GPUs, each process sees one of them."""
+    """An engine of ``workers`` processes on this machine; with GPUs, each process sees one of them.
+
+    Raises ValueError where dask is not installed.
+    """
     dask = _distributed()
     gpus = _gpus()
     nannies = {
@@ -50,7 +53,7 @@ def local(workers: int) -> Iterator[Engine]:
             "cls": dask.Nanny,
             "options": {
                 "nthreads": 1,
-                # A sample is made whole in memory; dask's own limit would stop a worker early.
+                # dask's own limit on memory would stop a worker in the middle of a sample.
                 "memory_limit": 0,
                 "dashboard": False,
                 "env": {"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]} if gpus else {},
@@ -82,12 +85,12 @@ def running(address: str) -> Iterator[Engine]:
 
 
 def on_client(client: Any, workers: int | None = None) -> Engine:
-    """An engine on a ``dask.distributed`` client; without ``workers`` on those that there are."""
+    """An engine on a ``dask.distributed`` client; ``workers`` is their number, None: all that exist."""
     dask = _distributed()
 
     def engine(jobs: Iterable[Job], settings: Settings) -> Iterator[tuple[int, bytes]]:
         waiting = iter(jobs)
-        # dask's keys are its scheduler's: another run there makes samples of these numbers too.
+        # Other runs on this scheduler have samples of the same numbers, and keys must be unique there.
         run = uuid4().hex
 
         def submit(count: int) -> list[Any]:
@@ -99,7 +102,7 @@ def on_client(client: Any, workers: int | None = None) -> Engine:
             ]
 
         def room() -> int:
-            """Workers come and go while a run lasts."""
+            """Jobs that may be in flight now; workers come and go during a run."""
             found = workers or len(client.scheduler_info(n_workers=-1)["workers"])
             return IN_FLIGHT * max(1, found)
 
@@ -124,7 +127,7 @@ def on_client(client: Any, workers: int | None = None) -> Engine:
 
 
 def _gpus() -> list[str]:
-    """The GPUs that this process may use, by CUDA's names for them."""
+    """CUDA's names of the GPUs that this process may use."""
     given = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
     return (given or [str(i) for i in range(torch.cuda.device_count())])[
         : torch.cuda.device_count()

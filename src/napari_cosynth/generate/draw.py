@@ -1,4 +1,4 @@
-"""(plan, pool, sample number) -> what is sampled: every choice is a function of these alone."""
+"""Jobs of a plan: the layout, tissue and seeds of sample ``i``, decided by plan, pool and ``i`` alone."""
 
 from __future__ import annotations
 
@@ -29,22 +29,23 @@ logger = logging.getLogger(__name__)
 
 _GOLDEN = (np.sqrt(5) - 1) / 2
 NEAR = 0.005
-"""A share that is missed by more is said."""
+"""Largest difference from a target share that is not logged."""
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A layout that a model draws where the sample is made."""
+    """A layout that a layout model draws on the worker that makes the sample."""
 
     model: str
+    """The model's file, or the name of a bundled model."""
     sha256: str
-    """Of the model's file when the run began."""
+    """SHA-256 of the model's file when the run began."""
     shape: tuple[int, int]
     seed: int
     mpp: float
     tissue: str
     counts: tuple[tuple[str, int], ...] | None
-    """Nuclei of each class; None leaves them to the model."""
+    """Number of nuclei by class; None: the model chooses."""
     classes: ClassTable
 
     def layout(self) -> Layout:
@@ -61,7 +62,7 @@ def _drawn(what: Drawn) -> Layout:
     model = load_layout_model(what.model)
     counts, known = None, model.tissue(what.tissue).classes
     if what.counts is not None:
-        # A class that is not named would be drawn; one the model does not know must not be named.
+        # The model draws classes that are not named, so zeros stay; it refuses unknown classes.
         counts = {name: n for name, n in what.counts if n or name in known}
     layout = model.sample(what.shape, what.seed, what.mpp, what.tissue, counts)
     return layout.in_classes(what.classes)
@@ -69,25 +70,26 @@ def _drawn(what: Drawn) -> Layout:
 
 @dataclass(frozen=True)
 class Job:
-    """One sample to make; small, and all that another process needs of pool and plan."""
+    """One sample to make; it is small, and holds all that another process needs of pool and plan."""
 
     index: int
     layout: Layout | Drawn
     tissue: str
     origin: str
-    """Where the layout comes from."""
+    """Source of the layout, for the manifest."""
     orientation: int
-    """0..7: quarter turns, and from 4 on mirrored before them."""
+    """Quarter turns, 0..7; from 4 on the layout is mirrored first."""
     chances: npt.NDArray[np.float64] | None
-    """Of relabelling, (K, K)."""
+    """Chances of relabelling, (K, K); None: classes stay."""
     random: tuple[int, ...]
-    """Seeds the relabelling."""
+    """Seed of the relabelling."""
     seeds: tuple[int, ...]
+    """Seeds of the sample, in the order in which they are tried."""
     slide: str = ""
-    """The slide or patient of the layout's tile, where it is of one."""
+    """Slide or patient of the layout's tile; empty where the layout has none."""
 
     def final_layout(self) -> Layout:
-        """The layout that is sampled, turned and with its final classes."""
+        """The layout to sample, in its orientation and with its final classes."""
         layout = self.layout if isinstance(self.layout, Layout) else self.layout.layout()
         layout = oriented(layout, self.orientation)
         if self.chances is None:
@@ -97,7 +99,7 @@ class Job:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A layout, or a model in an organ, that can be drawn."""
+    """A layout that can be drawn, or a layout model in one organ."""
 
     entry: int | None
     pilot: int | None
@@ -107,7 +109,7 @@ class _Candidate:
 
 
 class Draws:
-    """The samples of a plan by their numbers."""
+    """The jobs of a plan's samples by number."""
 
     def __init__(
         self, plan: Plan, pool: Pool, data_root: Path, classes: ClassTable, mpp: float
@@ -117,12 +119,12 @@ class Draws:
         self._candidates, base, groups = self._weigh()
         counts = np.stack([c.counts for c in self._candidates])
         self.before: Shares = expected_shares(base, counts)
-        """Shares of the classes that the layouts have without a target."""
+        """Expected shares of the classes without a target."""
         self.target: Shares | None = None
         self.chances: npt.NDArray[np.float64] | None = None
         self.weights = base
         self.expected = self.before
-        """Shares to expect of the data set."""
+        """Expected shares of the classes in the data set."""
         if plan.balance is not None:
             self.target = full_target(plan.balance.target, self.before, classes)
             if plan.balance.method == "choose":
@@ -136,7 +138,7 @@ class Draws:
         self._start = float(np.random.default_rng([plan.seed, 0]).random())
 
     def say(self) -> None:
-        """Logs the target that cannot be reached, by class."""
+        """Logs a warning for each class whose target cannot be reached."""
         if self.target is None:
             return
         for name, aim, got in zip(self.classes.names, self.target, self.expected, strict=True):
@@ -147,9 +149,9 @@ class Draws:
                 )  # fmt: skip
 
     def job(self, index: int) -> Job:
-        """What sample ``index`` is made of."""
+        """The job of sample ``index``."""
         number = index // self.plan.per_layout
-        # Kronecker's sequence: any run of numbers is spread over the layouts by their weights.
+        # Kronecker's sequence spreads any range of numbers over the layouts by their weights.
         at = (self._start + number * _GOLDEN) % 1.0
         place = int(np.searchsorted(self._edges, at * self._edges[-1], side="right"))
         chosen = self._candidates[min(place, len(self._candidates) - 1)]
@@ -195,7 +197,7 @@ class Draws:
     def _weigh(
         self,
     ) -> tuple[list[_Candidate], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-        """What can be drawn, its weight without a target, and the organ each belongs to."""
+        """The candidates, their weights without a target, and the index of each one's organ."""
         plan, candidates = self.plan, list[_Candidate]()
         weights: list[float] = []
         groups: list[int] = []
@@ -230,7 +232,7 @@ class Draws:
 
 
 def oriented(layout: Layout, orientation: int) -> Layout:
-    """One of the eight orientations of a square canvas; 0, 2, 4 and 6 fit any canvas."""
+    """The layout in one of eight orientations, 0..7; 0, 2, 4 and 6 keep the canvas' shape."""
     height, width = layout.shape
     y, x = layout.centroids.astype(np.float64).T
     if orientation >= 4:

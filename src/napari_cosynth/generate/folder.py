@@ -1,8 +1,8 @@
-"""A data set's folder while it is made: finished samples wait beside the shards they will fill.
+"""The folder of a data set during its run: shards, and finished samples whose shard is not yet whole.
 
-``pending/ID.safetensors`` holds a finished sample until its shard is whole. A shard's samples leave
-``pending`` only once they are listed, so at every moment each finished sample is in one of
-the two, and a kill at any instant neither loses nor repeats one.
+``pending/ID.safetensors`` holds a finished sample until its shard is whole. Samples leave ``pending``
+only after their shard is written and listed. So at every moment each finished sample is in one of the
+two, and a kill neither loses nor repeats one.
 """
 
 from __future__ import annotations
@@ -26,11 +26,14 @@ _LOCK = ".lock"
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Holds the folder against a second run; the system lets go of it however this one ends."""
+    """Locks the folder against a second run; the system unlocks it however this process ends.
+
+    Raises ValueError naming the folder where another run has it.
+    """
     with (folder / _LOCK).open("w") as handle:
         try:
             import fcntl
-        except ImportError:  # Windows: two runs at once are not noticed there
+        except ImportError:  # Windows has no such lock: a second run goes unnoticed there
             yield
             return
         try:
@@ -52,10 +55,10 @@ class DatasetFolder:
         self.pending.mkdir(exist_ok=True)
         self._clear()
         self.finished = {int(p.stem) for p in self.pending.glob("[0-9]*.safetensors")}
-        """Samples that are pending."""
+        """Numbers of the pending samples."""
 
     def _clear(self) -> None:
-        """Removes what a kill left half-written, and pending samples that are in a shard."""
+        """Removes half-written files of a killed run, and pending samples that are in a shard."""
         for place in (self.path, self.pending):
             for left in leftovers(place, "shard-*", MANIFEST, LISTED, "[0-9]*"):
                 if left.is_dir():
@@ -68,12 +71,12 @@ class DatasetFolder:
                 path.unlink()
 
     def missing(self) -> list[int]:
-        """Samples that are neither in a shard nor pending, in order."""
+        """Numbers of the samples that are neither in a shard nor pending, in order."""
         listed = len(self.listing)
         return [i for i in range(listed, self.plan.samples) if i not in self.finished]
 
     def put(self, index: int, data: bytes) -> None:
-        """Keeps a finished sample."""
+        """Stores a finished sample, packed, among the pending ones."""
         with replaced_file(self._file(index)) as fresh:
             fresh.write_bytes(data)
         self.finished.add(index)
@@ -101,7 +104,7 @@ class DatasetFolder:
                 self.finished.discard(index)
 
     def close(self) -> None:
-        """Removes what only an unfinished run needs."""
+        """Removes the files that only an unfinished run needs, once all samples are in shards."""
         if len(self.listing) == self.plan.samples:
             self.listing.close()
             self.pending.rmdir()

@@ -1,4 +1,4 @@
-"""The looks of a plan's samples: one for all, or spread over a folder of reference images."""
+"""Looks of a plan's samples: one for all, or those of a folder of reference images."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from napari_cosynth.synthesis.looks import Asked, look_from
 from napari_cosynth.types.recipe import BY_SEED
 
 FILE = "looks.json"
-"""In a run's folder: the numbers of its reference images, so that a resume needs none of them."""
+"""File of a run's folder with the looks of its reference images, so that a resume needs no image."""
 
 
 def plan_looks(plan: Plan, data_root: Path, own_mpp: float) -> tuple[Asked, ...]:
-    """What the samples are asked to look like, one or more; ``own_mpp`` is the checkpoint's µm/px.
+    """The looks to share out among the samples, one or more; ``own_mpp`` is the checkpoint's µm/px.
 
-    Raises ValueError where the folder is missing or empty or one of its images is no reference.
+    Raises ValueError where the folder is missing or empty, or where an image in it is no reference.
     """
     if not plan.look.startswith(IMAGES):
         return ((plan.look, ""),)
@@ -32,22 +32,22 @@ def plan_looks(plan: Plan, data_root: Path, own_mpp: float) -> tuple[Asked, ...]
 
 
 def look_at(looks: Sequence[Asked], plan_seed: int, index: int) -> Asked:
-    """The look of sample ``index``: each once in every round, in an order drawn by seed and round."""
+    """The look of sample ``index``. Samples use each look once a round; seed and round draw the order."""
     order = np.random.default_rng([plan_seed, index // len(looks)]).permutation(len(looks))
     return looks[int(order[index % len(looks)])]
 
 
 def save_looks(looks: Sequence[Asked], folder: Path) -> None:
-    """Keeps them in a run's folder."""
+    """Writes the looks to a run's folder."""
     (folder / FILE).write_text(
         json.dumps([list(asked) for asked in looks]) + "\n", encoding="utf-8"
     )
 
 
 def load_looks(folder: Path) -> tuple[Asked, ...]:
-    """What :func:`save_looks` wrote. Raises ValueError naming the file."""
+    """The looks that :func:`save_looks` wrote. Raises ValueError naming a damaged file."""
     file = folder / FILE
-    if not file.is_file():  # begun by a version that knew no looks
+    if not file.is_file():  # the run was begun by a version without looks
         return ((BY_SEED, ""),)
     try:
         table = json.loads(file.read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
-"""``manifest.json``: the plan of a data set, what made it, and what became of every sample.
+"""``manifest.json``: a data set's plan, checkpoint and versions, and the fate of every sample.
 
-It is written when a run begins and when it ends. Between the two its samples are in ``listed.jsonl``, to
-which each finished shard appends its own, so that neither memory nor writing grows with those before.
+It is written when a run begins and when it ends. In between the samples are in ``listed.jsonl``: each
+finished shard appends its own, so that memory and writing do not grow with the number of samples.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def shard_name(shard: int) -> str:
 
 @dataclass
 class Tally:
-    """What became of the samples of the finished shards, without the samples."""
+    """Counts over the samples of the finished shards."""
 
     finished: int = 0
     kept: int = 0
@@ -38,7 +38,7 @@ class Tally:
     again: int = 0
     """Samples that were drawn again."""
     nuclei: Counter[str] = field(default_factory=Counter)
-    """Of each class in the layouts of the kept samples."""
+    """Nuclei of each class in the layouts of the kept samples."""
 
     def add(self, entry: dict[str, Any]) -> None:
         self.finished += 1
@@ -50,7 +50,7 @@ class Tally:
 
 @dataclass
 class Manifest:
-    """Holds no times, so that two runs of a plan give the same."""
+    """The manifest of a data set; it holds no times, so that two runs of a plan give the same one."""
 
     __pydantic_config__ = FORBID_UNKNOWN
 
@@ -60,11 +60,11 @@ class Manifest:
     versions: dict[str, str]
     classes: tuple[str, ...]
     balance: dict[str, dict[str, float]]
-    """Class -> ``before``, ``target`` and ``expected`` share of all nuclei."""
+    """Shares ``before``, ``target`` and ``expected`` of all nuclei, by class."""
     layouts: dict[str, int | float]
-    """How many ``there are`` to draw from, and the ``effective`` number by their weights."""
+    """The number of layouts that ``there are``, and their ``effective`` number by their weights."""
     samples: list[dict[str, Any]] = field(default_factory=list)
-    """Of the finished shards, by ``id``; empty in a run, whose :class:`Listing` has them."""
+    """Samples of the finished shards, by ``id``; empty during a run, whose :class:`Listing` has them."""
 
     def __post_init__(self) -> None:
         self.tally = Tally()
@@ -72,7 +72,7 @@ class Manifest:
             self.tally.add(entry)
 
     def entries(self, shard: int, outcomes: Iterable[Outcome]) -> list[dict[str, Any]]:
-        """A shard's samples as they are listed, kept and rejected ones."""
+        """The entries of a shard's samples, kept and rejected ones."""
         entries, position = list[dict[str, Any]](), 0
         for outcome in outcomes:
             last, record = outcome.attempts[-1], outcome.record
@@ -113,7 +113,7 @@ class Manifest:
         return {name: found[name] / total for name in self.classes[1:]} if total else {}
 
     def write(self, folder: Path, lines: Iterable[str] = ()) -> None:
-        """Writes the manifest; ``lines`` are its samples, JSON each."""
+        """Writes the manifest; ``lines`` are its samples' entries, each as JSON."""
         head = {
             "format": FORMAT,
             "plan": plain(self.plan),
@@ -133,10 +133,10 @@ class Manifest:
 
 
 class Listing:
-    """A run's finished samples: appended to ``listed.jsonl``, counted, and in the end the manifest's."""
+    """The list of a run's finished samples, in ``listed.jsonl`` until the run ends."""
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
-        """Goes on with what there is; what a kill left of a shard is cut off."""
+        """Continues an existing list; lines of a shard that a killed run left incomplete are cut off."""
         self.folder, self.manifest, self.path = folder, manifest, folder / LISTED
         if self.path.exists():
             manifest.tally, size = Tally(), 0
@@ -154,7 +154,7 @@ class Listing:
         return self.manifest.tally.finished
 
     def add(self, entries: list[dict[str, Any]]) -> None:
-        """Lists a shard's samples, which are on the disk when this returns."""
+        """Lists a shard's samples; they are on the disk when this returns."""
         with self.path.open("ab") as handle:
             handle.write(b"".join(map(_line, entries)))
             handle.flush()
@@ -163,7 +163,7 @@ class Listing:
             self.manifest.tally.add(entry)
 
     def close(self) -> None:
-        """Writes the whole manifest, which replaces the list."""
+        """Writes the manifest with all samples, and removes the list."""
         with self.path.open(encoding="utf-8") as lines:
             self.manifest.write(self.folder, (line[:-1] for line in lines))
         self.path.unlink()
@@ -174,7 +174,7 @@ def _line(entry: dict[str, Any]) -> bytes:
 
 
 def _listed(path: Path, plan: Plan) -> Iterator[list[bytes]]:
-    """The lines of each shard that is listed whole. Raises ValueError naming file and line."""
+    """The lines of each completely listed shard. Raises ValueError naming file and line."""
     shard, number = list[bytes](), 0
     with path.open("rb") as lines:
         for line in lines:
@@ -198,7 +198,7 @@ def _listed(path: Path, plan: Plan) -> Iterator[list[bytes]]:
 def read_manifest(folder: Path, head: bool = False) -> Manifest:
     """The manifest of a data set folder, with the samples that an unfinished run has listed so far.
 
-    ``head``: only what stands in the manifest itself. Raises ValueError naming file and field.
+    ``head`` leaves these listed samples out. Raises ValueError naming file and field.
     """
     path = folder / MANIFEST
     try:

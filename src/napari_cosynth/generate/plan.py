@@ -1,4 +1,4 @@
-"""Plans: TOML files -> frozen dataclasses that decide every sample of a data set."""
+"""Plans: frozen dataclasses, read from TOML files, that decide every sample of a data set."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from napari_cosynth.types import H_AND_E
 from napari_cosynth.types.recipe import BANK, BY_SEED, NO_LOOK
 
 MEASURES = ("missed", "spurious", "merged", "flagged", "pale", "small")
-"""What :class:`napari_cosynth.types.Report` counts."""
+"""Fields of :class:`napari_cosynth.types.Report` whose ids the quality filter counts."""
 IMAGES = "images:"
-"""Begins a plan's look that names a folder."""
+"""Prefix of a plan's look that names a folder of images."""
 LARGEST_SHARD = 2**30
-"""Bytes of a shard's arrays, which are in memory together while it is written."""
+"""Largest size of a shard's arrays in bytes; they are in memory together when the shard is written."""
 BYTES_PER_PIXEL = 12
-"""Image, labels, instances and distance."""
+"""Bytes of image, labels, instances and distance together."""
 
 
 @dataclass(frozen=True)
 class DatasetLayouts:
-    """Layouts of annotated tiles: whole, or in crops of the plan's shape."""
+    """Layouts of annotated tiles, of whole tiles or of crops of the plan's shape."""
 
     __pydantic_config__ = FORBID_UNKNOWN
 
@@ -36,16 +36,17 @@ class DatasetLayouts:
     root: str
     """Its folder, relative to the data folder."""
     weight: float = 1.0
-    """Share of the samples that take their layout from here."""
+    """Share of the samples with a layout from this source, relative to the other sources' weights."""
     cut: Literal["crops", "whole"] = "crops"
     stride: int | None = None
-    """Largest distance between crops in pixels; without it the plan's shape, the fewest that cover
-    a tile."""
+    """Largest distance between the starts of neighbouring crops, in pixels. None: the plan's shape, which
+    gives the fewest crops that cover a tile."""
     classes: dict[str, str] = field(default_factory=dict)
-    """The data set's class names -> the checkpoint's, where they differ."""
+    """The checkpoint's class name for each class name of the data set, where they differ."""
     only: tuple[str, ...] = ()
-    """Tiles by name; without it all of them."""
+    """Names of the tiles to use; empty: all."""
     without: tuple[str, ...] = ()
+    """Names of tiles to leave out."""
     options: dict[str, Any] = field(default_factory=dict)
     """Further arguments of the reader: mpp, tissue, tissues, ..."""
 
@@ -58,15 +59,15 @@ class FolderLayouts:
 
     source: Literal["folder"]
     root: str
-    """Relative to the data folder; every ``*.csv`` in it is a layout."""
+    """The folder, relative to the data folder; every ``*.csv`` in it is a layout."""
     weight: float = 1.0
     tissue: str = ""
-    """Of all of them; without it they serve any organ."""
+    """Tissue of all these layouts; empty: they serve any organ."""
 
 
 @dataclass(frozen=True)
 class ModelLayouts:
-    """A layout model: a fresh layout each time, of any organ it knows."""
+    """A layout model, which draws a new layout for each sample, for any organ that it knows."""
 
     __pydantic_config__ = FORBID_UNKNOWN
 
@@ -88,10 +89,11 @@ class Balance:
     __pydantic_config__ = FORBID_UNKNOWN
 
     target: dict[str, float]
-    """Class -> its share; classes that are not named divide the rest as they do without a target."""
+    """Share of each class; classes that are not named divide the rest as they do without a target."""
     method: Literal["choose", "relabel", "counts"] = "choose"
-    """``choose`` draws layouts rich in what is wanted more often; ``relabel`` gives some nuclei of
-    classes that are too frequent another class; ``counts`` tells a layout model how many to place."""
+    """``choose`` draws layouts with many nuclei of the wanted classes more often; ``relabel`` changes the
+    class of some nuclei of too frequent classes; ``counts`` tells a layout model how many nuclei of each
+    class to place."""
 
     def __post_init__(self) -> None:
         if not self.target:
@@ -107,22 +109,24 @@ class Balance:
 
 @dataclass(frozen=True)
 class Quality:
-    """Which samples are kept. A share is the report's count over the number of points."""
+    """The quality filter: limits of a kept sample, as counts of its report per point; None: no limit."""
 
     __pydantic_config__ = FORBID_UNKNOWN
 
     missed: float | None = None
-    """Largest share of points without a nucleus; none: any."""
+    """Largest share of points without a nucleus."""
     spurious: float | None = None
     """Largest number of nuclei without a point, per point."""
     merged: float | None = None
+    """Largest share of nuclei with more than one peak in the distance map."""
     flagged: float | None = None
+    """Largest share of nuclei whose majority class is not their point's."""
     pale: float | None = None
-    """Largest share of nuclei without more haematoxylin than around them, per point."""
+    """Largest share of nuclei with no more haematoxylin than their surroundings."""
     small: float | None = None
-    """Largest share of nuclei of less than half their class' usual area, per point."""
+    """Largest share of nuclei with less than half their class' usual area."""
     attempts: int = 1
-    """Samples drawn, each with the next seed, until one is kept; 1 rejects without another try."""
+    """Largest number of samples that are drawn, each with the next seed, until one is kept."""
 
     def __post_init__(self) -> None:
         for name in MEASURES:
@@ -135,44 +139,45 @@ class Quality:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that decides a data set; sample ``i`` is a function of the plan and ``i``."""
+    """Everything that decides a data set; sample ``i`` depends on the plan and ``i`` alone."""
 
     __pydantic_config__ = FORBID_UNKNOWN
 
     name: str
     samples: int
-    """Samples asked for; those that the quality filter rejects are missing from the shards."""
+    """Number of samples to make; those that the quality filter rejects are missing from the shards."""
     shape: tuple[int, int]
     """(H, W) of every sample in pixels of the checkpoint's grid."""
     layouts: tuple[Source, ...]
     seed: int = 0
-    """Sample ``i`` takes the seeds ``seed + i * attempts`` and, where it is drawn again, the next."""
+    """Sample ``i`` has the seed ``seed + i * attempts``, and the next ones where it is drawn again."""
     per_layout: int = 1
-    """Samples of each layout, with consecutive numbers."""
+    """Number of samples of each layout; they have consecutive numbers."""
     turns: bool = True
-    """Each layout in one of its eight orientations (four where it is not square)."""
+    """Whether each layout takes one of its eight orientations (four where it is not square)."""
     organs: dict[str, float] = field(default_factory=dict)
-    """Organ -> weight; without it the organs of the layouts as they come."""
+    """Weight of each organ; empty: the organs of the layouts as they come."""
     balance: Balance | None = None
     quality: Quality = field(default_factory=Quality)
     stain: str = H_AND_E
     checkpoint: str = "default"
     """Name of a bundled checkpoint, or the path of a checkpoint folder."""
     sampler: str = ""
-    """Empty: the checkpoint's own, ``few`` where it was trained for it."""
+    """Empty: the checkpoint's default, ``few`` where it was trained for it."""
     steps: int = 0
-    """0: as many as the sampler usually takes."""
+    """Passes of the network; 0: the sampler's default."""
     guidance: float = 1.0
     look: str = BY_SEED
-    """Of every sample: ``seed``, a training tile that fits tissue and layout; ``bank:TISSUE``; ``none``;
-    or ``images:FOLDER``, relative to the data folder, over whose images the samples are spread."""
+    """Look of the samples: ``seed``, that of a training tile that fits tissue and layout;
+    ``bank:TISSUE``, that of a training tile of this tissue; ``none``; or ``images:FOLDER``, shared out
+    over the images of a folder, relative to the data folder."""
     look_mpp: float | None = None
-    """µm/px of the folder's images; without it what the files say, else the checkpoint's."""
+    """µm/px of the folder's images; None: what the files say, else the checkpoint's."""
     device: str = "auto"
     threads: int = 1
-    """Of torch in each process: sums, and so last bits, depend on it."""
+    """torch's threads in each process; sums, and so the last bits of a sample, depend on it."""
     shard_size: int = 100
-    """Samples asked for per shard."""
+    """Samples of a shard, rejected ones included."""
 
     def __post_init__(self) -> None:
         if self.steps < 0:
@@ -230,13 +235,13 @@ class Plan:
 
 
 def load_plan(path: str | Path) -> Plan:
-    """A plan from TOML, or from the JSON that a run keeps. ValueError names file and field."""
+    """A plan from TOML, or from the JSON of a run. Raises ValueError naming file and field."""
     path = Path(path)
     return parse(Plan, read_table(path), str(path))
 
 
 def differing(one: Plan, other: Plan) -> list[str]:
-    """The names of the fields in which two plans differ."""
+    """Names of the fields in which two plans differ."""
     return [
         f.name for f in dataclasses.fields(Plan) if getattr(one, f.name) != getattr(other, f.name)
     ]

@@ -1,4 +1,4 @@
-"""A plan's sources -> the layouts there are, on the checkpoint's grid and in its classes."""
+"""The pool of layouts that a plan's sources give, on the checkpoint's grid and in its classes."""
 
 from __future__ import annotations
 
@@ -23,35 +23,36 @@ from napari_cosynth.records.resample import resample
 from napari_cosynth.types import ClassTable, Layout, Record
 
 PILOT = 8
-"""Layouts drawn of a model, for each organ, to learn how many nuclei of each class it places."""
+"""Layouts drawn from a model for each organ, to estimate its numbers of nuclei of each class."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One layout that there is."""
+    """One layout of the pool."""
 
     layout: Layout
     tissue: str
-    """Empty where it may be any."""
+    """Empty: any tissue."""
     origin: str
-    """Where it comes from, for the manifest."""
+    """Its source in words, for the manifest."""
     source: int
-    """Which of the plan's sources."""
+    """Index of its source in the plan."""
     slide: str = ""
-    """The slide or patient of the tile it is of, by which splits are made; empty where there is none."""
+    """Slide or patient of its tile, for splits by slide; empty where the layout has none."""
 
 
 @dataclass(frozen=True)
 class Pilot:
-    """What a layout model places in one organ."""
+    """Numbers of nuclei that a layout model places in one organ, from a few layouts."""
 
     source: int
+    """Index of its source in the plan."""
     tissue: str
     sha256: str
-    """Of the model's file."""
+    """SHA-256 of the model's file."""
     counts: npt.NDArray[np.int64]
-    """int64 (PILOT, K), nuclei of each class in each of the pilot's layouts; a row of zeros where no
-    target asks for them."""
+    """int64 (PILOT, K): nuclei of each class in each of these layouts; a single row of zeros where the
+    plan has no target."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Pool:
 
 
 def build_pool(plan: Plan, data_root: Path, classes: ClassTable, mpp: float) -> Pool:
-    """Reads every source. Raises ValueError naming file and tile where one does not fit."""
+    """The pool of all sources of a plan. Raises ValueError naming file and tile that do not fit."""
     entries: list[Entry] = []
     pilots: list[Pilot] = []
     for number, source in enumerate(plan.layouts):
@@ -84,7 +85,7 @@ def build_pool(plan: Plan, data_root: Path, classes: ClassTable, mpp: float) -> 
 
 
 def model_path(source: ModelLayouts, data_root: Path) -> str:
-    """A bundled model's name as it is, else the file."""
+    """The absolute path of a source's model where it is a file, else the name of a bundled model."""
     path = data_root / source.path
     return str(path.resolve()) if path.exists() else source.path
 
@@ -103,7 +104,7 @@ def _pilots(plan: Plan, number: int, path: str, classes: ClassTable, mpp: float)
 
 
 def class_counts(layout: Layout) -> npt.NDArray[np.int64]:
-    """int64 (K,): nuclei of each class."""
+    """Nuclei of each class, int64 (K,)."""
     return np.bincount(layout.class_ids, minlength=len(layout.classes)).astype(np.int64)
 
 
@@ -148,7 +149,7 @@ def _cut(tile: Record, plan: Plan, source: DatasetLayouts) -> Iterator[tuple[Rec
 
 
 def corners(whole: int, part: int, stride: int) -> list[int]:
-    """Starts of the windows of ``part`` that cover ``whole``, evenly, at most ``stride`` apart."""
+    """Starts of evenly spaced crops of ``part`` pixels that cover ``whole``, at most ``stride`` apart."""
     if stride < 1:
         raise ValueError(f"stride: expected at least 1, got {stride}")
     starts = np.linspace(0, whole - part, -(-(whole - part) // stride) + 1)
@@ -169,7 +170,7 @@ def _of_folder(
 
 
 def save_pool(pool: Pool, path: Path) -> None:
-    """Keeps a pool beside its data set, so that a resumed run draws from the same layouts."""
+    """Writes a pool next to its data set, so that a resumed run draws from the same layouts."""
     entries, pilots = pool.entries, pool.pilots
     no_points, no_ids = np.zeros((0, 2), np.float32), np.zeros(0, np.uint8)
     arrays: dict[str, Any] = {
@@ -207,7 +208,7 @@ def load_pool(path: Path, plan: Plan, classes: ClassTable, mpp: float) -> Pool:
                 str(a["tissues"][i]),
                 str(a["origins"][i]),
                 int(a["sources"][i]),
-                str(a["slides"][i]) if "slides" in a else "",  # earlier runs did not say
+                str(a["slides"][i]) if "slides" in a else "",  # earlier versions stored none
             )
             for i in range(len(a["lengths"]))
         )
@@ -220,6 +221,6 @@ def load_pool(path: Path, plan: Plan, classes: ClassTable, mpp: float) -> Pool:
             )
             for i in range(len(a["pilot_sources"]))
         )
-    except Exception as error:  # numpy and zipfile raise what they like on damaged files
+    except Exception as error:  # on damaged files numpy and zipfile raise exceptions of any type
         raise ValueError(f"{path}: cannot be read as the run's layouts ({error})") from None
     return Pool(entries, pilots)

@@ -1,4 +1,4 @@
-"""A sample of an export, made again by its recipe, beside what the export holds."""
+"""Replay: a sample of an export is made again by its recipe and compared with the export."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ELSEWHERE = {
     "inpainted": "was sampled into a real image",
     "labels_of": "was painted over the labels of another record",
 }
-"""What a recipe says of samples that need more than it and a layout."""
+"""Keys of recipes that cannot be replayed, since they need more than recipe and layout; and why."""
 _ARRAYS = ("image", "labels", "instances", "distance")
 
 
@@ -42,19 +42,19 @@ class Replay:
     recipe: dict[str, Any]
     same: bool
     compared: tuple[str, ...]
-    """The arrays that the export holds."""
+    """Names of the arrays that were compared."""
     differences: tuple[str, ...]
-    """Lines: what is not as the recipe says, and then which pixels are not the same."""
+    """Lines on what differs from the recipe, followed by lines on pixels that differ."""
 
 
 def replay(
     export: Path, number: int, checkpoint: str | None = None, device: str = "auto"
 ) -> Replay:
-    """Makes sample ``number`` of an export again with its seed, layout, checkpoint and threads.
+    """Makes sample ``number`` of an export again, with its seed, layout, checkpoint and threads.
 
-    ``checkpoint`` is a name or folder; without it the known one whose weights have the recipe's
-    sha256. A sample that was resampled around edits goes through the same edits. Raises ValueError
-    where the sample is not synthetic, its recipe is incomplete or its checkpoint is not here.
+    ``checkpoint`` is a name or folder; None: the known checkpoint whose weights have the recipe's
+    SHA-256. A sample that was resampled around edits goes through the same edits. Raises ValueError where
+    the sample is not synthetic, its recipe is incomplete, or its checkpoint is unknown here.
     """
     path, index = _in_shard(export, number)
     layout, recipe = read_sample(path, index)
@@ -89,7 +89,7 @@ def replay(
 
 
 def _as_sampled(layout: Layout, edits: Any, where: str) -> Layout:
-    """The layout that the sample was made from, before each saving with other points."""
+    """The layout that the sample was made from, with the edits of its points undone."""
     try:
         for edit in reversed(edits):
             layout = undone(layout, edit)
@@ -99,10 +99,10 @@ def _as_sampled(layout: Layout, edits: Any, where: str) -> Layout:
 
 
 def _held(path: Path, index: int, layout: Layout) -> dict[str, npt.NDArray[Any]]:
-    """The arrays that the export has of a sample as it was made.
+    """The arrays of an exported sample that can be compared with a replay.
 
-    Our own stack holds all four. Other formats number instances anew and have no distance map, and
-    some merge classes: of those only what is the same in them is compared.
+    Our own stack holds all four. Other formats number instances anew and have no distance map, and some
+    merge classes; of these only image and labels count, or the image alone.
     """
     kind, records = open_records(path)
     record = records[index]
@@ -113,7 +113,7 @@ def _held(path: Path, index: int, layout: Layout) -> dict[str, npt.NDArray[Any]]
 
 
 def _in_shard(export: Path, number: int) -> tuple[Path, int]:
-    """The stack and the place in it of a sample of a generated data set; else both as they are."""
+    """Path and index of a sample; in a generated data set, those of its shard and its place there."""
     if not (export / MANIFEST).is_file():
         return export, number
     samples = read_manifest(export).samples
@@ -126,7 +126,7 @@ def _in_shard(export: Path, number: int) -> tuple[Path, int]:
 
 
 def _checkpoint(recipe: dict[str, Any], named: str | None, where: str) -> tuple[str, list[str]]:
-    """Its name or folder, and a line where its weights are not the recipe's."""
+    """Name or folder of the checkpoint to use, and a line where its weights are not the recipe's."""
     wanted = str(recipe["checkpoint_sha256"])
     if named is None:
         known = {**{n: BUNDLED / n for n in available()}, **own()}
@@ -148,7 +148,7 @@ def _checkpoint(recipe: dict[str, Any], named: str | None, where: str) -> tuple[
 
 
 def _device(recipe: dict[str, Any], asked: str) -> str:
-    """The device asked for; without that the recipe's kind where this machine has it."""
+    """The device to use: the one asked for, else the recipe's kind where this machine has it."""
     if asked != "auto":
         return asked
     kind = str(recipe.get("device", "auto")).split(":")[0]
@@ -159,7 +159,7 @@ def _device(recipe: dict[str, Any], asked: str) -> str:
 
 
 def _surroundings(recipe: dict[str, Any], device: str) -> list[str]:
-    """Lines on what is not as it was: any of it may change the last bits of a sample."""
+    """Lines on device, precision and versions that changed, and so may change a sample's last bits."""
     here = choose_device(device)
     now: dict[str, Any] = {
         "device": here.type,
@@ -227,7 +227,7 @@ def _samples(events: Iterator[Any]) -> list[Synthesis]:
 
 
 def _difference(name: str, held: npt.NDArray[Any], made: npt.NDArray[Any]) -> str:
-    """A line on the pixels that differ; empty where none does."""
+    """A line on the pixels that differ; empty where none do."""
     if held.shape != made.shape:
         return f"{name}: {made.shape} made, {held.shape} in the export"
     apart = held != made

@@ -1,4 +1,4 @@
-"""Plan -> data set: makes what is missing, keeps it, writes shards as they fill."""
+"""Generation of a plan's data set: missing samples are made and kept, and full shards written."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from napari_cosynth.synthesis.provenance import package_versions
 logger = logging.getLogger(__name__)
 
 Engine: TypeAlias = Callable[[Iterable[Job], Settings], Iterator[tuple[int, bytes]]]
-"""(jobs, settings) -> (number, packed outcome) as they come, in any order."""
+"""Makes the samples of jobs: yields each one's number and packed outcome, in any order."""
 
 
 def in_this_process(jobs: Iterable[Job], settings: Settings) -> Iterator[tuple[int, bytes]]:
-    """One after the other."""
+    """The engine that makes one sample after the other in this process."""
     for job in jobs:
         yield job.index, make(job, settings)
 
@@ -52,10 +52,11 @@ def generate(
 ) -> Manifest:
     """Makes the data set of a plan in ``out``: ``shard-00000/`` ..., each a stack, and a manifest.
 
-    ``data_root`` is the folder that the sources are relative to. Stopped at any moment, by SIGKILL
-    or a full disk, the same call with ``resume`` goes on and gives the folder of a run that was never
-    stopped. Raises ValueError where plan, layouts or checkpoint cannot be used or are not those of
-    the run to resume, FileExistsError without ``resume``, OSError where ``out`` cannot be written.
+    ``data_root`` is the folder that the sources are relative to. The run may be stopped at any moment,
+    even by SIGKILL or a full disk. The same call with ``resume`` then continues it, and gives the folder
+    of a run that was never stopped. Raises ValueError where plan, layouts or checkpoint cannot be used or
+    are not those of the run to resume, FileExistsError where ``out`` exists without ``resume``, and
+    OSError where ``out`` cannot be written.
     """
     folder = locate(plan.checkpoint)
     config = read_config(folder)
@@ -148,7 +149,10 @@ def _resumed(plan: Plan, out: Path, digest: str) -> Manifest:
 
 
 def _check_origin(recipe: dict[str, object], manifest: Manifest, index: int) -> None:
-    """Another machine may have other files at the same path."""
+    """Raises ValueError where a worker used another checkpoint or other versions than this process.
+
+    Another machine may have other files at the same path.
+    """
     if recipe["checkpoint_sha256"] != manifest.checkpoint["sha256"]:
         raise ValueError(
             f"sample {index}: a worker has another checkpoint: sha256 "

@@ -1,4 +1,4 @@
-"""Job -> outcome: samples until one is good enough, and packs it for the way home."""
+"""Making of a job's sample: it is drawn until one is good enough, and packed as bytes."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from napari_cosynth.types.recipe import BY_SEED
 
 _ARRAYS = ("image", "labels", "instances", "distance")
 _ONE_AT_A_TIME = threading.Lock()
-"""A worker with several threads still makes one sample at a time, as a process alone does."""
+"""Held while a sample is made: a worker with several threads still makes one at a time."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What all samples of a run have in common."""
+    """Settings that all samples of a run share."""
 
     plan: str
-    """Its name."""
+    """The plan's name."""
     checkpoint: str
     sampler: str
     steps: int
@@ -48,22 +48,26 @@ class Settings:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one sample."""
+    """The outcome of one job: its attempts, and the sample that was kept."""
 
     index: int
     origin: str
-    """Where its layout comes from."""
+    """Source of its layout."""
     points: int
+    """Number of points of its layout."""
     attempts: tuple[dict[str, Any], ...]
-    """``seed``, ``report`` and ``kept`` of each sample that was drawn."""
+    """``seed``, ``report`` and ``kept`` of each attempt."""
     record: Record | None
-    """None where all were rejected."""
+    """The kept sample; None where all attempts were rejected."""
     recipe: dict[str, Any]
-    """Of the last one."""
+    """Recipe of the last attempt."""
 
 
 def make(job: Job, settings: Settings) -> bytes:
-    """Makes a sample, anew with the next seed while it is rejected; a packed :class:`Outcome`."""
+    """A packed :class:`Outcome`: a sample is made, again with the next seed while it is rejected.
+
+    Raises ValueError naming the sample's number and origin.
+    """
     with _ONE_AT_A_TIME:
         before = torch.get_num_threads()
         torch.set_num_threads(settings.threads)
@@ -120,7 +124,7 @@ def too_many(report: Report, points: int, quality: Quality) -> tuple[str, ...]:
 
 
 def pack(outcome: Outcome) -> bytes:
-    """Safetensors: the arrays, and the rest as JSON in the header; nothing in it can be executed."""
+    """The outcome as safetensors, with the arrays and a JSON header; nothing in it can be executed."""
     record = outcome.record
     arrays: dict[str, Any] = {}
     content: dict[str, Any] = {
@@ -139,7 +143,7 @@ def pack(outcome: Outcome) -> bytes:
 
 
 def unpack(data: bytes, classes: ClassTable, where: str) -> Outcome:
-    """Raises ValueError naming ``where`` where the bytes are damaged."""
+    """The outcome that :func:`pack` packed. Raises ValueError naming ``where`` for damaged bytes."""
     try:
         size = int.from_bytes(data[:8], "little")
         header: Mapping[str, Any] = json.loads(data[8 : 8 + size])
