@@ -26,9 +26,11 @@ diffusion model. Start with: cosynth demo
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; 0 when it worked, 2 with one line on stderr when its input was bad.
+    """Runs a command; returns its exit code.
 
-    ``check`` gives 1 when it found something. Without a command it says what there is.
+    It is 0 for success, and 2 for bad input, with one line on stderr. ``check`` returns 1 where it found
+    something, ``replay`` where the sample differs. 130 means that Ctrl-C was pressed. Without a command
+    the list of commands is printed.
     """
     show_everything()
     parser = _parser()
@@ -66,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _not_installed(error: ModuleNotFoundError) -> str:
-    """Of a command whose libraries are an extra. An error of ours where it is a module of our own."""
+    """Error text for a missing library of an extra. Raises the error where our own module is missing."""
     package = (error.name or "napari_cosynth").partition(".")[0]
     if package == "napari_cosynth":
         raise error
@@ -76,7 +78,7 @@ def _not_installed(error: ModuleNotFoundError) -> str:
 def _message(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    # An error of the system within another's line: without its number and the file once more.
+    # A system error quoted in our line needs neither its number nor the file's name a second time.
     return re.sub(r"\[Errno \d+\] ([^:()]+): '[^']*'", r"\1", one_line(error))
 
 

@@ -1,6 +1,6 @@
-"""Values of options, answered before anything heavy is imported: a typo costs no ten seconds.
+"""Checks of options' values before anything heavy is imported, so that a typo costs no ten seconds.
 
-What a value must be is said where it is used; this only asks there early, by the option's name.
+The rules for a value stand where it is used; this module only applies them early, by the option's name.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from napari_cosynth.known import (
 from napari_cosynth.types.recipe import check_device, check_numbers, look_file
 
 WRITTEN = {"out", "target", "picture", "scratch", "encoder", "data"}
-"""Options that name a path which need not be there; ``data`` is checked where it is needed."""
+"""Options whose path need not exist; ``data`` is checked where it is needed."""
 OUTPUTS = {("layout convert", "instances")}
-"""The same of one command alone."""
+"""Further such options, of one command only."""
 LEAST = {
     "count": 1,
     "workers": 1,
@@ -74,7 +74,7 @@ def _datasets(values: Sequence[str]) -> None:
 
 
 def parse_shares(words: Sequence[str]) -> dict[str, float]:
-    """``["train=0.8", "test=0.2"]`` as numbers."""
+    """The numbers of ``["train=0.8", "test=0.2"]`` by name. Raises ValueError naming ``--parts``."""
     shares: dict[str, float] = {}
     for word in words:
         part, _, share = word.partition("=")
@@ -88,7 +88,7 @@ def parse_shares(words: Sequence[str]) -> dict[str, float]:
 
 
 def parse_mapping(words: Sequence[str]) -> dict[str, str]:
-    """``["old=new", ...]`` as a table."""
+    """The new name by the old one, of ``["old=new", ...]``. Raises ValueError naming ``--classes``."""
     mapping: dict[str, str] = {}
     for word in words:
         old, equals, new = word.partition("=")
@@ -117,7 +117,7 @@ Check: TypeAlias = Callable[[Any, argparse.Namespace], object]
 
 
 def _of(check: Callable[[Any], object]) -> Check:
-    """A check of a value that no other option has a say in."""
+    """A check of a value that does not depend on the other options."""
     return lambda value, options: check(value)
 
 
@@ -141,11 +141,14 @@ CHECKS: Mapping[str | tuple[str, str], Check] = {
     "parts": _of(parse_shares),
     "classes": _of(parse_mapping),
 }
-"""Option, or command and option, -> what raises ValueError where its value is wrong."""
+"""Checks by option, or by command and option; each raises ValueError for a wrong value."""
 
 
 def check_values(options: argparse.Namespace, command: str) -> None:
-    """Raises ValueError in one line naming option or file. Imports nothing that takes long."""
+    """Raises ValueError in one line naming the option or file of a wrong value.
+
+    Imports nothing that takes long.
+    """
     for key, value in vars(options).items():
         if value is None:
             continue

@@ -1,4 +1,4 @@
-"""What reaches the console: every character as it can be shown, and no chatter of libraries."""
+"""Console output: every character in a form that the console can show, and no chatter of libraries."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ codecs.register_error("cosynth", _replaced)
 
 
 def show_everything() -> None:
-    """Makes stdout and stderr write what their encoding lacks (GBK, cp932, ASCII) in plain letters."""
+    """Makes stdout and stderr write plain letters for characters that their encoding lacks.
+
+    Such encodings are GBK, cp932 and ASCII.
+    """
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -40,11 +43,11 @@ def show_everything() -> None:
 
 
 def quiet() -> None:
-    """Third-party chatter that would drown our one line."""
+    """Silences messages of other libraries, in which our one line would drown."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")  # of its workers too
+    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")  # for dask's workers too
     for name in ("lightning.pytorch", "lightning.fabric", "transformers"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    # What it cannot make sense of, the readers of slides and images say in lines of their own.
+    # The readers of slides and images have error texts of their own for files that tifffile cannot read.
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module="lightning")

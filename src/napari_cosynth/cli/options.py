@@ -1,4 +1,4 @@
-"""What the commands share: their help, options that several take, and words for what is missing."""
+"""Options that several commands share, their help, and error texts for wrong arguments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 class Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Shows defaults where there is one to show."""
+    """Help that shows the defaults of options, but no empty ones."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         if action.default in (None, "", False):
@@ -25,7 +25,7 @@ class Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFo
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, as the commands themselves do, and which name was near."""
+    """A parser with errors in one line, like those of the commands, with the closest known name."""
 
     def error(self, message: str) -> NoReturn:
         line = " ".join(message.removeprefix("argument ").split())
@@ -36,8 +36,11 @@ class Parser(argparse.ArgumentParser):
             raise argparse.ArgumentError(action, one_of(value, map(str, action.choices)))
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """No argument is left over: a command's own parser knows the names that were near. A
-        misspelt option is said before what is missing without it."""
+        """The parsed options; an unknown argument is an error that names the closest known one.
+
+        Each command's own parser checks this, since it knows the command's options. A misspelt option is
+        reported before the required one that is missing because of it.
+        """
         if self._subparsers is None:
             for argument in takewhile("--".__ne__, args or ()):
                 name = argument.partition("=")[0]
@@ -60,7 +63,7 @@ def command(
     what: str,
     example: str,
 ) -> argparse.ArgumentParser:
-    """A command that does ``what``, shown in the list of commands and in its own help."""
+    """The parser of a command; ``what`` describes it in the list of commands and in its own help."""
     return commands.add_parser(
         name,
         help=what,
@@ -71,7 +74,7 @@ def command(
 
 
 def add_sampling(parser: argparse.ArgumentParser, *reads: str) -> None:
-    """What a request takes beside layout and prompt; ``reads`` as in :func:`add_overwrite`."""
+    """Options of a request besides layout and prompt; ``reads`` as for :func:`add_overwrite`."""
     parser.add_argument(
         "--steps",
         type=int,
@@ -81,15 +84,15 @@ def add_sampling(parser: argparse.ArgumentParser, *reads: str) -> None:
     parser.add_argument(
         "--sampler",
         default="",
-        help="few (as the checkpoint was trained for, the default where it was), fast "
-        "(SDE-DPM-Solver++), flow (DPM-Solver++, without noise), ancestral (the paper's)",
+        help="few (the default where the checkpoint was trained for it), fast (SDE-DPM-Solver++), "
+        "flow (DPM-Solver++, without noise), ancestral (the paper's)",
     )
     parser.add_argument(
         "--look",
         default="seed",
         metavar="LOOK",
-        help="what the image is to look like: IMAGE or IMAGE:y,x,h,w, a reference; bank:TISSUE, a "
-        "training tile of it; seed, one that fits tissue and layout; none",
+        help="look of the image: IMAGE or IMAGE:y,x,h,w, that of a reference; bank:TISSUE, that of a "
+        "training tile of this tissue; seed, that of one that fits tissue and layout; none",
     )
     parser.add_argument(
         "--look-mpp", type=float, default=None, help="µm per pixel of IMAGE (default: the file's)"
@@ -106,17 +109,17 @@ def add_sampling(parser: argparse.ArgumentParser, *reads: str) -> None:
 
 
 def add_sample(parser: argparse.ArgumentParser) -> None:
-    """``--sample`` of a layout's file."""
+    """``--sample``, the sample to read of a layout's file."""
     parser.add_argument(
         "--sample",
         type=int,
         default=None,
-        help="which sample, of a CSV with points of several: axis-0 of napari's points in a stack",
+        help="number of the sample to read from a CSV with points of several (axis-0 in napari's)",
     )
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
-    """``--data``, checked by :func:`check_data`."""
+    """``--data``, which :func:`check_data` checks."""
     parser.add_argument(
         "--data",
         type=Path,
@@ -139,7 +142,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 
 Outputs: TypeAlias = Callable[[argparse.Namespace], Sequence[tuple[Path | None, bool]]]
-"""Options -> what they name to be written, each with whether it is a folder."""
+"""Returns the paths that options name as outputs, each with True for a folder."""
 
 
 def out_folder(options: argparse.Namespace) -> Sequence[tuple[Path | None, bool]]:
@@ -163,14 +166,17 @@ def add_overwrite(
     reads: Sequence[str] = (),
     outputs: Outputs = out_folder,
 ) -> None:
-    """``--overwrite``, and what :func:`check_outputs` needs: the arguments that name what is read,
-    and what is written."""
+    """``--overwrite``, and the inputs and outputs that :func:`check_outputs` needs.
+
+    ``what`` names the output in the help; ``reads`` are the arguments that name inputs; ``outputs``
+    returns the paths of the outputs.
+    """
     parser.add_argument("--overwrite", action="store_true", help=f"replace an existing {what}")
     parser.set_defaults(outputs=outputs, reads=tuple(reads))
 
 
 def name_paths(options: argparse.Namespace) -> None:
-    """Paths by their names however they are given, so that no record, report or error lacks one."""
+    """Gives every path a name, even ``.``, so that records, reports and errors can state it."""
     for key, value in vars(options).items():
         if isinstance(value, Path):
             setattr(options, key, named(value))
@@ -179,7 +185,7 @@ def name_paths(options: argparse.Namespace) -> None:
 
 
 def check_outputs(options: argparse.Namespace) -> None:
-    """Before any work: may every output be written, and does none of them hold what is read?"""
+    """Raises an error before any work where an output cannot be written or holds an input."""
     if not hasattr(options, "overwrite"):
         return
     read = [path for name in options.reads for path in _named(getattr(options, name))]
@@ -190,7 +196,7 @@ def check_outputs(options: argparse.Namespace) -> None:
 
 
 def _named(value: Any) -> list[Path]:
-    """The paths that an argument names: one, several, the folder of ``KIND:FOLDER`` or the file of
+    """The paths in an argument: one or several, the FOLDER of ``KIND:FOLDER``, the IMAGE of
     ``IMAGE:y,x,h,w``."""
     if value is None:
         return []

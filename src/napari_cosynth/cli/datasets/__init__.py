@@ -1,1 +1,1 @@
-"""``cosynth info``, ``convert``, ``split``, ``check``: data sets, exports, slides and checkpoints."""
+"""``cosynth info``, ``convert``, ``split``, ``check``: for data sets, exports, slides and checkpoints."""

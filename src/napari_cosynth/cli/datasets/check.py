@@ -1,4 +1,4 @@
-"""``cosynth check``: a table of what is wrong with data sets and between splits."""
+"""``cosynth check``: a table of the faults of data sets, and of overlaps between splits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from napari_cosynth.datasets.formats import open_records
 
 
 def run(paths: list[Path], kind: str | None, as_json: bool, **options: Any) -> int:
-    """Prints what was found; 0 when that is nothing, else 1."""
+    """Prints the findings; returns the exit code, 0 for none and 1 otherwise."""
     splits = [(str(path), open_records(path, kind, **options)[1]) for path in paths]
     if len({name for name, _ in splits}) < len(splits):
         raise ValueError("a folder is named twice")

@@ -1,4 +1,4 @@
-"""``cosynth convert`` and ``split``: any format -> any other, a record at a time."""
+"""``cosynth convert`` and ``split``: from any format to any other, a record at a time."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ logger = logging.getLogger(__name__)
 
 SMALL = "tiles smaller than --patch {}: left out"
 PUBLISHED = {"conic": LIZARD_CLASSES, "pannuke": PANNUKE_CLASSES}
-"""Formats whose readers elsewhere know the classes by their numbers."""
+"""Classes of formats whose other readers expect fixed class numbers."""
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What a conversion does to the records."""
+    """Changes that a conversion makes to the records."""
 
     mpp: float | None = None
     """µm/px to resample to."""
     classes: Mapping[str, str] = field(default_factory=dict)
-    """Class -> its new name; several may become one."""
+    """New name by class name; several classes may become one."""
     patch: int | None = None
-    """Side of square patches to cut tiles into, without overlap."""
+    """Side in pixels of square patches that tiles are cut into, without overlap."""
 
     @property
     def none(self) -> bool:
@@ -60,7 +60,7 @@ def convert(
     compression: str | None = None,
     **options: Any,
 ) -> None:
-    """Writes every record of a data set in another format; memory holds one."""
+    """Writes every record of a data set in another format; memory holds one record at a time."""
     exporter = _exporter(to, compression)
     found, dataset = open_records(source, kind, **options)
     _say_what_is_assumed(source, dataset)
@@ -108,7 +108,10 @@ def split(
 
 
 def target_classes(classes: ClassTable, to: str, mapping: Mapping[str, str]) -> ClassTable:
-    """The table that mapped classes are written in: a published format's own where they fit in it."""
+    """The class table to write: a published format's own where the mapped classes fit in it.
+
+    Raises ValueError where ``mapping`` names a class that the source does not have.
+    """
     for name in mapping:
         if name not in classes.names[1:]:
             known = ", ".join(classes.names[1:])
@@ -171,7 +174,7 @@ def _items(
         if changes.mpp is not None:
             record = resample(record, changes.mpp)
         if description.get("synthetic") and not (changes.none and classes == dataset.classes):
-            description["edited"] = True  # the recipe no longer gives what is stored
+            description["edited"] = True  # the recipe no longer reproduces the stored sample
         own = dataset.own_of(name)
         plain = own[0].titles[own[1]] if own else name
         progress()
@@ -185,7 +188,7 @@ def _items(
 
 
 def _some(items: Iterator[Described], source: Path, side: int | None) -> Iterator[Described]:
-    """The items; raises ValueError where tiles smaller than a patch leave none."""
+    """The items. Raises ValueError where there are none since all tiles are smaller than a patch."""
     empty = True
     for item in items:
         empty = False
@@ -195,7 +198,7 @@ def _some(items: Iterator[Described], source: Path, side: int | None) -> Iterato
 
 
 def patches(record: Record, side: int) -> Iterator[Record]:
-    """Squares of a record side by side; what is left at the right and the bottom is not used."""
+    """Squares of a record, side by side; the rest at the right and the bottom is left out."""
     height, width = record.labels.shape
     for y in range(0, height - side + 1, side):
         for x in range(0, width - side + 1, side):
@@ -205,7 +208,7 @@ def patches(record: Record, side: int) -> Iterator[Record]:
 def _description(
     dataset: NamedRecords, name: str, record: Record, groups: Mapping[str, str] | None
 ) -> dict[str, Any]:
-    """Our own export's description, or where the record comes from."""
+    """The description stored in an export of ours, or a new one with the record's source."""
     if own := dataset.own_of(name):
         return dict(own[0].samples[own[1]])
     found: dict[str, Any] = {
@@ -219,9 +222,9 @@ def _description(
 
 
 def _own_layouts(dataset: NamedRecords) -> Iterator[Layout | None]:
-    """What each record of an own export was made from, None for what was added to it since.
+    """The layout that each record of our own export was made from; None for records added since.
 
-    Nothing for stacks, whose records come with it.
+    Yields nothing for stacks, whose records come with their layouts.
     """
     own = dataset.own
     if own is None or own.exporter == "stack":
@@ -239,10 +242,10 @@ def _own_layouts(dataset: NamedRecords) -> Iterator[Layout | None]:
 
 
 def follow(record: Record, layout: Layout) -> Record:
-    """A record with the layout it was made from, its instances numbered by the points they hold.
+    """The record with the layout it was made from, and its instances renumbered by their points.
 
-    Formats that store no points give instances their own numbers. An instance with no point gets an id
-    above N, as in a fresh sample.
+    Formats that store no points number instances anew. An instance without a point gets an id above N, as
+    in a fresh sample.
     """
     at = pixels(layout)
     table = np.zeros(int(record.instances.max(initial=0)) + 1, np.int32)

@@ -1,4 +1,4 @@
-"""``cosynth info``: what a checkpoint, a data set, an export or a slide is."""
+"""``cosynth info``: facts on a checkpoint, a data set, an export or a slide."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from napari_cosynth.types import Record
 
 
 def print_info(name: str) -> None:
-    """Prints a checkpoint's facts; raises ValueError where it cannot be used."""
-    # They import torch, which data sets and slides need not wait for.
+    """Prints a checkpoint's facts. Raises ValueError where it cannot be used."""
+    # These import torch, which data sets and slides do not need.
     from napari_cosynth.model.checkpoint import available, load, own
     from napari_cosynth.model.precision import choose_device, faster_in_bf16
 
@@ -57,14 +57,17 @@ def print_info(name: str) -> None:
 
 
 SHOWN = 6
-"""Records in the picture."""
+"""Number of records in the picture."""
 _WIDEST = 512
-"""Pixels of a record in the picture, at most."""
+"""Largest side of a record in the picture, in pixels."""
 _GAP = 4
 
 
 def describe(path: Path, kind: str | None, picture: Path | None, **options: Any) -> None:
-    """Prints format, number, shapes, classes with counts, µm/px, tissues; draws some records."""
+    """Prints a data set's format, number of records, shapes, µm/px, classes with counts, and tissues.
+
+    ``picture`` is a PNG file for a picture of some records.
+    """
     found, dataset = open_records(path, kind, **options)
     nuclei = np.zeros(len(dataset.classes), np.int64)
     shapes: Counter[tuple[int, ...]] = Counter()
@@ -110,7 +113,7 @@ def describe(path: Path, kind: str | None, picture: Path | None, **options: Any)
 
 
 def _panel(record: Record) -> npt.NDArray[np.uint8]:
-    """Image above its outlined nuclei, cut to a size that is quick to look at."""
+    """The image above the image with outlined nuclei, cut to at most ``_WIDEST`` pixels a side."""
     cut = np.s_[:_WIDEST, :_WIDEST]
     return np.concatenate([record.image[cut], outlined(record)[cut]], 0)
 
@@ -127,11 +130,11 @@ def _montage(panels: list[npt.NDArray[np.uint8]]) -> npt.NDArray[np.uint8]:
 
 
 THUMBNAIL = 1024
-"""Pixels of its longer side, at most."""
+"""Largest length of a thumbnail's longer side, in pixels."""
 
 
 def is_slide(path: Path) -> bool:
-    """Whether a path is an image or slide, and no data set: an OME-Zarr with labels is one."""
+    """Whether a path is an image or slide and not a data set; an OME-Zarr with labels is a data set."""
     if path.is_dir():
         if is_ome_zarr(path):
             return not any(read_image(group).has_labels() for group in image_groups(path))
@@ -141,7 +144,10 @@ def is_slide(path: Path) -> bool:
 
 
 def describe_slide(path: Path, picture: Path | None) -> None:
-    """Prints size, levels, µm/px and where it is written, vendor and compression; draws a thumbnail."""
+    """Prints a slide's size, levels, µm/px with its source in the file, vendor and compression.
+
+    ``picture`` is a PNG file for a thumbnail.
+    """
     slide = open_image(path)
     first, facts = slide.levels[0], slide.facts
     height, width = first.shape[:2]

@@ -1,4 +1,4 @@
-"""Data sets as the command line names them."""
+"""Data sets by the names that the command line takes: a folder or KIND:FOLDER."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ from napari_cosynth.io.stack_format import DESCRIPTION
 from napari_cosynth.records.base import Dataset, NamedRecords
 from napari_cosynth.types import Record
 
-if TYPE_CHECKING:  # they import torch, which only recipes are worth waiting for
+if TYPE_CHECKING:  # these import torch, which takes seconds and is needed for recipes only
     from napari_cosynth.training.config import DataConfig, Recipe
 
 
 def named_dataset(name: str) -> Dataset | None:
-    """The data set of one of our own folders (a stack, shards, an export) or of KIND:FOLDER; None for
-    any other name."""
+    """The data set of one of our own folders (a stack, shards, an export) or of KIND:FOLDER.
+
+    None for any other name.
+    """
     kind, _, folder = name.partition(":")
     if _is_ours(Path(name)):
         return open_records(Path(name))[1]
@@ -33,13 +35,15 @@ def named_dataset(name: str) -> Dataset | None:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a folder says itself what it is."""
+    """Whether a folder is an export of ours, which states its own format."""
     return (path / DESCRIPTION).is_file() or ShardsDataset.recognises(path)
 
 
 def open_samples(path: Path) -> StackDataset | ShardsDataset:
-    """The synthetic samples of a stack or of a generated data set's shards, which alone keep what was
-    asked for beside what came. Raises ValueError where the folder is neither."""
+    """The synthetic samples of a stack or of a generated data set's shards.
+
+    Only these keep the requested layout next to the result. Raises ValueError for any other folder.
+    """
     if not path.is_dir():
         raise ValueError(f"{path}: no such folder")
     kind, dataset = open_records(path) if _is_ours(path) else ("", None)
@@ -52,8 +56,10 @@ def open_samples(path: Path) -> StackDataset | ShardsDataset:
 
 
 def read_samples(dataset: NamedRecords, path: Path) -> list[Record]:
-    """All samples, checked, their nuclei counted as real ones are. Raises ValueError where one is
-    damaged, there is none, or they differ in shape."""
+    """All samples, checked, with their nuclei counted like real ones.
+
+    Raises ValueError where there are none, or where one is damaged or has another shape.
+    """
     records = []
     for record in dataset:
         check_sample(record)
@@ -71,9 +77,9 @@ def read_samples(dataset: NamedRecords, path: Path) -> list[Record]:
 
 
 def chosen_sets(recipe: Recipe, sets: Sequence[str]) -> list[DataConfig]:
-    """A recipe's data sets whose folders ``--sets`` names; all where it names none.
+    """The data sets of a recipe whose folders ``--sets`` names; all where it names none.
 
-    Raises ValueError on a name that the recipe does not have.
+    Raises ValueError for a name that the recipe does not have.
     """
     roots = [config.root.split("/")[0] for config in recipe.data]
     for name in sets:

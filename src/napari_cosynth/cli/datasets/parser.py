@@ -1,4 +1,4 @@
-"""``cosynth info``, ``convert``, ``split`` and ``check``."""
+"""Options of ``cosynth info``, ``convert``, ``split`` and ``check``."""
 
 from __future__ import annotations
 
@@ -71,7 +71,9 @@ def add_convert(commands: Commands) -> None:
     parser.add_argument(
         "--patch", type=int, help="side in pixels of the square patches to cut the tiles into"
     )
-    parser.add_argument("--compression", choices=COMPRESSIONS, help="of a stack (default: zlib)")
+    parser.add_argument(
+        "--compression", choices=COMPRESSIONS, help="compression of a stack (default: zlib)"
+    )
     add_overwrite(parser, reads=("source",), outputs=lambda options: [(options.target, True)])
     parser.set_defaults(run=_convert)
 
@@ -160,7 +162,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _add_source(parser: argparse.ArgumentParser) -> None:
-    """How to read a data set whose files do not say everything."""
+    """Options that add what a data set's files do not state."""
     parser.add_argument(
         "--from",
         dest="source_format",

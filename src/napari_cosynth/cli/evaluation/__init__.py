@@ -1,1 +1,1 @@
-"""``cosynth evaluate``, ``compare``, ``score``, ``separation``, ``downstream``: how good it is."""
+"""``cosynth evaluate``, ``compare``, ``score``, ``separation``, ``downstream``: how good samples are."""

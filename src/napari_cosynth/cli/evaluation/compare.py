@@ -1,4 +1,4 @@
-"""``cosynth compare``: which differences of two reports hold."""
+"""``cosynth compare``: the differences between two reports, and which of them hold."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from napari_cosynth.evaluation.reports.report import number
 
 
 def print_comparison(a: Path, b: Path, everything: bool = False) -> None:
-    """Prints a line per difference that holds, or per figure; ValueError where there is no comparing."""
+    """Prints a line per difference that holds, or with ``everything`` per figure.
+
+    Raises ValueError where the reports cannot be compared.
+    """
     try:
         differences, notes = compare(read_report(a), read_report(b))
     except ValueError as error:

@@ -60,7 +60,7 @@ class Downstream:
 
     @property
     def runs(self) -> list[tuple[Arm, int]]:
-        """Every arm with every seed: a seed of all arms before the next."""
+        """Every arm with every seed; one seed of all arms comes before the next seed."""
         return [(arm, seed) for seed in self.recipe.seeds for arm in self.recipe.arms]
 
     def result_path(self, arm: Arm, seed: int) -> Path:
@@ -77,12 +77,12 @@ class Downstream:
 
     @cached_property
     def tiles(self) -> list[Record]:
-        """The segmenters' real tiles."""
+        """The segmenters' real training tiles."""
         return self._open(self.recipe.split.segmenter)
 
     @cached_property
     def patches(self) -> list[Record]:
-        """What the synthetic sets are made from, patch by patch."""
+        """The real patches that the synthetic sets are made from."""
         return patches(self.tiles, (self.recipe.sampling.shape,) * 2)
 
     @cached_property
@@ -91,8 +91,11 @@ class Downstream:
         return dict(zip(names, self._open(names), strict=True))
 
     def check(self, arms: Iterable[Arm]) -> None:
-        """All that can be wrong with them, before anything is written or trained: tiles and their
-        classes, the diffusion models' grid, classes and training tiles. Raises ValueError."""
+        """Raises ValueError where tiles, their classes or a diffusion model do not fit these arms.
+
+        A diffusion model's grid, classes and training tiles are checked. This comes before anything is
+        written or trained.
+        """
         assert self.tiles and self.test
         for source in dict.fromkeys(arm.source for arm in arms):
             if source is not None:
@@ -100,7 +103,7 @@ class Downstream:
                 check_checkpoint(self.recipe, model, self.data_root)
 
     def run(self, arm: Arm, seed: int, max_hours: float | None = None) -> bool:
-        """Trains and tests one segmenter, or goes on with it; False where the time ran out first."""
+        """Trains and tests one segmenter, resuming a stopped run; False where the time ran out first."""
         path = self.result_path(arm, seed)
         if path.is_file():
             return True
@@ -154,7 +157,7 @@ class Downstream:
         return True
 
     def results(self) -> dict[str, Results]:
-        """What is there of the arms all of whose seeds are there."""
+        """Results by seed of each arm that has all its seeds."""
         missing = {arm.name for arm, _ in self.missing()}
         return {
             arm.name: {s: self._read(arm, s) for s in self.recipe.seeds}
@@ -182,9 +185,9 @@ class Downstream:
             raise ValueError(f"{path}: not a result of this recipe ({error})") from None
 
     def report(self) -> Path:
-        """Writes ``report.html`` and ``report.json`` of the arms that are done; the page's path.
+        """Writes ``report.html`` and ``report.json`` of the finished arms; returns the page's path.
 
-        Raises ValueError where none is.
+        Raises ValueError where no arm is finished.
         """
         arms = self.results()
         if not arms:
@@ -248,7 +251,7 @@ def downstream(
     device: str = "auto",
     progress: bool = True,
 ) -> None:
-    """Runs ``chosen`` ("ARM:SEED"), by default all that is missing, and reports once all is there."""
+    """Runs ``chosen`` ("ARM:SEED"), by default all missing runs; reports once no run is missing."""
     recipe = load_downstream(recipe_name)
     wanted = [_parsed(recipe, text) for text in chosen]
     bench = Downstream(recipe, data_root, out.absolute(), device, progress)
@@ -283,7 +286,7 @@ def _parsed(recipe: DownstreamRecipe, text: str) -> tuple[Arm, int]:
 
 
 def table_lines(report: dict[str, Any]) -> list[str]:
-    """The report's Table 4 as lines of text, values alone."""
+    """The report's Table 4 as lines of text, without intervals."""
     rows: dict[str, dict[str, float | None]] = {}
     for figure in report["figures"]:
         if figure["section"] == TABLE:

@@ -1,4 +1,4 @@
-"""What ``cosynth downstream`` starts from: its folder, its checkpoints, its synthetic sets."""
+"""Inputs of ``cosynth downstream``: its folder, its checkpoints, its synthetic sets."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from napari_cosynth.types import Layout, Progress, Record, Request, Synthesis
 logger = logging.getLogger(__name__)
 
 OUTPUTS = ("sets", "runs", "results", "report.html", "report.json")
-"""What a finished folder holds."""
+"""Files and folders of a finished comparison."""
 
 
 def checkpoint_path(recipe: DownstreamRecipe, source: Source, out: Path) -> Path:
-    """The folder of the diffusion model that a source samples from: below ``out``, or by name.
+    """The folder of the diffusion model that a source samples from, inside ``out`` or by name.
 
-    Raises ValueError where there is none.
+    Raises ValueError where there is no such model.
     """
     sampling = recipe.sampling
     name = sampling.checkpoint
@@ -51,12 +51,14 @@ def checkpoint_path(recipe: DownstreamRecipe, source: Source, out: Path) -> Path
 
 
 def check_recipe(recipe: DownstreamRecipe, out: Path) -> None:
-    """Raises ValueError where the folder holds the runs of another recipe: arms and seeds may be added,
-    and nothing that is there may mean something else."""
+    """Raises ValueError where the folder holds runs of another recipe.
+
+    Arms and seeds may be added; settings of existing runs may not change.
+    """
     path = out / RECIPE
     if out.exists() and not path.is_file():
         for entry in sorted(out.iterdir()):
-            # Diffusion models may be put there before the first run.
+            # Diffusion models may be put into the folder before the first run.
             model = entry.is_dir() and next(entry.rglob(CONFIG), None) is not None
             if entry.name in OUTPUTS or not (model or entry.name.startswith(".")):
                 raise ValueError(f"{entry}: is there without a {RECIPE}: name another folder")
@@ -75,20 +77,23 @@ def check_recipe(recipe: DownstreamRecipe, out: Path) -> None:
 
 
 def check_checkpoint(recipe: DownstreamRecipe, path: Path, data_root: Path) -> None:
-    """Raises ValueError where the diffusion model has another grid or other classes, or where the
-    model was trained on tiles that the segmenters or the test need unseen: so say the configuration,
-    and the recipe of the run where it is beside it. Where neither says, a warning does."""
+    """Raises ValueError where the diffusion model has another grid or other classes, or has seen tiles of
+    the segmenters or of the test.
+
+    Its training tiles are known from its configuration, and from its run's recipe next to it. Without
+    either a warning is logged.
+    """
     config = read_config(path)
     if abs(config.mpp / recipe.mpp - 1) > 1e-6:
         raise ValueError(f"{path}: mpp: expected {recipe.mpp:g} µm/px, got {config.mpp:g}")
-    # One more could be painted unasked for, and would have no name here.
+    # A model with more classes could paint nuclei of a class that has no name here.
     if set(config.class_names[1:]) != set(recipe.classes):
         raise ValueError(
             f"{path}: class_names: expected {list(recipe.classes)}, got {list(config.class_names[1:])}"
         )
     seen: set[str] = set()
     for key, names in config.tiles.items():
-        # Whatever folder it was in then; packed tiles keep their names and not their kind.
+        # The folder may have been another then. Packed tiles keep their names but not their kind.
         if key.partition(" ")[0] in (recipe.data.kind, "packed"):
             seen.update(names)
     kept = path.parent / RECIPE
@@ -116,9 +121,10 @@ def synthetic_set(
     device: str = "auto",
     progress: bool = True,
 ) -> list[Record]:
-    """The records of set number ``copy`` (from 0) of a source, one per patch, made where they are not.
+    """The records of synthetic set number ``copy`` (from 0) of a source, one per patch.
 
-    Sets differ in their seeds alone, so that an arm of many copies holds those of fewer.
+    A set that is not in ``out`` yet is made there. Sets differ in their seeds only, so that an arm with
+    more copies includes the sets of arms with fewer. Raises ValueError where the set does not fit.
     """
     path = out / "sets" / f"{source.replace(' ', '-')}-{copy + 1}"
     if not (path / DESCRIPTION).is_file():
@@ -180,7 +186,7 @@ def _last(events: Iterator[Progress | Synthesis]) -> Synthesis:
 
 
 def without_points(sample: Synthesis) -> Record:
-    """A sample that had no points, its nuclei told apart by the maxima of its distance map."""
+    """The record of a sample without points, with nuclei separated by the maxima of its distance map."""
     record = sample.record
     instances = separate_baseline(sample.raw_labels, record.distance, "distance maxima")
     labels = np.where(instances > 0, sample.raw_labels, 0).astype(np.uint8)

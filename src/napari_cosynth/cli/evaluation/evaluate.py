@@ -1,4 +1,4 @@
-"""``cosynth evaluate``: synthetic samples against real tiles, as a page and as JSON."""
+"""``cosynth evaluate``: synthetic samples compared with real tiles, as a page and as JSON."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ from napari_cosynth.records.spectrum import radial_power
 logger = logging.getLogger(__name__)
 
 WORST = 12
-"""Samples pictured."""
+"""Number of samples in the pictures."""
 
 
 def run(
@@ -67,10 +67,10 @@ def run(
     segmenter: Path | None = None,
     device_name: str = "auto",
 ) -> Path:
-    """Writes ``out``.html and ``out``.json and returns the page's path.
+    """Writes ``out``.html and ``out``.json; returns the page's path.
 
-    ``stack`` is a stack's folder or a generated data set's. Every file named is opened before a tile or a
-    sample is read.
+    ``stack`` is the folder of a stack or of a generated data set. All other files are opened first, so
+    that a wrong one is reported before tiles and samples are read.
     """
     page, content = report_files(out)
     device = choose_device(device_name)
@@ -147,7 +147,10 @@ def run(
 
 
 def _kept_networks(path: Path | None, mpp: float) -> list[TileEncoder]:
-    """Those of the file; none where there is none yet, which is then known to be writable."""
+    """The tile encoders of the file; none where there is no file yet.
+
+    Raises ValueError where a missing file could not be written later.
+    """
     if path is None:
         return []
     if path.exists():
@@ -162,7 +165,7 @@ def _trained(
     dataset: StackDataset | ShardsDataset,
     device: torch.device,
 ) -> list[TileEncoder]:
-    """Trained on real tiles and, where a file is named, kept in it."""
+    """New tile encoders, trained on real tiles; they are saved in ``path`` if given."""
     tiles = reference.training or reference.unseen
     logger.info("training %d networks of the %s on %d tiles", len(SEEDS), TILE_ENCODER, len(tiles))
     networks = [train_encoder(tiles, seed, device=device) for seed in SEEDS]
@@ -172,9 +175,9 @@ def _trained(
 
 
 def _imagenet(both: Iterable[Samples], device: torch.device) -> tuple[str | None, str]:
-    """Takes the ImageNet features of both; the network's identity, and what a reader is told.
+    """Adds ImageNet features to both sets; returns the network's identity and a note for the reader.
 
-    None where its package is not installed.
+    The identity is None where the network's package is not installed.
     """
     try:
         found = identity()
@@ -254,10 +257,10 @@ def _plots(made: Samples, real: Samples) -> list[Plot]:
 
 
 def _pictures(made: Samples, real: Samples) -> list[Picture]:
-    """The samples that follow their points worst, each beside the real patch most like it."""
+    """The samples that follow their points worst, each beside the most similar real patch."""
     medians = class_medians(real.nuclei, len(real.records[0].classes))
     ours, theirs = (np.concatenate(s.features, 1) for s in (made, real))
-    away = cdist(ours, theirs)  # never (N, M, F) at once
+    away = cdist(ours, theirs)  # avoids an array of (N, M, F)
     badness = []
     for record, nuclei in zip(made.records, made.nuclei, strict=True):
         counts = follow(record, nuclei, medians)

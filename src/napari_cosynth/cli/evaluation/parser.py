@@ -1,4 +1,4 @@
-"""``cosynth evaluate``, ``compare``, ``score``, ``separation`` and ``downstream``: the options."""
+"""Options of ``cosynth evaluate``, ``compare``, ``score``, ``separation`` and ``downstream``."""
 
 from __future__ import annotations
 
@@ -128,7 +128,9 @@ def add_downstream(commands: Commands) -> None:
         help="only these runs (default: all that are missing); one that was stopped goes on",
     )
     parser.add_argument("--report", action="store_true", help="only report what is done so far")
-    parser.add_argument("--hours", type=float, default=None, help="stop, resumable, after so long")
+    parser.add_argument(
+        "--hours", type=float, default=None, help="stop after so many hours; resumable"
+    )
     add_device(parser)
     parser.set_defaults(run=_downstream)
 
@@ -150,7 +152,7 @@ def _downstream(options: argparse.Namespace) -> None:
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
-    """The options of ``evaluate`` that make a reading."""
+    """Adds the options of ``evaluate`` that make a blind reading."""
     group = parser.add_argument_group("blind reading")
     group.add_argument(
         "--reading",

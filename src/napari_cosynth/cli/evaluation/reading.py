@@ -1,4 +1,4 @@
-"""``cosynth evaluate --reading`` and ``cosynth score``: a blind reading made, and scored."""
+"""``cosynth evaluate --reading`` and ``cosynth score``: making and scoring a blind reading."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def make(
     seed: int | None = None,
     overwrite: bool = False,
 ) -> int:
-    """Writes the folder ``out`` with the page and its key; returns the number of pairs."""
+    """Writes the folder ``out`` with a reading's page and key; returns the number of pairs."""
     if pairs < 2:
         raise ValueError(f"--pairs: expected 2 or more, got {pairs}")
     dataset = open_samples(stack)
@@ -47,7 +47,7 @@ def make(
     records = read_samples(dataset, stack)
     reference = open_reference(against, data_root, sets, dataset.classes, dataset.mpp)
     real = patches(reference.unseen, records[0].labels.shape)
-    # With a seed that readers could guess they could draw the order again.
+    # Readers who guess the seed could draw the same order, so the default seed is random.
     seed = secrets.randbits(32) if seed is None else seed
     items = draw_items(records, real, pairs, seed)
     with replaced_folder(out, overwrite) as folder:
@@ -57,7 +57,7 @@ def make(
 
 
 def print_scores(reading: Path, answers: Sequence[Path], out: Path | None) -> None:
-    """Prints what readers made of a reading and, with ``out``, writes it as JSON."""
+    """Prints the readers' scores, and writes them to ``out`` as JSON if given."""
     key = read_key(reading / KEY if reading.is_dir() else reading)
     scores = score(key, [read_answers(path, key) for path in answers])
     if out is not None:

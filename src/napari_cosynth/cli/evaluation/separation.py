@@ -1,4 +1,4 @@
-"""``cosynth separation``: how well touching nuclei are told apart on real data sets (paper, Table 3)."""
+"""``cosynth separation``: quality of instance separation on real data sets (paper, Table 3)."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ NAMES: dict[Method, str] = {
 }
 TOUCHING = "touching"
 WORST = 6
-"""Nuclei pictured of each data set, one a tile."""
+"""Number of nuclei pictured of each data set, at most one a tile."""
 _REACH, _ENLARGED = 24, 5
-"""Pixels around a pictured nucleus, and how many times it is enlarged."""
+"""Pixels around a pictured nucleus, and the factor by which the picture is enlarged."""
 
 
 @dataclass
 class Measured:
-    """One data set's nuclei, tile by tile."""
+    """Measurements of one data set's nuclei, tile by tile."""
 
     name: str
     mpp: float
     tiles: list[str] = field(default_factory=list)
     dice: dict[Method, list[Floats]] = field(default_factory=lambda: {m: [] for m in METHODS})
     groups: list[list[str]] = field(default_factory=list)
-    """Per tile each nucleus' class name."""
+    """Class name of each nucleus, by tile."""
     touching: list[npt.NDArray[np.bool_]] = field(default_factory=list)
     worst: list[tuple[float, Picture]] = field(default_factory=list)
 
@@ -65,7 +65,7 @@ class Measured:
 
 
 def measure(name: str, dataset: Dataset, mpp: float) -> Measured:
-    """Separates every tile's own labels and distances, brought to ``mpp``, by every method."""
+    """Measurements of every method on every tile's own labels and distances, resampled to ``mpp``."""
     measured = Measured(name, mpp)
     for tile in dataset:
         record = resample(tile, mpp)
@@ -91,7 +91,10 @@ def measure(name: str, dataset: Dataset, mpp: float) -> Measured:
 
 
 def figures_of(measured: Measured) -> list[Figure]:
-    """mDice of all nuclei, of those that touch another, and of each class; intervals over tiles."""
+    """mDice of all nuclei, of touching nuclei, and of each class, with intervals over tiles.
+
+    Raises ValueError where there are no nuclei.
+    """
     owners = [t for t, n in zip(measured.tiles, measured.touching, strict=True) for _ in n]
     if not owners:
         raise ValueError(f"{measured.name}: no nuclei in it")
@@ -116,7 +119,7 @@ def figures_of(measured: Measured) -> list[Figure]:
 
 
 def run(specs: Sequence[str], out: Path, mpp: float = 0.5) -> list[str]:
-    """Writes ``out``.html and ``out``.json; returns the lines of a table of mDice."""
+    """Writes ``out``.html and ``out``.json; returns a Markdown table of mDice as lines."""
     page, content = report_files(out)
     datasets = [(_short(spec), _open(spec)) for spec in specs]
     names = [name for name, _ in datasets]
@@ -159,13 +162,13 @@ def _open(spec: str) -> Dataset:
 
 
 def _short(spec: str) -> str:
-    """``folder:data/monuseg/train`` -> ``monuseg``."""
+    """Short name of a data set: ``monuseg`` for ``folder:data/monuseg/train``."""
     path = named(spec.partition(":")[2] or spec)
     return named(path.parent).name if path.name in ("train", "test") else path.name
 
 
 def _table(sets: Sequence[Measured], figures: Sequence[Figure]) -> list[str]:
-    """A Markdown table: a row per data set and kind of nuclei, a column per method."""
+    """A Markdown table with a row per data set and kind of nuclei, and a column per method."""
     methods = [NAMES[m] for m in reversed(METHODS)]
     lines = [
         f"| data set | nuclei | {' | '.join(methods)} |",
@@ -194,7 +197,7 @@ def _picture(
     nucleus: int,
     scores: dict[Method, float],
 ) -> Picture:
-    """The surroundings of a nucleus: its real outline, and what each method made of it."""
+    """A picture of a nucleus' surroundings, with the real outlines and those of each method."""
     y, x = (int(v) for v in np.argwhere(record.instances == nucleus).mean(0))
     height, width = record.labels.shape
     y, x = (

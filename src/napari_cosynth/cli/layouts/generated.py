@@ -1,4 +1,4 @@
-"""``cosynth layout fit`` and ``sample``."""
+"""``cosynth layout fit`` and ``sample``: layout models, and layouts drawn from them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from napari_cosynth.records.base import Dataset
 from napari_cosynth.types import ClassTable, Layout
 
 Tiles = list[tuple[str, str, Layout]]
-"""Name, tissue and layout of each."""
+"""Name, tissue and layout of each tile."""
 
 
 def open_tiles(
     name: str, data_root: Path | None, without: Sequence[str] = ()
 ) -> tuple[ClassTable, Tiles, Tiles, str]:
-    """What ``DATASET`` names: its classes, tiles to fit to, tiles held out, and its licence.
+    """Classes, tiles to fit to, held-out tiles and licence of the data set ``name``.
 
-    A stack folder, KIND:FOLDER, or a recipe, whose validation tiles are the ones held out. Raises
-    ValueError where it is none of them.
+    ``name`` is a stack folder, KIND:FOLDER, or a recipe, whose validation tiles are held out. Raises
+    ValueError where it is none of these.
     """
     if (dataset := named_dataset(name)) is not None:
         return _plain(dataset, without)
@@ -76,7 +76,7 @@ def fit(
     without: Sequence[str],
     rounds: int,
 ) -> None:
-    """Fits a model to a data set's tiles and writes it."""
+    """Fits a layout model to a data set's tiles and writes it to ``out``."""
     if rounds < 0:
         raise ValueError(f"--rounds: expected 0 or more, got {rounds}")
     classes, tiles, _, licence = open_tiles(dataset, data_root, without)
@@ -98,9 +98,10 @@ def fit(
 
 
 def _one_annotation(tiles: Tiles) -> tuple[Tiles, list[tuple[str, str]]]:
-    """The tiles to fit to, and those whose tissue has more tiles with none of their classes.
+    """The tiles to fit to, and the name and tissue of those left out.
 
-    A tissue annotated by class in one data set and without classes in another cannot be one model.
+    Tiles of a tissue that share no class with most of its nuclei are left out: a tissue that is annotated
+    by class in one data set and without classes in another cannot be one model.
     """
     groups: dict[str, list[tuple[set[int], Tiles]]] = {}
     for tile in tiles:
@@ -117,7 +118,7 @@ def _one_annotation(tiles: Tiles) -> tuple[Tiles, list[tuple[str, str]]]:
     left: list[tuple[str, str]] = []
     for tissue, own in groups.items():
         merged: list[tuple[set[int], Tiles]] = []
-        for classes, members in own:  # groups that a later tile has connected
+        for classes, members in own:  # a later tile may have connected two groups
             for known, others in merged:
                 if known & classes:
                     known |= classes
@@ -142,7 +143,7 @@ def sample(
     counts: dict[str, int],
     overwrite: bool,
 ) -> None:
-    """Draws layouts: one to a CSV file, several to ``SEED.csv`` in a folder."""
+    """Draws layouts from a model: one to a CSV file, several to ``SEED.csv`` in a folder."""
     if count < 1:
         raise ValueError(f"--count: expected at least 1, got {count}")
     model = load_layout_model(model_name)

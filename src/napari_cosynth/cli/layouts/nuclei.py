@@ -1,4 +1,4 @@
-"""``cosynth layout detect`` and ``convert``: nuclei -> layouts."""
+"""``cosynth layout detect`` and ``convert``: layouts from nuclei."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from napari_cosynth.types import ClassTable, Layout, Record
 
 KINDS = registry.names("dataset")
 LARGEST_SIDE = 20_000
-"""Pixels of the canvas on which nuclei are looked for at once."""
+"""Largest side in pixels of a canvas that is searched for nuclei."""
 
 
 def detect(options: argparse.Namespace) -> None:
-    """The nuclei of an image or of a slide's region -> a CSV."""
+    """Writes the nuclei of an image or of a slide's region as a CSV."""
     classes = read_config(options.checkpoint).classes
     class_id = classes.index(options.class_name)
     slide = open_image(options.image)
@@ -49,7 +49,7 @@ def detect(options: argparse.Namespace) -> None:
 
 
 def convert(options: argparse.Namespace) -> None:
-    """A file of nuclei -> a CSV, or a data set -> a folder of CSVs."""
+    """Writes the nuclei of a file as a CSV, or the layouts of a data set as a folder of CSVs."""
     classes = read_config(options.checkpoint).classes
     mapping = _mapping(options.map, classes)
     kind, _, folder = options.source.partition(":")
@@ -66,7 +66,7 @@ def convert(options: argparse.Namespace) -> None:
     mpp = _known_mpp(Path(options.source), options.mpp, nuclei.mpp)
     grid = mpp if options.to_mpp is None else _positive(options.to_mpp, "--to-mpp")
     origin, step, shape = _canvas(options.region, nuclei.extent, grid / mpp)
-    if options.region is None:  # a pixel of a coarser grid that is covered in part has nuclei too
+    if options.region is None:  # a pixel of a coarser grid that is covered only in part counts, too
         shape = tuple(max(1, math.ceil(n / step - 1e-6)) for n in nuclei.extent)  # type: ignore[assignment]
     layout, notes = layout_on(nuclei, classes, mapping, shape, grid, origin, step)
     if options.instances is not None:
@@ -83,14 +83,14 @@ def _convert_dataset(
             layout = _in_classes(record, classes, mapping)
             if options.to_mpp is not None:
                 layout = layout.scaled_to(_positive(options.to_mpp, "--to-mpp"))
-            # Names of records may hold the folder of their file.
+            # Names of records may contain the folder of their file.
             write_layout(layout, fresh / f"{name.replace('/', '_')}.csv")
             count += len(layout)
     print(f"{options.out}: {len(dataset)} layouts, {count:,} points")
 
 
 def _in_classes(record: Record, classes: ClassTable, mapping: dict[str, str]) -> Layout:
-    """A record's layout in the checkpoint's classes, without those that are mapped to no name."""
+    """A record's layout in the checkpoint's classes, without classes that are mapped to no name."""
     layout = record.layout
     names = [mapping.get(name, name) for name in layout.classes.names]
     kept = np.array([names[c] != "" for c in layout.class_ids], bool)
@@ -133,7 +133,7 @@ def _positive(value: float, option: str) -> float:
 def _canvas(
     region: Sequence[int] | None, extent: Sequence[int], step: float
 ) -> tuple[tuple[float, float], float, tuple[int, int]]:
-    """Centre of pixel (0, 0) and side of a pixel in the image's pixels, and (H, W)."""
+    """The canvas of a region: centre of pixel (0, 0) and side of a pixel, in image pixels, and (H, W)."""
     y, x, height, width = region or (0, 0, extent[0], extent[1])
     if min(height, width) < 1:
         raise ValueError(f"--region: expected a height and a width above 0, got {height} {width}")

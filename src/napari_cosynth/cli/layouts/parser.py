@@ -1,4 +1,4 @@
-"""``cosynth layout detect | convert | fit | sample``: layouts from what exists, and generated."""
+"""Options of ``cosynth layout detect``, ``convert``, ``fit`` and ``sample``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from napari_cosynth.cli.options import (
 
 
 def add_layout(commands: Commands) -> None:
-    """The group of commands; each is added by a function of its own."""
+    """Adds the group of commands; each has a function of its own."""
     parser = command(
         commands,
         "layout",
@@ -92,7 +92,7 @@ def add_convert(commands: Commands) -> None:
         "--format",
         default=None,
         choices=registry.names("layout"),
-        help="of the file (default: by its name)",
+        help="format of the file (default: by its name)",
     )
     parser.add_argument(
         "--mpp", type=float, default=None, help="µm per pixel of the file's coordinates"
@@ -125,7 +125,7 @@ def add_convert(commands: Commands) -> None:
 
 
 def _converted(options: argparse.Namespace) -> Sequence[tuple[Path | None, bool]]:
-    """A data set's layouts are a folder."""
+    """The outputs of ``convert``; the layouts of a data set are a folder."""
     kind, _, folder = options.source.partition(":")
     many = bool(folder) and kind in registry.names("dataset")
     return [(options.out, many), (options.instances, False)]
@@ -142,7 +142,7 @@ def _add_out(parser: argparse.ArgumentParser, out: bool = True) -> None:
         "--to-mpp", type=float, default=None, help="µm per pixel of the layout (default: --mpp)"
     )
     parser.add_argument(
-        "--checkpoint", default="default", help="whose classes: a bundled name, or a folder"
+        "--checkpoint", default="default", help="checkpoint with the classes: a name or a folder"
     )
     if out:
         parser.add_argument("--out", type=Path, required=True, help="the layout's CSV")
@@ -163,7 +163,7 @@ def add_fit(commands: Commands) -> None:
     add_data(parser)
     parser.add_argument("--out", type=Path, required=True, help="the model's file, JSON")
     parser.add_argument(
-        "--without", nargs="+", default=[], metavar="TILE", help="tiles that are kept out of it"
+        "--without", nargs="+", default=[], metavar="TILE", help="tiles to leave out of the fit"
     )
     parser.add_argument(
         "--rounds", type=int, default=10, help="rounds of simulation that correct the potentials"

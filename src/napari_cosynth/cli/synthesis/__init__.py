@@ -1,1 +1,1 @@
-"""``cosynth demo``, ``synthesize``, ``inpaint``, ``generate``, ``replay``: from points to samples."""
+"""``cosynth demo``, ``synthesize``, ``inpaint``, ``generate``, ``replay``: samples from points."""

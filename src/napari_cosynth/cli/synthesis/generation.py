@@ -1,4 +1,4 @@
-"""``cosynth generate`` and ``cosynth replay``."""
+"""``cosynth generate`` and ``cosynth replay``: data sets by a plan, and samples made again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def generate_dataset(
     workers: int,
     scheduler: str | None,
 ) -> None:
-    """Makes or goes on with a data set and says what came of it."""
+    """Makes a data set, or resumes its run, and prints a summary."""
     plan = load_plan(plan_path)
     root = Path(data_root).expanduser() if data_root is not None else plan_path.absolute().parent
     if scheduler is None and workers == 1:
@@ -30,7 +30,7 @@ def generate_dataset(
     else:
         from napari_cosynth.generate.cluster import local, running
 
-        # dask's processes need a main module that can be imported again, and this one's name.
+        # dask's processes import the main module again, so it has to be importable by this name.
         opened = local(workers) if scheduler is None else running(scheduler)  # type: ignore[assignment]
     if not resume:
         check_new(out, "--resume goes on with it")
@@ -68,7 +68,7 @@ def replay_sample(
     device: str,
     overwrite: bool,
 ) -> bool:
-    """Prints what is the same and what is not; True where every pixel is."""
+    """Makes a sample again and prints the differences; returns whether every pixel is the same."""
     result = replay(export, number, checkpoint, device)
     for line in result.differences:
         print(line)

@@ -1,4 +1,4 @@
-"""``cosynth inpaint``: a region of a real image sampled anew from points."""
+"""``cosynth inpaint``: a region of a real image is sampled anew from points."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from napari_cosynth.types import ClassTable, Layout, Synthesis
 logger = logging.getLogger(__name__)
 
 TILE = 256
-"""Pixels a side of the written image's tiles."""
+"""Side of the written image's tiles in pixels."""
 
 
 def inpaint_image(options: argparse.Namespace) -> None:
-    """Writes ``OUT/image.tif``, the image with the region in it, and ``OUT/stack``, the region."""
+    """Writes ``OUT/image.tif``, the image with the new region, and ``OUT/stack``, the region alone."""
     config = read_config(options.checkpoint)
     check_known("tissue", options.tissue, config.tissues)
     slide = open_slide(options.image)
@@ -76,7 +76,7 @@ def inpaint_image(options: argparse.Namespace) -> None:
 
 
 def _check_changes(before: Layout, after: Layout, region: Box, options: argparse.Namespace) -> None:
-    """Says which changes are not painted, as they lie elsewhere."""
+    """Logs a warning where changes lie outside the region, since they are not painted."""
     changed = len(changed_points(before, after))
     inside = len(changed_points(cut(before, region), cut(after, region)))
     if changed > inside:
@@ -96,7 +96,10 @@ def _layout(
     mpp: float,
     classes: ClassTable,
 ) -> Layout:
-    """The points in the image's pixels; ``layout detect --region`` counts from the region's."""
+    """The layout in the image's pixels, whether its file counts from the image's or the region's corner.
+
+    ``layout detect --region`` writes points counted from the region's corner.
+    """
     if options.points == "region":
         return _of_region(options, path, shape, region, mpp, classes)
     layout = read_layout(path, shape, mpp, classes, options.sample)
@@ -126,7 +129,7 @@ def _of_region(
     mpp: float,
     classes: ClassTable,
 ) -> Layout:
-    """Points counted from the region's corner, in the image's pixels."""
+    """The layout in the image's pixels, of a file that counts from the region's corner."""
     own = read_layout(path, region.shape, mpp, classes, options.sample)
     at = own.centroids + np.array([region.y0, region.x0], np.float32)
     return dataclasses.replace(own, centroids=at, shape=shape)
@@ -153,7 +156,7 @@ def _run(events: Iterator[object], steps: int) -> Synthesis:
 def _write_image(
     path: Path, level: Any, region: Box, patch: npt.NDArray[np.uint8], mpp: float
 ) -> None:
-    """The whole image, lossless, a row of tiles in memory at a time; all but the region as it was."""
+    """Writes the whole image with the region replaced, lossless; memory holds one row of tiles."""
     height, width = level.shape[:2]
 
     def tiles() -> Iterator[npt.NDArray[np.uint8]]:

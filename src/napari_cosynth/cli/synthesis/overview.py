@@ -1,4 +1,4 @@
-"""One picture of several samples: layout, image, labels, instances and distance side by side."""
+"""Overview pictures of samples: layout, image, labels, instances and distance side by side."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ _GAP = 4
 
 
 def overview(samples: Sequence[Synthesis]) -> npt.NDArray[np.uint8]:
-    """uint8 RGB, a row per sample: points, image, semantic labels, outlined instances, distance."""
+    """A picture, uint8 (H, W, 3), with a row per sample.
+
+    A row has the points, the image, the semantic labels, the outlined instances and the distance.
+    """
     rows = [_row(sample.record) for sample in samples]
     height = max(row.shape[0] for row in rows)
     width = max(row.shape[1] for row in rows)
@@ -36,7 +39,7 @@ def _row(record: Record) -> npt.NDArray[np.uint8]:
 
 
 def _points(record: Record) -> npt.NDArray[np.uint8]:
-    """The layout as discs of 3 pixels' radius in the classes' colours, on white."""
+    """The layout as discs of radius 3 pixels in the classes' colours, on white."""
     canvas = point_map(record.layout)
     squares = np.arange(-3, 4) ** 2
     disc = np.add.outer(squares, squares) <= 9

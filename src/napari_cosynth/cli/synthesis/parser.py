@@ -1,4 +1,4 @@
-"""``cosynth demo``, ``synthesize``, ``inpaint``, ``generate`` and ``replay``: the options."""
+"""Options of ``cosynth demo``, ``synthesize``, ``inpaint``, ``generate`` and ``replay``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real tiles that something is compared with, named on the command line."""
+"""Reference tiles: the real tiles that ``--against`` names, to compare samples with."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ class Reference:
     """Real tiles on the stack's grid and in its classes."""
 
     unseen: list[Record]
+    """Tiles that the model was not trained on."""
     training: list[Record]
-    """Those the model was trained on, where a recipe says so."""
+    """Tiles that the model was trained on, as far as a recipe tells."""
     name: str
 
 
 def check_reference(against: str, data_root: Path | None, sets: Sequence[str]) -> None:
-    """Before any work: is what ``--against`` names there? Raises ValueError in one line."""
+    """Raises ValueError, before any work, where the data that ``--against`` names do not exist."""
     if named_dataset(against) is None:
         recipe, root = _recipe(against, data_root)
         for config in chosen_sets(recipe, sets):
@@ -51,8 +52,11 @@ def _recipe(against: str, data_root: Path | None) -> tuple[Recipe, Path]:
 def open_reference(
     against: str, data_root: Path | None, sets: Sequence[str], classes: ClassTable, mpp: float
 ) -> Reference:
-    """What ``--against`` names: a folder of our own (a stack, a generated data set), KIND:FOLDER, or a
-    recipe with its held-out tiles."""
+    """The reference that ``--against`` names, resampled to ``mpp`` and in ``classes``.
+
+    It is a folder of our own (a stack, a generated data set), KIND:FOLDER, or a recipe with its held-out
+    tiles. Raises ValueError where the recipe holds no tiles back.
+    """
 
     def ready(records: Iterable[Record]) -> list[Record]:
         return [remap(resample(r, mpp), classes, {}) for r in records]
@@ -72,9 +76,10 @@ def open_reference(
 
 
 def patches(tiles: Sequence[Record], shape: tuple[int, int]) -> list[Record]:
-    """Patches of ``shape`` that cover each tile, evenly placed: as few as will, so they may overlap.
+    """Patches of ``shape`` (H, W) that cover each tile, evenly spaced and as few as possible.
 
-    A tile smaller than that in one direction gives none.
+    They may overlap. A tile that is smaller in one direction has none. Raises ValueError where all tiles
+    are smaller.
     """
     found = []
     for tile in tiles:

@@ -1,4 +1,4 @@
-"""``cosynth synthesize`` and ``cosynth demo``: layouts -> a training stack."""
+"""``cosynth synthesize`` and ``cosynth demo``: training stacks from layouts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.4g}/{total} steps [{elapsed}<{rema
 
 
 def synthesize_layout(options: argparse.Namespace) -> None:
-    """One layout, ``count`` seeds -> a stack or another format. All is checked before sampling."""
+    """Writes ``count`` samples of one layout, as a stack or another format.
+
+    Everything is checked before sampling.
+    """
     exporter = registry.resolve("exporter", options.format)
     config = read_config(options.checkpoint)
     if options.count < 1:
@@ -58,21 +61,21 @@ def synthesize_layout(options: argparse.Namespace) -> None:
     if options.scratch is not None:
         _check_scratch(options.scratch)
     summary = Summary()
-    # Closed before an error is told, so that its line stands below the progress bar's.
+    # The progress bar is closed before an error is printed, so that the error stands below it.
     with contextlib.closing(_run([request], options.scratch)) as samples:
         matched = (match.matched(x) if match else x for x in samples)
-        # One sample is in memory: the exporter asks for the next when it has written the last.
+        # Memory holds one sample: the exporter asks for the next one after writing the last.
         exporter(map(summary.add, matched), options.out, options.overwrite)
     if options.scratch is not None:
         for seed in seeds:
             remove_run(folder_of(options.scratch, seed))
-        with contextlib.suppress(OSError):  # not empty: something of others is in it
+        with contextlib.suppress(OSError):  # not empty: it holds files of others
             options.scratch.rmdir()
     summary.say(options.out)
 
 
 def demo(options: argparse.Namespace) -> None:
-    """The bundled layouts -> ``OUT/stack`` and ``OUT/overview.png``."""
+    """Writes samples of the bundled layouts to ``OUT/stack``, and a picture ``OUT/overview.png``."""
     requests = [
         _demo_request(options, bundled, options.seed + i)
         for i, bundled in enumerate(bundled_layouts().values())
@@ -92,7 +95,10 @@ def _demo_request(options: argparse.Namespace, bundled: BundledLayout, seed: int
 
 
 def _check_scratch(folder: Path) -> None:
-    """It holds nothing but earlier runs', of which no file stays in the end."""
+    """Raises ValueError where the scratch folder holds anything but earlier runs; makes it if missing.
+
+    Files of runs are removed in the end, so nothing else may be in it.
+    """
     if folder.exists() and not (
         folder.is_dir() and all(f.match("seed-*") and f.is_dir() for f in folder.iterdir())
     ):
@@ -101,7 +107,7 @@ def _check_scratch(folder: Path) -> None:
 
 
 def check_known(field: str, value: str, known: Sequence[str]) -> None:
-    """Says so where the checkpoint does not know a word."""
+    """Logs a warning where the checkpoint does not know the value of a field."""
     if value and value not in known:
         logger.warning(
             "%s %r%s: the checkpoint knows %s; the result will not follow it",
@@ -120,9 +126,10 @@ def request_from(
     tissue: str,
     stain: str = H_AND_E,
 ) -> Request:
-    """What :func:`napari_cosynth.cli.options.add_sampling`'s options ask for.
+    """The request of the options that :func:`napari_cosynth.cli.options.add_sampling` adds.
 
-    Raises ValueError where the checkpoint cannot be sampled so or the look's image cannot be read.
+    Raises ValueError where the checkpoint does not allow its sampler or number of passes, or where the
+    look's image cannot be read.
     """
     config = read_config(options.checkpoint)
     look, look_of = look_from(options.look, config.mpp, options.look_mpp)
@@ -146,7 +153,7 @@ def request_from(
 def _run(
     requests: Sequence[Request], scratch: Path | None = None
 ) -> Generator[Synthesis, None, None]:
-    """Every sample of every request, with one progress bar over all steps."""
+    """All samples of all requests, with one progress bar over all steps."""
     device = choose_device(requests[0].device)
     precision = "bfloat16" if faster_in_bf16(device) else "float32"
     total = sum(r.steps * len(r.seeds) for r in requests)
@@ -165,7 +172,7 @@ def _run(
 
 
 class Summary:
-    """What samples hold and what instance separation found, counted as they pass."""
+    """Counts of points and of instance separation's findings, over samples as they pass."""
 
     def __init__(self) -> None:
         self.samples = self.points = 0

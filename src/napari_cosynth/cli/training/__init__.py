@@ -1,1 +1,1 @@
-"""``cosynth train``, ``train-segmenter``, ``export-checkpoint``, ``pack``."""
+"""``cosynth train``, ``train-segmenter``, ``export-checkpoint``, ``pack``: runs and their data."""

@@ -1,4 +1,4 @@
-"""``cosynth pack``: the data of a recipe, prepared, in a few files that are easy to carry."""
+"""``cosynth pack``: a recipe's prepared data in a few files that are easy to carry."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ from napari_cosynth.types import ClassTable, Record
 
 
 def pack(recipe_name: str, data_root: Path, out: Path, shard_mib: float, overwrite: bool) -> None:
-    """Writes ``out``: every record on the recipe's grid, in its classes and colours, and the recipe
-    that reads them. Training by it makes the same batches as training by the original."""
+    """Writes every record to ``out``, on the recipe's grid and in its classes and colours.
+
+    A recipe that reads these files is written next to them; training by it makes the same batches as by
+    the original.
+    """
     recipe = load_recipe(recipe_name)
     check_target(out, overwrite, [data_root / config.root for config in recipe.data], folder=True)
     classes = ClassTable.of(*recipe.classes)

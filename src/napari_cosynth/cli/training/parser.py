@@ -1,4 +1,4 @@
-"""``cosynth train``, ``train-segmenter``, ``export-checkpoint`` and ``pack``."""
+"""Options of ``cosynth train``, ``train-segmenter``, ``export-checkpoint`` and ``pack``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ def add_train(commands: Commands) -> None:
     parser.add_argument("--out", type=Path, required=True, help="the run's folder")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
     parser.add_argument("--init", default=None, help="checkpoint to start from (name or folder)")
-    parser.add_argument("--hours", type=float, default=None, help="stop, resumable, after so long")
+    parser.add_argument(
+        "--hours", type=float, default=None, help="stop after so many hours; resumable"
+    )
     parser.add_argument(
         "--save-minutes", type=float, default=10.0, help="time between states to resume from"
     )
@@ -53,7 +55,7 @@ def _train(options: argparse.Namespace) -> None:
         raise ValueError(f"--devices: expected a number or auto, got {options.devices!r}")
     train = _training("run").train
     quiet()  # again: Lightning sets its own levels when it is imported
-    # What the run says of its data and its start.
+    # Shows the run's messages on its data and its start.
     logging.getLogger("napari_cosynth").setLevel(logging.INFO)
     folder = train(
         options.recipe,
@@ -97,7 +99,9 @@ def add_train_segmenter(commands: Commands) -> None:
     )
     parser.add_argument("--steps", type=int, default=2000, help="optimiser steps")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and patches")
-    parser.add_argument("--hours", type=float, default=None, help="stop, resumable, after so long")
+    parser.add_argument(
+        "--hours", type=float, default=None, help="stop after so many hours; resumable"
+    )
     add_device(parser)
     parser.set_defaults(run=_train_segmenter)
 

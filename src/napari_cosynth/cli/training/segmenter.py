@@ -25,14 +25,17 @@ def train_on_recipe(
     hours: float | None = None,
     device: str = "auto",
 ) -> Path | None:
-    """The finished segmenter's folder, or None where ``hours`` ran out first; the same call goes on.
+    """Trains a segmenter on a recipe's training tiles; its held-out tiles stay unseen.
 
-    Real tiles alone, those that the recipe trains on; its held-out tiles stay unseen.
+    Returns the finished segmenter's folder, or None where ``hours`` ran out first; the same call then
+    resumes.
     """
     recipe = load_recipe(recipe_name)
     settings = SegmenterSettings(network=dict(network or {}), steps=steps)
     classes = ClassTable.of(*recipe.classes)
-    settings.build(len(classes))  # refuses a network before minutes of reading tiles
+    settings.build(
+        len(classes)
+    )  # refuses a wrong network before tiles are read, which takes minutes
     tiles: list[Record] = []
     for config in chosen_sets(recipe, sets):
         tiles += open_split(config, data_root, recipe, classes)[0]
