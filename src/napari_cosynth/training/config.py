@@ -157,6 +157,9 @@ class AdversarialConfig:
     """Weight of the error of the estimate's look, in standard deviations."""
     power: float = 0.5
     """Weight of the error of the log power in four bands, compared with the real patch."""
+    separation: float = 0.0
+    """Weight of the error of how clearly haematoxylin tells nuclei from the rest, in standard
+    deviations, compared with the real patch."""
     look_rate: float = 10.0
     """Factor of the learning rate of the look's layer."""
     look_dropout: float = 0.1

@@ -29,7 +29,12 @@ from napari_cosynth.training.adversarial.discriminator import (
     Judged,
     hinge_of_discriminator,
 )
-from napari_cosynth.training.adversarial.losses import area_error, look_error, power_error
+from napari_cosynth.training.adversarial.losses import (
+    area_error,
+    look_error,
+    power_error,
+    separation_error,
+)
 from napari_cosynth.training.config import Recipe
 from napari_cosynth.training.data import Batch, seed_of
 from napari_cosynth.training.module import JointDiffusion
@@ -93,7 +98,14 @@ class AdversarialDiffusion(JointDiffusion):
         area = area_error(made.labels, rolled.clean.labels)
         look = look_error(made.image[named], rolled.clean.image[named], self.scale)
         power = power_error(made.image[named], rolled.clean.image[named])
+        separation = separation_error(
+            made.image[named],
+            made.labels[named],
+            rolled.clean.image[named],
+            rolled.clean.labels[named],
+        )
         held = settings.area * area + settings.look * look + settings.power * power
+        held = held + settings.separation * separation
         total = usual + balance * pull + held
         self._latest = batch, total.detach()
 
@@ -121,6 +133,7 @@ class AdversarialDiffusion(JointDiffusion):
             "area": area,
             "look": look,
             "power": power,
+            "separation": separation,
         }
         shown = {key: value.detach() for key, value in figures.items()}
         self.log_dict(shown, on_step=True, on_epoch=False, batch_size=len(batch.prompts))
