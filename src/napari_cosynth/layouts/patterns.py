@@ -1,4 +1,4 @@
-"""The name that programs written for earlier folders import."""
+"""The old import path of ``layouts.drawn.patterns``, for programs that still use it."""
 
 from napari_cosynth.layouts.drawn.patterns import bundled_layouts
 

@@ -1,4 +1,4 @@
-"""The name that programs written for earlier folders import."""
+"""The old import path of ``layouts.sources.points_csv``, for programs that still use it."""
 
 from napari_cosynth.layouts.sources.points_csv import read_layout, read_points, write_layout
 

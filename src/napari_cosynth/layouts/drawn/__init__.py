@@ -1,1 +1,1 @@
-"""Layouts drawn by rule or by hand: patterns, strokes, structures, least distances."""
+"""Layouts drawn by rule or by hand: patterns, strokes, structures, spacing of nuclei."""

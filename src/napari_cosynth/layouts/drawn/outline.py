@@ -1,4 +1,4 @@
-"""Closed wavy curves: glands and nests, in the bundled patterns and under the hand."""
+"""Closed wavy curves for glands and nests, in the bundled patterns and in hand-drawn structures."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Outline:
         return np.asarray(self.radius * total, float)
 
     def depth(self, points: Points) -> npt.NDArray[np.float64]:
-        """How far inside the curve along the radius, in pixels; below 0 outside."""
+        """Depth inside the curve along the radius, in pixels, (N,); below 0 outside."""
         y, x = (points - np.array(self.centre)).T
         return np.asarray(self.radius_at(np.arctan2(y, x)) - np.hypot(y, x), float)
 

@@ -1,8 +1,9 @@
-"""Layouts of typical tissue, drawn by a seeded generator, and the ones bundled with the package.
+"""Patterns: layouts of typical tissue, drawn by a seeded generator and bundled with the package.
 
-Each pattern is a canvas at 0.5 µm/px. Spacings follow CoNSeP's tiles on that grid, where the median
-distance to the nearest nucleus is 7 px in a lymphoid follicle and 9-10 px in glands and tumour, and a
-256x256 patch holds about 600, 150-250 and (smooth muscle) 80-150 nuclei.
+Each pattern is a canvas at 0.5 µm/px. Spacings follow CoNSeP's tiles on that grid. There the median
+distance to the nearest nucleus is 7 px in a lymphoid follicle and 9-10 px in glands and tumour. A patch
+of 256 x 256 pixels holds about 600 nuclei in a follicle, 150-250 in glands and tumour, and 80-150 in
+smooth muscle.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ MPP = 0.5
 """Micrometres per pixel of every pattern."""
 SHAPE = (256, 256)
 DECIMALS = 2
-"""Of a point's coordinates, so that a CSV file holds exactly what was drawn."""
+"""Decimals of a point's coordinates, so that a CSV file holds them exactly."""
 SPACING = {
     "inflammatory": 6.5,
     "healthy epithelial": 8.0,
@@ -33,10 +34,10 @@ SPACING = {
     "spindle-shaped": 7.5,
     "miscellaneous": 8.0,
 }
-"""Least distance between two nuclei of a class, in pixels; between two classes their mean."""
+"""Least distance between two nuclei of a class, in pixels; for two classes it is their mean."""
 
 Density: TypeAlias = Callable[[Points], npt.NDArray[np.float64]]
-"""Points (N, 2) -> how likely a nucleus is there, (N,) in 0..1."""
+"""Probability of a nucleus, (N,) in 0..1, at each of the points (N, 2)."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,14 @@ class BundledLayout:
     """A layout that comes with the package."""
 
     title: str
-    """For menus."""
+    """Title in menus."""
     tissue: str
-    """As a prompt names it."""
+    """Tissue as a prompt names it."""
     layout: Layout
 
 
 class Canvas:
-    """Nuclei placed so far; a new one is refused where it would come too close to another."""
+    """The nuclei placed so far; a new one is refused where it comes too close to another."""
 
     def __init__(self, seed: int, shape: tuple[int, int] = SHAPE) -> None:
         self.shape = shape
@@ -61,10 +62,10 @@ class Canvas:
         self._ids: list[int] = []
 
     def place(self, points: Points, name: str, stretch: tuple[float, float] | None = None) -> None:
-        """Adds the points of one class that fit, in their order.
+        """Adds those points of one class that fit, in their order.
 
-        ``stretch`` is (direction in radians from the x axis, factor): spindles in a bundle keep
-        ``factor`` times the distance along the bundle that they keep across it.
+        ``stretch`` is (direction in radians from the x axis, factor). Spindles in a bundle keep
+        ``factor`` times as much distance along its direction as across it.
         """
         end = np.array(self.shape) - 0.5
         inside = (points > -0.5).all(1) & (points.round(DECIMALS) < end).all(1)
@@ -88,7 +89,7 @@ class Canvas:
         stretch: tuple[float, float] | None = None,
         attempts: int = 40,
     ) -> None:
-        """Adds up to ``count`` nuclei of one class where ``density`` lets them."""
+        """Adds up to ``count`` nuclei of one class at random places, distributed by ``density``."""
         aim = len(self._ids) + count
         for _ in range(attempts):
             missing = aim - len(self._ids)
@@ -109,7 +110,7 @@ def _outside(outlines: tuple[Outline, ...], margin: float) -> Density:
 
 
 def _clumps(rng: np.random.Generator, shape: tuple[int, int], count: int, size: float) -> Density:
-    """Clouds of cells: ``count`` Gaussian spots of ``size`` pixels."""
+    """Density of clouds of cells: ``count`` Gaussian spots with a sigma of ``size`` pixels."""
     centres = rng.uniform(0, 1, (count, 2)) * np.array(shape)
 
     def density(points: Points) -> npt.NDArray[np.float64]:
@@ -192,7 +193,7 @@ def tumour_field(seed: int = 0) -> Layout:
         hollow = (lumen.depth(points) > -7) | (slit.depth(points) > -7)
         return np.asarray(inside & ~hollow, float)
 
-    # Fewer than would fit: real nests are looser than the closest packing.
+    # Fewer nuclei than would fit: real nests are looser than the closest packing.
     canvas.scatter(62, "malignant epithelial", epithelium)
     canvas.scatter(5, "miscellaneous", lambda points: (lumen.depth(points) > 6).astype(float))
     stroma = _outside(nests, 8)
@@ -208,14 +209,14 @@ PATTERNS: dict[str, tuple[str, str, Callable[[], Layout]]] = {
     "inflammation": ("Dense inflammatory field", "colon", inflammatory_field),
     "tumour": ("Mixed tumour field", "colon", tumour_field),
 }
-"""Name of the bundled file -> title, tissue, generator."""
+"""Title, tissue and generator of each bundled layout, by its file's name."""
 
 
 def bundled_layouts() -> dict[str, BundledLayout]:
-    """The layouts that come with the package, by name: 256x256 at 0.5 µm/px.
+    """The layouts that come with the package, by name; 256 x 256 pixels at 0.5 µm/px.
 
-    Read from the package's CSV files rather than drawn anew, so that they stay the same points
-    whatever numpy's generators do in later versions.
+    They are read from the package's CSV files and not drawn anew, so that they stay the same if numpy's
+    generators change.
     """
     return {
         name: BundledLayout(title, tissue, read_layout(layout_path(name), SHAPE, MPP, BUNDLED))

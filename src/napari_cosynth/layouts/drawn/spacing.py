@@ -1,6 +1,6 @@
-"""Least distances between nuclei: who is too near to whom, who may stay, and pushing apart.
+"""Least distances between nuclei: points that are too near each other, their removal, pushing them apart.
 
-Neighbours are found by a k-d tree, so that 100,000 points are no matter.
+Neighbours are found by a k-d tree, so that 100,000 points are no problem.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 """bool (N,)."""
 
 PIECE = 256
-"""Candidates that are looked at together at first."""
+"""Number of candidates in the first piece."""
 ROUNDS = 200
-"""Of pushing; a crowd that found no room by then has none nearby."""
+"""Rounds of pushing; a crowd that found no room by then has none nearby."""
 SIDEWAYS = 0.3
-"""The largest part of a push that goes across the line of a pair."""
+"""Largest part of a push that goes across the line of a pair."""
 FURTHER = 1.02
-"""How much further than it must be a pair is pushed: pushes of others come to rest sooner."""
+"""Factor on the least distance that a pair is pushed to; a little more makes the pushing end sooner."""
 SAME = 1e-6
-"""Pixels; points that near have no line to push along."""
+"""Distance in pixels below which two points have no line to be pushed along."""
 
 
 def too_near(points: npt.NDArray[np.floating], least: float) -> npt.NDArray[np.int64]:
@@ -40,17 +40,17 @@ def too_near(points: npt.NDArray[np.floating], least: float) -> npt.NDArray[np.i
 
 
 def violators(points: npt.NDArray[np.floating], least: float) -> Mask:
-    """Which points have another one nearer than ``least`` pixels."""
+    """True for points with another one nearer than ``least`` pixels."""
     found = np.zeros(len(points), bool)
     found[too_near(points, least).reshape(-1)] = True
     return found
 
 
 def first_come(count: int, pairs: npt.NDArray[np.int64], rank: npt.NDArray[np.int64]) -> Mask:
-    """Which of ``count`` things are taken, one by one in the order of ``rank``, none beside another.
+    """True for items taken greedily in the order of ``rank``, where items of a pair exclude each other.
 
-    ``pairs`` (P, 2): what excludes each other. Gives what a loop over the things gives, in a few
-    passes over the pairs: whoever comes before all its undecided neighbours is taken.
+    ``pairs`` is (P, 2), ``count`` the number of items. The result is that of a loop over the items, in a
+    few passes over the pairs: each pass takes the items that come before all their undecided neighbours.
     """
     taken, undecided = np.zeros(count, bool), np.ones(count, bool)
     while len(pairs):
@@ -67,7 +67,7 @@ def first_come(count: int, pairs: npt.NDArray[np.int64], rank: npt.NDArray[np.in
 
 
 def clear_of(candidates: Points, taken: Points, least: float) -> Mask:
-    """Which candidates (N, 2) lie ``least`` pixels or more from every point of ``taken`` (M, 2)."""
+    """True for candidates (N, 2) at least ``least`` pixels from every point of ``taken`` (M, 2)."""
     if least <= 0 or not len(taken) or not len(candidates):
         return np.ones(len(candidates), bool)
     low, high = candidates.min(0) - least, candidates.max(0) + least
@@ -79,14 +79,14 @@ def clear_of(candidates: Points, taken: Points, least: float) -> Mask:
 
 
 def admitted(candidates: Points, taken: Points, least: float, most: int | None = None) -> Mask:
-    """Which candidates (N, 2), each in its turn, keep ``least`` pixels from all that are there.
+    """True for candidates (N, 2) that, taken one by one, keep ``least`` pixels from all points before.
 
-    That is from ``taken`` (M, 2), and from the candidates admitted before it. No more than ``most``.
+    These are ``taken`` (M, 2) and the candidates admitted earlier. At most ``most`` are admitted.
     """
     free = np.zeros(len(candidates), bool)
     most = len(candidates) if most is None else most
-    # In pieces that double: the first fill most of the room, so that few of the later ones are left
-    # to compare with each other, however many darts are thrown at a small place.
+    # Pieces double in size. The first ones fill most of the room, so that few candidates of the later
+    # ones are left to compare with each other, however many there are in a small place.
     begin, size, found = 0, PIECE, 0
     while begin < len(candidates) and found < most:
         piece = candidates[begin : begin + size]
@@ -99,10 +99,10 @@ def admitted(candidates: Points, taken: Points, least: float, most: int | None =
 
 
 def thinned(points: npt.NDArray[np.floating], least: float, movable: Mask) -> Mask:
-    """Which points stay if as few as need be of the ``movable`` (N,) are removed.
+    """True for points (N,) that stay if ``movable`` ones are removed until none is too near another.
 
-    Of two that are too near the one with fewer such neighbours stays. Those that are not movable
-    all stay, and what is too near to one of them goes.
+    Few are removed: of two that are too near, the one with fewer such neighbours stays. Points that are
+    not movable all stay, and movable points that are too near to them go.
     """
     pairs = too_near(points, least)
     stays = ~np.asarray(movable, bool)
@@ -124,11 +124,11 @@ def pushed_apart(
     shape: tuple[int, int],
     rounds: int = ROUNDS,
 ) -> Points:
-    """The points (N, 2), the ``movable`` (N,) among them pushed until none is too near another.
+    """The points (N, 2), with the ``movable`` ones (N,) pushed until none is too near another.
 
-    In every round each pair that is too near is pushed just beyond ``least`` pixels along its line,
-    both by half or, beside one that is fixed, the other by all of it; nothing leaves the canvas that
-    was on it. A crowd without room keeps some pairs that are too near: count them by :func:`too_near`.
+    In every round each pair that is too near is pushed along its line to just over ``least`` pixels. Each
+    point takes half of the push; next to a fixed point the other takes all of it. No point leaves the
+    canvas. A crowd without room keeps some pairs that are too near: :func:`too_near` counts them.
     """
     places: Points = np.array(points, np.float64).reshape(-1, 2)
     free = np.asarray(movable, bool)
@@ -146,8 +146,8 @@ def pushed_apart(
         angle = rng.uniform(0, 2 * np.pi, same.sum())
         apart[same] = np.stack([np.sin(angle), np.cos(angle)], 1)
         unit = apart / np.where(same, 1.0, distance)[:, None]
-        # A little aside, which only takes them farther apart: a point in the middle of two others
-        # would else be pushed to and fro.
+        # A push slightly aside moves the pair farther apart still. Without it a point in the middle
+        # between two others would be pushed to and fro.
         aside = SIDEWAYS * rng.uniform(-1, 1, len(pairs))[:, None] * unit[:, ::-1] * [-1, 1]
         push = (unit + aside) * (FURTHER * least - distance)[:, None]
         share = np.where(free[pairs].all(1), 0.5, 1.0)[:, None]

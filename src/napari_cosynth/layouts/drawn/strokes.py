@@ -1,4 +1,4 @@
-"""Points along a stroke: what a brush adds to a layout, and which points an eraser covers."""
+"""Strokes of a brush that adds points to a layout, and the points that an eraser covers."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ Points: TypeAlias = npt.NDArray[np.float64]
 """float64 (N, 2), (y, x) in pixels."""
 
 ATTEMPTS = 30
-"""Darts thrown for each point that is due."""
+"""Random places tried for each point that is due."""
 MOST_DUE = 4.0
-"""Points that are carried on to the next piece of a stroke, where this one had no room for them."""
+"""Most points that found no room and are carried over to the next piece of a stroke."""
 MOST_SPARE = 2.0
-"""Points too many that are carried on; more would leave a gap behind every dense spot."""
+"""Most surplus points that are carried over; more would leave a gap behind every dense spot."""
 
 
 @dataclass(frozen=True)
 class Brush:
-    """A round brush that fills what it sweeps with nuclei of one class."""
+    """A round brush that fills the area it sweeps with nuclei of one class."""
 
     width: float
     """Diameter in pixels."""
@@ -32,9 +32,9 @@ class Brush:
     least: float
     """Least distance in pixels to any other nucleus (the hard core).
 
-    Random points at least ``d`` apart cannot be denser than 0.70 / d^2 (random sequential
-    adsorption of discs jams at a coverage of 0.547; Feder 1980), so the spacing is reached where it
-    is 1.2 times the least distance or more; below that the brush packs as densely as it can.
+    Random points at least ``d`` apart cannot be denser than 0.70 / d^2 (random sequential adsorption of
+    discs jams at a coverage of 0.547; Feder 1980). So the mean spacing is reached where it is at least
+    1.2 times the least distance; below that the brush packs as densely as it can.
     """
 
     def __post_init__(self) -> None:
@@ -46,11 +46,11 @@ class Brush:
 
 
 class Stroke:
-    """One stroke of a brush over a canvas that holds points already.
+    """One stroke of a brush over a canvas that may already hold points.
 
-    Each pixel counts once however often the stroke passes it, and nuclei of the brush's own class
-    that are there count as painted: a second stroke over the same place adds next to nothing. Into
-    how many pieces the mouse cuts a stroke does not change the density it reaches.
+    Each pixel counts once, however often the stroke passes it. Existing nuclei of the brush's class count
+    as painted, so a second stroke over the same place adds next to nothing. The density does not depend
+    on the number of pieces that the mouse cuts a stroke into.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Stroke:
         own: npt.NDArray[np.bool_],
         seed: int,
     ) -> None:
-        """``points``: (N, 2), all points of the layout; ``own``: (N,), those of the brush's class."""
+        """``points`` (N, 2): all points of the layout; ``own`` (N,): True for the brush's class."""
         self.brush = brush
         self.shape = shape
         self._points: Points = np.asarray(points, np.float64).reshape(-1, 2)
@@ -73,7 +73,7 @@ class Stroke:
         self._rng = np.random.default_rng(seed)
 
     def extend(self, position: tuple[float, float]) -> Points:
-        """Moves the brush to a (y, x); the new points, float64 (K, 2), on the canvas."""
+        """Moves the brush to (y, x) in pixels; returns the new points on the canvas, float64 (K, 2)."""
         end = np.array(position, np.float64)
         start = end if self._at is None else self._at
         self._at = end
@@ -94,7 +94,7 @@ class Stroke:
     def _sweep(
         self, start: npt.NDArray[np.float64], end: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.int64]:
-        """Pixels (P, 2) that the brush covers for the first time on its way."""
+        """Pixels (P, 2) between two positions that the brush covers for the first time."""
         radius = self.brush.width / 2
         low = np.maximum(np.ceil(np.minimum(start, end) - radius), 0).astype(np.int64)
         high = np.floor(np.maximum(start, end) + radius).astype(np.int64) + 1
@@ -110,7 +110,7 @@ class Stroke:
     def _near(
         self, low: npt.NDArray[np.float64], high: npt.NDArray[np.float64]
     ) -> tuple[Points, npt.NDArray[np.bool_]]:
-        """The points within reach of a box, and which of them are of the brush's class."""
+        """The points within ``least`` of a box, (N, 2), and True for those of the brush's class, (N,)."""
         found, reach = [], self.brush.least
         for points in (self._points, self._painted):
             inside = (points[:, 0] >= low[0] - reach) & (points[:, 0] <= high[0] + reach)
@@ -127,7 +127,7 @@ class Stroke:
         high: npt.NDArray[np.int64],
         points: Points,
     ) -> int:
-        """How many points lie on the fresh pixels, which span ``low`` to ``high``."""
+        """Number of points on the fresh pixels, which span ``low`` to ``high``."""
         mask = np.zeros(high - low + 1, bool)
         mask[tuple((fresh - low).T)] = True
         at = np.floor(points + 0.5).astype(np.int64)
@@ -135,7 +135,7 @@ class Stroke:
         return int(mask[tuple(at.T)].sum())
 
     def _throw(self, fresh: npt.NDArray[np.int64], near: Points, count: int) -> Points:
-        """Up to ``count`` points on the fresh pixels that keep their distance, one by one."""
+        """Up to ``count`` random points on the fresh pixels, with the least distance to all others."""
         if not count:
             return np.zeros((0, 2))
         chosen = fresh[self._rng.integers(len(fresh), size=count * ATTEMPTS)]
@@ -149,7 +149,7 @@ def covered(
     end: npt.ArrayLike,
     radius: float,
 ) -> npt.NDArray[np.bool_]:
-    """Which of (N, 2) points lie within ``radius`` of the segment from ``start`` to ``end``."""
+    """True for points (N, 2) within ``radius`` of the segment from ``start`` to ``end``."""
     first = np.asarray(start, np.float64)
     along = np.asarray(end, np.float64) - first
     away = np.asarray(points, np.float64) - first

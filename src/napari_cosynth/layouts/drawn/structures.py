@@ -1,6 +1,6 @@
-"""A gland, a stream and a field drawn by hand: outlines and strokes -> points that keep apart.
+"""Structures drawn by hand: glands, streams and fields of nuclei, from outlines and strokes.
 
-Each takes the points that are there already, and refuses a nucleus that would come too near to one.
+New nuclei keep their distance from each other and from the points that are already there.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from napari_cosynth.layouts.drawn.outline import Outline, Points
 from napari_cosynth.layouts.drawn.spacing import admitted, clear_of
 
 Inside: TypeAlias = Callable[[Points], npt.NDArray[np.bool_]]
-"""Points (N, 2) -> which of them lie in a region, (N,)."""
+"""Tells which of the points (N, 2) lie in a region, (N,)."""
 
 BATCHES = 24
-"""Of darts, each twice as many as nuclei have room for: a region is nearly full then."""
+"""Batches of random places, each twice as many as there is room for; a region is then nearly full."""
 STRETCH = 2.2
-"""Spindle-shaped nuclei of a bundle lie so many times farther apart along it than across, as in the
-bundled pattern of smooth muscle."""
+"""Spacing of spindle-shaped nuclei along a bundle over that across it, as in the bundled pattern of
+smooth muscle."""
 RING_JITTER = 0.12
-"""Of a gland's nuclei across its ring, as a part of their spacing."""
+"""Standard deviation of a gland's nuclei across its ring, as a part of their spacing."""
 RING_GAP = 0.75
-"""Between the ring and the stroma outside, as a part of the ring's spacing."""
+"""Gap between the ring and the stroma outside, as a part of the ring's spacing."""
 
 
 @dataclass(frozen=True)
 class Spacing:
-    """How far apart nuclei lie, in pixels."""
+    """Distances between nuclei, in pixels."""
 
     mean: float
-    """One nucleus per ``mean ** 2``."""
+    """Mean spacing: there is one nucleus per ``mean ** 2``."""
     least: float
-    """To any other nucleus."""
+    """Least distance to any other nucleus."""
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.mean) and self.mean > 0 and 0 <= self.least < np.inf):
@@ -45,7 +45,10 @@ class Spacing:
 
 
 def drawn_outline(centre: tuple[float, float], rim: tuple[float, float], seed: int) -> Outline:
-    """A gland from its centre to a point of its rim, (y, x) in pixels; the seed makes it wavy."""
+    """The outline of a gland by its centre and a point of its rim, (y, x) in pixels.
+
+    The seed decides its waves.
+    """
     rng = np.random.default_rng(seed)
     y, x = np.subtract(rim, centre)
     waves = tuple(
@@ -60,7 +63,7 @@ def drawn_outline(centre: tuple[float, float], rim: tuple[float, float], seed: i
 def gland(
     outline: Outline, spacing: Spacing, shape: tuple[int, int], there: Points, seed: int
 ) -> Points:
-    """A ring of nuclei along an outline, on the canvas of ``shape``; inside is the lumen."""
+    """A ring of nuclei along an outline, (N, 2), on the canvas of ``shape``; inside is the lumen."""
     rng = np.random.default_rng(seed)
     ring = outline.rim(spacing.mean, RING_JITTER * spacing.mean, rng)
     ring = ring[on_canvas(ring, shape)]
@@ -76,7 +79,7 @@ def stroma(
     there: Points,
     seed: int,
 ) -> Points:
-    """Nuclei in a band of ``width`` pixels around an outline, from ``gap`` pixels outside it on."""
+    """Nuclei in a band around an outline, (N, 2); it is ``width`` pixels wide, ``gap`` pixels outside."""
     outer = float(outline.radius_at(np.linspace(0, 2 * np.pi, 720)).max()) + gap + width
     box = np.array([np.subtract(outline.centre, outer), np.add(outline.centre, outer)])
 
@@ -88,7 +91,7 @@ def stroma(
 
 
 def polygon(vertices: npt.NDArray[np.floating]) -> tuple[Inside, Points]:
-    """What lies in a polygon (V, 2), and its bounding box (2, 2)."""
+    """The test for points inside a polygon (V, 2), and the polygon's bounding box (2, 2)."""
     corners = np.asarray(vertices, np.float64)
     return (
         lambda points: np.asarray(points_in_poly(points, corners), bool),
@@ -97,7 +100,7 @@ def polygon(vertices: npt.NDArray[np.floating]) -> tuple[Inside, Points]:
 
 
 def disc(centre: tuple[float, float], rim: tuple[float, float]) -> tuple[Inside, Points]:
-    """What lies in the circle about ``centre`` through ``rim``, and its bounding box (2, 2)."""
+    """The test for points inside the circle about ``centre`` through ``rim``, and its box (2, 2)."""
     middle = np.array(centre, np.float64)
     radius = float(np.hypot(*np.subtract(rim, centre)))
     return (
@@ -114,10 +117,10 @@ def filled(
     there: Points,
     seed: int,
 ) -> Points:
-    """A region full of nuclei at random, one per ``spacing.mean ** 2`` where ``least`` allows it.
+    """Random nuclei in a region, (N, 2): one per ``spacing.mean ** 2``, as far as ``least`` allows.
 
-    ``inside`` says what lies in the region, ``box`` (2, 2) are its corners. Nuclei that are there
-    already are no part of the count.
+    ``inside`` tells which points lie in the region; ``box`` (2, 2) are the corners of its bounding box.
+    Existing nuclei do not count.
     """
     rng = np.random.default_rng(seed)
     low = np.maximum(box[0], -0.5)
@@ -126,7 +129,7 @@ def filled(
         return np.zeros((0, 2))
     area = float(np.prod(high - low))
     batch = max(16, round(2 * area / max(spacing.mean, spacing.least) ** 2))
-    # How much of the box the region is, and so how many nuclei it gets: the darts tell.
+    # The share of darts that hit the region gives its area, and so its number of nuclei.
     thrown = hits = 0
     placed: Points = np.zeros((0, 2))
     near = there[((there > low - spacing.least) & (there < high + spacing.least)).all(1)]
@@ -151,12 +154,12 @@ def stream(
     seed: int,
     stretch: float = STRETCH,
 ) -> Points:
-    """Nuclei in a band of ``width`` pixels along a stroke (V, 2), aligned with it.
+    """Nuclei, (N, 2), in a band of ``width`` pixels along a stroke (V, 2), aligned with it.
 
-    The band is laid out straight, filled in a space where ``stretch`` pixels along it count as one,
-    and bent back along the stroke; so nuclei are ``stretch`` times as far from the next one along
-    the stroke as across it, with one nucleus per ``spacing.mean ** 2`` as ever. In the bends those
-    that come too near to another are left out.
+    The band is filled while straight, in a space where ``stretch`` pixels along it count as one, and is
+    then bent along the stroke. So the distance to the next nucleus is ``stretch`` times as large along
+    the stroke as across it, still with one nucleus per ``spacing.mean ** 2``. In the bends, nuclei that
+    come too near to another are left out.
     """
     line = _smooth(np.asarray(path, np.float64))
     lengths = np.concatenate([[0.0], np.hypot(*np.diff(line, axis=0).T).cumsum()])
@@ -164,7 +167,7 @@ def stream(
         return np.zeros((0, 2))
     across = spacing.mean / np.sqrt(stretch)
     least = min(spacing.least, 0.9 * across)
-    # In units where the nuclei of the straight band lie as far apart along it as across.
+    # In these units the nuclei of the straight band are as far apart along it as across.
     extent = np.array([lengths[-1] / stretch, width])
     box = np.array([[0.0, 0.0], extent])
     straight = filled(
@@ -182,7 +185,7 @@ def stream(
 
 
 def on_canvas(points: Points, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """Which points (N, 2) lie on the canvas, also once they are stored as float32."""
+    """True for points (N, 2) that lie on the canvas even after rounding to float32."""
     rounded = points.astype(np.float32)
     return np.asarray(((rounded >= -0.5) & (rounded < np.array(shape) - 0.5)).all(1))
 
@@ -193,7 +196,7 @@ def _bent(
     along: npt.NDArray[np.float64],
     across: npt.NDArray[np.float64],
 ) -> Points:
-    """Points at ``along`` pixels on a line and ``across`` pixels beside it."""
+    """Points ``along`` pixels from the start of a line and ``across`` pixels beside it, (N, 2)."""
     tangents = np.gradient(line, lengths, axis=0)
     at = np.stack([np.interp(along, lengths, line[:, axis]) for axis in (0, 1)], 1)
     tangent = np.stack([np.interp(along, lengths, tangents[:, axis]) for axis in (0, 1)], 1)
@@ -203,7 +206,7 @@ def _bent(
 
 
 def _smooth(path: Points) -> Points:
-    """A stroke at even steps of a pixel or so, without the mouse's corners."""
+    """A stroke at even steps of about a pixel, with the mouse's corners smoothed."""
     steps = np.hypot(*np.diff(path, axis=0).T)
     path = path[np.concatenate([[True], steps > 0])]
     if len(path) < 2:
@@ -215,7 +218,7 @@ def _smooth(path: Points) -> Points:
     if reach < 1:
         return line
     kernel = np.ones(2 * reach + 1) / (2 * reach + 1)
-    # Mirrored about its ends, which so stay where they are.
+    # Mirrored about its ends, so that smoothing leaves them in place.
     lead, tail = 2 * line[0] - line[reach:0:-1], 2 * line[-1] - line[-2 : -reach - 2 : -1]
     long = np.concatenate([lead, line, tail])
     return np.stack([np.convolve(long[:, axis], kernel, "valid") for axis in (0, 1)], 1)

@@ -12,20 +12,20 @@ Points: TypeAlias = npt.NDArray[np.float64]
 
 
 def middle(points: npt.NDArray[np.floating]) -> Points:
-    """The middle of the bounding box, float64 (2,); of at least one point."""
+    """The middle of the bounding box of at least one point, float64 (2,)."""
     places = np.asarray(points, np.float64)
     return np.asarray((places.min(0) + places.max(0)) / 2, np.float64)
 
 
 def mirrored(points: npt.NDArray[np.floating], axis: int) -> Points:
-    """Left and right exchanged (``axis`` 1), or top and bottom (0); the bounding box stays."""
+    """The points mirrored left to right (``axis`` 1) or top to bottom (0); the bounding box stays."""
     places = np.array(points, np.float64)
     places[:, axis] = 2 * middle(places)[axis] - places[:, axis]
     return places
 
 
 def rotated(points: npt.NDArray[np.floating], degrees: float) -> Points:
-    """Turned clockwise as seen on the screen, where y points down."""
+    """The points turned clockwise as seen on the screen, where y points down."""
     angle = np.deg2rad(degrees)
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     centre = middle(points)
@@ -33,7 +33,7 @@ def rotated(points: npt.NDArray[np.floating], degrees: float) -> Points:
 
 
 def scaled(points: npt.NDArray[np.floating], factor: float) -> Points:
-    """``factor`` times as far from the middle. Raises ValueError unless it is above 0."""
+    """The points ``factor`` times as far from the middle. Raises ValueError unless it is above 0."""
     if not (np.isfinite(factor) and factor > 0):
         raise ValueError(f"scale: expected a factor above 0, got {factor}")
     centre = middle(points)
@@ -41,7 +41,7 @@ def scaled(points: npt.NDArray[np.floating], factor: float) -> Points:
 
 
 def jittered(points: npt.NDArray[np.floating], spread: float, seed: int) -> Points:
-    """Each moved by a Gaussian of ``spread`` pixels in either direction; a seed gives the same."""
+    """The points, each moved by a Gaussian of ``spread`` pixels in y and x; a seed repeats the result."""
     places = np.asarray(points, np.float64)
     rng = np.random.default_rng(seed)
     return np.asarray(places + rng.normal(0, spread, places.shape), np.float64)

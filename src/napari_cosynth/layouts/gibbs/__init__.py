@@ -1,1 +1,1 @@
-"""Generated layouts: a Gibbs point process fitted to annotated tiles, drawn from and judged."""
+"""Generated layouts: a Gibbs point process, its fit to annotated tiles, its sampler, its assessment."""

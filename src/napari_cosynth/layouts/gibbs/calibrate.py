@@ -1,10 +1,10 @@
-"""Potentials corrected by simulation, and the whole fit of a layout model.
+"""The fit of a layout model, with pair potentials that are corrected by simulation.
 
-The pseudo-likelihood knows the fields only through the nuclei around a place, so what it calls
-attraction is partly their doing. Drawn with the fitted fields, a model must show as many pairs at each
-distance as the tiles; the potentials are corrected until it does, which is what the likelihood
-equations of an exponential family ask for, by the iteration of Soper (1996; Reith, Pütz and
-Müller-Plathe 2003: iterative Boltzmann inversion).
+The pseudo-likelihood knows the fields only through the nuclei around a place. So part of the attraction
+that it finds is due to the fields. Layouts that are drawn with the fitted fields must have as many pairs
+at each distance as the tiles: these are the likelihood equations of an exponential family. The potentials
+are corrected until this holds, by the iteration of Soper (1996; Reith, Pütz and Müller-Plathe 2003:
+iterative Boltzmann inversion).
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ Floats = npt.NDArray[np.float64]
 logger = logging.getLogger(__name__)
 
 GRID = 0.5
-"""µm per pixel of what is drawn to compare."""
+"""µm per pixel of the layouts that are drawn for comparison."""
 LEAST = 20
-"""A tile with fewer nuclei tells nothing of pairs and is not drawn."""
+"""Fewest nuclei of a tile that is used; fewer have too few pairs."""
 MOST = 12
-"""Tiles of a tissue drawn in one round, others in the next."""
+"""Most tiles of a tissue that are used in one round; the next round uses others."""
 Target: TypeAlias = tuple[TissueModel, Tile, tuple[float, ...]]
 """A tissue, one of its tiles and that tile's level."""
 LEAST_POTENTIAL = -6.0
 MOST_POTENTIAL = (1.0, 1.0, 1.0, 0.8, 0.5, 0.2, 0.1, 0.05)
-"""Of potentials, by knot: many neighbours that attract from afar would let nuclei condense into a
-lump, while what is dense over more than a few µm is the fields' part."""
+"""Bounds of potentials, the upper one by knot. With strong attraction from many distant neighbours nuclei
+condense into a lump; density that extends over more than a few µm belongs to the fields."""
 
 
 def total_pairs(tiles: Sequence[Tile], count: int) -> Floats:
-    """Sums of the knots' hat functions over all pairs of nuclei, symmetric (K, K, B - 1)."""
+    """Sums of the knots' hat functions over all pairs of nuclei of the tiles, symmetric (K, K, B - 1)."""
     total = np.zeros((count, count, len(KNOTS) - 1))
     for tile in tiles:
         sums = pair_sums(tile.points, tile.classes, tile, count, np.array(KNOTS), True)
@@ -69,12 +69,12 @@ def nested(values: npt.NDArray[Any]) -> Any:
 
 
 def limited(potential: Floats) -> Floats:
-    """Potentials at all knots but the last, within bounds that keep patterns from condensing."""
+    """Potentials at all knots but the last, clipped to bounds that keep nuclei from condensing."""
     return np.asarray(np.clip(potential, LEAST_POTENTIAL, MOST_POTENTIAL))
 
 
 def _alone(model: LayoutModel, tissue: TissueModel, level: tuple[float, ...]) -> LayoutModel:
-    """The model of one tissue that is always as dense as one tile."""
+    """The model of one tissue only, with the level of one tile only."""
     return dataclasses.replace(model, tissues=(dataclasses.replace(tissue, levels=(level,)),))
 
 
@@ -97,7 +97,10 @@ def calibrate(
     rounds: int,
     say: Callable[[str], None],
 ) -> LayoutModel:
-    """A model whose potentials give as many pairs at each distance as the tiles of its tissues."""
+    """The model with potentials that give as many pairs at each distance as the tiles of its tissues.
+
+    ``tiles`` are those of each tissue, by its name; ``say`` receives a line on each round.
+    """
     count = len(model.classes)
     used: list[Target] = []
     for tissue in model.tissues:
@@ -124,7 +127,7 @@ def calibrate(
         model = dataclasses.replace(model, potentials=nested(potentials))
         if number >= rounds // 2:
             averaged.append(potentials.copy())
-    # The rounds scatter around the answer by what is drawn in each.
+    # The potentials scatter from round to round with the layouts drawn, so the later ones are averaged.
     potentials = np.mean(averaged, 0) if averaged else potentials
     return dataclasses.replace(model, potentials=nested(potentials))
 
@@ -140,9 +143,9 @@ def fit_layout_model(
 
     Args:
         layouts: the tissue and the nuclei of each tile, in ``classes``.
-        about: what the file says of its origin.
-        rounds: of simulation by which the potentials are corrected; each draws up to 12 tiles a tissue.
-        say: told of progress.
+        about: origin of the model, stored in its file.
+        rounds: number of corrections of the potentials; each draws up to 12 tiles a tissue.
+        say: receives lines on progress.
 
     Raises:
         ValueError: there are no nuclei to fit to.
@@ -183,7 +186,7 @@ def fit_layout_model(
 
 
 def _fit_tissue(name: str, tiles: Sequence[Tile], classes: ClassTable) -> TissueModel:
-    """Levels and responses of one tissue, for the classes that occur in its tiles."""
+    """The model of one tissue: levels and responses of the classes that occur in its tiles."""
     present = np.flatnonzero(sum(tile.counts(len(classes) - 1) for tile in tiles))
     if not len(present):
         raise ValueError(f"{name or 'a tissue without a name'}: its tiles hold no nuclei")

@@ -1,4 +1,4 @@
-"""Points in square cells: neighbours, insertion and removal for many cells at once."""
+"""Cell lists: points in square cells, with neighbours, insertion and removal for many cells at once."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 FAR = 1e9
-"""Where empty slots lie, in µm."""
+"""Coordinate of empty slots in µm, far from all points."""
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """One point of each of some cells, all (N,)."""
+    """One point of each of N cells; all arrays are (N,)."""
 
     cells: Ints
     slots: Ints
@@ -42,9 +42,12 @@ class Cells:
     """Class-tagged points sorted into cells of ``side`` µm, with a rim of empty cells around them.
 
     Args:
-        points: (N, 2) in µm; tags: classes (N,); movable: which of them may change (N,).
-        extent: the rectangle from (0, 0) that the cells cover at least; points may lie outside it.
-        offset: (2,) in 0..side, how far the first cell begins before (0, 0).
+        points: (N, 2) in µm.
+        tags: their classes, (N,).
+        movable: True for points that may change, (N,).
+        extent: (height, width) in µm of a rectangle from (0, 0) that the cells cover at least; points
+            may lie outside it.
+        offset: (2,) in 0..side; the first cell begins this far before (0, 0).
     """
 
     def __init__(
@@ -82,10 +85,10 @@ class Cells:
         )
         grid = np.arange(number).reshape(-1, self._row)[1:-1, 1:-1]
         self.colours = [grid[a::2, b::2].ravel() for a in (0, 1) for b in (0, 1)]
-        """Cells of each colour of a 2x2 pattern: those of one colour are ``side`` apart."""
+        """Cells of each colour of a 2x2 pattern; two cells of one colour are at least ``side`` apart."""
 
     def of(self, points: Floats) -> Ints:
-        """The cell of each point, (N,)."""
+        """Index of each point's cell, (N,)."""
         at = np.floor((points - self._origin) / self.side).astype(np.int64) + 1
         return np.asarray(at[:, 0] * self._row + at[:, 1], np.int64)
 
@@ -97,7 +100,7 @@ class Cells:
         )
 
     def occupied(self) -> tuple[Floats, Ints, Bools]:
-        """All points (N, 2), their classes, and which may change."""
+        """All points (N, 2), their classes (N,), and True for those that may change (N,)."""
         taken = self.y < FAR
         points = np.stack([self.y[taken], self.x[taken]], 1)
         return points, self.tags[taken], self.movable[taken]
@@ -107,7 +110,8 @@ class Cells:
     ) -> tuple[Ints, Chosen, Ints]:
         """A random eligible point of each cell that has any.
 
-        ``eligible`` (N, slots). Returns the rows of those cells, the points, how many are eligible.
+        ``eligible`` is (N, slots). Returns the rows of these cells, their points, and the number of
+        eligible points in each.
         """
         count = eligible.sum(1)
         rows = np.flatnonzero(count)
@@ -122,9 +126,10 @@ class Cells:
     def neighbours(
         self, cells: Ints, y: Floats, x: Floats, without: Ints | None
     ) -> tuple[Ints, Floats, Ints]:
-        """Points within ``side`` of places in some cells; ``without`` is a slot of the own cell.
+        """Points within ``side`` of one place in each of some cells.
 
-        Returns the row of the place, the squared distance and the class of each, (P,) each.
+        ``without`` are slots of these cells to leave out, (N,), or None. Returns each neighbour's row of
+        the place, squared distance and class, (P,) each.
         """
         around = cells[:, None] + self._around
         dy = self.y[around] - y[:, None, None]
@@ -136,7 +141,7 @@ class Cells:
         return row, squared[row, which, slot], self.tags[around[row, which], slot]
 
     def add(self, cells: Ints, y: Floats, x: Floats, tags: Ints) -> None:
-        """One more movable point in each of these cells, no cell named twice."""
+        """Adds a movable point to each of these cells; no cell may be named twice."""
         free = self.y[cells] >= FAR
         if not free.any(1).all():
             pad = ((0, 0), (0, self.y.shape[1]))

@@ -1,4 +1,4 @@
-"""Drawing from a layout model: intensity, then a chain of nuclei on a window of the canvas."""
+"""Drawing from a layout model: an intensity, and then a chain of nuclei, on a window of the canvas."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Place:
-    """The part of a canvas that is drawn: all of it, or a window around a region."""
+    """The window in which nuclei are drawn: a whole canvas or the box of a region, with a margin."""
 
     shape: tuple[int, int]
     mpp: float
@@ -35,7 +35,7 @@ class Place:
     origin: Floats
     """(y, x) of the window's corner from the canvas' corner, in µm."""
     extent: Floats
-    """Of the window, in µm."""
+    """(height, width) of the window in µm."""
 
     @classmethod
     def of(
@@ -50,11 +50,11 @@ class Place:
             occupied = [np.flatnonzero(region.any(axis)) for axis in (1, 0)]
             low = np.array([o[0] for o in occupied]) * mpp
             high = np.array([o[-1] + 1 for o in occupied]) * mpp
-        # A canvas is cut from a larger piece: nuclei beyond its edge keep those at the edge apart.
+        # Real tissue goes on beyond the canvas, and nuclei there keep those at the edge at a distance.
         return cls(shape, mpp, region, low - reach, high - low + 2 * reach)
 
     def pixels(self, points: Floats) -> npt.NDArray[np.float32]:
-        """Points of the window in the canvas' pixels, as a layout holds them."""
+        """Points of the window, in the canvas' pixels as in a layout."""
         return ((points + self.origin) / self.mpp - 0.5).astype(np.float32)
 
     def micrometres(self, centroids: npt.NDArray[np.float32]) -> Floats:
@@ -72,7 +72,7 @@ class Place:
 def on_region(
     centroids: npt.NDArray[np.float32], region: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.bool_]:
-    """Which centroids on a canvas lie on a pixel of the region, bool (N,)."""
+    """True for centroids on a pixel of the region, bool (N,)."""
     at = np.floor(centroids.astype(np.float64) + 0.5).astype(np.int64)
     at = np.clip(at, 0, np.array(region.shape) - 1)
     return np.asarray(region[at[:, 0], at[:, 1]])
@@ -88,7 +88,7 @@ def draw(
     region: npt.NDArray[np.bool_] | None,
     existing: Layout | None,
 ) -> Layout:
-    """What ``LayoutModel.sample`` says."""
+    """A layout drawn from the model; arguments and errors as for ``LayoutModel.sample``."""
     tissue = model.tissue(tissue_name)
     table = model.table if existing is None else existing.classes
     shape = _checked(model, tissue, shape, seed, mpp, counts, region, existing)
@@ -151,7 +151,7 @@ def _checked(
 
 
 def _of_tissue(model: LayoutModel, tissue: TissueModel) -> Interaction:
-    """The interactions of a tissue's classes, and last of an unknown class that has a body only."""
+    """The interactions of a tissue's classes; the last class stands for others, with a hard core only."""
     rows = [model.classes.index(name) for name in tissue.classes]
     whole = model.interaction
     core = np.pad(whole.hard_core[np.ix_(rows, rows)], (0, 1))
@@ -168,7 +168,7 @@ def _draw(
     kept: Layout | None,
     rng: np.random.Generator,
 ) -> tuple[Floats, Ints]:
-    """New nuclei where they are wanted: (N, 2) in µm from the window's corner, classes (N,)."""
+    """New nuclei in the region or canvas: (N, 2) in µm from the window's corner, and classes (N,)."""
     names = tissue.classes
     interaction = _of_tissue(model, tissue)
     wanted = {names.index(name): number for name, number in counts.items()}
@@ -199,5 +199,5 @@ def _draw(
 
 
 def node_centres(shape: tuple[int, int]) -> Floats:
-    """(h * w, 2) in µm, row by row."""
+    """Centres of the nodes, (h * w, 2) in µm, row by row."""
     return np.asarray((np.indices(shape).reshape(2, -1).T + 0.5) * SPACING, np.float64)

@@ -1,4 +1,4 @@
-"""How well simulated layouts stand for a real one: envelopes and scores of summary functions."""
+"""Envelopes and scores of summary functions: how well simulated layouts match a real one."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from napari_cosynth.layouts.gibbs.statistics import (
 from napari_cosynth.types import Layout
 
 EDGES = np.array([0, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 17, 20, 25, 30, 40, 50.0])
-"""Bins of pair correlations, in µm."""
+"""Edges of the bins of pair correlations, in µm."""
 RADII = np.arange(1.0, 26)
-"""Of distribution functions of distances, in µm."""
+"""Radii at which the distribution functions of distances are compared, in µm."""
 FAMILIES = {
     "g": "pair correlation g_ij",
     "D": "nearest neighbour D_ij (G for i = j)",
@@ -29,19 +29,19 @@ FAMILIES = {
     "J": "J_i",
 }
 LEAST = 20
-"""Nuclei of a class that a real layout needs for its functions to mean something."""
+"""Fewest nuclei of a class whose functions are compared; those of fewer are too noisy."""
 
 
 def usual_classes(layout: Layout) -> list[int]:
-    """The ids of the classes with enough nuclei."""
+    """Ids of the classes with at least ``LEAST`` nuclei."""
     counts = np.bincount(layout.class_ids, minlength=len(layout.classes))
     return [int(i) for i in np.flatnonzero(counts >= LEAST)]
 
 
 def summaries(layout: Layout, classes: Sequence[int]) -> dict[str, Floats]:
-    """Summary functions by name, ``"g 1 2"``; of class ids for which there is no nucleus, NaN or 0.
+    """Summary functions by name, such as ``"g 1 2"``; NaN or 0 for classes without nuclei.
 
-    Pair correlations as square roots, which makes their spread even, J clipped at 3.
+    Pair correlations are given as square roots, which makes their spread even. J is clipped at 3.
     """
     points, extent = micrometres(layout)
     of = {i: points[layout.class_ids == i] for i in classes}
@@ -58,11 +58,11 @@ def summaries(layout: Layout, classes: Sequence[int]) -> dict[str, Floats]:
 
 
 def crps(seen: Floats, simulated: Floats) -> Floats:
-    """Continuous ranked probability score at each place, (R,); lower is better.
+    """Continuous ranked probability score at each radius, (R,), in the function's unit; lower is better.
 
-    For a value seen (R,) and a sample (N, R), N at least 2: E|X - y| - E|X - X'| / 2 (Gneiting and
-    Raftery 2007), the second mean over different members so that a small sample is no handicap. In the
-    function's unit; it charges both a centre that is off and a spread too wide or too narrow.
+    It is E|X - y| - E|X - X'| / 2 (Gneiting and Raftery 2007), for the seen values y (R,) and the
+    simulated sample X (N, R), N at least 2. The second mean is over different members, so that a small
+    sample is not penalised. The score penalises a wrong centre and a spread that is too wide or narrow.
     """
     number = len(simulated)
     ordered = np.sort(simulated, axis=0)
@@ -73,18 +73,18 @@ def crps(seen: Floats, simulated: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Score:
-    """One function of one real layout against simulated ones."""
+    """Comparison of one function of a real layout with simulated ones."""
 
     crps: float
     """Mean over the radii."""
     inside: float
-    """Share of the radii at which it lies within the envelope (least to greatest)."""
+    """Share of the radii at which the function lies within the envelope (least to greatest)."""
     width: float
     """Mean width of the envelope."""
 
 
 def score(seen: Floats, simulated: Iterable[Floats]) -> Score | None:
-    """None where fewer than 5 simulated layouts or no radius can be compared."""
+    """The score of a function; None where fewer than 5 simulated layouts or no radius are comparable."""
     sample = np.array([s for s in simulated if np.isfinite(s).mean() > 0.5])
     if len(sample) < 5:
         return None

@@ -1,11 +1,11 @@
-"""Random fields of intensity: where tissue is dense, and with which classes.
+"""Random fields of intensity, which make tissue dense in some places, and with some classes.
 
-A few independent, smooth Gaussian fields G_s with covariance ``exp(-r² / (2 s²))``, and each class'
-response to each of them: ``log intensity_m(u) = sum_s f_ms(G_s(u)) + constant``. A response need not be
-monotone: a class that answers to values around 0 lines the level curves of a field, as epithelium
-lines glands, while another fills the inside or the outside. With linear responses it is a
-log-Gaussian Cox process (Møller, Syversveen and Waagepetersen 1998). Fields are drawn by smoothing white
-noise, so that a canvas of any size has neither blocks nor a period, at a cost linear in its area.
+There are a few independent, smooth Gaussian fields G_s with covariance ``exp(-r² / (2 s²))``. Each class
+has a response to each field: ``log intensity_m(u) = sum_s f_ms(G_s(u)) + constant``. A response need not
+be monotone. A class that responds to values around 0 lines the level curves of a field, as epithelium
+lines glands; others fill the inside or the outside. With linear responses the model is a log-Gaussian Cox
+process (Møller, Syversveen and Waagepetersen 1998). Fields are smoothed white noise, so that a canvas of
+any size has neither blocks nor a period, at a cost linear in its area.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 Floats = npt.NDArray[np.float64]
 
 _STEPS = 4
-"""Nodes of the noise per scale: the field is smooth between them."""
+"""Nodes of the noise per scale; between them the field is interpolated."""
 
 
 def draw_fields(
@@ -27,7 +27,7 @@ def draw_fields(
 ) -> Floats:
     """Independent standard Gaussian fields, float64 (S, h, w).
 
-    Values at the centres of squares of ``spacing`` µm; ``scales`` are s in µm.
+    Values are at the centres of squares of ``spacing`` µm; ``scales`` are s in µm, ``shape`` is (h, w).
     """
     fields = np.empty((len(scales), *shape))
     for number, scale in enumerate(scales):
@@ -46,7 +46,7 @@ def draw_fields(
 def log_intensity(fields: Floats, nodes: Floats, responses: Floats) -> Floats:
     """log of each class' intensity over its mean, (K, ...), for fields (S, ...).
 
-    ``responses`` (K, S, N) hold f_ms at the ``nodes`` (N,): linear between them, constant beyond.
+    ``responses`` (K, S, N) are f_ms at the ``nodes`` (N,), linear between nodes and constant beyond.
     """
     return np.stack(
         [
@@ -66,14 +66,15 @@ def condition_fields(
     steps: int,
     rng: np.random.Generator,
 ) -> Floats:
-    """Fields given what is known of the nuclei, by elliptical slice sampling.
+    """Fields conditioned on a likelihood, by elliptical slice sampling.
 
-    Murray, Adams and MacKay 2010: exact for any likelihood, without a step size to choose.
+    The method is exact for any likelihood and has no step size (Murray, Adams and MacKay 2010).
 
     Args:
-        fields: where the chain starts.
-        draw: gives independent fields of the same law.
-        log_likelihood: of fields.
+        fields: start of the chain.
+        draw: returns independent fields with the same distribution.
+        log_likelihood: log likelihood of given fields.
+        steps: number of steps of the chain.
     """
     now = log_likelihood(fields)
     for _ in range(steps):

@@ -1,4 +1,4 @@
-"""Annotated tiles -> how classes respond to the random fields that make their densities vary."""
+"""Fit of the classes' responses to the random fields, from annotated tiles."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from napari_cosynth.layouts.gibbs.tiles import Floats, Tile
 NODES = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)
 """Values of a field at which the responses to it are fitted."""
 SCALES = (12.0, 25.0, 50.0)
-"""Of the fields, in µm: a tile of 250 µm tells nothing of larger ones."""
+"""Scales of the fields in µm; larger ones cannot be fitted to tiles of 250 µm."""
 EDGES = np.array([8.0, 10, 12, 14, 17, 20, 24, 28, 33, 39, 46, 54, 64, 76, 90, 106, 124])
-"""Bins of distance in µm by which the fields are fitted."""
+"""Edges in µm of the bins of distance by which the fields are fitted."""
 
 
 def within_tile_correlation(
     tiles: Sequence[Tile], count: int, edges: Floats
 ) -> tuple[Floats, Floats]:
-    """Pair correlations within tiles, (K, K, B), and the pairs they rest on, (K, K, B).
+    """Pair correlations within tiles, (K, K, B), and the expected numbers of pairs, (K, K, B).
 
-    Each tile's own numbers of nuclei are what a pair is likelier than: levels do not count.
+    Pairs are compared with each tile's own numbers of nuclei, so that differences in density between
+    tiles do not count.
     """
     pairs = np.zeros((count, count, len(edges) - 1))
     usual = np.zeros((count, count, 1))
@@ -48,7 +49,7 @@ def _pair_distances(extent: Floats, number: int = 4000) -> Floats:
 
 
 def _joint(correlation: Floats, places: Floats) -> Floats:
-    """Joint masses of two standard normal values on a grid of places, (R, Q, Q)."""
+    """Joint probabilities of two standard normal values with correlations (R,) on a grid, (R, Q, Q)."""
     weight = np.exp(-(places**2) / 2)
     weight /= weight.sum()
     spread = np.maximum(1 - correlation**2, 1e-3)[:, None, None]
@@ -67,9 +68,10 @@ def fit_responses(
 ) -> Floats:
     """Responses of the classes to the fields, (K, S, N), by least squares on log g(r).
 
-    g_ij(r) is the product over the fields of E[e_i(G(0)) e_j(G(r))], e = exp(f) over its mean; within a
-    tile of known numbers it is that over its mean in the tile. ``correlation`` and ``pairs`` (K, K, B)
-    are those of ``within_tile_correlation``.
+    g_ij(r) is the product over the fields of E[e_i(G(0)) e_j(G(r))], where e = exp(f) / E[exp(f)]. In a
+    tile whose numbers of nuclei are known, this is divided by its mean over the tile. ``correlation`` and
+    ``pairs`` (K, K, B) are those of ``within_tile_correlation``; ``extent`` is a tile's (height, width)
+    in µm. The best of ``starts`` random starts is returned.
     """
     count, nodes, places = len(correlation), np.array(NODES), np.linspace(-3.2, 3.2, 49)
     upper = np.triu_indices(count)

@@ -1,4 +1,4 @@
-"""Annotated tiles -> how nuclei keep away from and draw each other: hard cores, pair potentials."""
+"""Fit of hard cores and pair potentials between nuclei, from annotated tiles."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from napari_cosynth.layouts.gibbs.statistics import close_pairs, nearest_distanc
 from napari_cosynth.layouts.gibbs.tiles import Floats, Ints, Tile
 
 KNOTS = (2.0, 3.0, 4.0, 5.0, 6.0, 7.5, 9.0, 11.5, 14.0)
-"""Distances in µm at which pair potentials are fitted; the last is where they end."""
+"""Distances in µm at which pair potentials are fitted; from the last on they are 0."""
 RING = 40.0
-"""Outer radius in µm of the surroundings by which the potentials' fit knows the intensity."""
+"""Outer radius in µm of the ring whose density stands for the local intensity in the potentials' fit."""
 DUMMIES = 4
 """Dummy points per nucleus."""
 
 
 def fit_hard_core(tiles: Sequence[Tile], count: int, share: float = 0.01) -> Floats:
-    """Least distances between classes, (K, K): all but ``share`` of the nuclei keep them.
+    """Hard cores in µm, (K, K): all but ``share`` of the nuclei keep this distance between two classes.
 
-    The least of all would be that of the worst annotation: a nucleus drawn in two parts. Classes that
-    are seldom neighbours take the mean of their own.
+    The true minimum would come from annotation errors, such as a nucleus in two parts. Two classes that
+    are seldom neighbours take the mean of their own hard cores.
     """
     core = np.full((count, count), np.nan)
     for i in range(count):
@@ -44,7 +44,7 @@ def fit_hard_core(tiles: Sequence[Tile], count: int, share: float = 0.01) -> Flo
 
 
 def without_fragments(tile: Tile, core: Floats) -> Tile:
-    """A tile where of nuclei closer than the hard core only the first remains."""
+    """The tile without fragments: of nuclei closer than the hard core only the first stays."""
     rows, columns = close_pairs(tile.points, tile.points, float(core.max(initial=0)))
     closer = np.hypot(*(tile.points[rows] - tile.points[columns]).T)
     bad = (rows < columns) & (closer < core[tile.classes[rows], tile.classes[columns]])
@@ -56,9 +56,9 @@ def without_fragments(tile: Tile, core: Floats) -> Tile:
 
 
 def hats(distance: Floats, knots: Floats) -> Floats:
-    """Values (N, B - 1) of the piecewise linear functions that are 1 at one knot, 0 at the others.
+    """Values (N, B - 1) of the hat functions: piecewise linear, 1 at one knot and 0 at the others.
 
-    The first is 1 below its knot too; the last knot has none, as potentials are 0 there.
+    The first function is also 1 below its knot. The last knot has none, since potentials are 0 there.
     """
     return np.stack(
         [np.interp(distance, knots, np.eye(len(knots))[b]) for b in range(len(knots) - 1)], 1
@@ -68,7 +68,10 @@ def hats(distance: Floats, knots: Floats) -> Floats:
 def pair_sums(
     points: Floats, classes: Ints, others: Tile, count: int, knots: Floats, same: bool
 ) -> Floats:
-    """Sums of the hat functions over the neighbours of each class, (N, K, B - 1)."""
+    """Sums of the hat functions over each point's neighbours by class, (N, K, B - 1).
+
+    ``same`` means that the points are those of ``others``, so that none is its own neighbour.
+    """
     rows, columns = close_pairs(points, others.points, float(knots[-1]))
     if same:
         rows, columns = (side[rows != columns] for side in (rows, columns))
@@ -79,7 +82,7 @@ def pair_sums(
 
 
 def _surroundings(points: Floats, tile: Tile, count: int, inner: float, outer: float) -> Floats:
-    """log of each class' density in a ring around points over its density in the tile, (N, K)."""
+    """log of each class' density in a ring around each point, over its density in the tile, (N, K)."""
     rows, columns = close_pairs(points, tile.points, outer)
     keep = np.hypot(*(points[rows] - tile.points[columns]).T) >= inner
     found = np.zeros((len(points), count))
@@ -96,7 +99,7 @@ def _surroundings(points: Floats, tile: Tile, count: int, inner: float, outer: f
 def _rows_of(
     tile: Tile, core: Floats, knots: Floats, surroundings: bool, rng: np.random.Generator
 ) -> tuple[Ints, Floats, Floats, Floats, npt.NDArray[np.bool_]]:
-    """Nuclei and dummies of one tile: classes, pair sums, surroundings, offsets, which are nuclei."""
+    """Nuclei and dummies of one tile: classes, pair sums, surroundings, offsets, and True for nuclei."""
     count = len(core)
     own = tile.counts(count)
     dummies = own * DUMMIES
@@ -106,7 +109,7 @@ def _rows_of(
     away = np.hypot(*(points[near] - tile.points[other]).T)
     hit = near[away < core[classes[near], tile.classes[other]]]
     free = np.ones(len(points), bool)
-    free[hit] = False  # no nucleus can be there: they say nothing
+    free[hit] = False  # no nucleus can be there, so these dummies carry no information
     points, classes = points[free], classes[free]
     sums = np.concatenate(
         [
@@ -132,19 +135,19 @@ def fit_potentials(
     ridge: float = 1.0,
     seed: int = 0,
 ) -> tuple[Floats, Floats]:
-    """Pair potentials by maximum pseudo-likelihood, in its logistic form.
+    """Pair potentials by maximum pseudo-likelihood in its logistic form.
 
-    Nuclei against dummy points by logistic regression on the neighbours' hat functions (Baddeley,
-    Coeurjolly, Rubak and Waagepetersen 2014). With ``surroundings``, each class' density in a ring
-    beyond the potentials' reach stands for the fields.
+    A logistic regression on the neighbours' hat functions tells nuclei from dummy points (Baddeley,
+    Coeurjolly, Rubak and Waagepetersen 2014). With ``surroundings``, each class' density in a ring beyond
+    the potentials' reach stands for the fields.
 
     Args:
         tiles: patterns that keep the hard cores ``core`` (K, K).
         ridge: weight of the squared differences between neighbouring knots.
 
     Returns:
-        Potentials at the knots, symmetric (K, K, B) with 0 at the last, and log intercepts (K,): the
-        activity over the class' density in its tile.
+        Potentials at the knots, symmetric (K, K, B) with 0 at the last; and log intercepts (K,), the log
+        of the activity over the class' density in its tile.
     """
     rng = np.random.default_rng(seed)
     knot = np.asarray(knots, float)

@@ -1,4 +1,4 @@
-"""The intensity of a place: how many nuclei of each class and how they vary, given those around it."""
+"""The intensity of a window: the density of each class and its variation, given nuclei around it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Ints = npt.NDArray[np.int64]
 SPACING = 4.0
 """µm between the nodes of the intensity."""
 CONTEXT = 25
-"""Nodes around a window whose existing nuclei tell what grows in it."""
+"""Nodes around a window whose existing nuclei condition its intensity."""
 CHAIN = 60
-"""Steps of the chain by which fields agree with existing nuclei."""
+"""Steps of the chain that conditions fields on existing nuclei."""
 SHAPE = 1.5
-"""Of the gamma law by which counts of one tissue vary, where a tile is chosen by its counts."""
+"""Shape of the gamma distribution of densities within a tissue, used to choose a tile by counts."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Surroundings:
     classes: Ints
     """(N,), 0..n-1; n or above for classes that the tissue does not have."""
     seen: npt.NDArray[np.bool_]
-    """Which nodes of the window and of ``CONTEXT`` around it show what grows there, (h, w)."""
+    """True at nodes whose nuclei are known, (h, w), of the window with ``CONTEXT`` nodes around it."""
 
 
 def nodes_of(extent: Floats, around: int = 0) -> tuple[int, int]:
-    """Rows and columns of nodes in a window and so many around it."""
+    """Rows and columns of nodes in a window of ``extent`` µm, with ``around`` more on each side."""
     rows, columns = (int(np.ceil(side / SPACING)) + 2 * around for side in extent)
     return rows, columns
 
@@ -51,10 +51,10 @@ def draw_log_activity(
     surroundings: Surroundings | None,
     rng: np.random.Generator,
 ) -> Floats:
-    """log of the nuclei per µm² of each class on the nodes of a window, (n, h, w).
+    """log of the nuclei per µm² of each class at the nodes of a window, (n, h, w).
 
-    ``counts`` are nuclei per mm² that the window is to have of some classes: other classes then take
-    the level of a tile that has as many.
+    ``counts`` are the wanted nuclei per mm² of some classes. The other classes then take the level of a
+    tile with similar counts.
     """
     responses, places = np.array(tissue.responses), np.array(nodes)
     if surroundings is None:
@@ -75,9 +75,9 @@ def draw_log_activity(
 def _drawn_level(
     tissue: TissueModel, evidence: dict[int, tuple[float, float]], rng: np.random.Generator
 ) -> Floats:
-    """Nuclei per mm² of one of the tissue's tiles, likelier of one that explains the evidence.
+    """Nuclei per mm² of a random tile of the tissue, (n,); tiles that explain the evidence are likelier.
 
-    ``evidence`` gives for some classes how many nuclei there are on how many mm².
+    ``evidence`` holds the number of nuclei of some classes, and the area in mm² that they are on.
     """
     levels = np.array(tissue.levels, float)
     log_weight = np.zeros(len(levels))
@@ -98,7 +98,7 @@ def _given_surroundings(
     around: Surroundings,
     rng: np.random.Generator,
 ) -> tuple[Floats, Floats]:
-    """Relative log intensity on the window (n, h, w) and level (n,), given existing nuclei."""
+    """Relative log intensity of the window, (n, h, w), and level, (n,), given existing nuclei."""
     count = len(tissue.classes)
     shape = nodes_of(extent, CONTEXT)
     at = np.floor(around.points / SPACING).astype(np.int64) + CONTEXT
@@ -111,7 +111,7 @@ def _given_surroundings(
         return draw_fields(scales, shape, SPACING, rng)
 
     def log_likelihood(fields: Floats) -> float:
-        """Of where the nuclei of each class are, their number given; interactions left aside."""
+        """Log likelihood of the nuclei's places, given their number, without interactions."""
         relative = log_intensity(fields, places, responses)
         mass = np.exp(relative[:, around.seen]).mean(1)
         return float(relative[classes, rows, columns].sum() - found @ np.log(mass))
@@ -122,7 +122,7 @@ def _given_surroundings(
     relative = log_intensity(fields, places, responses)
     level = _drawn_level(tissue, {k: (float(n), area) for k, n in enumerate(found)}, rng)
     if around.seen.any():
-        # A gamma law around the tile's level, updated by the nuclei seen.
+        # The prior is a gamma distribution around the tile's level; the nuclei seen update it.
         usual = np.where(level > 0, level, np.mean(tissue.levels, axis=0))
         mass = np.exp(relative[:, around.seen]).mean(1) * area
         updated = rng.gamma(found + SHAPE) / (mass + SHAPE / np.maximum(usual, 1e-9))

@@ -1,8 +1,8 @@
-"""Generated layouts: a model of where nuclei of each class lie, its file, and drawing from it.
+"""Layout models: a Gibbs point process of nuclei with classes, its file, and drawing from it.
 
-Three parts, from coarse to fine: how many nuclei of each class a piece of tissue holds (drawn from the
-tiles it was fitted to), smooth random fields of intensity that classes share or avoid (``fields``), and
-hard cores and pair potentials between nuclei (``gibbs``).
+A model has three parts, from coarse to fine: the number of nuclei of each class (from the tiles that it
+was fitted to), smooth random fields of intensity that classes share or avoid (``fields``), and hard cores
+and pair potentials between nuclei (``sampler``).
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ def _array(value: object, shape: tuple[int, ...], name: str) -> Floats:
 
 @dataclass(frozen=True)
 class TissueModel:
-    """How much of what one tissue holds, and how it varies in space."""
+    """The densities of one tissue's classes, and their variation in space."""
 
     __pydantic_config__ = FORBID_UNKNOWN
 
     name: str
     classes: tuple[str, ...]
-    """n of the model's classes: those that its tiles were annotated with."""
+    """The n classes of the model that occur in its tiles."""
     levels: Matrix
-    """Nuclei per mm² by class, one row (n,) for each tile it was fitted to."""
+    """Nuclei per mm² by class, one row (n,) for each tile that it was fitted to."""
     responses: tuple[Matrix, ...]
-    """Of the log intensities within a tile to the fields, at the model's nodes, (n, S, N)."""
+    """Responses of the log intensities to the fields, at the model's nodes, (n, S, N)."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class LayoutModel:
     classes: tuple[str, ...]
     """K names without the background."""
     colors: tuple[tuple[int, int, int], ...]
-    """RGB of each."""
+    """RGB of each class, 0..255."""
     hard_core: Matrix
     """Least distance between the centroids of two classes, symmetric (K, K)."""
     knots: Row
@@ -79,9 +79,9 @@ class LayoutModel:
     nodes: Row
     """Values of a field at which the responses to it are given, ascending (N,)."""
     tissues: tuple[TissueModel, ...]
-    """The one fitted to most nuclei first; it is what an unnamed tissue means."""
+    """Tissues by falling number of nuclei in the fit; the first is the default."""
     about: dict[str, Any] = field(default_factory=dict)
-    """Data sets, tiles, licence."""
+    """Origin of the model: data sets, tiles, licence."""
     format: Literal["napari-cosynth layout model"] = "napari-cosynth layout model"
     version: Literal[1] = 1
 
@@ -144,7 +144,10 @@ class LayoutModel:
         )
 
     def tissue(self, name: str) -> TissueModel:
-        """A tissue by name, the first for "". Raises ValueError that lists the known ones."""
+        """The tissue of this name, the first for "".
+
+        Raises ValueError for an unknown name, listing the known ones.
+        """
         for tissue in self.tissues:
             if name in ("", tissue.name):
                 return tissue
@@ -160,21 +163,21 @@ class LayoutModel:
         region: npt.NDArray[np.bool_] | None = None,
         existing: Layout | None = None,
     ) -> Layout:
-        """One layout; the same arguments give the same one.
+        """A layout drawn from the model; the same arguments give the same layout.
 
         Args:
             shape: (H, W) of the canvas in pixels.
             mpp: µm per pixel.
             tissue: a name of ``tissues``; "" is the first.
-            counts: exact numbers of nuclei by class; the classes it does not name are drawn. With a
-                region they count the nuclei in it.
-            region: bool (H, W), where nuclei are drawn; everywhere if None.
-            existing: a layout of this canvas whose nuclei outside ``region`` stay, first and in their
-                order, and condition what is drawn; those inside it are replaced.
+            counts: exact numbers of nuclei by class, within the region if there is one; the model
+                chooses the numbers of classes that are not named.
+            region: bool (H, W), True where nuclei are drawn; None: everywhere.
+            existing: a layout of this canvas. Its nuclei outside ``region`` stay, first and in their
+                order, and condition the new ones; those inside are replaced.
 
         Raises:
-            ValueError: an argument is out of range, unknown or does not fit the others, or so many
-                nuclei do not fit on the canvas.
+            ValueError: an argument is out of range, unknown or does not fit the others, or ``counts``
+                do not fit on the canvas.
         """
         from napari_cosynth.layouts.gibbs.drawing import draw
 
@@ -182,7 +185,7 @@ class LayoutModel:
 
 
 def load_layout_model(path: str | Path) -> LayoutModel:
-    """A model by the name of a bundled one ("default") or from a JSON file.
+    """A layout model by bundled name ("default") or from a JSON file.
 
     Raises ValueError naming file and field.
     """
@@ -191,7 +194,7 @@ def load_layout_model(path: str | Path) -> LayoutModel:
 
 
 def layout_model_digest(path: str | Path) -> str:
-    """The SHA-256 of a model's file, hexadecimal. Raises ValueError where there is none."""
+    """SHA-256 of a model's file, hexadecimal. Raises ValueError where there is no such file."""
     return hashlib.sha256(find_layout_model(path).read_bytes()).hexdigest()
 
 

@@ -4,11 +4,11 @@ Density with respect to the unit-rate Poisson process, for points u of classes m
 
     p(x) ∝ prod_i a_{m_i}(u_i) · exp(sum_{i<j} phi_{m_i m_j}(|u_i - u_j|)),
 
-``a`` the activity per µm² and ``phi`` minus infinity below the hard core. Sampled by
-Metropolis-Hastings (Geyer and Møller 1994). The plane is cut into cells a little wider than the
-interactions reach, with a new random offset each sweep. Cells of one colour of a 2x2 pattern do not
-interact, so one proposal in each of them at once is a product of independent steps: exact, vectorised
-and linear in the area.
+where ``a`` is the activity per µm², and ``phi`` is minus infinity below the hard core. The sampler is
+Metropolis-Hastings (Geyer and Møller 1994). The plane is cut into cells as wide as the interactions
+reach, with a new random offset each sweep. Cells of one colour of a 2x2 pattern do not interact. So
+one proposal in each of them at once is a product of independent steps: exact, vectorised and linear in
+the area.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ STEP = 0.05
 
 @dataclass(frozen=True)
 class Interaction:
-    """Pair potentials between K classes, which are 0 beyond the last knot; lengths in µm."""
+    """Pair potentials phi between K classes; they are 0 beyond the last knot. Lengths are in µm."""
 
     hard_core: Floats
     """Least distances, symmetric (K, K)."""
@@ -37,11 +37,11 @@ class Interaction:
 
     @property
     def reach(self) -> float:
-        """The distance from which on nuclei do not interact."""
+        """Distance from which on nuclei do not interact, in µm."""
         return float(self.knots[-1])
 
     def at(self, first: int, second: int, distance: Floats) -> Floats:
-        """phi between two classes (0-based) at some distances."""
+        """phi between two classes (0-based) at these distances in µm."""
         value = np.interp(distance, self.knots, self.potential[first, second])
         value = np.where(distance >= self.reach, 0.0, value)
         return np.where(distance < self.hard_core[first, second], -np.inf, value)
@@ -49,21 +49,21 @@ class Interaction:
 
 @dataclass
 class Window:
-    """Where points may lie and how likely: a rectangle from (0, 0), in µm."""
+    """A rectangle from (0, 0) in µm, and the activity of points in it."""
 
     extent: Floats
     """(height, width)."""
     log_activity: Floats
-    """log a per µm², (K, h, w) on squares of ``spacing`` from (0, 0); minus infinity: never there."""
+    """log a per µm², (K, h, w), on squares of ``spacing`` µm from (0, 0); minus infinity: no points."""
     spacing: float
     part_of: Callable[[Floats], Ints] = field(default=lambda points: np.ones(len(points), np.int64))
-    """Points (N, 2) in the rectangle -> the part they lie in, (N,); in part 0 there are no new points.
+    """Returns the part of the rectangle, (N,), that each of the points (N, 2) lies in.
 
-    Classes of fixed counts keep them in each part.
+    Part 0 gets no new points. Classes with fixed counts keep their counts in each part.
     """
 
     def activity(self, y: Floats, x: Floats) -> Floats:
-        """log a of every class at some places, (K, N)."""
+        """log a of every class at these places, (K, N)."""
         rows, columns = (
             np.clip((v / self.spacing).astype(np.int64), 0, n - 1)
             for v, n in zip((y, x), self.log_activity.shape[1:], strict=True)
@@ -74,7 +74,7 @@ class Window:
 class GibbsSampler:
     """A chain of patterns in a window; points are ``(y, x)`` in µm, classes 0..K-1.
 
-    ``obstacles`` are points that stay where they are and condition the others.
+    ``obstacles`` are points that stay fixed and condition the others.
     """
 
     def __init__(
@@ -88,9 +88,9 @@ class GibbsSampler:
         self.rng = rng
         count = len(interaction.hard_core)
         self.tilt = np.zeros(count)
-        """Added to the log activity of each class, (K,): how counts are steered."""
+        """Added to the log activity of each class, (K,), to steer counts."""
         self.counted = np.zeros(count, np.bool_)
-        """Classes whose counts do not change: nuclei move, none is born and none dies."""
+        """True for classes whose counts are fixed, (K,): their nuclei move, and none is born or dies."""
         middle = (np.arange(np.ceil(interaction.reach / STEP) + 1) + 0.5) * STEP
         self._table = np.zeros((count, count, len(middle)))
         for i in range(count):
@@ -123,7 +123,7 @@ class GibbsSampler:
         )
 
     def add(self, point: Floats, tag: int) -> bool:
-        """Adds a nucleus if no hard core forbids it; whether it did."""
+        """Adds a nucleus unless a hard core forbids it; returns whether it was added."""
         places, tags = point[None], np.array([tag])
         if self.log_papangelou(places, tags)[0] == -np.inf:
             return False
@@ -131,7 +131,7 @@ class GibbsSampler:
         return True
 
     def log_papangelou(self, points: Floats, tags: Ints) -> Floats:
-        """log of the conditional intensity per µm² at places that are no points, (N,)."""
+        """log of the conditional intensity per µm² at places without a point, (N,)."""
         y, x = points[:, 0], points[:, 1]
         energy = self._energy(self._cells.of(points), y, x, tags)
         return self._log_activity(y, x)[tags, np.arange(len(points))] + energy
@@ -139,7 +139,7 @@ class GibbsSampler:
     def _energy(
         self, cells: Ints, y: Floats, x: Floats, tags: Ints, without: Ints | None = None
     ) -> Floats:
-        """Sum of phi with every other point, (N,); ``without`` is the own slot in the own cell."""
+        """Sum of phi with every other point, (N,); ``without`` is the slot of the place's own point."""
         row, squared, other = self._cells.neighbours(cells, y, x, without)
         own = tags[row]
         value = self._table[own, other, (np.sqrt(squared) / STEP).astype(np.int64)]
@@ -147,7 +147,7 @@ class GibbsSampler:
         return np.asarray(np.bincount(row, value, len(cells)), np.float64)
 
     def _energy_of(self, point: Chosen, tags: Ints | None = None) -> Floats:
-        """Of points that are there, as they are or in another class."""
+        """Sum of phi of existing points with all others, (N,), in their class or in ``tags``."""
         tags = point.tags if tags is None else tags
         return self._energy(point.cells, point.y, point.x, tags, point.slots)
 
@@ -158,7 +158,7 @@ class GibbsSampler:
         return np.asarray(np.log(self.rng.random(len(log_ratio))) < log_ratio)
 
     def _part(self, y: Floats, x: Floats) -> Ints:
-        """The window's part of places, 0 outside the window."""
+        """The window's part that each place lies in, (N,); 0 outside the window."""
         points = np.stack([y, x], 1)
         inside = ((points >= 0) & (points < self.window.extent)).all(1)
         return np.where(inside, self.window.part_of(points), 0)
@@ -172,7 +172,7 @@ class GibbsSampler:
     def _tags(self, y: Floats, x: Floats) -> tuple[Ints, Floats]:
         """A class drawn by activity at each place, (N,), and the log of the activities' sum, (N,).
 
-        Of the classes that are not counted.
+        Classes with fixed counts are left out.
         """
         weight = np.exp(self._log_activity(y, x))
         weight[self.counted] = 0
@@ -182,7 +182,7 @@ class GibbsSampler:
             return (weight.cumsum(0) > draws).argmax(0), np.log(total)
 
     def _free(self, cells: Ints) -> Bools:
-        """Slots of points that may die or change their class."""
+        """True for slots of points that may die or change their class."""
         return self._cells.movable[cells] & ~self.counted[self._cells.tags[cells]]
 
     def _birth_or_death(self, cells: Ints) -> None:
@@ -198,14 +198,14 @@ class GibbsSampler:
         present = self._free(cells).sum(1)
         ratio = total + log_area - np.log(present + 1) + self._energy(cells, y, x, tags)
         took = self._accept(ratio)
-        # Death is judged before birth is carried out: they concern cells that do not interact.
+        # Deaths may be judged before births are carried out, since these cells do not interact.
         _, total = self._tags(dying.y, dying.x)
         gone = self._accept(np.log(count) - total - log_area - self._energy_of(dying))
         self._cells.remove(dying.cells[gone], dying.slots[gone])
         self._cells.add(cells[took], y[took], x[took], tags[took])
 
     def _retag(self, cells: Ints) -> None:
-        """Another class for a point of each cell."""
+        """Proposes another class for a point of each cell."""
         _, point, _ = self._cells.choose(cells, self._free(cells), self.rng)
         tags, _ = self._tags(point.y, point.x)
         change = np.flatnonzero(tags != point.tags)
@@ -214,7 +214,7 @@ class GibbsSampler:
         self._cells.tags[point.cells[took], point.slots[took]] = tags[took]
 
     def _gain(self, point: Chosen, cells: Ints, y: Floats, x: Floats) -> Floats:
-        """log of how much likelier points are at other places in ``cells``, (N,)."""
+        """log of the density ratio of moving points to other places in ``cells``, (N,)."""
         row = np.arange(len(point))
         ratio = self._log_activity(y, x)[point.tags, row]
         ratio -= self._log_activity(point.y, point.x)[point.tags, row]
@@ -222,7 +222,7 @@ class GibbsSampler:
         return ratio + self._energy(cells, y, x, point.tags, without) - self._energy_of(point)
 
     def _move(self, cells: Ints) -> None:
-        """A step of a point of each cell, refused where it would leave the cell."""
+        """Proposes a step for a point of each cell; a step out of the cell is refused."""
         _, point, _ = self._cells.choose(cells, self._cells.movable[cells], self.rng)
         scale = self._side * np.where(self.rng.random(len(point)) < 0.5, 0.05, 0.25)
         y, x = point.points().T + scale * self.rng.standard_normal((2, len(point)))
@@ -235,7 +235,7 @@ class GibbsSampler:
         self._cells.y[at], self._cells.x[at] = y[took], x[took]
 
     def _transfer(self, cells: Ints) -> None:
-        """Points of counted classes to other cells, in pairs of cells that do not interact."""
+        """Proposes moves of points with fixed counts to other cells, in pairs that do not interact."""
         order = self.rng.permutation(cells)
         half = len(order) // 2
         source, target = order[:half], order[half : 2 * half]
@@ -253,7 +253,7 @@ class GibbsSampler:
         self._cells.add(target[took], y[took], x[took], point.tags[took])
 
     def sweep(self, rounds: int = 8) -> None:
-        """``rounds`` proposals of each kind in every cell, on cells with a new offset."""
+        """Makes ``rounds`` proposals of each kind in every cell, after giving the cells a new offset."""
         self._sort(*self._cells.occupied())
         steps = [self._move]
         if not self.counted.all():

@@ -1,6 +1,6 @@
 """Summary functions of class-tagged point patterns in a rectangle; all lengths in micrometres.
 
-After Illian, Penttinen, Stoyan and Stoyan, Statistical Analysis and Modelling of Spatial Point
+Source: Illian, Penttinen, Stoyan and Stoyan, Statistical Analysis and Modelling of Spatial Point
 Patterns (2008), chapters 4 and 6.
 """
 
@@ -22,7 +22,7 @@ def micrometres(layout: Layout) -> tuple[Floats, Floats]:
 
 
 def close_pairs(first: Floats, second: Floats, reach: float) -> tuple[npt.NDArray[np.intp], ...]:
-    """Rows (of the first, of the second) of every two points within ``reach``, int (P,) each."""
+    """Index pairs (into ``first``, into ``second``) of points within ``reach``, int (P,) each."""
     if not len(first) or not len(second):
         return np.zeros(0, np.intp), np.zeros(0, np.intp)
     found = KDTree(first).query_ball_tree(KDTree(second), reach)
@@ -38,10 +38,10 @@ def product_density(
     Args:
         first, second: points (N, 2) and (M, 2) in a rectangle of ``extent`` (2,).
         edges: edges of the bins, ascending (B + 1,).
-        same: the two are the same points, so that none pairs with itself.
+        same: whether both are the same points; a point then makes no pair with itself.
 
     Returns:
-        float64 (B,), by translation correction: unbiased for a stationary process.
+        float64 (B,), with translation correction: unbiased for a stationary process.
     """
     rows, columns = close_pairs(first, second, float(edges[-1]))
     if same:
@@ -55,9 +55,9 @@ def product_density(
 def pair_correlation(
     first: Floats, second: Floats, extent: Floats, edges: Floats, same: bool = False
 ) -> Floats:
-    """g(r) of two classes in bins of distance, float64 (B,): 1 where they ignore one another.
+    """g(r) of two classes in bins of distance, float64 (B,); 1 means that they ignore each other.
 
-    NaN where a class has no point (for one class, fewer than two).
+    NaN where a class has no points, or fewer than two with ``same``.
     """
     pairs = len(first) * (len(second) - int(same))
     if pairs <= 0:
@@ -67,7 +67,7 @@ def pair_correlation(
 
 
 def nearest_distances(first: Floats, second: Floats, same: bool = False) -> Floats:
-    """From each of the first points (N, 2) to the nearest of the second; inf where there is none."""
+    """Distance from each first point (N, 2) to the nearest second one, (N,); inf where there is none."""
     if len(second) <= int(same):
         return np.full(len(first), np.inf)
     if not len(first):
@@ -77,7 +77,7 @@ def nearest_distances(first: Floats, second: Floats, same: bool = False) -> Floa
 
 
 def _reduced_sample(distances: Floats, margin: Floats, radii: Floats) -> Floats:
-    """The share of ``distances`` up to r among those whose point is at least r from the border."""
+    """Share of distances up to r, (R,), among the points that are at least r from the border."""
     seen = margin[:, None] >= radii
     within = seen & (distances[:, None] <= radii)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -91,9 +91,9 @@ def _margin(points: Floats, extent: Floats) -> Floats:
 def nearest_neighbour(
     first: Floats, second: Floats, extent: Floats, radii: Floats, same: bool = False
 ) -> Floats:
-    """D_ij(r), (R,): the share of the first class with one of the second within r.
+    """D_ij(r), (R,): share of the first points that have one of the second within r.
 
-    For one class, ``same``, it is G. Border-corrected (reduced sample); NaN where no point is far
+    With ``same`` it is G(r). It is border-corrected (reduced sample), and NaN where no point is far
     enough from the border.
     """
     return _reduced_sample(
@@ -102,7 +102,7 @@ def nearest_neighbour(
 
 
 def empty_space(points: Floats, extent: Floats, radii: Floats, spacing: float = 4.0) -> Floats:
-    """F(r), (R,): the share of the plane within r of a point, from a grid of places."""
+    """F(r), (R,): share of the plane within r of a point, from places on a grid of ``spacing`` µm."""
     axes = [np.arange(spacing / 2, side, spacing) for side in extent]
     places = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)
     return _reduced_sample(
@@ -111,7 +111,10 @@ def empty_space(points: Floats, extent: Floats, radii: Floats, spacing: float = 
 
 
 def j_function(points: Floats, extent: Floats, radii: Floats) -> Floats:
-    """J(r) = (1 - G(r)) / (1 - F(r)), (R,): above 1 regular, below 1 clustered; NaN where F is 1."""
+    """J(r) = (1 - G(r)) / (1 - F(r)), (R,): above 1 for regular, below 1 for clustered points.
+
+    NaN where F is 1.
+    """
     g = nearest_neighbour(points, points, extent, radii, same=True)
     f = empty_space(points, extent, radii)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -1,4 +1,4 @@
-"""A chain of nuclei brought to the numbers that are expected, and to those that are wanted exactly."""
+"""Steering of a chain of nuclei to the expected counts of its classes, and to exact counts of some."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 INSIDE, BEYOND = 1, 2
-"""Parts of a window: where nuclei are wanted, and beyond the canvas' edge; 0 is what stays as it is."""
+"""Parts of a window: nuclei are wanted INSIDE; BEYOND lies outside the canvas; part 0 does not change."""
 STEERED, FREE, COUNTED = 10, 4, 6
-"""Sweeps while activities are steered, then without, then with counts held."""
+"""Sweeps in which activities are steered, then sweeps without steering, then sweeps with fixed counts."""
 ROUNDS = 4
-"""Proposals of a kind in each cell and sweep."""
+"""Proposals of each kind per cell and sweep."""
 
 
 def expected(window: Window) -> Floats:
-    """The nuclei that the activity alone gives each class in each part, (3, K)."""
+    """Expected nuclei of each class in each part, (3, K), by the activity without interactions."""
     shape = window.log_activity.shape[1:]
     centres = (np.indices(shape).reshape(2, -1).T + 0.5) * window.spacing
     part = window.part_of(np.asarray(centres, np.float64))
@@ -30,10 +30,10 @@ def expected(window: Window) -> Floats:
 
 
 def _steer(chain: GibbsSampler, target: Floats) -> None:
-    """Tilts the activities until about ``target`` nuclei (K,) of each class are there.
+    """Tilts the activities until the chain has about ``target`` nuclei (K,) of each class.
 
-    Interactions make activities differ from intensities; a gain that falls (Robbins and Monro 1951)
-    finds those whose mean is the target.
+    Interactions make intensities differ from activities. Steps that shrink (Robbins and Monro 1951) find
+    the activities whose mean counts are the target.
     """
     for sweep in range(STEERED):
         chain.sweep(ROUNDS)
@@ -47,9 +47,10 @@ def _steer(chain: GibbsSampler, target: Floats) -> None:
 def run(
     chain: GibbsSampler, usual: Floats, wanted: Mapping[int, int], names: Sequence[str]
 ) -> None:
-    """Runs a chain to the nuclei that are ``usual`` (3, K), with exactly ``wanted`` of some classes.
+    """Runs a chain to about ``usual`` nuclei, (3, K) by part and class, and exactly ``wanted`` of some.
 
-    Raises ValueError where so many do not fit.
+    ``wanted`` holds counts by class; ``names`` are the classes' names. Raises ValueError where the wanted
+    nuclei do not fit.
     """
     target = usual[INSIDE] + usual[BEYOND]
     for number, count in wanted.items():
@@ -69,7 +70,10 @@ def _inside(chain: GibbsSampler, number: int) -> Ints:
 
 
 def _set_count(chain: GibbsSampler, number: int, count: int, name: str, attempts: int = 60) -> None:
-    """Removes or adds nuclei of a class where they are wanted until there are ``count``."""
+    """Removes or adds nuclei of a class in the part INSIDE until there are ``count``.
+
+    Raises ValueError where they do not fit.
+    """
     own = _inside(chain, number)
     if len(own) > count:
         points, classes = chain.points()
@@ -83,7 +87,7 @@ def _set_count(chain: GibbsSampler, number: int, count: int, name: str, attempts
         missing = count - len(_inside(chain, number))
         if not missing:
             return
-        chain.counted[number] = True  # the others make room
+        chain.counted[number] = True  # this class keeps its nuclei, and the others make room
         chain.sweep(ROUNDS)
         chain.counted[number] = False
     raise ValueError(
@@ -92,7 +96,7 @@ def _set_count(chain: GibbsSampler, number: int, count: int, name: str, attempts
 
 
 def _insert(chain: GibbsSampler, number: int, missing: int) -> None:
-    """Adds up to ``missing`` nuclei of a class, each where it is likely given those before it."""
+    """Adds up to ``missing`` nuclei of a class at likely places, by their conditional intensity."""
     places = chain.rng.uniform(0, 1, (max(1000, 20 * missing), 2)) * chain.window.extent
     places = places[chain.window.part_of(places) == INSIDE]
     tags = np.full(len(places), number)

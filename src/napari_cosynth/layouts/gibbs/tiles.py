@@ -1,4 +1,4 @@
-"""An annotated tile as a point pattern: nuclei with their classes in a rectangle of micrometres."""
+"""Annotated tiles as point patterns: nuclei with classes in a rectangle, in µm."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 BORDER = 4.0
-"""µm cut from each side of a tile: there, nuclei that the border cuts have no true centroid."""
+"""Width in µm of the rim that is cut off a tile; nuclei cut by the border have no true centroid there."""
 
 
 @dataclass(frozen=True)
@@ -22,15 +22,18 @@ class Tile:
     """A point pattern in a rectangle; lengths in µm, classes 0-based."""
 
     points: Floats
-    """(N, 2)."""
+    """(N, 2), (y, x) from the rectangle's corner."""
     classes: Ints
     """(N,)."""
     extent: Floats
-    """(2,)."""
+    """(height, width)."""
 
     @classmethod
     def of(cls, layout: Layout, border: float = BORDER) -> Tile:
-        """A layout's nuclei at least ``border`` µm from its edge."""
+        """The nuclei of a layout that are at least ``border`` µm from its edge.
+
+        Raises ValueError where the canvas is too small.
+        """
         points, extent = micrometres(layout)
         keep = ((points >= border) & (points < extent - border)).all(1)
         if (extent <= 2 * border).any():
@@ -40,7 +43,7 @@ class Tile:
 
     @property
     def area(self) -> float:
-        """µm²."""
+        """Area in µm²."""
         return float(self.extent.prod())
 
     def counts(self, number: int) -> Ints:

@@ -1,1 +1,1 @@
-"""Layouts from what exists: files of other programs, labels, images."""
+"""Layouts from existing nuclei: files of other programs, label images, H&E images."""

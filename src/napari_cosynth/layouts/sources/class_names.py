@@ -1,4 +1,4 @@
-"""Which class of ours another program's class name most likely means: a suggestion, never a rule."""
+"""Suggestions of the class that another program's class name most likely means."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from napari_cosynth.types import BACKGROUND, ClassTable
 from napari_cosynth.types.classes import BUNDLED
 
 NO_CLASS = "no class"
-"""What nuclei without a class are called where they need a name."""
-# Names of one kind: QuPath's defaults, PanNuke, CoNSeP, CoNIC, Lizard, NuCLS, MoNuSAC and ours.
+"""Name of nuclei without a class, where they need one."""
+# Each row has names of one kind, from QuPath, PanNuke, CoNSeP, CoNIC, Lizard, NuCLS, MoNuSAC and ours.
 KINDS: tuple[tuple[str, ...], ...] = (
     (
         "inflammatory",
@@ -34,7 +34,7 @@ KINDS: tuple[tuple[str, ...], ...] = (
 
 
 def suggest(names: Iterable[str], classes: ClassTable) -> dict[str, str]:
-    """Class name -> the class of ``classes`` that it most likely means; none where nothing fits."""
+    """The class of ``classes`` that each name most likely means; names without one are left out."""
     return {name: found for name in names if (found := _suggested(name, classes))}
 
 
@@ -53,7 +53,7 @@ def _suggested(name: str, classes: ClassTable) -> str:
 
 
 def _kinds(name: str) -> list[int]:
-    """The kinds that a name speaks of, the first word's first."""
+    """Indices of the kinds that the words of a name belong to, in the order of the words."""
     text = name.strip().casefold()
     if text in ("", NO_CLASS):
         return [len(KINDS) - 1]
@@ -69,9 +69,10 @@ def _kinds(name: str) -> list[int]:
 
 
 def own_table(names: Sequence[str]) -> tuple[ClassTable, npt.NDArray[np.int64]]:
-    """A class table for a file's own class names, and the id of each, int64 (N,).
+    """A class table for a file's own class names, and the id of each name, int64 (N,).
 
-    It is the bundled model's where they are its names or ids, else one of the file's names.
+    It is the bundled model's table where all names are names or ids of it, else a table of the file's
+    names.
     """
     found = list(dict.fromkeys(names))
     ids = {name: _known_id(name) for name in found}
@@ -84,7 +85,7 @@ def own_table(names: Sequence[str]) -> tuple[ClassTable, npt.NDArray[np.int64]]:
 
 
 def _known_id(name: str) -> int:
-    """The bundled model's id of a name, or of an id written as a number; else 0."""
+    """The bundled model's id of a class name or of an id in digits; 0 for anything else."""
     if name in BUNDLED.names[1:]:
         return BUNDLED.index(name)
     try:

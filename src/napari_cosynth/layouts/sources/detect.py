@@ -1,9 +1,9 @@
-"""Nuclei of an H&E image without a trained network: stain separation, then blobs.
+"""Detection of nuclei in an H&E image without a trained network: stain separation, then blobs.
 
-Haematoxylin is separated by colour deconvolution (Ruifrok and Johnston 2001); nuclei are the local
-maxima, over place and size, of its scale-normalised Laplacian of Gaussian (Lindeberg 1998) where the
-stain is above Otsu's threshold (1979).
-``benchmarks/detector.py`` measures recall and precision on real tiles: docs/results/detector.md.
+Haematoxylin is separated by colour deconvolution (Ruifrok and Johnston 2001). Nuclei are the local maxima
+of its scale-normalised Laplacian of Gaussian, over place and size (Lindeberg 1998), where the stain is
+above Otsu's threshold (1979). ``benchmarks/detector.py`` measures recall and precision on real tiles:
+docs/results/detector.md.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from skimage.transform import resize, resize_local_mean
 from napari_cosynth.stain.haematoxylin import haematoxylin
 
 GRID_MPP = 0.5
-"""µm/px that the image is brought to; finer grids find no more."""
+"""µm/px that the image is resampled to; finer grids find no more."""
 _FAINT = 0.02
-"""Haematoxylin on scikit-image's scale below which nothing is a nucleus: empty glass, pale stroma."""
+"""Least haematoxylin of a nucleus, on scikit-image's scale; empty glass and pale stroma are below it."""
 
 
 @dataclass(frozen=True)
 class Detector:
-    """What counts as a nucleus; chosen by ``benchmarks/detector.py --choose``, on no held-out tile."""
+    """Settings of the detector, chosen by ``benchmarks/detector.py --choose`` without held-out tiles."""
 
     radii: tuple[float, ...] = (2.5, 3.2)
     """Radii of blobs in µm."""
@@ -36,11 +36,11 @@ class Detector:
     threshold: float = 0.25
     """Least response, as a part of the 95th percentile of the peaks' responses."""
     blur: float = 1.5
-    """σ in µm at which the haematoxylin around a nucleus is above Otsu's threshold of the image."""
+    """σ in µm of the blur of haematoxylin before it is compared with Otsu's threshold."""
 
 
 def detectable(mpp: float) -> bool:
-    """Whether pixels of so many µm show nuclei."""
+    """Whether nuclei can be detected at this µm/px."""
     return 0.05 <= mpp <= 2
 
 
@@ -49,8 +49,8 @@ def detect_nuclei(
 ) -> npt.NDArray[np.float32]:
     """Centroids of nuclei, float32 (N, 2), (y, x) in the image's pixels, strongest first.
 
-    ``image`` uint8 (H, W, 3) at ``mpp`` µm/px. Raises ValueError where it is no RGB image or its
-    pixels are too large to show nuclei.
+    ``image`` is uint8 (H, W, 3) at ``mpp`` µm/px. Raises ValueError where it is no RGB image, or where
+    ``mpp`` is outside 0.05 to 2.
     """
     detector = detector or Detector()
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:

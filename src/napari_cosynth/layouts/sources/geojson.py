@@ -1,4 +1,4 @@
-"""GeoJSON -> nuclei: points, polygons, classes and measurements."""
+"""Nuclei from GeoJSON: points, polygons, classes and measurements."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from napari_cosynth.layouts.sources.nuclei import Nuclei
 
 
 def read_geojson(path: str | Path) -> Nuclei:
-    """The nuclei of a GeoJSON file, as ``foreign.geojson_nuclei`` tells them, points among them.
+    """The nuclei of a GeoJSON file, polygons and points, by the rules of ``foreign.geojson_nuclei``.
 
-    ``notes`` counts what was left out. Raises ValueError naming file and feature.
+    ``notes`` counts features that were left out. Raises ValueError naming file and feature.
     """
     path = Path(path)
     found, notes = read_nuclei(path)

@@ -1,6 +1,7 @@
-"""HoVer-Net's and CellViT's output -> nuclei: JSON (``nuc`` or ``cells``) and ``.mat``.
+"""Nuclei from the output of HoVer-Net and CellViT: JSON (``nuc`` or ``cells``) and ``.mat``.
 
-Coordinates are (x, y), pixel centres at integers: contours are OpenCV's, centroids moments of masks.
+Coordinates are (x, y) with pixel centres at integers: contours are OpenCV's, centroids are moments of
+masks.
 HoVer-Net: https://github.com/vqdang/hover_net; CellViT: https://github.com/TIO-IKIM/CellViT.
 """
 
@@ -23,9 +24,9 @@ from napari_cosynth.layouts.sources.nuclei import Nuclei
 def read_hovernet_json(path: str | Path) -> Nuclei:
     """The nuclei of a JSON file. Raises ValueError naming file, nucleus and field.
 
-    A nucleus has a ``centroid``, else its ``contour``'s or the middle of its ``bbox``. Its class is
-    the ``type_map``'s name of its ``type`` where the file has one (CellViT), else ``type 3``: what the
-    numbers mean depends on the data set that the network was trained on.
+    A nucleus' point is its ``centroid``, else the centroid of its ``contour``, else the middle of its
+    ``bbox``. Its class is the name of its ``type`` in the file's ``type_map`` (CellViT). Files without
+    one give names such as ``type 3``, since the numbers depend on the network's training data.
     """
     path = Path(path)
     content = read_json(path)
@@ -81,23 +82,23 @@ def _centroid(cell: dict[str, Any], where: str) -> npt.NDArray[np.float64]:
 
 
 def _positions(values: Any, where: str) -> npt.NDArray[np.float64]:
-    """(x, y) pairs as (y, x)."""
+    """Pairs (x, y) of a file as (y, x), float64 (N, 2). Raises ValueError naming ``where``."""
     return read_positions(values, where)[:, ::-1]
 
 
 def _mpp(table: dict[str, Any]) -> float | None:
-    """CellViT tells it; HoVer-Net's ``mag`` names an objective, which is no pixel size."""
+    """µm/px of a CellViT file, else None; HoVer-Net's ``mag`` is an objective and no pixel size."""
     about = table.get("wsi_metadata")
     value = about.get("base_mpp") if isinstance(about, dict) else None
     return float(value) if isinstance(value, (int, float)) and 0.01 < value < 10 else None
 
 
 def read_hovernet_mat(path: str | Path) -> Nuclei:
-    """The nuclei of a ``.mat`` of HoVer-Net, CoNSeP or Lizard: ``inst_map`` with classes, if any.
+    """The nuclei of a ``.mat`` of HoVer-Net, CoNSeP or Lizard: ``inst_map``, with classes if it has any.
 
-    Classes are ``inst_type`` (by ``inst_uid``, else in the order of the sorted ids), ``class`` by ``id``
-    (Lizard), or the majority of ``type_map``; they are named ``type 3`` and so on. Raises ValueError
-    naming the file.
+    Classes come from ``inst_type`` (by ``inst_uid``, else in the order of the sorted ids), from ``class``
+    by ``id`` (Lizard), or from the majority of ``type_map``. Their names are ``type 3`` and so on. Raises
+    ValueError naming the file.
     """
     path = Path(path)
     found = read_mat_labels(path)
@@ -113,7 +114,7 @@ def read_hovernet_mat(path: str | Path) -> Nuclei:
 
 
 def _types(instances: npt.NDArray[np.int32], classes: npt.NDArray[np.int64] | None) -> list[int]:
-    """The class of each instance, in the order of the ids; 0 where it has none."""
+    """The majority class of each instance, in the order of the ids; 0 where it has none."""
     inside = instances > 0
     ids, row = np.unique(instances[inside], return_inverse=True)
     if classes is None:

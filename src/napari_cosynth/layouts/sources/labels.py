@@ -16,10 +16,10 @@ from napari_cosynth.layouts.sources.nuclei import Nuclei
 def label_centroids(
     labels: npt.NDArray[np.integer[Any]],
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """The labels above 0 of an image (H, W), and their centroids.
+    """The labels above 0 of an image (H, W) in ascending order, int64 (N,), and their centroids.
 
-    Returns the labels in ascending order, int64 (N,), and (y, x) in pixels, float32 (N, 2), each
-    moved into its object where it would fall outside. A label in several parts is one object.
+    Centroids are (y, x) in pixels, float32 (N, 2); one that falls outside its object is moved into it. A
+    label in several parts is one object.
     """
     found, where = np.unique(labels, return_inverse=True)
     objects = found > 0

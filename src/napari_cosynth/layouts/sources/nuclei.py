@@ -1,4 +1,4 @@
-"""Nuclei as other programs write them, and what makes a layout of them."""
+"""Nuclei as other programs write them, and their conversion to a layout."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from napari_cosynth.types import ClassTable, Layout
 
 @dataclass(frozen=True)
 class Nuclei:
-    """Nuclei of an image, in its pixels, with the class names of whoever found them."""
+    """Nuclei of an image, in its pixels, with the class names of their source."""
 
     centroids: npt.NDArray[np.float64]
     """float64 (N, 2), (y, x), pixel centres at integers."""
     class_names: tuple[str, ...]
-    """N of them; empty where a nucleus has none."""
+    """N class names; empty for a nucleus without a class."""
     source: str
     """File, for error messages."""
     outlines: tuple[Outline, ...] | None = None
-    """N of them, or None where the file holds points."""
+    """N outlines, or None where the file holds points."""
     measurements: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
-    """Name -> float64 (N,), NaN where a nucleus has no such measurement."""
+    """float64 (N,) by name, NaN for a nucleus without this measurement."""
     mpp: float | None = None
-    """Micrometres per pixel, where the file tells."""
+    """Micrometres per pixel; None where the file does not tell."""
     shape: tuple[int, int] | None = None
-    """(H, W) of the image in pixels, where the file tells."""
+    """(H, W) of the image in pixels; None where the file does not tell."""
     notes: tuple[str, ...] = ()
-    """What was left out or taken apart, in words; one line each."""
+    """Lines for the user on nuclei that were left out or are in several parts."""
 
     def __len__(self) -> int:
         return len(self.centroids)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The class names that occur, in their order; the empty one is nuclei without a class."""
+        """The class names that occur, in order of appearance; empty means without a class."""
         return tuple(dict.fromkeys(self.class_names))
 
     @property
@@ -46,7 +46,7 @@ class Nuclei:
         """(H, W) of the image, or of the smallest canvas from pixel (0, 0) that holds every nucleus."""
         if self.shape is not None:
             return self.shape
-        # A centroid on the far border of a pixel lies in the next one; an outline may end there.
+        # A centroid on the far border of a pixel belongs to the next one; an outline may end there.
         reach = [np.floor(self.centroids.max(0) + 0.5) + 1] if len(self) else [np.ones(2)]
         for parts in self.outlines or ():
             reach += [np.ceil(ring.max(0) + 0.5) for part in parts for ring in part]
@@ -54,7 +54,7 @@ class Nuclei:
         return height, width
 
     def instances(self, shape: tuple[int, int]) -> npt.NDArray[np.int32]:
-        """The outlines on a canvas of the image's own pixels, int32 (H, W), ids row + 1.
+        """The outlines drawn on a canvas of the image's pixels, int32 (H, W); ids are row + 1.
 
         Raises ValueError where the file holds points only.
         """
@@ -68,8 +68,9 @@ def mapped_ids(
 ) -> npt.NDArray[np.uint8]:
     """Class ids, uint8 (N,); 0 where the mapping leaves a class out.
 
-    ``mapping``: the file's class name -> one of ``classes``, or empty to leave those nuclei out. A
-    name that it does not hold stands for itself. Raises ValueError naming the classes that are left.
+    ``mapping`` has a name of ``classes`` for each class name of the file, or an empty one to leave its
+    nuclei out. A name that is not in it stands for itself. Raises ValueError naming the classes that
+    remain unknown.
     """
     table: dict[str, int] = {}
     unknown = []
@@ -99,11 +100,11 @@ def layout_on(
     origin: tuple[float, float] = (0.0, 0.0),
     step: float = 1.0,
 ) -> tuple[Layout, tuple[str, ...]]:
-    """The nuclei that lie on a canvas, and notes on what is not on it, a line each.
+    """The layout of the nuclei on a canvas, and lines on nuclei that were left out.
 
-    ``origin``: the centre of the canvas' pixel (0, 0), ``step``: the side of its pixels, both in the
-    image's pixels. ``mpp`` is the canvas'. Of several nuclei on one pixel of the canvas the first
-    stays, as a layout holds one point a pixel. Raises ValueError as :func:`mapped_ids` does.
+    ``origin`` is the centre of the canvas' pixel (0, 0) and ``step`` the side of its pixels, both in the
+    image's pixels; ``mpp`` is the canvas'. Of several nuclei on one pixel of the canvas the first stays,
+    since a layout holds one point a pixel. Raises ValueError as :func:`mapped_ids` does.
     """
     ids = mapped_ids(nuclei, classes, mapping)
     at = ((nuclei.centroids - np.array(origin)) / step).astype(np.float32)

@@ -1,8 +1,8 @@
 """Layouts as napari's Points CSV: ``index,axis-0,axis-1,class``.
 
-Points of several samples are two kinds of file: napari's of a stack, whose ``axis-0`` is the sample and
-whose ``axis-1`` and ``axis-2`` are y and x, and a stack's own ``layouts.csv``, which begins with a column
-``sample``. Of both one sample is read, which the caller names.
+Two kinds of file hold points of several samples. In napari's CSV of a stack ``axis-0`` is the sample,
+and ``axis-1`` and ``axis-2`` are y and x. An exported stack's ``layouts.csv`` begins with a column
+``sample``. The caller names the sample to read.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ def read_layout(
     classes: ClassTable,
     sample: int | None = None,
 ) -> Layout:
-    """A layout from a CSV file; ``class`` holds a name of ``classes`` or an id 1..K-1.
+    """A layout from a CSV file, whose ``class`` holds names of ``classes`` or ids 1..K-1.
 
-    ``sample``: which one, of a file with the points of several; needed there.
-    A header without rows is an empty layout. Raises ValueError naming file, line and column.
+    ``sample`` is the number of the sample to read; it is required for a file with several. A header
+    without rows is an empty layout. Raises ValueError naming file, line and column.
     """
     path = Path(path)
     points: list[tuple[float, float]] = []
@@ -54,7 +54,7 @@ def read_layout(
 
 
 def read_points(path: str | Path, sample: int | None = None) -> Nuclei:
-    """The points of a CSV file with whatever class names it has. Raises as :func:`read_layout`."""
+    """The points of a CSV file with its own class names. Raises as :func:`read_layout` does."""
     path = Path(path)
     points, names = [], []
     for _, point, name in _rows(path, sample):
@@ -64,7 +64,7 @@ def read_points(path: str | Path, sample: int | None = None) -> Nuclei:
 
 
 def _rows(path: Path, sample: int | None) -> Iterator[tuple[str, tuple[float, float], str | None]]:
-    """Where it stands, (y, x) and class of each row. Raises ValueError naming file, line, column."""
+    """Each row's place in the file, (y, x) and class. Raises ValueError naming file, line and column."""
     try:
         text = path.read_text(encoding=encoding_of(path))
     except FileNotFoundError:
@@ -119,7 +119,7 @@ def _rows(path: Path, sample: int | None) -> Iterator[tuple[str, tuple[float, fl
 
 
 def _columns(header: Sequence[str], path: Path) -> tuple[str, ...]:
-    """The columns of y and x, after that of the sample where points of several may be in the file."""
+    """The names of the columns of y and x, preceded by that of the sample if the file has one."""
     if "axis-3" in header:
         raise ValueError(f"{path}: axis-3: expected points in a plane, or in a stack of planes")
     if "axis-2" in header:

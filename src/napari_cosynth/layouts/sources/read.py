@@ -1,4 +1,4 @@
-"""Any file that nuclei can be read from, by its kind in the registry."""
+"""Reading of nuclei from any known kind of file, by its reader in the registry."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ SUFFIXES = {
     ".tiff": "labels",
 }
 _HEAD = 4096
-"""Bytes of a JSON file that tell its kind."""
+"""First bytes of a JSON file that are searched to tell its kind."""
 
 
 def kind_of(path: Path) -> str:
-    """The registered kind of a file, by its name and, for JSON, its beginning. Raises ValueError."""
+    """The registered kind of a file, by its name and, for JSON, its beginning.
+
+    Raises ValueError naming the file where its ending is unknown.
+    """
     suffix = path.suffix.lower()
     if suffix == ".gz":  # QuPath packs its GeoJSON
         suffix = Path(path.stem).suffix.lower()
@@ -38,9 +41,9 @@ def kind_of(path: Path) -> str:
 
 
 def read_nuclei(path: str | Path, kind: str | None = None, sample: int | None = None) -> Nuclei:
-    """The nuclei of a file; ``sample``: which one, of a CSV file with the points of several.
+    """The nuclei of a file; ``sample`` is the sample to read of a CSV file that holds several.
 
-    Raises ValueError naming the file and what is wrong with it.
+    Raises ValueError naming the file and its fault.
     """
     path = Path(path)
     kind = kind or kind_of(path)
