@@ -158,8 +158,8 @@ class AdversarialConfig:
     power: float = 0.5
     """Weight of the error of the log power in four bands, compared with the real patch."""
     separation: float = 0.0
-    """Weight of the error of how clearly haematoxylin tells nuclei from the rest, in standard
-    deviations, compared with the real patch."""
+    """Weight of the error of the nuclei's contrast in haematoxylin, in standard deviations, compared with
+    the real patch."""
     look_rate: float = 10.0
     """Factor of the learning rate of the look's layer."""
     look_dropout: float = 0.1

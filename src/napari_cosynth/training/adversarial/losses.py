@@ -16,7 +16,7 @@ _LEAST_SHARE = 0.02
 """Smallest share of a patch that an area's error is taken relative to, for rare classes."""
 
 _DARKEST = 1 / 256
-"""Of the range of a channel: below it the logarithm would rise without end."""
+"""Least value of a channel, as a share of its range; below it the logarithm grows without bound."""
 
 
 def area_error(made: Tensor, real: Tensor) -> Tensor:
@@ -57,13 +57,13 @@ def power_error(made: Tensor, real: Tensor) -> Tensor:
 def separation_error(
     made: Tensor, made_labels: Tensor, real: Tensor, real_labels: Tensor
 ) -> Tensor:
-    """Mean absolute difference of how clearly haematoxylin tells nuclei from what is around them.
+    """Mean absolute difference in the contrast of nuclei in haematoxylin (:func:`separation`).
 
     Images (B, 3, H, W) in [-1, 1], ``made_labels`` probabilities (B, K, H, W), ``real_labels`` int
     (B, H, W). It is 0 for no images.
 
-    A discriminator alone paints every nucleus dark and everything else pale, so that a segmenter that
-    learns from the samples finds real tissue harder than them.
+    With a discriminator alone the model paints every nucleus dark and everything else pale. A segmenter
+    trained on such samples then finds real tissue harder than them.
     """
     if not len(made):
         return torch.zeros((), device=made.device)
@@ -74,9 +74,9 @@ def separation_error(
 def separation(images: Tensor, nuclei: Tensor) -> Tensor:
     """Difference of mean haematoxylin between nuclei and the rest in standard deviations, (B,).
 
-    Images (B, 3, H, W) in [-1, 1], ``nuclei`` the weight of nucleus in each pixel, (B, H, W) in 0..1.
-    The variance is the mean of both parts'. Normal densities d apart have a ROC AUC of Phi(d / sqrt 2).
-    It is 0 without nuclei or without anything else.
+    Images (B, 3, H, W) in [-1, 1]; ``nuclei`` (B, H, W) in 0..1 weights each pixel as nucleus. The
+    variance is the mean of both parts' variances. Two normal densities d apart have a ROC AUC of
+    Phi(d / sqrt 2). The difference is 0 where there are no nuclei, or nothing but nuclei.
     """
     levels = (images.float().clamp(-1, 1) + 1) / 2
     density = levels.clamp_min(_DARKEST).log() / math.log(1e-6)
