@@ -237,6 +237,45 @@ def test_monuseg_names_what_is_damaged(tmp_path):
         MonusegDataset(tmp_path)
 
 
+@pytest.mark.parametrize("encoding", ["shift_jis", "x-unknown", "idna"])
+def test_xml_in_an_encoding_that_is_not_read(tmp_path, encoding):
+    imsave(tmp_path / "a.png", image(), check_contrast=False)
+    text = f'<?xml version="1.0" encoding="{encoding}"?><Annotations></Annotations>'
+    (tmp_path / "a.xml").write_text(text)
+    with pytest.raises(ValueError, match=r"a\.xml: cannot be read as XML"):
+        MonusegDataset(tmp_path)
+
+
+def test_a_vertex_of_a_long_text_is_a_short_line(tmp_path):
+    imsave(tmp_path / "a.png", image(), check_contrast=False)
+    aperio(tmp_path / "a.xml", [[(0, 0), (1, 0), ("x" * 5000, 3)]])
+    with pytest.raises(ValueError, match=r"a\.xml: region 1: expected vertices") as error:
+        MonusegDataset(tmp_path)
+    assert len(str(error.value).replace(str(tmp_path), "")) < 600
+
+
+def test_holes_are_cut_once_for_all_regions_of_an_annotation(tmp_path, monkeypatch):
+    """2,000 regions with 2,000 holes took as many times longer."""
+    import napari_cosynth.datasets.published.monuseg as monuseg
+
+    imsave(tmp_path / "a.png", image((40, 60)), check_contrast=False)
+    regions = [region(*square_at(4 + 10 * i, 4, 8)) for i in range(4)]
+    regions += [region(*square_at(6 + 10 * i, 6, 2), negative=1) for i in range(5)]
+    (tmp_path / "a.xml").write_text(
+        f"<Annotations><Annotation>{''.join(regions)}</Annotation></Annotations>"
+    )
+    seen = []
+    draw = monuseg.filled
+    monkeypatch.setattr(monuseg, "filled", lambda *a: (seen.append(1), draw(*a))[1])
+    parts = MonusegDataset(tmp_path).parts("a")
+    expected = np.zeros((40, 60), int)
+    for i in range(4):
+        expected[4:12, 4 + 10 * i : 12 + 10 * i] = i + 1
+        expected[6:8, 6 + 10 * i : 8 + 10 * i] = 0
+    np.testing.assert_array_equal(parts.instances, expected)
+    assert len(seen) == 4 + 5
+
+
 # NuInsSeg
 
 

@@ -347,6 +347,15 @@ def test_omezarr(tmp_path):
         OmeZarrDataset(tmp_path / "none")
 
 
+def test_omezarr_of_fewer_images_than_its_own_list_names(tmp_path):
+    root = Path(registry.resolve("exporter", "omezarr")(items(2), tmp_path / "out"))
+    description = json.loads((root / "cosynth.json").read_text())
+    fewer = {**description, "names": ["a"], "samples": description["samples"][:1]}
+    (root / "cosynth.json").write_text(json.dumps(fewer))
+    with pytest.raises(ValueError, match=r"out: expected the 1 images of its cosynth\.json, got 2"):
+        OmeZarrDataset(root)
+
+
 def test_omezarr_of_several_images(tmp_path):
     pixels = np.moveaxis(image(), -1, 0)
     for name in ("a", "b"):

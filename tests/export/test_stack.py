@@ -130,3 +130,8 @@ def test_a_stack_of_a_later_format_is_refused(records, tmp_path):
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": 2}))
     with pytest.raises(ValueError, match=r"cosynth\.json: format: expected 1, got 2"):
         StackDataset(folder)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": "\n2" * 500}))
+    with pytest.raises(ValueError, match=r"cosynth\.json: format: expected 1, got ") as error:
+        StackDataset(folder)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < len(str(path)) + 150

@@ -177,6 +177,7 @@ BAD = {
     "ragged": ({"type": "Polygon", "coordinates": [[[0, 0], [1]]]}, "pairs of numbers"),
     "unknown kind": ({"type": "Circle"}, "expected a GeoJSON geometry"),
     "text": ("here", "expected a GeoJSON geometry"),
+    "text of lines": ({"type": "Point", "coordinates": "a\nb"}, "pairs of numbers"),
 }
 
 

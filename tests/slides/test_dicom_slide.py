@@ -82,7 +82,8 @@ def test_pixel_size(tmp_path, stated, mpp):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2"}, "whole-slide image, got CT Image Storage"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2"}, "whole-slide image, got 'CT Image Storage'"),
+        ({"SOPClassUID": "1.2\n3"}, "whole-slide image, got"),
         ({"NumberOfFrames": 34}, "NumberOfFrames: expected 35 for 70 x 100 pixels, got 34"),
         ({"NumberOfFrames": 2**31 - 1}, "NumberOfFrames: expected 1 to"),
         ({"TotalPixelMatrixRows": 2**31}, "pixels a side"),

@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_cosynth.datasets.coco_shapes import CocoShapes
 from napari_cosynth.foreign.files import holds_words, read_json
+from napari_cosynth.io.errors import shown
 from napari_cosynth.io.listing import files_in, find_written, name_of, written_path
 from napari_cosynth.io.paths import named
 from napari_cosynth.io.stack_format import DESCRIPTION
@@ -191,7 +192,7 @@ def _class_ids(categories: list[dict[str, Any]], path: Path) -> tuple[dict[Key, 
     """
     for category in categories:
         if _key(category.get("id")) is None or not isinstance(category.get("name"), str):
-            raise ValueError(f"{path}: categories: expected id and name, got {category}")
+            raise ValueError(f"{path}: categories: expected id and name, got {shown(category)}")
     # Sort numbers before texts.
     ordered = sorted(categories, key=lambda c: (isinstance(c["id"], str), c["id"]))
     ids = [_key(category["id"]) for category in ordered]
@@ -214,7 +215,7 @@ def _is_background(name: str) -> bool:
 def _image(entry: dict[str, Any], where: str) -> tuple[Key, PurePosixPath, tuple[int, int]]:
     key, file = _key(entry.get("id")), entry.get("file_name")
     if key is None or not isinstance(file, str):
-        raise ValueError(f"{where}: expected id and file_name, got {entry}")
+        raise ValueError(f"{where}: expected id and file_name, got {shown(entry)}")
     try:
         path = written_path(file)
     except ValueError as error:

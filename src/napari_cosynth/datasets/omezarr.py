@@ -63,6 +63,11 @@ class OmeZarrDataset(NamedRecords):
         self.mpp, self.tissue, self._label = mpp, tissue, instances
         self._images: dict[str, tuple[OmeImage, Place]] = {}
         images = _images(self.root)
+        if self.own and len(self.own.names) != len(images):
+            raise ValueError(
+                f"{self.root}: expected the {len(self.own.names)} images of its cosynth.json, got "
+                f"{len(images)}"
+            )
         for number, image in enumerate(images):
             name = self.own.names[number] if self.own else _name(image, number, len(images))
             if len(images) > 1 and not image.labels:

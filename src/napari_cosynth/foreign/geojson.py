@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from napari_cosynth.foreign.files import read_json
 from napari_cosynth.foreign.positions import read_positions
+from napari_cosynth.io.errors import shown
 
 AREAS = ("Polygon", "MultiPolygon")
 POINTS = ("Point", "MultiPoint")
@@ -90,7 +91,9 @@ class Feature:
             return ""
         kind = geometry.get("type") if isinstance(geometry, dict) else None
         if kind not in _KINDS:
-            raise ValueError(f"{self.where}: geometry: expected a GeoJSON geometry, got {kind!r}")
+            raise ValueError(
+                f"{self.where}: geometry: expected a GeoJSON geometry, got {shown(kind)}"
+            )
         return str(kind)
 
     def polygons(self) -> Iterator[Polygon | ValueError]:
@@ -152,7 +155,7 @@ class Feature:
             found = ": ".join(map(str, names)) if named else found.get("name")  # type: ignore[arg-type]
         if not isinstance(found, str):
             got = self._properties["classification"]
-            raise ValueError(f"{self.where}: classification: expected a name, got {got!r}")
+            raise ValueError(f"{self.where}: classification: expected a name, got {shown(got)}")
         return found.strip()
 
     def _other_class(self) -> str:
@@ -235,7 +238,7 @@ def read_features(path: Path) -> list[Feature]:
     while waiting:
         entry, where, parent = waiting.pop()
         if not isinstance(entry, dict) or entry.get("type") != "Feature":
-            raise ValueError(f"{where}: expected a Feature, got {str(entry)[:60]}")
+            raise ValueError(f"{where}: expected a Feature, got {shown(entry)}")
         feature = Feature(entry, where, parent)
         found.append(feature)
         waiting += [

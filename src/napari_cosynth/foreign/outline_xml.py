@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cosynth.foreign.positions import read_positions
+from napari_cosynth.io.errors import one_line, shown, unreadable
 from napari_cosynth.io.text import beginning
 from napari_cosynth.io.units import stated_mpp
 
@@ -59,15 +60,16 @@ def read_outlines(path: Path) -> Outlines:
     """
     try:
         root = ElementTree.parse(path).getroot()
-    except (OSError, ElementTree.ParseError) as error:
-        raise ValueError(f"{path}: cannot be read as XML ({error})") from None
+    except (OSError, ElementTree.ParseError, LookupError, ValueError) as error:
+        # The last two of an encoding that is unknown, or that expat does not read.
+        raise unreadable(path, "cannot be read as XML", error) from None
     found = Outlines()
     if root.tag == "ASAP_Annotations":
         _read_asap(root, path, found)
     elif root.tag == "Annotations":
         _read_aperio(root, path, found)
     else:
-        raise ValueError(f"{path}: expected Annotations of Aperio or ASAP, got {root.tag}")
+        raise ValueError(f"{path}: expected Annotations of Aperio or ASAP, got {shown(root.tag)}")
     return found
 
 
@@ -88,7 +90,8 @@ def _read_aperio(root: ElementTree.Element, path: Path, found: Outlines) -> None
         if name.lower() == AMBIGUOUS:
             found.left_out["ambiguous regions"] += len(outlines)
             continue
-        found.regions += [Region(outline, name, tuple(holes)) for outline in outlines]
+        cut = tuple(holes)
+        found.regions += [Region(outline, name, cut) for outline in outlines]
 
 
 def _class_of(annotation: ElementTree.Element) -> str:
@@ -116,7 +119,7 @@ def _outline(
     try:
         points = [(float(vertex.attrib["X"]), float(vertex.attrib["Y"])) for vertex in vertices]
     except (KeyError, ValueError) as error:
-        raise ValueError(f"{where}: expected vertices with X and Y ({error})") from None
+        raise ValueError(f"{where}: expected vertices with X and Y ({one_line(error)})") from None
     if len(points) < 3:
         found.left_out["regions of fewer than three vertices"] += 1
         return None

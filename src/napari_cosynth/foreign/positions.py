@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_cosynth.io.errors import shown
+
 FARTHEST = 1e9
 """Largest coordinate in pixels; one beyond it is no place on a slide."""
 
@@ -23,7 +25,7 @@ def read_positions(
     except (TypeError, ValueError, OverflowError):
         array = np.zeros(0)
     if array.ndim != 2 or array.shape[1] not in columns or not len(array):
-        raise ValueError(f"{where}: expected pairs of numbers, got {str(values)[:60]}")
+        raise ValueError(f"{where}: expected pairs of numbers, got {shown(values)}")
     if not (np.abs(array) <= FARTHEST).all():
-        raise ValueError(f"{where}: expected finite numbers, got {str(values)[:60]}")
+        raise ValueError(f"{where}: expected finite numbers, got {shown(values)}")
     return array[:, :2]

@@ -17,6 +17,7 @@ from typing import Any
 from napari_cosynth.generate.plan import Plan
 from napari_cosynth.generate.sample import Outcome
 from napari_cosynth.io.atomic import replaced_file
+from napari_cosynth.io.errors import shown
 from napari_cosynth.io.settings import FORBID_UNKNOWN, parse, plain
 
 MANIFEST = "manifest.json"
@@ -186,7 +187,7 @@ def _listed(path: Path, plan: Plan) -> Iterator[list[bytes]]:
                 raise ValueError(f"{path}: line {number + 1}: no sample ({error})") from None
             if found != number:
                 raise ValueError(
-                    f"{path}: line {number + 1}: expected sample {number}, got {found}"
+                    f"{path}: line {number + 1}: expected sample {number}, got {shown(found)}"
                 )
             shard.append(line)
             number += 1
@@ -213,7 +214,9 @@ def read_manifest(folder: Path, head: bool = False) -> Manifest:
     manifest = parse(Manifest, content, str(path))
     for number, entry in enumerate(manifest.samples):
         if entry.get("id") != number:
-            raise ValueError(f"{path}: samples: expected number {number}, got {entry.get('id')}")
+            raise ValueError(
+                f"{path}: samples: expected number {number}, got {shown(entry.get('id'))}"
+            )
     if not head and (folder / LISTED).exists():
         shards = _listed(folder / LISTED, manifest.plan)
         samples = [json.loads(line) for shard in shards for line in shard]

@@ -15,7 +15,7 @@ from napari_cosynth.generate.plan import DatasetLayouts, FolderLayouts, ModelLay
 from napari_cosynth.geometry.raster import pixels
 from napari_cosynth.io.atomic import replaced_file
 from napari_cosynth.io.listing import files_in
-from napari_cosynth.io.paths import named
+from napari_cosynth.io.paths import named, resolved
 from napari_cosynth.layouts.gibbs.model import layout_model_digest, load_layout_model
 from napari_cosynth.layouts.sources.points_csv import read_layout
 from napari_cosynth.records.base import NamedRecords, crop, remap
@@ -87,7 +87,7 @@ def build_pool(plan: Plan, data_root: Path, classes: ClassTable, mpp: float) -> 
 def model_path(source: ModelLayouts, data_root: Path) -> str:
     """The absolute path of a source's model where it is a file, else the name of a bundled model."""
     path = data_root / source.path
-    return str(path.resolve()) if path.exists() else source.path
+    return str(resolved(path)) if path.exists() else source.path
 
 
 def _pilots(plan: Plan, number: int, path: str, classes: ClassTable, mpp: float) -> Iterator[Pilot]:

@@ -18,7 +18,7 @@ from napari_cosynth.generate.plan import Plan, differing
 from napari_cosynth.generate.pool import build_pool, load_pool, save_pool
 from napari_cosynth.generate.sample import Settings, make, unpack
 from napari_cosynth.io.atomic import replaced_folder
-from napari_cosynth.io.paths import check_new
+from napari_cosynth.io.paths import check_new, resolved
 from napari_cosynth.model.checkpoint import (
     BUNDLED,
     WEIGHTS,
@@ -89,7 +89,7 @@ def generate(
     bundled = folder.parent == BUNDLED
     settings = Settings(
         plan.name,
-        folder.name if bundled else str(folder.resolve()),
+        folder.name if bundled else str(resolved(folder)),
         *sampling,
         plan.guidance,
         plan.stain,

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_cosynth.io.errors import shown
+
 _SCALE = 5
 """COCO fills polygons on a grid that is finer by this factor."""
 MOST_POINTS = 2**26
@@ -56,7 +58,7 @@ def run_spans(
     """
     counts = np.asarray(runs)
     if counts.ndim != 1 or (len(counts) and counts.dtype.kind not in "iu"):
-        raise ValueError(f"counts: expected whole numbers, got {str(runs)[:60]}")
+        raise ValueError(f"counts: expected whole numbers, got {shown(runs)}")
     ends = np.cumsum(counts, dtype=np.int64)
     if (counts < 0).any() or (ends[-1] if len(ends) else 0) != shape[0] * shape[1]:
         raise ValueError(f"counts: expected runs that add up to {shape[0]} x {shape[1]}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 import numpy.typing as npt
+
+_VOTES = 2**20
+"""Old pixels that are counted at once."""
 
 
 def majority(ids: npt.NDArray[np.integer], shape: tuple[int, int]) -> npt.NDArray[np.integer]:
@@ -14,41 +15,50 @@ def majority(ids: npt.NDArray[np.integer], shape: tuple[int, int]) -> npt.NDArra
     Taking the nearest pixel on a coarser grid too would move every nucleus by half a pixel against an
     image of area means, where an even number of pixels become one. If two ids cover equal areas, an id
     above 0 wins over the background, on every side of a nucleus alike, and the smaller of two ids wins.
+    Time grows with the pixels of the larger grid.
     """
-    rows, columns = (_overlaps(old, new) for old, new in zip(ids.shape, shape, strict=True))
-    places = list(product(zip(*rows, strict=True), zip(*columns, strict=True)))
-    if len(places) == 1:
-        (((y, _), (x, _)),) = places
-        return ids[np.ix_(y, x)]
-    found = [ids[np.ix_(y, x)] for (y, _), (x, _) in places]
-    weight = [np.outer(a, b) for (_, a), (_, b) in places]
-    best, most = np.zeros(shape, ids.dtype), np.full(shape, -1.0)
-    for candidate in found:
-        share = sum(
-            np.where(other == candidate, w, 0) for other, w in zip(found, weight, strict=True)
+    (y, high), (x, wide) = (_overlaps(old, new) for old, new in zip(ids.shape, shape, strict=True))
+    if y.shape[1] == x.shape[1] == 1:
+        return ids[np.ix_(y[:, 0], x[:, 0])]
+    best = np.empty(shape[0] * shape[1], ids.dtype)
+    block = max(1, _VOTES // (y.shape[1] * x.shape[1]))
+    for first in range(0, best.size, block):
+        rows, columns = np.divmod(np.arange(first, min(first + block, best.size)), shape[1])
+        votes = ids[y[rows][:, :, None], x[columns][:, None, :]]
+        weight = high[rows][:, :, None] * wide[columns][:, None, :]
+        best[first : first + block] = _most(
+            votes.reshape(len(rows), -1), weight.reshape(len(rows), -1)
         )
-        near = np.abs(share - most) < 1e-6
-        ahead = (share > most + 1e-6) | (
-            near & (candidate > 0) & ((best == 0) | (candidate < best))
-        )
-        best, most = np.where(ahead, candidate, best), np.where(ahead, share, most)
-    return best
+    return best.reshape(shape)
 
 
-def _overlaps(
-    old: int, new: int
-) -> tuple[list[npt.NDArray[np.intp]], list[npt.NDArray[np.float64]]]:
-    """For each of ``new`` pixels along an axis, the ``old`` pixels it covers, and how much of each."""
+def _most(
+    votes: npt.NDArray[np.integer], weight: npt.NDArray[np.float64]
+) -> npt.NDArray[np.integer]:
+    """For each row of votes (N, V) the id of the most weight."""
+    order = np.argsort(votes, axis=1, kind="stable")
+    votes, weight = np.take_along_axis(votes, order, 1), np.take_along_axis(weight, order, 1)
+    begins = np.ones(votes.shape, bool)
+    begins[:, 1:] = votes[:, 1:] != votes[:, :-1]
+    runs = np.flatnonzero(begins)  # of one id within one row
+    share, candidate = np.add.reduceat(weight.ravel(), runs), votes.ravel()[runs]
+    count = begins.sum(1)
+    first = np.cumsum(count) - count
+    ahead = share > np.repeat(np.maximum.reduceat(share, first), count) - 1e-6
+    wanted = ahead & (candidate > 0)
+    key = np.where(wanted, candidate, np.iinfo(votes.dtype).max)
+    return np.where(np.logical_or.reduceat(wanted, first), np.minimum.reduceat(key, first), 0)
+
+
+def _overlaps(old: int, new: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
+    """For each of ``new`` samples the ones of ``old`` that it covers, and how much of each: (new, K)."""
     if new >= old:
         nearest = np.minimum(((np.arange(new) + 0.5) * old / new).astype(int), old - 1)
-        return [nearest], [np.ones(new)]
+        return nearest[:, None], np.ones((new, 1))
     factor = old / new
-    start = np.arange(new) * factor
-    first = np.floor(start + 1e-9).astype(int)
-    at, share = [], []
-    for step in range(int(np.ceil(factor)) + 1):
-        cell = first + step
-        covered = np.minimum(cell + 1, start + factor) - np.maximum(cell, start)
-        at.append(np.minimum(cell, old - 1))
-        share.append(np.where(cell < old, covered, 0).clip(0).round(9))
-    return at, share
+    start = np.arange(new)[:, None] * factor
+    cell = np.floor(start + 1e-9).astype(int) + np.arange(int(np.ceil(factor)) + 1)
+    covered = np.minimum(cell + 1, start + factor) - np.maximum(cell, start)
+    share = np.where(cell < old, covered, 0).clip(0).round(9)
+    used = share.any(0)
+    return np.minimum(cell, old - 1)[:, used], share[:, used]

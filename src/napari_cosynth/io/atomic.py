@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import tempfile
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from napari_cosynth.io.paths import check_target
+from napari_cosynth.io.paths import check_target, resolved
 
 
 @contextmanager
@@ -20,12 +21,14 @@ def replaced_folder(target: Path, overwrite: bool = False, keeps: bool = False) 
     :func:`~napari_cosynth.io.paths.check_target` allows it; its errors are raised. With ``keeps``
     that check is skipped: the caller carries other people's files over itself. On any error the
     fresh folder is removed and ``target`` is as it was. A link stays; the folder it points to is
-    replaced. The content reaches the disk before the rename, so a power loss leaves a whole folder
-    or none.
+    replaced. The content reaches the disk before the rename, and the name before this returns, so a
+    power loss leaves a whole folder or none. On Linux and macOS two names are exchanged in one step, so
+    ``target`` is there at every moment. Elsewhere a kill between two renames leaves the earlier folder
+    beside it as ``.NAME.*.old``.
     """
     if not keeps:
         check_target(target, overwrite, folder=True)
-    target = target.resolve()
+    target = resolved(target)
     with _beside(target):
         fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     fresh.chmod(0o755)
@@ -34,26 +37,29 @@ def replaced_folder(target: Path, overwrite: bool = False, keeps: bool = False) 
         yield fresh
         for path in (*fresh.rglob("*"), fresh):
             _to_disk(path)
-        if target.exists():
+        if target.exists() and not _exchanged(fresh, target):
             old = fresh.with_name(fresh.name + ".old")
             target.rename(old)
-        fresh.rename(target)
+        if not target.exists():
+            fresh.rename(target)
+        _to_disk(target.parent)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         if old is not None and old.exists() and not target.exists():
             old.rename(target)
         raise
-    if old is not None:
-        shutil.rmtree(old, ignore_errors=True)
+    for replaced in (fresh, *filter(None, (old,))):
+        shutil.rmtree(replaced, ignore_errors=True)
 
 
 @contextmanager
 def replaced_file(target: Path) -> Iterator[Path]:
     """A path to write to, which replaces ``target`` when the block ends without an error.
 
-    The content reaches the disk before the rename, so a power loss leaves the old or the new file.
+    The content reaches the disk before the rename, and the name before this returns, so a power loss
+    leaves the old or the new file.
     """
-    target = target.resolve()
+    target = resolved(target)
     with _beside(target):
         handle, name = tempfile.mkstemp(
             prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent
@@ -65,6 +71,7 @@ def replaced_file(target: Path) -> Iterator[Path]:
         fresh.chmod(0o644)
         _to_disk(fresh)
         fresh.replace(target)
+        _to_disk(target.parent)
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
@@ -76,6 +83,19 @@ def leftovers(folder: Path, *names: str) -> Iterator[Path]:
     ``names`` are patterns for the names of their targets.
     """
     return (path for name in names for path in list(folder.glob(f".{name}.*")))
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Whether two names of a file system were exchanged in one step, which not every system can."""
+    if os.name == "nt":
+        return False
+    library = ctypes.CDLL(None)
+    names = os.fsencode(one), os.fsencode(other)
+    if hasattr(library, "renameat2"):  # Linux: from the working folder, RENAME_EXCHANGE
+        return bool(library.renameat2(-100, names[0], -100, names[1], 2) == 0)
+    if hasattr(library, "renamex_np"):  # macOS: RENAME_SWAP
+        return bool(library.renamex_np(*names, 2) == 0)
+    return False
 
 
 def _to_disk(path: Path) -> None:

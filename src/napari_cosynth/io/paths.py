@@ -55,7 +55,15 @@ _DROPPINGS = re.compile(r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini", re.IGNORECA
 def named(path: str | Path) -> Path:
     """The path with ``~`` expanded, and resolved if it would not end in a name (``.``, ``x/..``)."""
     path = Path(path).expanduser()
-    return path if path.name not in ("", "..") else path.resolve()
+    return path if path.name not in ("", "..") else resolved(path)
+
+
+def resolved(path: Path) -> Path:
+    """The place that a path leads to. Raises ValueError naming it where its links lead in a ring."""
+    try:
+        return path.resolve()
+    except RuntimeError:  # OSError since Python 3.13
+        raise ValueError(f"{path}: its links lead in a ring") from None
 
 
 def check_target(
@@ -81,7 +89,7 @@ def check_target(
         is_it, expected = ("file", "folder") if folder else ("folder", "file")
         error = NotADirectoryError if folder else IsADirectoryError
         raise error(f"{target}: is a {is_it}, expected a {expected}")
-    place = target.resolve()
+    place = resolved(target)
     for path in (*reads, Path.cwd()):
         if _holds(place, path):
             what = "the folder this runs in" if path == Path.cwd() else f"{path}, which is read"
@@ -109,7 +117,7 @@ def check_new(folder: Path, advice: str, hidden: bool = False) -> None:
 
 def check_writable(target: Path) -> None:
     """Raises ValueError if nothing can be written beside ``target``; called before long work."""
-    parent = next(p for p in target.resolve().parents if p.exists())
+    parent = next(p for p in resolved(target).parents if p.exists())
     try:
         with tempfile.TemporaryFile(dir=parent):
             pass
@@ -125,7 +133,7 @@ def report_files(out: Path) -> tuple[Path, Path]:
 
 def _holds(place: Path, path: Path) -> bool:
     """Whether a path is ``place`` or lies in it, also through links or under another spelling."""
-    real = path.resolve()
+    real = resolved(path)
     if not real.exists():  # a name, such as that of a bundled checkpoint
         return False
     return any(place.samefile(p) for p in (real, *real.parents))
@@ -136,7 +144,7 @@ def _part_of_ours(place: Path, path: Path) -> bool:
 
     An output that a user wrote into a folder of files of their own is not a part of it.
     """
-    real = path.resolve()
+    real = resolved(path)
     files = ("cosynth.json", "manifest.json")
     ours = real.is_dir() and any(_known(_object(real / name), _WHOLES) for name in files)
     return ours and real in place.parents

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.io.errors import one_line
+from napari_cosynth.io.errors import one_line, shown
 from napari_cosynth.io.text import encoding_of
 from napari_cosynth.io.tiff import (
     MOST_PAGES,
@@ -52,9 +52,9 @@ def read_description(path: Path) -> dict[str, Any]:
         if not isinstance(content, dict) or not isinstance(content.get(field), kind):
             raise ValueError(f"{path}: {field}: missing or of the wrong type")
     if not 0 < content["mpp"] < LARGEST_STATED:
-        raise ValueError(f"{path}: mpp: expected µm/px, got {str(content['mpp'])[:20]}")
+        raise ValueError(f"{path}: mpp: expected µm/px, got {shown(content['mpp'])}")
     if content.get("format", FORMAT) != FORMAT:
-        raise ValueError(f"{path}: format: expected {FORMAT}, got {content['format']}")
+        raise ValueError(f"{path}: format: expected {FORMAT}, got {shown(content['format'])}")
     for field in ("names", "shapes"):
         listed = content.get(field)
         if listed is not None and (

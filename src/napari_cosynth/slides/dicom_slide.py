@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_cosynth.io.errors import unreadable
+from napari_cosynth.io.errors import shown, unreadable
 from napari_cosynth.io.units import LARGEST_STATED, plausible_mpp
 from napari_cosynth.slides.openslide_slide import open_with_openslide, openslide_missing
 from napari_cosynth.slides.pyramid import (
@@ -33,6 +33,25 @@ logger = logging.getLogger(__name__)
 WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 """SOP class of VL Whole Slide Microscopy Image Storage."""
 MOST_FRAMES = 4_000_000
+_READ = (
+    "SOPClassUID",
+    "Manufacturer",
+    "Rows",
+    "Columns",
+    "SamplesPerPixel",
+    "BitsAllocated",
+    "NumberOfFrames",
+    "TotalPixelMatrixRows",
+    "TotalPixelMatrixColumns",
+    "TotalPixelMatrixFocalPlanes",
+    "NumberOfOpticalPaths",
+    "DimensionOrganizationType",
+    "PerFrameFunctionalGroupsSequence",
+    "SharedFunctionalGroupsSequence",
+    "ImagedVolumeWidth",
+    "ImagedVolumeHeight",
+)
+"""What is asked of a file's header."""
 _SEAMS = 24
 """Most frames whose borders are compared to find the order of frames, if the file does not state it."""
 
@@ -103,6 +122,8 @@ def _header(path: Path) -> Any:
             warnings.simplefilter("ignore")
             content = pydicom.dcmread(path, stop_before_pixels=True)
             content.file_meta.TransferSyntaxUID  # noqa: B018
+            for name in _READ:  # it makes values of bytes when they are asked for
+                content.get(name)
     except Exception as error:  # pydicom raises what it likes on damaged files
         raise unreadable(path, "cannot be read as DICOM", error) from None
     return content
@@ -115,8 +136,8 @@ def _matrix(content: Any) -> tuple[int, int]:
 def _open_frames(path: Path) -> Slide:
     content = _header(path)
     if str(content.get("SOPClassUID")) != WHOLE_SLIDE:
-        kind = getattr(content.get("SOPClassUID"), "name", None)
-        raise ValueError(f"{path}: SOPClassUID: expected a whole-slide image, got {kind}")
+        kind = str(getattr(content.get("SOPClassUID"), "name", None))
+        raise ValueError(f"{path}: SOPClassUID: expected a whole-slide image, got {shown(kind)}")
     try:
         height, width = _matrix(content)
         rows, columns, samples, bits, frames = (
@@ -209,18 +230,25 @@ def _positions(
     listed = content.get("PerFrameFunctionalGroupsSequence")
     if not listed:
         return None
-    places = {}
     try:
-        for index, groups in enumerate(listed):
-            position = groups.PlanePositionSlideSequence[0]
-            y = int(position.RowPositionInTotalImagePixelMatrix) - 1
-            x = int(position.ColumnPositionInTotalImagePixelMatrix) - 1
-            if y % tile[0] or x % tile[1]:
-                raise ValueError(f"{path}: frame {index}: expected a place in a grid of {tile}")
-            places[y // tile[0], x // tile[1]] = index
-    except (AttributeError, IndexError, TypeError):
+        positions = [_position(groups) for groups in listed]
+    except Exception:  # pydicom raises what it likes on damaged values
         return None
+    places = {}
+    for index, (y, x) in enumerate(positions):
+        if y % tile[0] or x % tile[1]:
+            raise ValueError(f"{path}: frame {index}: expected a place in a grid of {tile}")
+        places[y // tile[0], x // tile[1]] = index
     return places
+
+
+def _position(groups: Any) -> tuple[int, int]:
+    """(y, x) of a frame's first pixel."""
+    position = groups.PlanePositionSlideSequence[0]
+    return (
+        int(position.RowPositionInTotalImagePixelMatrix) - 1,
+        int(position.ColumnPositionInTotalImagePixelMatrix) - 1,
+    )
 
 
 def _by_columns(path: Path, frame: Any, grid: tuple[int, int]) -> bool:
@@ -249,7 +277,7 @@ def _mpp(content: Any, height: int, width: int) -> float | None:
     try:
         shared = content.SharedFunctionalGroupsSequence[0]
         y, x = (float(v) * 1e3 for v in shared.PixelMeasuresSequence[0].PixelSpacing)
-    except (AttributeError, IndexError, TypeError, ValueError):
+    except Exception:  # pydicom raises what it likes on damaged values
         try:
             x = float(content.ImagedVolumeWidth) * 1e3 / width
             y = float(content.ImagedVolumeHeight) * 1e3 / height

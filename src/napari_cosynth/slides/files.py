@@ -113,6 +113,9 @@ def load_npy(path: Path, mapped: bool = False) -> npt.NDArray[Any]:
         raise unreadable(path, "cannot be read as a plain .npy array", error) from None
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{path}: expected one array")
+    # Python cannot make text of other numbers, and says so with a SystemError.
+    if array.dtype.kind == "U" and (np.frombuffer(array.tobytes(), "u4") > 0x10FFFF).any():
+        raise ValueError(f"{path}: expected text, got numbers that are no characters")
     return array
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from napari_cosynth.foreign.zarr_files import attributes_of, inside, is_group, open_array
+from napari_cosynth.io.errors import shown
 from napari_cosynth.io.settings import parse
 from napari_cosynth.io.units import micrometres, plausible_mpp
 
@@ -164,7 +165,9 @@ def read_image(path: Path) -> OmeImage:
     axes = tuple(a if isinstance(a, Axis) else Axis(a) for a in multiscale.axes)
     names = [axis.name for axis in axes]
     if names[-2:] != ["y", "x"] or not set(names) <= set("tczyx") or len(set(names)) < len(names):
-        raise ValueError(f"{path}: axes: expected some of t, c, z and then y, x, got {names}")
+        raise ValueError(
+            f"{path}: axes: expected some of t, c, z and then y, x, got {shown(names)}"
+        )
     if not multiscale.datasets:
         raise ValueError(f"{path}: datasets: expected at least one level")
     mpp, origin = _grid(path, multiscale, axes)
@@ -196,7 +199,7 @@ def _grid(
         last = np.array(values[-2:])
         if part.type == "scale":
             if (last <= 0).any():
-                raise ValueError(f"{path}: scale: expected numbers above 0, got {values}")
+                raise ValueError(f"{path}: scale: expected numbers above 0, got {shown(values)}")
             scale, shift, scaled = scale * last, shift * last, True
         else:
             shift = shift + last

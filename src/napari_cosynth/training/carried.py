@@ -25,6 +25,7 @@ from safetensors.torch import save as serialised
 from torch import Tensor
 
 from napari_cosynth.io.atomic import replaced_file, replaced_folder
+from napari_cosynth.io.errors import shown
 from napari_cosynth.model.torch_files import read_torch
 from napari_cosynth.training.export import A_STATE
 
@@ -167,7 +168,7 @@ def read_carried(folder: Path, state: Path) -> int:
 
 def _restored(described: dict[str, Any], tensors: dict[str, Tensor]) -> dict[str, Any]:
     if described["format"] != 2:
-        raise ValueError(f"format: expected 2, got {described['format']}")
+        raise ValueError(f"format: expected 2, got {shown(described['format'])}")
     weights = {k.removeprefix("half/"): v.float() for k, v in tensors.items() if k[:5] == "half/"}
     for key, codes in tensors.items():
         if key.startswith("average/"):

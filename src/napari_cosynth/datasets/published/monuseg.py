@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_cosynth.foreign.outline_xml import is_outline_xml, read_outlines
 from napari_cosynth.geometry.polygons import filled
@@ -80,15 +81,16 @@ class MonusegDataset(NamedRecords):
         path = self._outlines[name]
         outlines = read_outlines(path)
         instances, labels = np.zeros(shape, np.int32), np.zeros(shape, np.uint8)
-        hidden = 0
+        hidden, cut = 0, np.zeros(0, bool)
+        holes: tuple[npt.NDArray[np.float64], ...] = ()
         for index, region in enumerate(outlines.regions, start=1):
             mask, (y, x) = filled([[region.outline]], shape)
             part = np.s_[y : y + mask.shape[0], x : x + mask.shape[1]]
-            for hole in region.holes:
-                cut, (y, x) = filled([[hole]], shape)
-                whole = np.zeros(shape, bool)
-                whole[y : y + cut.shape[0], x : x + cut.shape[1]] = cut
-                mask &= ~whole[part]
+            if region.holes is not holes:  # all regions of an annotation have the same ones
+                holes = region.holes
+                cut = _covered(holes, shape)
+            if holes:
+                mask &= ~cut[part]
             free = mask & (instances[part] == 0)
             instances[part][free] = index
             labels[part][free] = self.classes.index(region.class_name or self._class_name)
@@ -106,6 +108,17 @@ class MonusegDataset(NamedRecords):
             str(self._images[name]),
             labelled=str(path),
         )
+
+
+def _covered(
+    outlines: Sequence[npt.NDArray[np.float64]], shape: tuple[int, int]
+) -> npt.NDArray[np.bool_]:
+    """The pixels (H, W) that lie in any of some outlines."""
+    whole = np.zeros(shape, bool)
+    for outline in outlines:
+        mask, (y, x) = filled([[outline]], shape)
+        whole[y : y + mask.shape[0], x : x + mask.shape[1]] |= mask
+    return whole
 
 
 def _annotations(root: Path) -> list[Path]:

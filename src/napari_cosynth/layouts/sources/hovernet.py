@@ -17,6 +17,7 @@ from napari_cosynth.foreign.files import read_json
 from napari_cosynth.foreign.mat_labels import read_mat_labels
 from napari_cosynth.foreign.positions import read_positions
 from napari_cosynth.geometry.outlines import Outline, outline_centroids
+from napari_cosynth.io.errors import shown
 from napari_cosynth.layouts.sources.labels import label_centroids, parted_note
 from napari_cosynth.layouts.sources.nuclei import Nuclei
 
@@ -46,7 +47,7 @@ def read_hovernet_json(path: str | Path) -> Nuclei:
     for row, (key, cell) in enumerate(entries):
         where = f"{path}: nucleus {key}"
         if not isinstance(cell, dict):
-            raise ValueError(f"{where}: expected an object, got {str(cell)[:60]}")
+            raise ValueError(f"{where}: expected an object, got {shown(cell)}")
         contour = cell.get("contour")
         if contour:
             outlines.append(((_positions(contour, f"{where}: contour"),),))
