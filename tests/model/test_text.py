@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -59,6 +63,23 @@ def test_clip_from_a_folder(clip_folder):
 def test_clip_that_is_not_there_says_so_without_asking_the_network():
     with pytest.raises(ValueError, match="'vinid/none' cannot be loaded"):
         ClipTextEncoder("vinid/none")
+
+
+def test_a_checkpoint_that_names_clip_sends_nothing(tmp_path):
+    """In a process whose libraries have not asked before, and with nothing in their caches."""
+    code = (
+        "import sys\n"
+        "names = ('socket.getaddrinfo', 'socket.connect')\n"
+        "sys.addaudithook(lambda event, values: event in names and print(event, values))\n"
+        "from napari_cosynth.model.clip_text import ClipTextEncoder\n"
+        "try:\n    ClipTextEncoder('vinid/plip')\n"
+        "except ValueError as error:\n    print('refused')\n"
+    )
+    environment = {**os.environ, "HF_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "refused\n"
 
 
 def test_clip_without_its_vocabulary_is_refused(clip_folder, tmp_path):

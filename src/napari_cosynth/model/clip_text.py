@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -27,9 +28,9 @@ class ClipTextEncoder(nn.Module):
         options: dict[str, Any] = {"local_files_only": local_only, "revision": revision}
         try:
             # The caller may build on the device "meta"; these weights need real memory.
-            with torch.device("cpu"):
+            with _offline() if local_only else nullcontext(), torch.device("cpu"):
                 model = CLIPTextModel.from_pretrained(name, use_safetensors=True, **options)
-            tokenizer = CLIPTokenizer.from_pretrained(name, **options)
+                tokenizer = CLIPTokenizer.from_pretrained(name, **options)
         except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise ValueError(f"text encoder {name!r} cannot be loaded: {reason}") from None
@@ -70,3 +71,16 @@ class ClipTextEncoder(nn.Module):
         mask = batch["attention_mask"].bool()
         written = torch.tensor([bool(p.strip()) for p in prompts], device=device)
         return hidden, mask & written[:, None]
+
+
+@contextmanager
+def _offline() -> Iterator[None]:
+    """Without a request to the hub, which asks it what to call its client even for local files alone."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
