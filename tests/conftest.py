@@ -55,7 +55,7 @@ def layout(classes: ClassTable) -> Layout:
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained checkpoint of a few thousand weights, whose head is not zero."""
-    return _untrained(tmp_path_factory.mktemp("checkpoint") / "tiny")
+    return untrained(tmp_path_factory.mktemp("checkpoint") / "tiny")
 
 
 @pytest.fixture(scope="session")
@@ -70,10 +70,10 @@ def few_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for i, look in enumerate(looks)
     ]
     folder = tmp_path_factory.mktemp("few") / "few"
-    return _untrained(folder, LookScale.over(looks), (0.999, 0.7, 0.35), bank)
+    return untrained(folder, LookScale.over(looks), (0.999, 0.7, 0.35), bank)
 
 
-def _untrained(
+def untrained(
     folder: Path, look: Any = None, nodes: tuple[float, ...] = (), bank: Sequence[Any] = ()
 ) -> Path:
     import torch
