@@ -3,7 +3,7 @@
 python benchmarks/killed.py [--moments 100 --jobs export ...] [--disk]
 
 Half of the moments are before a change to files (opened to write, renamed, removed), half at any time.
-Runs that go on are killed up to three times in a row, then run to the end and compared byte for byte with
+Runs that go on are killed again until they are done, or run to the end, and compared byte for byte with
 one that nothing stopped. ``--disk``, as root: on a tmpfs of a random size, which then grows. Prints a row
 of docs/results/killed.md for each job.
 """

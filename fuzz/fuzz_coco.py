@@ -33,14 +33,13 @@ _BOMBS: tuple[Any, ...] = (
 )
 
 
-def content(data: st.DataObject) -> dict[str, Any]:
+def whole() -> dict[str, Any]:
+    """An image of three nuclei, each in another notation."""
     shapes = [
         [[2, 2, 8, 2, 8, 8, 2, 8]],
         {"size": [24, 32], "counts": [10, 5, 753]},
         {"size": [24, 32], "counts": to_string([3, 4, 761])},
     ]
-    if data.draw(st.integers(0, 2)) == 0:
-        shapes[data.draw(st.integers(0, 2))] = data.draw(st.sampled_from(_BOMBS))
     return {
         "info": {"mpp": 0.5},
         "images": [{"id": 1, "file_name": "a.png", "height": 24, "width": 32}],
@@ -52,11 +51,19 @@ def content(data: st.DataObject) -> dict[str, Any]:
     }
 
 
+def content(data: st.DataObject) -> dict[str, Any]:
+    made = whole()
+    if data.draw(st.integers(0, 2)) == 0:
+        annotation = made["annotations"][data.draw(st.integers(0, 2))]
+        annotation["segmentation"] = data.draw(st.sampled_from(_BOMBS))
+    return made
+
+
 def write(folder: Path, data: st.DataObject) -> None:
     imsave(folder / "a.png", np.full((24, 32, 3), 200, np.uint8), check_contrast=False)
     made = content(data)
-    whole = data.draw(st.integers(0, 3)) == 0
-    text = json.dumps(made).encode() if whole else json_text(data, made)
+    as_it_is = data.draw(st.integers(0, 3)) == 0
+    text = json.dumps(made).encode() if as_it_is else json_text(data, made)
     (folder / "coco.json").write_bytes(text)
 
 

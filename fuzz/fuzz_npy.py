@@ -104,8 +104,12 @@ def write_pannuke(folder: Path, data: st.DataObject) -> None:
     )
 
 
+def read_hovernet(folder: Path) -> list[object]:
+    return list(HoverNetDataset(folder))
+
+
 CONIC = Reader(".npy, CoNIC", write_conic, lambda folder: list(ConicDataset(folder)))
-HOVERNET = Reader(".npy, HoVer-Net", write_hovernet, lambda folder: list(HoverNetDataset(folder)))
+HOVERNET = Reader(".npy, HoVer-Net", write_hovernet, read_hovernet)
 PANNUKE = Reader(".npy, PanNuke", write_pannuke, lambda folder: list(PanNukeDataset(folder)))
 READERS = (CONIC, HOVERNET, PANNUKE)
 

@@ -67,14 +67,13 @@ def write_encoder(folder: Path, data: st.DataObject) -> None:
     (folder / "t.safetensors").write_bytes(damaged(data, encoder()))
 
 
-READERS = (
-    Reader("state dicts, .pth", write, lambda f: read_torch(f / "w.pth", "weights")),
-    Reader(
-        "tile encoders, safetensors",
-        write_encoder,
-        lambda f: load_encoders(f / "t.safetensors", 0.5),
-    ),
+STATES = Reader("state dicts, .pth", write, lambda f: read_torch(f / "w.pth", "weights"))
+ENCODERS = Reader(
+    "tile encoders, safetensors",
+    write_encoder,
+    lambda f: load_encoders(f / "t.safetensors", 0.5),
 )
+READERS = (STATES, ENCODERS)
 
 if __name__ == "__main__":
     main(*READERS)

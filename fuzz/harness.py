@@ -113,7 +113,9 @@ def _bounded(memory: int) -> Iterator[None]:
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    signal.setitimer(
+        signal.ITIMER_REAL, SECONDS, 1
+    )  # again: a callback of the collector swallows it
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + memory, hard))
     try:
         yield

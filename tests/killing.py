@@ -151,25 +151,28 @@ def whole(job: Job, root: Path) -> tuple[Content, Content, Ended]:
 def killed(job: Job, root: Path, moments: int, seed: int = 0) -> Figures:
     """Kills a job at so many moments: half of them before a change to files, half at any time.
 
-    Asserts that what was safe stays so, and that a run to the end gives the bytes of one that was
-    never killed.
+    One that goes on is killed again until it is done. Asserts that what was safe stays so, and that a
+    run to the end gives the bytes of one that was never killed.
     """
     old, new, ended = whole(job, root)
     random, figures = Random(seed), Figures()
-    for moment in range(moments):
-        if job.progress is None or moment % 3 == 0:
-            out = _fresh(job, root, moment)
-        change = random.randint(1, ended.changes) if moment % 2 else None
-        seconds = None if moment % 2 else random.uniform(0, ended.seconds)
+    out: Path | None = None
+    while figures.killed < moments:
+        tried = figures.killed + figures.finished
+        assert tried < 20 * moments, "it is always done before its moment comes"
+        out = out or _fresh(job, root, tried)
+        change = random.randint(1, ended.changes) if tried % 2 else None
+        seconds = None if tried % 2 else random.uniform(0, ended.seconds)
         safe = job.progress(out) if job.progress else 0
         end = run(lambda out=out: job.run(out), change, seconds)
-        assert end.code in (DONE, -signal.SIGKILL), (moment, end)
+        assert end.code in (DONE, -signal.SIGKILL), (tried, end)
         figures.killed += end.code != DONE
         figures.finished += end.code == DONE
-        _intact(job, out, safe, old, new, f"{moment}: {change or seconds}")
-        if job.progress is None or moment % 3 == 2 or moment == moments - 1:
-            figures.resumed += 1
+        _intact(job, out, safe, old, new, f"{tried}: {change or seconds}")
+        if job.progress is None or end.code == DONE or figures.killed == moments:
             _finish(job, out, new)
+            figures.resumed += 1
+            out = None
     return figures
 
 

@@ -211,6 +211,17 @@ def test_hovernet_tiles(tmp_path):
             np.testing.assert_allclose((y, x), [axis.mean() for axis in where])
 
 
+def test_the_same_tiles_are_the_same_bytes_whenever_they_are_written(tmp_path, monkeypatch):
+    import time
+
+    written = []
+    for moment in ("Mon Nov 30 12:00:00 2026", "Tue Dec  1 12:00:00 2026"):
+        monkeypatch.setattr(time, "asctime", lambda *_, moment=moment: moment)
+        folder = registry.resolve("exporter", "consep")(items(2), tmp_path / moment[:3])
+        written.append([p.read_bytes() for p in sorted(folder.rglob("*.mat"))])
+    assert written[0] == written[1] and len(written[0]) == 2
+
+
 def test_png_folders(tmp_path):
     made = items()
     folder = registry.resolve("exporter", "folder")(made, tmp_path / "out")

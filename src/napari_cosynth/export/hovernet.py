@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from scipy.io import savemat
 from napari_cosynth.export.base import Item, exporting, write_png
 from napari_cosynth.geometry.measure import majority_classes
 from napari_cosynth.types import Record
+
+_HEADER = 116
+"""Bytes of a ``.mat`` file's descriptive text."""
 
 
 def write_patches(items: Iterable[Item], path: Path, overwrite: bool = False) -> Path:
@@ -38,12 +42,17 @@ def write_tiles(items: Iterable[Item], path: Path, overwrite: bool = False) -> P
         (folder / "Labels").mkdir()
         for sample in samples:
             write_png(folder / "Images" / f"{sample.name}.png", sample.record.image)
-            savemat(
-                folder / "Labels" / f"{sample.name}.mat",
-                _variables(sample.record),
-                do_compression=True,
-            )
+            _write_mat(folder / "Labels" / f"{sample.name}.mat", _variables(sample.record))
     return Path(path)
+
+
+def _write_mat(path: Path, variables: dict[str, object]) -> None:
+    """The same variables give the same bytes: without the time that scipy writes in the header."""
+    content = io.BytesIO()
+    savemat(content, variables, do_compression=True)
+    content.seek(0)
+    content.write(b"MATLAB 5.0 MAT-file".ljust(_HEADER))
+    path.write_bytes(content.getvalue())
 
 
 def _variables(record: Record) -> dict[str, object]:
