@@ -1,4 +1,4 @@
-"""Draws docs/formats/images/FORMAT.png: what the arrays of each format look like.
+"""Draws docs/formats/images/FORMAT.webp: what the arrays of each format look like.
 
     python tools/format_pictures.py
 
@@ -16,6 +16,7 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 import tifffile
+from PIL import Image
 from skimage.draw import line
 from skimage.segmentation import find_boundaries
 
@@ -54,7 +55,7 @@ def row(name: str, *panels: np.ndarray) -> None:
         out[: panel.shape[0], x : x + panel.shape[1]] = panel
         x += panel.shape[1] + GAP
     OUT.mkdir(parents=True, exist_ok=True)
-    iio.imwrite(OUT / f"{name}.png", out)
+    Image.fromarray(out).save(OUT / f"{name}.webp", lossless=True, quality=100, method=6)
 
 
 def outlined(record: Record, color: tuple[int, int, int]) -> np.ndarray:

@@ -39,7 +39,7 @@ from napari_cosynth.widget.run import speed
 
 PLUGIN = "napari-cosynth"
 SIZE = (1280, 800)
-LARGEST = 500_000
+LARGEST = 250_000
 """Bytes of a picture."""
 THEMES = ("dark", "light")
 
@@ -254,15 +254,11 @@ SCENES: dict[str, Callable[[Scene], None]] = {
 
 
 def save(scene: Scene, path: Path) -> None:
-    """The window as a PNG; a large one loses its finest shades, but no colour of the legend."""
+    """The window as a WebP: a palette would take some of the legend's colours for others."""
     scene.settle()
     pixels = scene.viewer.screenshot(canvas_only=False, flash=False)[..., :3]
     path.parent.mkdir(parents=True, exist_ok=True)
-    for shades in (1, 8, 16):
-        coarse = (np.round(pixels / shades) * shades).clip(0, 255).astype(np.uint8)
-        Image.fromarray(coarse).save(path, optimize=True)
-        if path.stat().st_size <= LARGEST:
-            break
+    Image.fromarray(pixels).save(path, quality=85, method=6, use_sharp_yuv=True)
     size = path.stat().st_size
     print(f"{path}: {pixels.shape[1]}x{pixels.shape[0]}, {size / 1000:.0f} kB")
     if size > LARGEST:
@@ -287,7 +283,7 @@ def main() -> None:
                 continue
             scene = Scene(theme, chosen.checkpoint)
             act(scene)
-            save(scene, chosen.out / f"{name}-{theme}.png")
+            save(scene, chosen.out / f"{name}-{theme}.webp")
             scene.close()
 
 

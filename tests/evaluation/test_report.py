@@ -57,7 +57,9 @@ def test_numbers_have_three_digits(value, text):
 def test_json_says_what_is_defined():
     facts = {"tiles": np.int64(3), "checkpoint": None}
     report = Report(facts, ["a note"], [AREA, SHARE], identity={"real": "1f"})
-    content = json.loads(json.dumps(to_json(report), allow_nan=False))
+    text = to_json(report)
+    content = json.loads(text)
+    assert text == json.dumps(content, separators=(",", ":")) + "\n"
     assert {k: content[k] for k in ("format", "level", "tiles", "checkpoint", "notes")} == {
         "format": 1,
         "level": 0.95,

@@ -217,7 +217,7 @@ class Downstream:
         )
         page, content = self.out / "report.html", self.out / "report.json"
         with replaced_file(content) as fresh:
-            fresh.write_text(json.dumps(to_json(report), allow_nan=False) + "\n", encoding="utf-8")
+            fresh.write_text(to_json(report), encoding="utf-8")
         with replaced_file(page) as fresh:
             fresh.write_text(to_html(report, f"{recipe.name}: segmenters"), encoding="utf-8")
         return page

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -140,7 +139,7 @@ def run(
         },
     )
     with replaced_file(content) as fresh:
-        fresh.write_text(json.dumps(to_json(report), allow_nan=False) + "\n", encoding="utf-8")
+        fresh.write_text(to_json(report), encoding="utf-8")
     with replaced_file(page) as fresh:
         fresh.write_text(to_html(report, f"{stack.name} against {reference.name}"), "utf-8")
     return page

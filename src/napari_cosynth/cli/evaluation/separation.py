@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -148,7 +147,7 @@ def run(specs: Sequence[str], out: Path, mpp: float = 0.5) -> list[str]:
         pictures=[picture for measured in sets for _, picture in measured.worst],
     )
     with replaced_file(content) as fresh:
-        fresh.write_text(json.dumps(to_json(report), allow_nan=False) + "\n", encoding="utf-8")
+        fresh.write_text(to_json(report), encoding="utf-8")
     with replaced_file(page) as fresh:
         fresh.write_text(to_html(report, "Instance separation"), encoding="utf-8")
     return _table(sets, figures)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,8 +66,8 @@ class Report:
     """Digests that must agree for a comparison of two reports: ``real``, ``groups``, networks."""
 
 
-def to_json(report: Report) -> dict[str, Any]:
-    """The report ready for JSON; undefined values are None."""
+def to_json(report: Report) -> str:
+    """The text of ``report.json``, without blanks; undefined values are null."""
     rows = []
     for figure in report.figures:
         low, high = figure.estimate.interval
@@ -92,8 +93,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "notes": list(report.notes),
         "figures": rows,
     }
-    ready: dict[str, Any] = json_ready(content)
-    return ready
+    return json.dumps(json_ready(content), allow_nan=False, separators=(",", ":")) + "\n"
 
 
 def number(value: float | None) -> str:
