@@ -12,7 +12,8 @@ import pytest
 import tifffile
 from napari.layers import Layer
 from napari.utils.notifications import notification_manager
-from qtpy.QtWidgets import QDialog, QDialogButtonBox, QFileDialog, QInputDialog
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QDialog, QDialogButtonBox, QFileDialog
 from skimage.draw import disk
 
 from napari_cosynth.datasets.published.consep import ConsepDataset
@@ -22,7 +23,7 @@ from napari_cosynth.widget.files.readers import nuclei_reader
 from napari_cosynth.widget.files.samples import finished_pair
 from napari_cosynth.widget.layout import class_dialog, layout_controls
 from napari_cosynth.widget.layout.class_dialog import ClassDialog, remembered
-from napari_cosynth.widget.layout.dataset_dialog import DatasetDialog
+from napari_cosynth.widget.layout.dataset_dialog import DatasetDialog, TileDialog
 from slides import bare_tiff, edit_metadata, ome_zarr, rgb_tags, sparse_pyramid
 
 WAIT = 240_000
@@ -385,7 +386,23 @@ def test_a_tile_of_a_data_set_becomes_an_image_and_a_layout(
         return QDialog.DialogCode.Accepted
 
     monkeypatch.setattr(DatasetDialog, "exec", fill)
-    monkeypatch.setattr(QInputDialog, "getItem", lambda *a, **k: ("train_12", True))
+
+    def pick(dialog: TileDialog) -> Any:
+        dialog.show()
+        tiles = dialog.tiles
+        blank = tiles.item(0).icon().pixmap(8).toImage()
+        last = tiles.count() - 1
+        tiles.scrollToBottom()
+        tiles.setFocus()
+        for row in (last, last - 1):  # what is in view is read, first of all
+            qtbot.waitUntil(
+                lambda row=row: tiles.item(row).icon().pixmap(8).toImage() != blank, timeout=WAIT
+            )
+        qtbot.keyClicks(tiles, "train_12")
+        qtbot.keyClick(tiles, Qt.Key.Key_Return)
+        return dialog.result()
+
+    monkeypatch.setattr(TileDialog, "exec", pick)
     classes = {"healthy epithelial": "epithelial", "malignant epithelial": "epithelial"}
     spindle = ("fibroblast", "muscle", "endothelial")
     rest = dict.fromkeys(spindle, "spindle-shaped") | {"other": "leave them out"}

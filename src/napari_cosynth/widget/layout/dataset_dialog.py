@@ -1,24 +1,38 @@
-"""Which data set, where it lies, and which of its tiles: two small dialogs."""
+"""Which data set, where it lies, and which of its tiles: two dialogs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QColor, QIcon, QImage, QPixmap, QResizeEvent
 from qtpy.QtWidgets import (
     QComboBox,
     QDialog,
     QDialogButtonBox,
     QFileDialog,
     QFormLayout,
-    QInputDialog,
+    QLabel,
     QLineEdit,
+    QListView,
+    QListWidget,
+    QListWidgetItem,
     QPushButton,
+    QVBoxLayout,
 )
 
 from napari_cosynth import registry
+from napari_cosynth.records.base import Dataset, NamedRecords
 from napari_cosynth.widget.qt.forms import sure
 from napari_cosynth.widget.qt.questions import window
+from napari_cosynth.widget.qt.thumbnails import small_picture
+from napari_cosynth.widget.run.background import Background
+
+THUMBNAIL = 112
+"""Pixels a side."""
+CELL = QSize(THUMBNAIL + 16, THUMBNAIL + 28)
+"""A thumbnail with its name below."""
 
 
 class DatasetDialog(QDialog):
@@ -66,7 +80,90 @@ def ask_dataset() -> tuple[str, Path] | None:
     return dialog.choice if accepted else None
 
 
-def ask_tile(names: Sequence[str]) -> str | None:
+class TileDialog(QDialog):
+    """The tiles of a data set as pictures. They are read while one looks, those in view first."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        super().__init__(window())
+        self.setWindowTitle("Which tile?")
+        self.resize(5 * CELL.width() + 40, 4 * CELL.height())
+        self._dataset = dataset
+        self._asked: set[int] = set()
+        self._reader = Background("tiles")
+        self.tiles = QListWidget()
+        self.tiles.setViewMode(QListView.ViewMode.IconMode)
+        self.tiles.setResizeMode(QListView.ResizeMode.Adjust)
+        self.tiles.setMovement(QListView.Movement.Static)
+        self.tiles.setIconSize(QSize(THUMBNAIL, THUMBNAIL))
+        self.tiles.setGridSize(CELL)
+        self.tiles.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        blank = QPixmap(THUMBNAIL, THUMBNAIL)
+        blank.fill(QColor(128, 128, 128))
+        for name in dataset.names:
+            item = QListWidgetItem(QIcon(blank), name, self.tiles)
+            item.setToolTip(name)
+        self.tiles.setCurrentRow(0)
+        self.buttons = QDialogButtonBox(
+            QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel
+        )
+        rows = QVBoxLayout(self)
+        rows.addWidget(QLabel(f"{len(dataset.names):,} tiles; a letter goes to the next name"))
+        rows.addWidget(self.tiles)
+        rows.addWidget(self.buttons)
+        self.buttons.accepted.connect(self.accept)
+        self.buttons.rejected.connect(self.reject)
+        self.tiles.itemActivated.connect(lambda _: self.accept())
+        self.tiles.verticalScrollBar().valueChanged.connect(lambda _: self._read_next())
+        self.finished.connect(lambda _: self._reader.close())
+
+    @property
+    def choice(self) -> str | None:
+        """The current tile's name; None of a data set without tiles."""
+        item = self.tiles.currentItem()
+        return None if item is None else str(item.text())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._read_next()
+
+    def _in_view(self) -> range:
+        """Rows of the tiles that are seen, as the grid lays them out."""
+        shown = self.tiles.viewport().size()
+        columns = max(1, shown.width() // CELL.width())
+        first = self.tiles.verticalScrollBar().value() // CELL.height() * columns
+        lines = shown.height() // CELL.height() + 2
+        return range(first, min(first + lines * columns, self.tiles.count()))
+
+    def _read_next(self) -> None:
+        """Reads the first picture in view that nobody has asked for, then the next one."""
+        row = next((row for row in self._in_view() if row not in self._asked), None)
+        if row is None or self._reader.busy:
+            return
+        self._asked.add(row)
+        self._reader.do(
+            partial(_thumbnail, self._dataset, row),
+            partial(self._show_picture, row),
+            partial(self._show_error, row),
+        )
+
+    def _show_picture(self, row: int, picture: QImage) -> None:
+        self.tiles.item(row).setIcon(QIcon(QPixmap.fromImage(picture)))
+        self._read_next()
+
+    def _show_error(self, row: int, error: Exception) -> None:
+        self.tiles.item(row).setToolTip(" ".join(str(error).split()) or type(error).__name__)
+        self._read_next()
+
+
+def _thumbnail(dataset: Dataset, row: int) -> QImage:
+    """A tile's picture, without its record where the data set can do without."""
+    if isinstance(dataset, NamedRecords):
+        return small_picture(dataset.parts(dataset.names[row]).image, THUMBNAIL)
+    return small_picture(dataset[row].image, THUMBNAIL)
+
+
+def ask_tile(dataset: Dataset) -> str | None:
     """One of a data set's tiles; None if the user cancels."""
-    name, accepted = QInputDialog.getItem(window(), "CoSynth", "Which tile?", list(names), 0, False)
-    return str(name) if accepted else None
+    dialog = TileDialog(dataset)
+    accepted = dialog.exec() == QDialog.DialogCode.Accepted
+    return dialog.choice if accepted else None

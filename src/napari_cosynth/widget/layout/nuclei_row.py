@@ -156,7 +156,7 @@ class NucleiRow:
         kind, folder = chosen
 
         def choose(dataset: Dataset) -> None:
-            name = ask_tile(dataset.names)
+            name = ask_tile(dataset)
             if name is not None:
                 index = dataset.names.index(name)
                 self._start(

@@ -1,4 +1,5 @@
-"""Contents of docks: with a title and a place of their own, and outliving napari's frame around them."""
+"""Contents of docks: with a title and a place of their own, open to files that are dropped on them, and
+outliving napari's frame around them."""
 
 from __future__ import annotations
 
@@ -10,18 +11,22 @@ from weakref import ref
 
 from psygnal import Signal
 from qtpy.QtCore import QEvent, QTimer
-from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
+from qtpy.QtWidgets import QApplication, QDockWidget, QMainWindow, QWidget
 
 
 class Tabbed(QWidget):
-    """A dock's content with a short title on its tab, and its first place beside another's."""
+    """A dock's content with a short title on its tab, and its first place beside another's.
+
+    A file that is dropped on it opens as if it had been dropped on the viewer.
+    """
 
     title = ""
 
     def __init__(self) -> None:
         super().__init__()
         self._placed = False
+        self.setAcceptDrops(True)
 
     def neighbour(self) -> QWidget | None:
         """What it becomes a tab beside when it is first shown; None: it stays where it is put."""
@@ -34,6 +39,14 @@ class Tabbed(QWidget):
         if other is not None:
             self._placed = True
             QTimer.singleShot(0, partial(share_the_place, self, other))  # napari places it first
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if event.mimeData().hasUrls() and canvas_of(self) is not None:
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        if (canvas := canvas_of(self)) is not None:
+            QApplication.sendEvent(canvas, event)
 
 
 class Staying(Tabbed):
@@ -85,6 +98,17 @@ def dock_of(widget: QWidget) -> QDockWidget | None:
     while parent is not None and not isinstance(parent, QDockWidget):
         parent = parent.parentWidget()
     return parent
+
+
+def canvas_of(widget: QWidget) -> QWidget | None:
+    """What files are dropped on in the middle of a widget's main window, also from a floating dock."""
+    parent = widget.parentWidget()
+    while parent is not None and not isinstance(parent, QMainWindow):
+        parent = parent.parentWidget()
+    if parent is None or parent.centralWidget() is None:
+        return None
+    inside = parent.centralWidget().findChildren(QWidget)
+    return next((child for child in inside if child.acceptDrops()), None)
 
 
 def retitle(widget: QWidget, title: str) -> None:
