@@ -12,7 +12,7 @@ from weakref import ref
 from psygnal import Signal
 from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
-from qtpy.QtWidgets import QApplication, QDockWidget, QMainWindow, QWidget
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 
 class Tabbed(QWidget):
@@ -46,7 +46,7 @@ class Tabbed(QWidget):
 
     def dropEvent(self, event: QDropEvent) -> None:
         if (canvas := canvas_of(self)) is not None:
-            QApplication.sendEvent(canvas, event)
+            canvas.dropEvent(event)  # sent by Qt, it would come back to where the drag is: here
 
 
 class Staying(Tabbed):
