@@ -428,6 +428,37 @@ def test_finished_pair_is_small_and_agrees():
     assert "edited" not in found.description
 
 
+def test_finished_project_lies_over_its_slide_and_has_its_recipes():
+    files = [SAMPLES / "project.tif", *(SAMPLES / "project").rglob("*.*")]
+    assert sum(file.stat().st_size for file in files if file.is_file()) < 300_000
+    viewer = ViewerModel()
+    viewer.open_sample(PLUGIN, "project")
+    slide, found = viewer.layers[0], groups(viewer)
+    assert slide.metadata["mpp"] == pytest.approx(0.499)
+    assert set(found) == {"project #1", "project #2"}
+    (layout,) = [layer for layer in viewer.layers if is_layout(layer)]
+    for result in found.values():
+        image = result["image"]
+        top, left = slide.world_to_data(image.data_to_world((0, 0)))
+        under = slide.data[round(top) :, round(left) :][
+            : image.data.shape[0], : image.data.shape[1]
+        ]
+        same = (under == image.data).all(-1)
+        # Far from what was added the slide's own pixels stay; there, there is a nucleus.
+        assert 0.1 < same.mean() < 0.9
+        (recipe,) = image.metadata["cosynth"]["recipes"]
+        for y, x, _ in recipe["inpainted"]["edit"]["added"]:
+            assert not same[round(y), round(x)]
+        np.testing.assert_allclose(layout.translate, image.translate)
+    assert {n: found[n]["image"].visible for n in found} == {
+        "project #1": True,
+        "project #2": False,
+    }
+    named = {layer.name: layer.as_layer_data_tuple() for layer in viewer.layers[1:]}
+    (one,) = described_samples([named[n] for n in named if "#1" in n])
+    assert one.description["seed"] == 1 and "edited" not in one.description
+
+
 def test_ihc_sample_is_a_real_image_without_an_invented_scale():
     (layer,) = ViewerModel().open_sample(PLUGIN, "ihc")
     assert layer.data.shape == (512, 512, 3)

@@ -1,19 +1,24 @@
-"""File > Open Sample > CoSynth: layouts, a finished pair, and a real IHC image."""
+"""File > Open Sample > CoSynth: layouts, a finished pair, a finished project, and a real IHC image."""
 
 from __future__ import annotations
 
 import napari
 import numpy as np
 
+from napari_cosynth.datasets.formats import open_records
 from napari_cosynth.layouts.drawn.patterns import SAMPLES, bundled_layouts
 from napari_cosynth.widget.layers.dataset_layers import dataset_layers
 from napari_cosynth.widget.layers.layout import layout_layer
 from napari_cosynth.widget.layers.placement import free_placement
-from napari_cosynth.widget.layers.slide_layers import LayerTuple
+from napari_cosynth.widget.layers.record_layers import record_layers
+from napari_cosynth.widget.layers.results import group_name
+from napari_cosynth.widget.layers.slide_layers import LayerTuple, slide_layers
 from napari_cosynth.widget.layers.tags import KEY
 
 PAIR = "pair"
 """Folder of the finished pair among the package's samples: a training stack of one sample."""
+PROJECT = "project"
+"""A slide, ``project.tif``, and beside it the folder of the results in a region of it."""
 
 
 def gland() -> list[LayerTuple]:
@@ -46,6 +51,31 @@ def _layout(name: str) -> list[LayerTuple]:
 def finished_pair() -> list[LayerTuple]:
     """Image, distance, labels, instances and layout of one sample of the bundled model."""
     return dataset_layers(SAMPLES / PAIR)
+
+
+def finished_project() -> list[LayerTuple]:
+    """A part of a slide; two results of more nuclei in a region of it, in their place; their layout.
+
+    Shown are the slide and the first result, its nuclei outlined. Both have their recipes, so that
+    either can be continued.
+    """
+    ((pixels, of_slide, kind),) = slide_layers(SAMPLES / f"{PROJECT}.tif")
+    layers: list[LayerTuple] = [(pixels, {**of_slide, "name": f"{PROJECT} slide"}, kind)]
+    _, dataset = open_records(SAMPLES / PROJECT)
+    assert dataset.own is not None
+    for number, name in reversed(list(enumerate(dataset.names))):
+        recipe = dict(dataset.own.samples[dataset.own.index[name]])
+        group = group_name(PROJECT, recipe["seed"])
+        for data, kwargs, role in record_layers((dataset.read(name),), [recipe], group):
+            if role == "points" and number:
+                continue  # they have one layout
+            y, x = of_slide["scale"]
+            top, left, _, _ = recipe["inpainted"]["region"]
+            kwargs.update(scale=(y, x), translate=(top * y, left * x))
+            if number or role == "points":
+                kwargs["visible"] = False
+            layers.append((data, kwargs, role))
+    return layers
 
 
 def immunohistochemistry() -> list[LayerTuple]:
