@@ -20,7 +20,7 @@ import numpy as np
 from napari.layers import Points
 from qtpy.QtWidgets import QApplication
 
-from gui_stalls import tiled, wait
+from gui_stalls import Gaps, tiled, wait
 from napari_cosynth.types import Progress, Synthesis
 from napari_cosynth.widget.docks.panel import CoSynthPanel
 from napari_cosynth.widget.layers.placement import free_placement
@@ -138,6 +138,8 @@ def main() -> None:
     panel.sampling.live.value = True
     wait(lambda: clock.full and not panel.live.busy, 120)
     print(f"{options.size} x {options.size}, {len(layer.data)} points, {clock.draft} draft steps")
+    gaps = Gaps()
+    gaps.timer.start()
     for kind in options.kinds:
         edit = edits(layer, np.random.default_rng(0))[kind]
         found: dict[str, list[float]] = {}
@@ -159,7 +161,7 @@ def main() -> None:
             ):
                 if value is not None:
                     found.setdefault(name, []).append(value)
-        print(kind)
+        print(f"{kind}; the window meanwhile: {gaps.take()}")
         for name, values in found.items():
             print(line(name, values))
     panel.sampling.live.value = False
