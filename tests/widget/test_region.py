@@ -84,6 +84,23 @@ def test_a_region_becomes_a_canvas_in_its_place(
     assert not words.visible
 
 
+def test_a_new_layout_lies_where_one_looks_at_the_slide(panel: CoSynthPanel, slide: Any) -> None:
+    camera, controls = panel.viewer.scene.camera, panel.layout_controls
+    middle, corner = slide.data_to_world((200, 180)), slide.data_to_world((2, 3))
+    for seen in (middle, corner):
+        camera.center = (0, *seen)
+        controls.new.native.click()
+        corners = world_corners(controls.points, (64, 64))
+        np.testing.assert_allclose(np.ptp(corners, axis=0), 32)  # 64 pixels of 0.5 µm
+        if seen is middle:
+            np.testing.assert_allclose(corners.mean(0), middle)
+        else:  # wholly on the slide
+            np.testing.assert_allclose(corners[0], slide.extent.world[0])
+    camera.center = (0, -500, -500)
+    controls.new.native.click()
+    np.testing.assert_allclose(controls.points.data_to_world((0, 0)), (0, 0))
+
+
 def test_of_several_regions_the_one_that_became_a_canvas_is_seen_through(
     panel: CoSynthPanel, slide: Any
 ) -> None:

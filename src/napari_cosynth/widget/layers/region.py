@@ -46,6 +46,26 @@ def region_placement(viewer: ViewerModel, mpp: float, ask_mpp: AskMpp) -> Placem
     return placed_on(corners * _unit_factor(shapes, slide), slide, slide_mpp, mpp)
 
 
+def placement_in_view(viewer: ViewerModel, shape: tuple[int, int], mpp: float) -> Placement | None:
+    """A canvas of (H, W) pixels at ``mpp`` in the middle of what one sees of a slide.
+
+    The slide is the topmost image there whose µm/px is known; None without one. Where the slide is the
+    larger, the canvas lies wholly on it.
+    """
+    middle = np.array(viewer.scene.camera.center[-2:], np.float64)
+    for layer in reversed(viewer.layers):
+        if not is_slide(layer) or layer.ndim != 2 or (own := mpp_of(layer)) is None:
+            continue
+        require_plain(layer)
+        low, high = layer.extent.world
+        if (middle < low).any() or (middle > high).any():
+            continue
+        side = np.array(shape) * world_scale(layer) * mpp / own
+        first = np.maximum(np.minimum(middle - side / 2, high - side), low)
+        return placed_on(np.array([first, first + side]), layer, own, mpp)
+    return None
+
+
 def image_region(
     viewer: ViewerModel, mpp: float, ask_mpp: AskMpp
 ) -> tuple[Image, Placement] | None:

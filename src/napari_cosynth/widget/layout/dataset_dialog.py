@@ -113,7 +113,7 @@ class TileDialog(QDialog):
         self.buttons.accepted.connect(self.accept)
         self.buttons.rejected.connect(self.reject)
         self.tiles.itemActivated.connect(lambda _: self.accept())
-        self.tiles.verticalScrollBar().valueChanged.connect(lambda _: self._read_next())
+        sure(self.tiles.verticalScrollBar()).valueChanged.connect(lambda _: self._read_next())
         self.finished.connect(lambda _: self._reader.close())
 
     @property
@@ -122,15 +122,15 @@ class TileDialog(QDialog):
         item = self.tiles.currentItem()
         return None if item is None else str(item.text())
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
         super().resizeEvent(event)
         self._read_next()
 
     def _in_view(self) -> range:
         """Rows of the tiles that are seen, as the grid lays them out."""
-        shown = self.tiles.viewport().size()
+        shown = sure(self.tiles.viewport()).size()
         columns = max(1, shown.width() // CELL.width())
-        first = self.tiles.verticalScrollBar().value() // CELL.height() * columns
+        first = sure(self.tiles.verticalScrollBar()).value() // CELL.height() * columns
         lines = shown.height() // CELL.height() + 2
         return range(first, min(first + lines * columns, self.tiles.count()))
 
@@ -147,11 +147,11 @@ class TileDialog(QDialog):
         )
 
     def _show_picture(self, row: int, picture: QImage) -> None:
-        self.tiles.item(row).setIcon(QIcon(QPixmap.fromImage(picture)))
+        sure(self.tiles.item(row)).setIcon(QIcon(QPixmap.fromImage(picture)))
         self._read_next()
 
     def _show_error(self, row: int, error: Exception) -> None:
-        self.tiles.item(row).setToolTip(" ".join(str(error).split()) or type(error).__name__)
+        sure(self.tiles.item(row)).setToolTip(" ".join(str(error).split()) or type(error).__name__)
         self._read_next()
 
 

@@ -23,6 +23,7 @@ from napari_cosynth.widget.layers.placement import LARGEST_SIDE, Placement, free
 from napari_cosynth.widget.layers.region import (
     chosen_labels,
     layout_of_labels,
+    placement_in_view,
     put_away_region,
     region_placement,
 )
@@ -77,7 +78,10 @@ class LayoutControls(QWidget):
         self.legend = Legend()
         self.tools = BrushControls(viewer)
         self.layer.tooltip = "The layout: any Points layer; choosing one makes it a layout"
-        self.new.tooltip = "An empty layout of this many rows and columns of pixels"
+        self.new.tooltip = (
+            "An empty layout of this many rows and columns of pixels; over a slide, in the middle of "
+            "what is seen of it"
+        )
         self.from_region.tooltip = (
             "A layout over the rectangle of a Shapes layer, at the model's µm/px"
         )
@@ -144,10 +148,11 @@ class LayoutControls(QWidget):
         return layout_from(self.editor.layer)
 
     def new_layout(self) -> Points:
-        """An empty layout of the chosen size at the model's µm/px."""
+        """An empty layout of the chosen size at the model's µm/px; over a slide, where one looks."""
         shape = (int(self.height_px.value), int(self.width_px.value))
-        facts = self._require_facts()
-        return self.add_layout(free_placement(shape, facts.mpp, self.viewer.layers))
+        mpp = self._require_facts().mpp
+        over = placement_in_view(self.viewer, shape, mpp)
+        return self.add_layout(over or free_placement(shape, mpp, self.viewer.layers))
 
     def add_layout(self, placement: Placement, layout: Layout | None = None) -> Points:
         """Adds a layout layer at a placement, ready for points, and works with it."""

@@ -14,6 +14,8 @@ from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
+from napari_cosynth.widget.qt.forms import sure
+
 
 class Tabbed(QWidget):
     """A dock's content with a short title on its tab, and its first place beside another's.
@@ -40,11 +42,11 @@ class Tabbed(QWidget):
             self._placed = True
             QTimer.singleShot(0, partial(share_the_place, self, other))  # napari places it first
 
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if event.mimeData().hasUrls() and canvas_of(self) is not None:
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        if event is not None and sure(event.mimeData()).hasUrls() and canvas_of(self) is not None:
             event.acceptProposedAction()
 
-    def dropEvent(self, event: QDropEvent) -> None:
+    def dropEvent(self, event: QDropEvent | None) -> None:
         if (canvas := canvas_of(self)) is not None:
             canvas.dropEvent(event)  # sent by Qt, it would come back to where the drag is: here
 
@@ -105,9 +107,8 @@ def canvas_of(widget: QWidget) -> QWidget | None:
     parent = widget.parentWidget()
     while parent is not None and not isinstance(parent, QMainWindow):
         parent = parent.parentWidget()
-    if parent is None or parent.centralWidget() is None:
-        return None
-    inside = parent.centralWidget().findChildren(QWidget)
+    middle = None if parent is None else parent.centralWidget()
+    inside = [] if middle is None else middle.findChildren(QWidget)
     return next((child for child in inside if child.acceptDrops()), None)
 
 
