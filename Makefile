@@ -32,6 +32,7 @@ run: setup-test
 
 screenshots: setup-test
 	$(SCREEN) $(PY) tools/screenshots.py
+	$(SCREEN) $(PY) tools/walkthrough.py
 
 setup-demo:
 	@tools/setup.sh demo

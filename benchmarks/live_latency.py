@@ -80,6 +80,8 @@ class Clock:
             self._paint()
             self._note("draft")
         else:
+            self._paint()
+            self._note("final")
             self.full = True
 
 
@@ -152,6 +154,7 @@ def main() -> None:
             for name, value in (
                 ("EDIT TO PREVIEW ON SCREEN", at.get("preview")),
                 ("EDIT TO DRAFT ON SCREEN", at.get("draft")),
+                ("EDIT TO FINAL ON SCREEN, after the hand's rest", at.get("final")),
                 ("napari and the dock take the edit", at.get("edited")),
                 ("until the sampling process is asked", at["asked"] - at["edited"]),
                 ("until its first step is here", steps[0] - at["asked"] if steps else None),
