@@ -24,6 +24,17 @@ def test_a_state_is_shown_by_its_step_or_after_so_many_seconds() -> None:
     assert previews.wanted(5)
 
 
+def test_the_first_picture_comes_sooner_than_the_next_ones() -> None:
+    now = 0.0
+    previews = PreviewClock(Previews(after=3.0), 4, lambda: now)
+    shown = []
+    for tenths in range(1, 80):
+        now = tenths / 10
+        if previews.wanted(0, 0.5):
+            shown.append(now)
+    assert shown == [1.0, 4.0, 7.0]
+
+
 def test_nothing_is_shown_where_nothing_is_asked_for() -> None:
     now = 0.0
     silent = PreviewClock(NO_PREVIEWS, 3, lambda: now)
