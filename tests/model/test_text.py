@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import socket
 import subprocess
 import sys
 
@@ -10,6 +13,7 @@ import pytest
 import torch
 
 from napari_cosynth.geometry.prompt import build_prompt
+from napari_cosynth.model.checkpoint import load
 from napari_cosynth.model.clip_text import ClipTextEncoder
 from napari_cosynth.model.text import CompactTextEncoder, vocabulary, words
 
@@ -87,3 +91,22 @@ def test_clip_without_its_vocabulary_is_refused(clip_folder, tmp_path):
         (tmp_path / name).write_bytes((clip_folder / name).read_bytes())
     with pytest.raises(ValueError, match="text encoder"):
         ClipTextEncoder(str(tmp_path))
+
+
+def test_a_checkpoint_that_asks_for_a_download_is_not_obeyed(
+    tiny_checkpoint, tmp_path, monkeypatch
+):
+    asked = []
+
+    def nowhere(host, *arguments, **options):
+        asked.append(host)
+        raise OSError("no network")
+
+    monkeypatch.setattr(socket, "getaddrinfo", nowhere)
+    folder = shutil.copytree(tiny_checkpoint, tmp_path / "mine")
+    config = json.loads((folder / "config.json").read_text())
+    config["text"] = {"kind": "clip", "name": "vinid/none", "local_only": False}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="'vinid/none' cannot be loaded"):
+        load(folder)
+    assert asked == []

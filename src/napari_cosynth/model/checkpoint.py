@@ -6,7 +6,7 @@ import json
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -150,11 +150,16 @@ def build(config: CheckpointConfig) -> Model:
 
 
 def read_config(path: str | Path) -> CheckpointConfig:
-    """The configuration of a checkpoint folder or name, without its weights."""
+    """The configuration of a checkpoint folder or name, without its weights.
+
+    A text encoder is looked for on this machine whatever the file says: a checkpoint from elsewhere
+    sends nobody to a network.
+    """
     file = locate(path) / CONFIG
     if not file.is_file():
         raise ValueError(f"{path}: no checkpoint: expected a folder with {CONFIG} and {WEIGHTS}")
-    return parse(CheckpointConfig, read_json(file), str(file))
+    config = parse(CheckpointConfig, read_json(file), str(file))
+    return replace(config, text={k: v for k, v in config.text.items() if k != "local_only"})
 
 
 def load(name: str | Path) -> Checkpoint:
