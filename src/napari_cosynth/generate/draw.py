@@ -20,7 +20,7 @@ from napari_cosynth.generate.balance import (
     tilted,
 )
 from napari_cosynth.generate.plan import ModelLayouts, Plan
-from napari_cosynth.generate.pool import Pilot, Pool, class_counts, model_path
+from napari_cosynth.generate.pool import Pilot, Pool, class_counts, model_path, told
 from napari_cosynth.layouts.gibbs.model import layout_model_digest, load_layout_model
 from napari_cosynth.types import ClassTable, Layout
 from napari_cosynth.types.annotation import on_canvas
@@ -176,7 +176,7 @@ class Draws:
             assert isinstance(source, ModelLayouts)
             path = model_path(source, self.data_root)
             layout = self._drawn(path, model, chosen.tissue, int(seed), pilot, offset)
-            origin, slide = f"{source.path} seed {int(seed)}", ""
+            origin, slide = f"{told(source.path)} seed {int(seed)}", ""
         return Job(
             index, layout, chosen.tissue, origin, orientation, self.chances,
             (self.plan.seed, 2, number), self.plan.seeds_of(index), slide,

@@ -90,6 +90,14 @@ def model_path(source: ModelLayouts, data_root: Path) -> str:
     return str(resolved(path)) if path.exists() else source.path
 
 
+def told(path: str) -> str:
+    """What samples say of a path of the plan: a relative one as it is, of any other the last name.
+
+    What lies above it is nobody's business who gets the samples.
+    """
+    return Path(path).name if Path(path).is_absolute() else path
+
+
 def _pilots(plan: Plan, number: int, path: str, classes: ClassTable, mpp: float) -> Iterator[Pilot]:
     model = load_layout_model(path)
     digest = layout_model_digest(path)
@@ -123,9 +131,9 @@ def _of_dataset(
         raise ValueError(f"layouts: {source.root!r}: options: {error}") from None
     for name, read in zip(dataset.names, dataset, strict=True):
         tile = remap(resample(read, mpp), classes, source.classes)
-        slide = dataset.slide_of(name) or f"{source.root} {name}"
+        slide = dataset.slide_of(name) or f"{told(source.root)} {name}"
         for record, where in _cut(tile, plan, source):
-            yield record.layout, record.tissue, f"{source.root} {name}{where}", slide
+            yield record.layout, record.tissue, f"{told(source.root)} {name}{where}", slide
 
 
 def _cut(tile: Record, plan: Plan, source: DatasetLayouts) -> Iterator[tuple[Record, str]]:
@@ -164,7 +172,7 @@ def _of_folder(
         yield (
             read_layout(path, plan.shape, mpp, classes),
             source.tissue,
-            f"{source.root} {path.name}",
+            f"{told(source.root)} {path.name}",
             "",
         )
 

@@ -71,7 +71,7 @@ def repaint_around(
         numbers = look_of_pixels(record.image, record.mpp, record.mpp)
         config = open_checkpoint(request.checkpoint, choose_device(request.device)).config
         if config.look is not None:
-            request = replace(request, look=numbers, look_of=f"around {record.source}")
+            request = replace(request, look=numbers, look_of=f"around {Path(record.source).name}")
     asked = replace(request, layout=part.layout, seeds=request.seeds[:1])
     for event in repaint(asked, part, ~free[box.slices]):
         if isinstance(event, Synthesis):
@@ -175,7 +175,7 @@ def _samples(
         image = frame.cut(decode_image(state.image)[0])
         if held is not None:  # decoding rounds; held pixels stay exactly
             image[held] = record.image[held]
-        source = f"{checkpoint.name} seed {seed} on the labels of {record.source}"
+        source = f"{checkpoint.name} seed {seed} on the labels of {Path(record.source).name}"
         painted = replace(record, image=image, source=source)
         seconds = time.perf_counter() - begun
         provenance = {**facts, **look.facts}
