@@ -37,7 +37,7 @@ find_python() {
 debian() { command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; }
 
 stamp=.venv/.installed-$what
-inputs=(pyproject.toml constraints.txt tools/setup.sh)
+inputs=(pyproject.toml constraints.txt tools/setup.sh tools/locks/*)
 if [ -e "$stamp" ]; then
     fresh=1
     for file in "${inputs[@]}"; do [ "$file" -nt "$stamp" ] && fresh=0; done
@@ -63,12 +63,29 @@ fi
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
 torch=$(sed -n 's/^torch==//p' constraints.txt)
+torch_index=https://download.pytorch.org/whl/cpu
+
+# The lock of this Python and platform, where there is one: each file by its SHA-256, and no other.
+lock=tools/locks/$(.venv/bin/python -c '
+import platform, sys
+print("cp%d%d" % sys.version_info[:2], platform.system().lower(), platform.machine().lower(), sep="-")').txt
+if [ "$what" = test ] && [ -f "$lock" ] && ! command -v nvidia-smi >/dev/null; then
+    say "installing what $lock names into .venv"
+    locked=(install -q --no-deps --require-hashes -r "$lock")
+    pip "${locked[@]}" 2>/dev/null || pip "${locked[@]}" --extra-index-url "$torch_index" ||
+        die "$lock could not be installed as it is (to install without it: rm $lock)"
+    pip install -q --no-deps --no-build-isolation -e .
+    pip check >&2 || die "$lock lacks what pyproject.toml asks for; run: python tools/lock.py"
+    touch "$stamp"
+    exit 0
+fi
+
 if ! .venv/bin/python -c 'import torch' 2>/dev/null &&
     [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] && ! command -v nvidia-smi >/dev/null; then
     # PyPI's build for Linux brings gigabytes of CUDA libraries that nothing here could use.
     say "no NVIDIA GPU: installing the CPU build of torch $torch"
     pip install -q "torch==$torch+cpu" 2>/dev/null ||
-        pip install -q --extra-index-url https://download.pytorch.org/whl/cpu "torch==$torch+cpu" ||
+        pip install -q --extra-index-url "$torch_index" "torch==$torch+cpu" ||
         die "no CPU build of torch $torch was found; install one into .venv and run this again"
 fi
 case $what in
