@@ -41,10 +41,10 @@ class GalleryDock(Companion):
         super().__init__(napari_viewer)
         self.gallery = self.panel.gallery
         self._continued = ""
-        self.count = SpinBox(value=6, min=1, max=100)
+        self.count = SpinBox(value=6, min=1, max=100, label="Variations")
         self.vary = PushButton(text="Synthesise variations")
         self.view = Thumbnails(self.gallery)
-        self.note = LineEdit(value="")
+        self.note = LineEdit(value="", label="Note")
         self.keep = PushButton(text="Keep")
         self.discard = PushButton(text="Discard")
         self.undo = PushButton(text="Undo discard")
@@ -198,6 +198,8 @@ class Thumbnails(QListView):
         super().__init__()
         self.keys: dict[int, Callable[[], None]] = {}
         self.setModel(gallery)
+        self.setAccessibleName("Samples of this session")
+        self.setToolTip("K keeps the selected samples, Delete takes them out")
         self.setViewMode(QListView.ViewMode.IconMode)
         self.setResizeMode(QListView.ResizeMode.Adjust)
         self.setMovement(QListView.Movement.Static)

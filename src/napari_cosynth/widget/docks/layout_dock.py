@@ -54,6 +54,7 @@ class LayoutDock(Companion):
         box.setContentsMargins(4, 4, 4, 4)
         box.setSpacing(4)
         box.addWidget(Column(*self.sections.values()), 1)
+        self.undo.tooltip, self.redo.tooltip = "Ctrl+Z", "Ctrl+Shift+Z"
         box.addWidget(side_by_side(self.undo, self.redo))
         self._connect()
         self._on_switched()

@@ -20,6 +20,7 @@ BROWSE = "Other folder…"
 NO_TISSUE = "any"
 STAINS = (H_AND_E, "IHC")
 DEVICES = ("auto", "cpu", "cuda", "mps")
+PROMPT_TIP = "What the picture shows, in words"
 
 
 class ModelControls:
@@ -46,6 +47,9 @@ class ModelControls:
         self.follow = CheckBox(value=True, text="auto")
         self.device = ComboBox(choices=list(DEVICES), label="Device")
         self.device.value = device if device in DEVICES else "auto"
+        self.tissue.tooltip = "The tissue that the prompt names, whose looks are drawn"
+        self.stain.tooltip = "The stain that the prompt names"
+        self.prompt.tooltip = PROMPT_TIP
         self.follow.tooltip = "Build the prompt from the layout's classes; off: keep what you typed"
         self.device.tooltip = "auto takes cuda, then mps, then cpu"
         self._words = [Label(value=text) for text in ("stain", "tissue")]
@@ -122,7 +126,7 @@ class ModelControls:
         if self.follow.value and self._classes is not None:
             self.prompt.value = build_prompt(self._classes, self.tissue_name, str(self.stain.value))
             self.prompt.native.setCursorPosition(0)
-        self.prompt.tooltip = self.prompt.value
+        self.prompt.tooltip = self.prompt.value or PROMPT_TIP
         self.edited.emit()
 
     def type_prompt(self, text: str) -> None:

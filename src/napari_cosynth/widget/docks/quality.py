@@ -55,8 +55,10 @@ class QualityPanel(Tabbed):
         self.view = NucleusView(self.model)
         self.samples = SampleList()
         self.drops = Drops(napari_viewer)
-        self.class_choice = ComboBox(choices=[EVERY_CLASS], value=EVERY_CLASS)
-        self.flag_choice = ComboBox(choices=FLAG_CHOICES, value=EVERY_FLAG)
+        self.class_choice = ComboBox(choices=[EVERY_CLASS], value=EVERY_CLASS, label="Class shown")
+        self.flag_choice = ComboBox(choices=FLAG_CHOICES, value=EVERY_FLAG, label="Flag shown")
+        self.class_choice.tooltip = "The class whose nuclei the table lists"
+        self.flag_choice.tooltip = "What the listed nuclei have been flagged for"
         self.review = ReviewRow(napari_viewer, self.view, self.drops)
         self.dropping = DropRow(self.model, self.view, self.drops)
         self.save = PushButton(text="Save kept as stack…")

@@ -41,7 +41,8 @@ class ReviewRow(QWidget):
         self.table: NucleusTable | None = None
         self.previous = PushButton(text="◀ Previous")
         self.following = PushButton(text="Next unseen ▶")
-        self.retag_to = ComboBox(choices=[])
+        self.retag_to = ComboBox(choices=[], label="New class")
+        self.retag_to.tooltip = "The class that the selected nuclei are given"
         self.retag = PushButton(text="Re-tag")
         self.previous.tooltip = "The nucleus in the row above (Shift+N over the canvas)"
         self.following.tooltip = (

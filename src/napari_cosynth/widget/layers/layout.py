@@ -27,6 +27,9 @@ POINT_SIZE = 7.0
 """Diameter in canvas pixels: about a lymphocyte at 0.5 µm/px."""
 MANY_POINTS = 5000
 """Above it edges are not smoothed: where no graphics card helps, that halves the time of a frame."""
+SYMBOLS = ("disc", "square", "triangle_up", "diamond", "star", "triangle_down", "cross")
+"""Of the classes in their order, for those who do not tell the colours apart; the ring and the ``x``
+mark points that were missed or lie outside."""
 _PLAIN, _OUTSIDE = (0.0, 0.0, 0.0, 1.0), (1.0, 0.1, 0.1, 1.0)
 _NOTE_COLORS = {
     "missed": (1.0, 0.1, 0.1, 1.0),
@@ -37,7 +40,8 @@ _NOTE_COLORS = {
 
 EOSIN, NEAR_EOSIN = np.array([214, 140, 180]), 50.0
 """RGB of a slide's pink, and how near to it a colour is not seen on it."""
-SEEN_ON_PINK = np.array([150, 255, 0], np.uint8)
+SEEN_ON_PINK = np.array([200, 255, 120], np.uint8)
+"""Told from the other classes' colours by those who lack a kind of cone, too."""
 
 
 def seen_colors(classes: ClassTable) -> npt.NDArray[np.uint8]:
@@ -144,6 +148,9 @@ def set_current_class(layer: Points, name: str) -> None:
     the selection, and a point just added is selected."""
     defaults = {column: layer.feature_defaults[column].iloc[0] for column in layer.features}
     layer.feature_defaults = {**defaults, "class": name, "note": ""}
+    id_ = _id(name, class_table_of(layer))
+    with layer.block_update_properties():
+        layer.current_symbol = class_symbols(np.array([id_]))[0]
 
 
 def set_features(layer: Points, features: pd.DataFrame) -> None:
@@ -236,27 +243,42 @@ def set_notes(layer: Points, report: Report) -> None:
     show_marks(layer)
 
 
+def class_symbols(ids: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.object_]:
+    """What the points of some class ids are drawn as: classes differ in form as well as in colour."""
+    return np.array(SYMBOLS, object)[(ids - 1) % len(SYMBOLS)]
+
+
 def show_marks(layer: Points) -> None:
     """Borders and symbols: points outside the canvas and points with a note stand out."""
     count = len(layer.data)
     if not count:
         return
     outside = ~placement_from(layer).inside(layer.data)
+    symbols = _symbols(layer, outside)
     colors = np.tile(np.array(_PLAIN), (count, 1))
     widths = np.full(count, 0.12)
-    symbols = np.full(count, "disc", object)
     note = layer.features.get("note")
     for name, color in _NOTE_COLORS.items():
         rows = np.zeros(count, bool) if note is None else (note == name).to_numpy()
-        colors[rows], widths[rows], symbols[rows] = (
-            color,
-            0.4,
-            "ring" if name == "missed" else "disc",
-        )
-    colors[outside], widths[outside], symbols[outside] = _OUTSIDE, 0.4, "x"
+        colors[rows], widths[rows] = color, 0.4
+    colors[outside], widths[outside] = _OUTSIDE, 0.4
     layer.border_color = colors
     layer.border_width = widths
     layer.symbol = symbols
+
+
+def shows_classes(layer: Points) -> bool:
+    """Whether every point has the symbol that it should have; napari gives a re-tagged one none."""
+    wanted = _symbols(layer, ~placement_from(layer).inside(layer.data))
+    return [s.value for s in layer.symbol] == wanted.tolist()
+
+
+def _symbols(layer: Points, outside: npt.NDArray[np.bool_]) -> npt.NDArray[np.object_]:
+    symbols = class_symbols(class_ids_of(layer, class_table_of(layer)))
+    if "note" in layer.features:
+        symbols[(layer.features["note"] == "missed").to_numpy()] = "ring"
+    symbols[outside] = "x"
+    return symbols
 
 
 def style_new_points(layer: Points) -> None:

@@ -40,9 +40,9 @@ class BrushControls(QWidget):
         """What other tools draw; filled by the dock that has their buttons."""
         self.buttons = {tool: PushButton(text=tool.value.capitalize()) for tool in KEYS}
         self.select = PushButton(text="Select")
-        self.width_um = FloatSpinBox(value=20.0, min=1.0, max=500.0, step=2.0)
-        self.spacing = FloatSpinBox(value=5.0, min=1.0, max=100.0, step=0.5)
-        self.least = FloatSpinBox(value=4.0, min=0.0, max=100.0, step=0.5)
+        self.width_um = FloatSpinBox(value=20.0, min=1.0, max=500.0, step=2.0, label="Brush")
+        self.spacing = FloatSpinBox(value=5.0, min=1.0, max=100.0, step=0.5, label="Spacing")
+        self.least = FloatSpinBox(value=4.0, min=0.0, max=100.0, step=0.5, label="Least distance")
         for size in (self.width_um, self.spacing, self.least):
             size.native.setDecimals(1)
         self.width_um.tooltip = "Diameter of brush and eraser, in µm"

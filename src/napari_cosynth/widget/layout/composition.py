@@ -52,7 +52,11 @@ class Composition(QTableWidget):
         self.setEditTriggers(
             QAbstractItemView.EditTrigger.DoubleClicked
             | QAbstractItemView.EditTrigger.SelectedClicked
+            | QAbstractItemView.EditTrigger.EditKeyPressed
         )
+        self.setTabKeyNavigation(False)
+        self.setAccessibleName("Classes and their shares")
+        self.setToolTip("Class of the next point; a double click or F2 on a target sets its share")
         self.setShowGrid(False)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         sure(self.verticalHeader()).hide()
@@ -67,6 +71,7 @@ class Composition(QTableWidget):
         self.setItemDelegateForColumn(_SHARE, _Bar(self))
         self.setItemDelegateForColumn(_TARGET, _Percent(self))
         self.cellClicked.connect(self._on_click)
+        self.cellActivated.connect(self._on_click)  # Enter
         self.itemChanged.connect(self._on_change)
 
     @property
@@ -80,7 +85,7 @@ class Composition(QTableWidget):
         self.blockSignals(True)
         self.setRowCount(len(classes) - 1)
         for row, name in enumerate(classes.names[1:]):
-            first = QTableWidgetItem(swatch(_color(classes, row)), name)
+            first = QTableWidgetItem(swatch(_color(classes, row), row), name)
             first.setToolTip(f"{name} (Ctrl+{row + 1})" if row < 9 else name)
             for column, item in (
                 (_NAME, first),

@@ -36,9 +36,9 @@ class FillControls(QWidget):
         self._work = Background("fill")
         names = list(layout_models())
         self._last = names[0] if names else BROWSE
-        self.model = ComboBox(choices=[*names, BROWSE])
-        self.region = ComboBox(choices=[CANVAS, SHAPE])
-        self.seed = SpinBox(value=0, min=0, max=LARGEST_SEED)
+        self.model = ComboBox(choices=[*names, BROWSE], label="Model")
+        self.region = ComboBox(choices=[CANVAS, SHAPE], label="Region")
+        self.seed = SpinBox(value=0, min=0, max=LARGEST_SEED, label="Seed")
         self.next_seed = CheckBox(value=True, text="new each time")
         self.fill = PushButton(text="Fill region")
         self.model.tooltip = "A model of where nuclei of each class lie, fitted to real tissue"

@@ -61,8 +61,8 @@ class LayoutControls(QWidget):
         self.facts: CheckpointFacts | None = None
         self.summary = ""
         self.layer = ComboBox(choices=[NONE], label="Points layer")
-        self.height_px = SpinBox(value=256, min=1, max=LARGEST_SIDE)
-        self.width_px = SpinBox(value=256, min=1, max=LARGEST_SIDE)
+        self.height_px = SpinBox(value=256, min=1, max=LARGEST_SIDE, label="Canvas rows")
+        self.width_px = SpinBox(value=256, min=1, max=LARGEST_SIDE, label="Canvas columns")
         self.new = PushButton(text="New layout")
         self.from_region = PushButton(text="Region")
         self.from_labels = PushButton(text="Labels")
@@ -77,6 +77,8 @@ class LayoutControls(QWidget):
         self.redo = PushButton(text="Redo")
         self.legend = Legend()
         self.tools = BrushControls(viewer)
+        self.height_px.tooltip = "Rows of pixels of a new canvas"
+        self.width_px.tooltip = "Columns of pixels of a new canvas"
         self.layer.tooltip = "The layout: any Points layer; choosing one makes it a layout"
         self.new.tooltip = (
             "An empty layout of this many rows and columns of pixels; over a slide, in the middle of "

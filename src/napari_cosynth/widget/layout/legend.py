@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from psygnal import Signal
-from qtpy.QtCore import QSize, Qt
-from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
+from qtpy.QtCore import QPointF, QSize, Qt
+from qtpy.QtGui import QColor, QIcon, QPainter, QPainterPath, QPixmap, QPolygonF
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
 from napari_cosynth.types import ClassTable
-from napari_cosynth.widget.layers.layout import seen_colors
+from napari_cosynth.widget.layers.layout import SYMBOLS, seen_colors
 from napari_cosynth.widget.qt.forms import sure
 
 _KEY, _NAME, _COUNT = range(3)
@@ -38,11 +39,15 @@ class Legend(QTableWidget):
         header.setSectionResizeMode(_KEY, QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(_COUNT, QHeaderView.ResizeMode.ResizeToContents)
+        self.setAccessibleName("Classes")
         self.setToolTip(
             "Class of the next point, and of the selected points: click a row, or press its keys "
             "while the layout layer is active"
         )
+        # Tab leaves the table; Enter does what a click does.
+        self.setTabKeyNavigation(False)
         self.cellClicked.connect(lambda row, _: self.picked.emit(self._names[row]))
+        self.cellActivated.connect(lambda row, _: self.picked.emit(self._names[row]))
 
     def show_classes(self, classes: ClassTable) -> None:
         """One row per class; counts are empty until :meth:`show_counts`."""
@@ -51,7 +56,7 @@ class Legend(QTableWidget):
         for row, (name, color) in enumerate(
             zip(self._names, seen_colors(classes)[1:], strict=True)
         ):
-            key = QTableWidgetItem(swatch(QColor(*(int(c) for c in color))), "")
+            key = QTableWidgetItem(swatch(QColor(*(int(c) for c in color)), row), "")
             key.setText(f"Ctrl+{row + 1}" if row < 9 else "")
             self.setItem(row, _KEY, key)
             self.setItem(row, _NAME, QTableWidgetItem(name))
@@ -72,17 +77,47 @@ class Legend(QTableWidget):
             self.selectRow(self._names.index(name))
 
 
-def swatch(color: QColor) -> QIcon:
-    """A disc of a class' colour, the same in a chosen row."""
+def swatch(color: QColor, row: int) -> QIcon:
+    """The symbol and the colour of a class' points, the same in a chosen row."""
     pixmap = QPixmap(_SWATCH, _SWATCH)
     pixmap.fill(Qt.GlobalColor.transparent)
     painter = QPainter(pixmap)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setBrush(color)
     painter.setPen(QColor(0, 0, 0))
-    painter.drawEllipse(1, 1, _SWATCH - 3, _SWATCH - 3)
+    painter.drawPath(_outline(SYMBOLS[row % len(SYMBOLS)]))
     painter.end()
     icon = QIcon(pixmap)
     # Qt would tint the chosen row's swatch, and the class would have another colour than its points.
     icon.addPixmap(pixmap, QIcon.Mode.Selected)
     return icon
+
+
+def _outline(symbol: str) -> QPainterPath:
+    """As napari draws the symbol, in a square of ``_SWATCH`` pixels."""
+    path, middle, radius = QPainterPath(), _SWATCH / 2 - 0.5, _SWATCH / 2 - 1.5
+    if symbol == "disc":
+        path.addEllipse(QPointF(middle, middle), radius, radius)
+        return path
+    path.addPolygon(
+        QPolygonF([QPointF(middle + radius * x, middle - radius * y) for x, y in _CORNERS[symbol]])
+    )
+    path.closeSubpath()
+    return path
+
+
+_CORNERS: dict[str, list[tuple[float, float]]] = {
+    "square": [(-0.85, -0.85), (0.85, -0.85), (0.85, 0.85), (-0.85, 0.85)],
+    "triangle_up": [(-1, -0.85), (1, -0.85), (0, 1)],
+    "triangle_down": [(-1, 0.85), (1, 0.85), (0, -1)],
+    "diamond": [(0, -1), (0.8, 0), (0, 1), (-0.8, 0)],
+    "star": [
+        (r * math.sin(math.pi * k / 5), r * math.cos(math.pi * k / 5))
+        for k, r in enumerate((1.1, 0.45) * 5)
+    ],
+    "cross": [
+        *((-0.35, 1), (0.35, 1), (0.35, 0.35), (1, 0.35), (1, -0.35), (0.35, -0.35)),
+        *((0.35, -1), (-0.35, -1), (-0.35, -0.35), (-1, -0.35), (-1, 0.35), (-0.35, 0.35)),
+    ],
+}
+"""(x, y) of the symbols that have corners, y upwards, in radii."""

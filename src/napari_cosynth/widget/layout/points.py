@@ -26,6 +26,7 @@ from napari_cosynth.widget.layers.layout import (
     set_current_class,
     set_features,
     show_marks,
+    shows_classes,
     smoothing,
 )
 from napari_cosynth.widget.layers.placement import Placement, mpp_of, placement_of
@@ -268,7 +269,7 @@ class LayoutEditor:
     def _after_edit(self) -> None:
         outside = self._find_outside()
         # Styling 100,000 points costs more than adding one: only where the marks change.
-        if outside.any() or self._outside.any():
+        if outside.any() or self._outside.any() or not shows_classes(self.layer):
             show_marks(self.layer)
         self._outside = outside
         self.edited.emit()

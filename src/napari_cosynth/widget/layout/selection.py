@@ -37,12 +37,12 @@ class SelectionControls(QWidget):
         self._seeds = itertools.count()
         self.mirror = {1: PushButton(text="Mirror ↔"), 0: PushButton(text="Mirror ↕")}
         self.rotate = PushButton(text="Rotate")
-        self.degrees = FloatSpinBox(value=90.0, min=-360.0, max=360.0, step=15.0)
+        self.degrees = FloatSpinBox(value=90.0, min=-360.0, max=360.0, step=15.0, label="Degrees")
         self.scale = PushButton(text="Scale")
-        self.factor = FloatSpinBox(value=1.2, min=0.05, max=20.0, step=0.1)
+        self.factor = FloatSpinBox(value=1.2, min=0.05, max=20.0, step=0.1, label="Factor")
         self.jitter = PushButton(text="Jitter")
-        self.spread = FloatSpinBox(value=1.0, min=0.0, max=50.0, step=0.5)
-        self.least = FloatSpinBox(value=CLOSE, min=0.0, max=100.0, step=0.5)
+        self.spread = FloatSpinBox(value=1.0, min=0.0, max=50.0, step=0.5, label="Jitter")
+        self.least = FloatSpinBox(value=CLOSE, min=0.0, max=100.0, step=0.5, label="Nearest")
         self._suggested = CLOSE
         self.found = Label(value="")
         self.select = PushButton(text="Select")
@@ -50,6 +50,9 @@ class SelectionControls(QWidget):
         self.push = PushButton(text="Push apart")
         for number in (self.degrees, self.factor, self.spread, self.least):
             number.native.setDecimals(1)
+        self.degrees.tooltip = "By how many degrees Rotate turns, clockwise"
+        self.factor.tooltip = "How many times as far apart Scale brings them"
+        self.spread.tooltip = "The standard deviation of Jitter, in µm"
         self.mirror[1].tooltip = "Exchange left and right"
         self.mirror[0].tooltip = "Exchange top and bottom"
         self.rotate.tooltip = "Turn clockwise about the middle, by so many degrees"

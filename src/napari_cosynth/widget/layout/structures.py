@@ -44,13 +44,18 @@ class StructureControls(QWidget):
         super().__init__()
         self._tools = tools
         self.buttons = {tool: PushButton(text=tool.value.capitalize()) for tool in TOOLS}
-        self.classes = {tool: ComboBox(choices=[CHOSEN]) for tool in TOOLS}
-        self.stroma = ComboBox(choices=[NONE])
-        self.band = FloatSpinBox(value=15.0, min=1.0, max=500.0, step=1.0)
-        self.width_um = FloatSpinBox(value=30.0, min=1.0, max=500.0, step=2.0)
-        self.shape = ComboBox(choices=[CIRCLE, FREEHAND])
-        self.spacing = FloatSpinBox(value=5.0, min=1.0, max=100.0, step=0.5)
-        self.least = FloatSpinBox(value=4.0, min=0.0, max=100.0, step=0.5)
+        self.classes = {
+            tool: ComboBox(choices=[CHOSEN], label=f"Class of the {tool.value}") for tool in TOOLS
+        }
+        for tool, choice in self.classes.items():
+            choice.tooltip = f"The class of the nuclei of a {tool.value}"
+        self.stroma = ComboBox(choices=[NONE], label="Stroma")
+        self.band = FloatSpinBox(value=15.0, min=1.0, max=500.0, step=1.0, label="Band of stroma")
+        self.width_um = FloatSpinBox(value=30.0, min=1.0, max=500.0, step=2.0, label="Stream width")
+        self.shape = ComboBox(choices=[CIRCLE, FREEHAND], label="Outline of the field")
+        self.shape.tooltip = "A circle about where the mouse is pressed, or an outline drawn by it"
+        self.spacing = FloatSpinBox(value=5.0, min=1.0, max=100.0, step=0.5, label="Spacing")
+        self.least = FloatSpinBox(value=4.0, min=0.0, max=100.0, step=0.5, label="Least distance")
         self.stroma.tooltip = "The class of a band of nuclei outside the ring"
         self.band.tooltip = "Width of the band of stroma, in µm"
         self.width_um.tooltip = "Width of the stream, in µm"

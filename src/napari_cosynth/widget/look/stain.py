@@ -32,7 +32,7 @@ class StainControls(QWidget):
         self.viewer = viewer
         self._picker = picker
         self._work = Background("stain")
-        self.method = ComboBox(choices=list(registry.names("normaliser")))
+        self.method = ComboBox(choices=list(registry.names("normaliser")), label="Method")
         self.region = PushButton(text="Match to region")
         self.file = PushButton(text="Match to file…")
         self.undo = PushButton(text="Undo match")

@@ -39,6 +39,9 @@ def form(*rows: tuple[str, Sequence[Widget]]) -> QWidget:
     lines.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
     for label, widgets in rows:
         lines.addRow(label, side_by_side(*widgets))
+        for widget in widgets:
+            if not widget.label:
+                widget.native.setAccessibleName(label)
     return native
 
 
@@ -56,6 +59,9 @@ def side_by_side(*widgets: Widget) -> QWidget:
             widget.native.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
             # napari's style sheet asks for 90 pixels; only another one outweighs it.
             widget.native.setStyleSheet("QAbstractSpinBox { min-width: 26px; }")
+        # What a screen reader calls it: a button says its text, nothing else says what it is for.
+        if not isinstance(widget, (CheckBox, Label, PushButton)):
+            widget.native.setAccessibleName(str(widget.label))
         stretch = 2 if isinstance(widget, ComboBox) else 1
         box.addWidget(widget.native, 0 if isinstance(widget, (CheckBox, Label)) else stretch)
     return line

@@ -258,6 +258,8 @@ class NucleusView(QTableView):
         header.setMinimumSectionSize(30)
         for column, width in enumerate((40, 44, 92, 48, 56, 54, 62, 56)):
             self.setColumnWidth(column, width)
+        self.setTabKeyNavigation(False)
+        self.setAccessibleName("Nuclei")
         self.setToolTip(
             "Click a row to go to its nucleus; Delete marks the selected rows to be dropped, or takes "
             "the marks off"

@@ -32,6 +32,7 @@ class SampleList(QListWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        self.setAccessibleName("Results and samples")
         self.setToolTip("Results and samples; those with a tick are saved")
         self._fit()
 

@@ -67,6 +67,13 @@ class SamplingControls:
         self.preview = SpinBox(value=USUAL_PREVIEW, min=0, max=100, label="Preview")
         self.painted = ComboBox(choices=[AROUND, WHOLE], value=AROUND, label="Into image")
         self.live = CheckBox(value=False, text="Live")
+        self.preset.tooltip = (
+            "How many steps: few for a draft, or as many as the sampler usually takes"
+        )
+        self.sampler.tooltip = (
+            "How noise becomes a picture; the first is what the model was made for"
+        )
+        self.steps.tooltip = "Passes of the network: more take longer"
         self.live.tooltip = (
             "Sample again after every edit: a draft at once, the full number of steps when you rest"
         )
