@@ -364,6 +364,13 @@ def test_samples_in_the_stain_of_a_reference(run, tmp_path):
     (sample,) = json.loads((out / "cosynth.json").read_text())["samples"]
     said = sample["stain_match"]
     assert (said["method"], said["reference"]) == ("reinhard", "reference.tif")
+    assert said["strength"] == 1
+    more = ("--match-stain", str(reference), "--match-strength", "40", "--overwrite")
+    assert run(GOOD, *more)[0] == 0
+    (sample,) = json.loads((out / "cosynth.json").read_text())["samples"]
+    assert sample["stain_match"]["strength"] == 0.4
+    code, said, _ = run(GOOD, *more[:2], "--match-strength", "140", "--overwrite")
+    assert code == 2 and "expected 0 to 100 %, got 140" in said
 
 
 def test_a_blank_reference_is_refused_before_sampling(run, tmp_path):

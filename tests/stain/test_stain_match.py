@@ -39,6 +39,22 @@ def test_a_sample_gets_the_normaliser_s_image_and_a_recipe(
     assert len(said["sha256"]) == 64 and "stain_match" not in sample.recipe
 
 
+def test_strength_goes_from_the_image_to_the_reference_s_stain(layout: Layout) -> None:
+    """In optical density, which is what amounts of stain add up in."""
+    reference, sample = stained(1, 0.9), made(layout)
+    image = stained(3, 0.2)
+    full = match_to("macenko", reference, "x")(image)
+    half = match_to("macenko", reference, "x", 0.5)
+    np.testing.assert_array_equal(match_to("macenko", reference, "x", 0.0)(image), image)
+    between = (-np.log((image + 1.0) / 256) - np.log((full + 1.0) / 256)) / 2
+    np.testing.assert_allclose(half(image), 256 * np.exp(-between) - 1, atol=0.51)
+    assert np.abs(full.astype(int) - half(image)).max() > 10
+    assert half.matched(sample).recipe["stain_match"]["strength"] == 0.5
+    for wrong in (-0.1, 1.2, float("nan")):
+        with pytest.raises(ValueError, match="expected 0 to 100 %, got"):
+            match_to("macenko", reference, "x", wrong)
+
+
 @pytest.mark.parametrize(
     ("pixels", "reason"),
     [

@@ -14,6 +14,7 @@ from skimage.io import imsave
 from killed_sessions import made
 from napari_cosynth import registry
 from napari_cosynth.datasets.stack import StackDataset
+from napari_cosynth.stain.stain_match import match_to
 from napari_cosynth.widget.docks.gallery_dock import GalleryDock
 from napari_cosynth.widget.docks.panel import CoSynthPanel
 from napari_cosynth.widget.layers import results
@@ -79,11 +80,17 @@ def test_a_result_is_matched_to_a_region_and_back(
         # From the sample's own pixels, however often it was matched.
         wanted = registry.resolve("normaliser", method)(under)(before)
         np.testing.assert_array_equal(image_of(dock).data, wanted)
+    dock.stain.strength.value = 30
+    dock.stain.region.native.click()
+    settle(dock, qtbot)
+    wanted = match_to("vahadane", under, "x", 0.3)(before)
+    np.testing.assert_array_equal(image_of(dock).data, wanted)
     dock.gallery.save_kept(tmp_path / "matched")
     settle(dock, qtbot)
     (said,) = StackDataset(tmp_path / "matched").samples
     assert said["stain_match"]["method"] == "vahadane"
     assert said["stain_match"]["reference"] == "slide [5:40, 10:45]"
+    assert said["stain_match"]["strength"] == 0.3
     np.testing.assert_array_equal(StackDataset(tmp_path / "matched")[0].image, wanted)
     dock.stain.undo.native.click()
     np.testing.assert_array_equal(image_of(dock).data, before)

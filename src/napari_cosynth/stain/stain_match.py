@@ -13,7 +13,12 @@ import numpy.typing as npt
 
 from napari_cosynth import registry
 from napari_cosynth.slides.files import read_rgb
-from napari_cosynth.stain.normalise import Normaliser, optical_density, tissue
+from napari_cosynth.stain.normalise import (
+    Normaliser,
+    from_optical_density,
+    optical_density,
+    tissue,
+)
 from napari_cosynth.types import Synthesis
 
 MOST_PIXELS = 4_000_000
@@ -22,7 +27,7 @@ LEAST_SPREAD = 0.01
 """Least standard deviation of the tissue's optical density, in the channel where it varies most; tissue
 of one colour has no stains to tell apart."""
 KEY = "stain_match"
-"""Key in a recipe for method, reference and the sha256 of the reference's pixels."""
+"""Key in a recipe for method, reference, the sha256 of the reference's pixels, and strength."""
 
 
 @dataclass(frozen=True)
@@ -35,23 +40,50 @@ class StainMatch:
     sha256: str
     """Hash of the reference's pixels."""
     normaliser: Normaliser
+    strength: float = 1.0
+    """From 0, the image as it is, to 1, all of the reference's stain."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.strength <= 1:
+            raise ValueError(
+                f"strength of stain matching: expected 0 to 100 %, got {100 * self.strength:g}"
+            )
+
+    def __call__(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """An image, uint8 (H, W, 3), in as much of the reference's stain: between the two densities,
+        in which amounts of stain add up."""
+        if self.strength == 0:
+            return image
+        full = self.normaliser(image)
+        if self.strength == 1:
+            return full
+        own, there = optical_density(image), optical_density(full)
+        return from_optical_density(own + self.strength * (there - own))
 
     @property
     def recipe(self) -> dict[str, Any]:
         """The entry for a sample's recipe, ready for JSON."""
-        return {"method": self.method, "reference": self.reference, "sha256": self.sha256}
+        return {
+            "method": self.method,
+            "reference": self.reference,
+            "sha256": self.sha256,
+            "strength": self.strength,
+        }
 
     def matched(self, sample: Synthesis) -> Synthesis:
         """The sample with its image in the reference's stain, which its recipe then names."""
-        record = dataclasses.replace(sample.record, image=self.normaliser(sample.record.image))
+        record = dataclasses.replace(sample.record, image=self(sample.record.image))
         provenance = {**sample.provenance, KEY: self.recipe}
         return dataclasses.replace(sample, record=record, provenance=provenance)
 
 
-def match_to(method: str, pixels: npt.NDArray[np.uint8], reference: str) -> StainMatch:
+def match_to(
+    method: str, pixels: npt.NDArray[np.uint8], reference: str, strength: float = 1.0
+) -> StainMatch:
     """Fits ``method`` (macenko, reinhard, vahadane) to pixels, uint8 (H, W, 3).
 
-    Raises ValueError naming the reference if it is empty, blank or of one colour.
+    Raises ValueError naming the reference if it is empty, blank or of one colour, or if ``strength`` is
+    not between 0 and 1.
     """
     kind = registry.resolve("normaliser", method)
     if pixels.size == 0:
@@ -66,11 +98,11 @@ def match_to(method: str, pixels: npt.NDArray[np.uint8], reference: str) -> Stai
         raise ValueError(f"{reference}: {error}") from None
     if optical_density(thinned)[where].std(0).max() < LEAST_SPREAD:
         raise ValueError(f"{reference}: the reference for stain matching is of one colour only")
-    return StainMatch(method, reference, digest, normaliser)
+    return StainMatch(method, reference, digest, normaliser, strength)
 
 
-def match_to_file(method: str, path: Path) -> StainMatch:
+def match_to_file(method: str, path: Path, strength: float = 1.0) -> StainMatch:
     """Fits a method to an 8-bit RGB image file. Raises ValueError naming the file."""
     if not path.is_file():
         raise ValueError(f"{path}: no such file")
-    return match_to(method, read_rgb(path), path.name)
+    return match_to(method, read_rgb(path), path.name, strength)

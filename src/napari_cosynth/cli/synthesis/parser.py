@@ -91,6 +91,13 @@ def add_synthesize(commands: Commands) -> None:
     parser.add_argument(
         "--match-method", default="macenko", help="how: " + ", ".join(registry.names("normaliser"))
     )
+    parser.add_argument(
+        "--match-strength",
+        type=float,
+        default=100.0,
+        metavar="PERCENT",
+        help="how far: 0 leaves the samples as they are, 100 gives them all of the reference's stain",
+    )
     add_sampling(parser, "layout", "match_stain")
     parser.set_defaults(run=_synthesize)
 

@@ -55,7 +55,9 @@ def synthesize_layout(options: argparse.Namespace) -> None:
     check_known("tissue", options.tissue, config.tissues)
     check_known("stain", options.stain, config.stains)
     prompt = options.prompt or prompt_for(layout, options.tissue, options.stain)
-    match = options.match_stain and match_to_file(options.match_method, options.match_stain)
+    match = options.match_stain and match_to_file(
+        options.match_method, options.match_stain, options.match_strength / 100
+    )
     seeds = tuple(range(options.seed, options.seed + options.count))
     request = request_from(options, layout, prompt, seeds, options.tissue, options.stain)
     if options.scratch is not None:

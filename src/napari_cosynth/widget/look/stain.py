@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from magicgui.widgets import ComboBox, PushButton
+from magicgui.widgets import ComboBox, Label, PushButton, SpinBox
 from napari.components import ViewerModel
 from napari.utils.notifications import show_info, show_warning
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
@@ -33,17 +33,22 @@ class StainControls(QWidget):
         self._picker = picker
         self._work = Background("stain")
         self.method = ComboBox(choices=list(registry.names("normaliser")), label="Method")
+        self.strength = SpinBox(value=100, min=0, max=100, label="Strength")
+        self._words = Label(value="%")
         self.region = PushButton(text="Match to region")
         self.file = PushButton(text="Match to file…")
         self.undo = PushButton(text="Undo match")
         self.method.tooltip = "How the reference's stain is measured and given to the result"
+        self.strength.tooltip = (
+            "How far: 0 is the image as sampled, 100 all of the reference's stain"
+        )
         self.region.tooltip = "The reference is the image under the rectangle of a Shapes layer"
         self.file.tooltip = "The reference is an 8-bit RGB image file"
         self.undo.tooltip = "The image as it was sampled"
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(4)
-        box.addWidget(form(("Method", [self.method, self.undo])))
+        box.addWidget(form(("Method", [self.method, self.strength, self._words, self.undo])))
         box.addWidget(side_by_side(self.region, self.file))
         self.region.changed.connect(lambda: self.match_region())
         self.file.changed.connect(lambda: self._ask())
@@ -65,13 +70,13 @@ class StainControls(QWidget):
         except ValueError as error:
             show_warning(str(error))
             return
-        method = str(self.method.value)
-        self._match(lambda: match_to(method, read(), words))
+        method, strength = str(self.method.value), self.strength.value / 100
+        self._match(lambda: match_to(method, read(), words, strength))
 
     def match_file(self, path: Path) -> None:
         """Matches the chosen result to an image file."""
-        method = str(self.method.value)
-        self._match(lambda: match_to_file(method, path))
+        method, strength = str(self.method.value), self.strength.value / 100
+        self._match(lambda: match_to_file(method, path, strength))
 
     def _ask(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "An image of the wanted stain")
@@ -92,8 +97,8 @@ class StainControls(QWidget):
         def work() -> tuple[StainMatch, npt.NDArray[np.uint8]]:
             match = fit()
             if pixels.ndim == 4:
-                return match, np.stack([match.normaliser(sample) for sample in pixels])
-            return match, match.normaliser(pixels)
+                return match, np.stack([match(sample) for sample in pixels])
+            return match, match(pixels)
 
         def show(found: tuple[StainMatch, npt.NDArray[np.uint8]]) -> None:
             match, matched = found
@@ -103,7 +108,8 @@ class StainControls(QWidget):
             image.metadata.setdefault(UNMATCHED, pixels)
             image.data = matched
             results.change_recipes(layers, lambda recipe: {**recipe, RECIPE_KEY: match.recipe})
-            show_info(f"{name}: stain matched to {match.reference} ({match.method})")
+            how = f"{match.method}, {match.strength:.0%}"
+            show_info(f"{name}: stain matched to {match.reference} ({how})")
 
         self._work.do(work, show)
 
