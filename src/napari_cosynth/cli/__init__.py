@@ -96,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     layouts.add_layout(commands)
     synthesis.add_generate(commands)
     synthesis.add_replay(commands)
+    training.add_recipe(commands)
     training.add_train(commands)
     training.add_train_segmenter(commands)
     training.add_export_checkpoint(commands)

@@ -9,6 +9,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
+from napari_cosynth import registry
 from napari_cosynth.io.errors import nearest, one_of
 from napari_cosynth.io.paths import check_target, check_writable, named, report_files
 
@@ -135,6 +136,47 @@ def check_data(options: argparse.Namespace) -> None:
     options.data = Path(options.data)
     if not options.data.is_dir():
         raise ValueError(f"--data: {options.data}: no such folder")
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """How to read a data set whose files do not say everything."""
+    parser.add_argument(
+        "--from",
+        dest="source_format",
+        choices=registry.names("dataset"),
+        help="format of the data set (default: by its content)",
+    )
+    parser.add_argument("--source-mpp", type=float, help="µm per pixel where the files state none")
+    parser.add_argument("--class-names", nargs="+", help="classes from 1 where the files name none")
+    parser.add_argument(
+        "--instances",
+        metavar="NAME",
+        help="label image of the nuclei, where an OME-Zarr has several",
+    )
+    parser.add_argument(
+        "--unclassified",
+        metavar="CLASS",
+        help="class of nuclei that have none, or drop (default: such a record is refused)",
+    )
+
+
+def source(options: argparse.Namespace) -> dict[str, Any]:
+    """What :func:`add_source` takes, as options of a reader."""
+    positive(options, "source_mpp")
+    return {
+        "mpp": options.source_mpp,
+        "class_names": options.class_names,
+        "instances": options.instances,
+        "unclassified": options.unclassified,
+    }
+
+
+def positive(options: argparse.Namespace, *names: str) -> None:
+    """Raises ValueError where a number that was given is not above 0."""
+    for name in names:
+        value = getattr(options, name)
+        if value is not None and not value > 0:
+            raise ValueError(f"--{name.replace('_', '-')}: expected above 0, got {value}")
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -59,6 +60,49 @@ def _keys(kind: Any, way: Sequence[str | int]) -> list[str]:
             parts = get_args(kind) or (None,)
             kind = parts[-1 if get_origin(kind) is dict else 0]
     return [f.name for f in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
+
+
+def toml_text(table: dict[str, Any]) -> str:
+    """A plain table as TOML, its values before its tables. What is None is left out."""
+    return "\n".join(_toml_lines(table, "")).strip() + "\n"
+
+
+def _toml_lines(table: dict[str, Any], way: str) -> Iterator[str]:
+    given = {key: value for key, value in table.items() if value is not None}
+    inner = {key: value for key, value in given.items() if _is_table(value) or _are_tables(value)}
+    yield from (f"{_key(k)} = {_toml(v)}" for k, v in given.items() if k not in inner)
+    for key, value in inner.items():
+        name = f"{way}.{_key(key)}" if way else _key(key)
+        if _is_table(value):
+            yield from ("", f"[{name}]", *_toml_lines(value, name))
+        else:
+            for one in value:
+                yield from ("", f"[[{name}]]", *_toml_lines(one, name))
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _are_tables(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and bool(value) and all(map(_is_table, value))
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_key(k)} = {_toml(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (int, float)):
+        return repr(value)
+    # JSON's strings are TOML's, but for one character that TOML wants escaped.
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _toml(name)
 
 
 def plain(value: Any) -> Any:

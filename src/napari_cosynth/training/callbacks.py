@@ -22,9 +22,10 @@ from napari_cosynth.io.settings import plain
 from napari_cosynth.model.checkpoint import CheckpointConfig
 from napari_cosynth.model.looks import TileLook
 from napari_cosynth.training.data import CosynthData
-from napari_cosynth.training.export import MODEL, RECIPE, STATE, export_model
+from napari_cosynth.training.export import export_model
 from napari_cosynth.training.grid import sample_figures, sample_grid, sample_records
 from napari_cosynth.training.module import JointDiffusion
+from napari_cosynth.training.run_folder import MODEL, RECIPE, SAMPLES, SECONDS, START, STATE
 
 
 class MovingAverage(Callback):
@@ -33,6 +34,16 @@ class MovingAverage(Callback):
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
         assert isinstance(module, JointDiffusion)
         module.update_average()
+
+
+class Pace(Callback):
+    """Logs how long each step took, without the validations and samples between two of them."""
+
+    def on_train_batch_start(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
+        self.begun = time.perf_counter()
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
+        module.log(SECONDS, time.perf_counter() - self.begun, on_step=True, on_epoch=False)
 
 
 class Housekeeping(Callback):
@@ -99,8 +110,8 @@ class Housekeeping(Callback):
                 log.log_metrics(figures, step)
             from skimage.io import imsave
 
-            (self.out / "samples").mkdir(exist_ok=True)
-            with replaced_file(self.out / "samples" / f"{step:07d}.png") as fresh:
+            (self.out / SAMPLES).mkdir(exist_ok=True)
+            with replaced_file(self.out / SAMPLES / f"{step:07d}.png") as fresh:
                 imsave(fresh, grid, check_contrast=False)
             for logger in _boards(trainer.loggers):
                 logger.experiment.add_image("samples", grid, step, dataformats="HWC")
@@ -200,7 +211,7 @@ def _any(trainer: Trainer, decision: bool) -> bool:
 
 def clear_leftovers(folder: Path) -> None:
     """Removes half-written files that a killed process left in a run's folder."""
-    for path in leftovers(folder, STATE, RECIPE, MODEL):
+    for path in leftovers(folder, STATE, RECIPE, START, MODEL):
         if path.is_dir():
             shutil.rmtree(path)
         else:

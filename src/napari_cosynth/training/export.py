@@ -17,11 +17,9 @@ from napari_cosynth.model.looks import TileLook, read_bank
 from napari_cosynth.model.torch_files import read_torch
 from napari_cosynth.training.areas import fit_areas, training_patches
 from napari_cosynth.training.config import Recipe, load_recipe
+from napari_cosynth.training.run_folder import MODEL, RECIPE, STATE
 
-STATE = "last.ckpt"
 A_STATE = "a run's state"
-RECIPE = "recipe.json"
-MODEL = "model"
 
 
 def model_card(config: CheckpointConfig, recipe: Recipe) -> str:

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from napari_cosynth import registry
 from napari_cosynth.io.paths import named
@@ -21,12 +22,17 @@ def open_dataset(
 ) -> Dataset:
     """A recipe's data set as read from its files. Raises ValueError for an unknown option."""
     reader = registry.resolve("dataset", config.kind)
+    options = dict(config.options)
+    unclassified = options.pop("unclassified", None)
     chosen = {"only": tuple(only), "without": tuple(without)}
     try:
-        dataset: Dataset = reader(named(data_root / config.root), **config.options, **chosen)
+        dataset: Any = reader(named(data_root / config.root), **options, **chosen)
     except TypeError as error:
         raise ValueError(f"data {config.root!r}: options: {error}") from None
-    return dataset
+    if unclassified is not None:
+        dataset.classify_rest(unclassified)
+    made: Dataset = dataset
+    return made
 
 
 def validation_names(names: Sequence[str], share: float) -> tuple[str, ...]:

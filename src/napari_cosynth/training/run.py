@@ -21,6 +21,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from napari_cosynth.io.atomic import replaced_file
 from napari_cosynth.io.paths import check_new
 from napari_cosynth.io.settings import plain
+from napari_cosynth.known import available, locate
 from napari_cosynth.model.checkpoint import CheckpointConfig, build, read_config
 from napari_cosynth.model.efficientnet import pretrained
 from napari_cosynth.model.looks import NUMBERS, LookScale, TileLook
@@ -32,15 +33,17 @@ from napari_cosynth.training.callbacks import (
     AtomicStates,
     Housekeeping,
     MovingAverage,
+    Pace,
     StateSaver,
     clear_leftovers,
     disk_error,
 )
 from napari_cosynth.training.config import Recipe, load_recipe
 from napari_cosynth.training.data import CosynthData, tile_looks, usual_areas
-from napari_cosynth.training.export import MODEL, RECIPE, STATE, state_to_resume
+from napari_cosynth.training.export import state_to_resume
 from napari_cosynth.training.initial import inherited, start_from
 from napari_cosynth.training.module import JointDiffusion
+from napari_cosynth.training.run_folder import LOG, MODEL, RECIPE, SAMPLES, START, STATE, Start
 from napari_cosynth.types import H_AND_E, ClassTable
 
 logger = logging.getLogger(__name__)
@@ -149,10 +152,12 @@ def train(
         clear_leftovers(out)
         with replaced_file(out / RECIPE) as fresh:
             fresh.write_text(json.dumps(plain(recipe), indent=1) + "\n")
+        Start(str(data_root.absolute()), _findable(init)).write(out)
     state = out / STATE
     half = recipe.precision == "bf16" or (recipe.precision == "auto" and faster_in_bf16(chosen))
     saver = StateSaver(state, save_minutes, max_hours)
-    callbacks: list[Callback] = [MovingAverage(), Housekeeping(data, config, out, bank), saver]
+    house = Housekeeping(data, config, out, bank)
+    callbacks: list[Callback] = [MovingAverage(), Pace(), house, saver]
     if progress:
         callbacks.append(TQDMProgressBar(refresh_rate=1))
     trainer = Trainer(
@@ -190,6 +195,13 @@ def train(
     return out / MODEL
 
 
+def _findable(init: str | Path | None) -> str | None:
+    """A checkpoint to start from, as it is found from any folder: a bundled name, or its path."""
+    if init is None or str(init) in available():
+        return None if init is None else str(init)
+    return str(locate(init).absolute())
+
+
 def _scale_of(bank: Sequence[TileLook], start: CheckpointConfig | None) -> LookScale | None:
     """The scale that standardises looks; None without a bank.
 
@@ -216,7 +228,13 @@ def _check_folder(recipe: Recipe, out: Path, resume: bool) -> None:
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(f"{out}: nothing to resume") from None
     # A folder with only a recipe may be the user's own, with his data in it.
-    others = {p.name for p in out.iterdir() if p.name[0] != "."} - {RECIPE, "log", "samples", MODEL}
+    others = {p.name for p in out.iterdir() if p.name[0] != "."} - {
+        RECIPE,
+        START,
+        LOG,
+        SAMPLES,
+        MODEL,
+    }
     if others and not (out / STATE).is_file():
         raise ValueError(f"{out}: nothing to resume: {min(others)} is of no run")
     if differs:
@@ -228,8 +246,8 @@ def loggers(out: Path) -> list[Logger]:
 
     Each start has a folder of its own, since Lightning would overwrite the earlier log.
     """
-    version = len(list((out / "log").glob("version_*")))
-    place: dict[str, Any] = {"save_dir": out, "name": "log", "version": version}
+    version = len(list((out / LOG).glob("version_*")))
+    place: dict[str, Any] = {"save_dir": out, "name": LOG, "version": version}
     loggers: list[Logger] = [CSVLogger(**place, flush_logs_every_n_steps=10)]
     if importlib.util.find_spec("tensorboard") is not None:
         loggers.append(TensorBoardLogger(**place))

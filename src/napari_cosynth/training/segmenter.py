@@ -31,9 +31,10 @@ from napari_cosynth.segmenter.losses import segmentation_losses
 from napari_cosynth.segmenter.network import HoverNet, preset
 from napari_cosynth.segmenter.targets import Targets, scaled, targets
 from napari_cosynth.training.callbacks import AtomicStates, StateSaver, clear_leftovers, disk_error
-from napari_cosynth.training.export import MODEL, STATE, state_to_resume
+from napari_cosynth.training.export import state_to_resume
 from napari_cosynth.training.module import NotFiniteError
 from napari_cosynth.training.run import loggers
+from napari_cosynth.training.run_folder import MODEL, STATE
 from napari_cosynth.types import Record
 
 SETTINGS = "settings.json"

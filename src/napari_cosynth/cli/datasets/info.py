@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from napari_cosynth.cli.synthesis.overview import outlined
-from napari_cosynth.datasets.formats import formats_of, open_records
+from napari_cosynth.datasets.formats import formats_of
+from napari_cosynth.datasets.survey import survey
 from napari_cosynth.io.atomic import replaced_file
 from napari_cosynth.io.listing import IMAGE_SUFFIXES, SLIDE_SUFFIXES
 from napari_cosynth.io.paths import SOFTWARE
@@ -21,7 +21,6 @@ from napari_cosynth.slides.ome_zarr_metadata import image_groups, read_image
 from napari_cosynth.slides.ome_zarr_slide import is_ome_zarr
 from napari_cosynth.slides.pyramid import downsampling, read_region
 from napari_cosynth.slides.slide import open_image
-from napari_cosynth.types import Record
 
 
 def print_info(name: str) -> None:
@@ -58,8 +57,6 @@ def print_info(name: str) -> None:
 
 SHOWN = 6
 """Number of records in the picture."""
-_WIDEST = 512
-"""Largest side of a record in the picture, in pixels."""
 _GAP = 4
 
 
@@ -68,38 +65,26 @@ def describe(path: Path, kind: str | None, picture: Path | None, **options: Any)
 
     ``picture`` is a PNG file for a picture of some records.
     """
-    found, dataset = open_records(path, kind, **options)
-    nuclei = np.zeros(len(dataset.classes), np.int64)
-    shapes: Counter[tuple[int, ...]] = Counter()
-    sizes: Counter[float] = Counter()
-    tissues: Counter[str] = Counter()
-    stains: Counter[str] = Counter()
-    panels: list[npt.NDArray[np.uint8]] = []
-    step = max(1, len(dataset) // SHOWN)
-    for index, record in enumerate(tqdm(dataset, total=len(dataset), disable=None)):
-        nuclei += np.bincount(record.layout.class_ids, minlength=len(nuclei))
-        shapes[record.labels.shape] += 1
-        sizes[round(record.mpp, 6)] += 1
-        tissues[record.tissue or "not stated"] += 1
-        stains[record.stain] += 1
-        if picture and index % step == 0 and len(panels) < SHOWN:
-            panels.append(_panel(record))
-    synthetic = sum(bool(s.get("synthetic")) for s in dataset.own.samples) if dataset.own else 0
-    assumed = "" if dataset.mpp_stated else " (assumed: the files do not state it)"
+    found = survey(
+        path, kind, None, SHOWN if picture else 0, partial(tqdm, disable=None), **options
+    )
+    assumed = "" if found.mpp_stated else " (assumed: the files do not state it)"
+    tissues = {name or "not stated": n for name, n in found.tissues.items()}
     facts = {
         "path": str(path),
-        "format": found + (f", export of CoSynth, {synthetic} synthetic" if dataset.own else ""),
-        "records": str(len(dataset)),
-        "shapes": ", ".join(f"{h} x {w} ({n})" for (h, w), n in shapes.most_common()),
-        "µm/px": ", ".join(f"{size:g}" for size in sorted(sizes)) + assumed,
-        "nuclei": str(int(nuclei.sum())),
+        "format": found.kind
+        + (f", export of CoSynth, {found.synthetic} synthetic" if found.ours else ""),
+        "records": str(found.records),
+        "shapes": ", ".join(f"{h} x {w} ({n})" for (h, w), n in found.shapes.most_common()),
+        "µm/px": ", ".join(f"{size:g}" for size in sorted(found.sizes)) + assumed,
+        "nuclei": str(found.nuclei.total()),
         "classes": ", ".join(
-            f"{i} {name} ({nuclei[i]})" for i, name in enumerate(dataset.classes.names) if i
+            f"{i} {name} ({found.nuclei[name]})" for i, name in enumerate(found.classes, start=1)
         ),
         "tissues": ", ".join(f"{name} ({n})" for name, n in sorted(tissues.items())),
-        "stains": ", ".join(f"{name} ({n})" for name, n in sorted(stains.items())),
+        "stains": ", ".join(f"{name} ({n})" for name, n in sorted(found.stains.items())),
     }
-    for key, value in [*facts.items(), *(("note", note) for note in dataset.notes)]:
+    for key, value in [*facts.items(), *(("note", note) for note in found.notes)]:
         print(f"{key + ':':9}{value}")
     if picture:
         import imageio.v3 as iio
@@ -108,14 +93,8 @@ def describe(path: Path, kind: str | None, picture: Path | None, **options: Any)
         made = PngInfo()
         made.add_text("Software", SOFTWARE)
         with replaced_file(picture) as fresh:
-            iio.imwrite(fresh, _montage(panels), extension=".png", pnginfo=made)
+            iio.imwrite(fresh, _montage(found.pictures), extension=".png", pnginfo=made)
         print(f"picture: {picture}")
-
-
-def _panel(record: Record) -> npt.NDArray[np.uint8]:
-    """The image above the image with outlined nuclei, cut to at most ``_WIDEST`` pixels a side."""
-    cut = np.s_[:_WIDEST, :_WIDEST]
-    return np.concatenate([record.image[cut], outlined(record)[cut]], 0)
 
 
 def _montage(panels: list[npt.NDArray[np.uint8]]) -> npt.NDArray[np.uint8]:

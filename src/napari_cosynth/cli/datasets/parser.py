@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from napari_cosynth import registry
 from napari_cosynth.cli.checks import parse_mapping, parse_shares
-from napari_cosynth.cli.options import Commands, add_overwrite, command
+from napari_cosynth.cli.options import (
+    Commands,
+    add_overwrite,
+    add_source,
+    command,
+    positive,
+    source,
+)
 from napari_cosynth.known import COMPRESSIONS, WEIGHTS, locate
 
 
@@ -25,7 +31,7 @@ def add_info(commands: Commands) -> None:
         default="default",
         help="folder or file of a data set; a slide; or name or folder of a checkpoint",
     )
-    _add_source(parser)
+    add_source(parser)
     parser.add_argument(
         "--picture", type=Path, help="PNG file for some records, or for a slide's thumbnail"
     )
@@ -48,7 +54,7 @@ def _info(options: argparse.Namespace) -> None:
     if options.source_format is None and is_slide(path):
         describe_slide(path, options.picture)
         return
-    describe(path, options.source_format, options.picture, **_source(options))
+    describe(path, options.source_format, options.picture, **source(options))
 
 
 def add_convert(commands: Commands) -> None:
@@ -63,7 +69,7 @@ def add_convert(commands: Commands) -> None:
     parser.add_argument(
         "--to", required=True, choices=registry.names("exporter"), help="its format"
     )
-    _add_source(parser)
+    add_source(parser)
     parser.add_argument("--mpp", type=float, help="µm per pixel to resample to")
     parser.add_argument(
         "--classes", nargs="+", default=[], metavar="OLD=NEW", help="classes to rename or merge"
@@ -81,7 +87,7 @@ def add_convert(commands: Commands) -> None:
 def _convert(options: argparse.Namespace) -> None:
     from napari_cosynth.cli.datasets.convert import Changes, convert
 
-    _positive(options, "mpp", "patch")
+    positive(options, "mpp", "patch")
     convert(
         options.source,
         options.target,
@@ -90,7 +96,7 @@ def _convert(options: argparse.Namespace) -> None:
         Changes(options.mpp, parse_mapping(options.classes), options.patch),
         options.overwrite,
         options.compression,
-        **_source(options),
+        **source(options),
     )
 
 
@@ -118,7 +124,7 @@ def add_split(commands: Commands) -> None:
     parser.add_argument(
         "--to", choices=registry.names("exporter"), help="format to write the parts in as well"
     )
-    _add_source(parser)
+    add_source(parser)
     add_overwrite(parser, reads=("source", "groups"))
     parser.set_defaults(run=_split)
 
@@ -136,7 +142,7 @@ def _split(options: argparse.Namespace) -> None:
         options.column,
         options.to,
         options.overwrite,
-        **_source(options),
+        **source(options),
     )
 
 
@@ -150,7 +156,7 @@ def add_check(commands: Commands) -> None:
     parser.add_argument(
         "paths", type=Path, nargs="+", metavar="DIR", help="a data set, or each split"
     )
-    _add_source(parser)
+    add_source(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.set_defaults(run=_check)
 
@@ -158,43 +164,4 @@ def add_check(commands: Commands) -> None:
 def _check(options: argparse.Namespace) -> int:
     from napari_cosynth.cli.datasets.check import run
 
-    return run(options.paths, options.source_format, options.json, **_source(options))
-
-
-def _add_source(parser: argparse.ArgumentParser) -> None:
-    """Options that add what a data set's files do not state."""
-    parser.add_argument(
-        "--from",
-        dest="source_format",
-        choices=registry.names("dataset"),
-        help="format of the data set (default: by its content)",
-    )
-    parser.add_argument("--source-mpp", type=float, help="µm per pixel where the files state none")
-    parser.add_argument("--class-names", nargs="+", help="classes from 1 where the files name none")
-    parser.add_argument(
-        "--instances",
-        metavar="NAME",
-        help="label image of the nuclei, where an OME-Zarr has several",
-    )
-    parser.add_argument(
-        "--unclassified",
-        metavar="CLASS",
-        help="class of nuclei that have none, or drop (default: such a record is refused)",
-    )
-
-
-def _source(options: argparse.Namespace) -> dict[str, Any]:
-    _positive(options, "source_mpp")
-    return {
-        "mpp": options.source_mpp,
-        "class_names": options.class_names,
-        "instances": options.instances,
-        "unclassified": options.unclassified,
-    }
-
-
-def _positive(options: argparse.Namespace, *names: str) -> None:
-    for name in names:
-        value = getattr(options, name)
-        if value is not None and not value > 0:
-            raise ValueError(f"--{name.replace('_', '-')}: expected above 0, got {value}")
+    return run(options.paths, options.source_format, options.json, **source(options))

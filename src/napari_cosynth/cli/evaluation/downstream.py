@@ -35,8 +35,8 @@ from napari_cosynth.segmenter.checkpoint import Segmenter, load_segmenter, pixel
 from napari_cosynth.segmenter.predict import segment
 from napari_cosynth.training.config import DataConfig
 from napari_cosynth.training.downstream import Arm, DownstreamRecipe, load_downstream
-from napari_cosynth.training.export import RECIPE
 from napari_cosynth.training.records import open_dataset
+from napari_cosynth.training.run_folder import RECIPE
 from napari_cosynth.training.segmenter import train_segmenter
 from napari_cosynth.types import ClassTable, Record
 

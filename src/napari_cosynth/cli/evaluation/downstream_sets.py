@@ -23,8 +23,8 @@ from napari_cosynth.synthesis.repaint import repaint
 from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.training.config import load_recipe
 from napari_cosynth.training.downstream import DownstreamRecipe, Source
-from napari_cosynth.training.export import RECIPE
 from napari_cosynth.training.records import open_dataset
+from napari_cosynth.training.run_folder import RECIPE
 from napari_cosynth.types import Layout, Progress, Record, Request, Synthesis
 
 logger = logging.getLogger(__name__)

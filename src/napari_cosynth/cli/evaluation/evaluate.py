@@ -14,7 +14,6 @@ from scipy.spatial.distance import cdist
 
 import napari_cosynth
 from napari_cosynth.cli.datasets.named import open_samples, read_samples
-from napari_cosynth.cli.synthesis.overview import outlined
 from napari_cosynth.cli.synthesis.reference import (
     Reference,
     check_reference,
@@ -23,6 +22,7 @@ from napari_cosynth.cli.synthesis.reference import (
 )
 from napari_cosynth.datasets.shards import ShardsDataset
 from napari_cosynth.datasets.stack import StackDataset
+from napari_cosynth.datasets.survey import outlined
 from napari_cosynth.evaluation.encoders.encoder import (
     SEEDS,
     TileEncoder,

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage as ndi
-from skimage.segmentation import find_boundaries
 
+from napari_cosynth.datasets.survey import outlined
 from napari_cosynth.geometry.raster import point_map
 from napari_cosynth.types import Record, Synthesis
 
@@ -47,14 +47,6 @@ def _points(record: Record) -> npt.NDArray[np.uint8]:
     colors[0] = 255
     drawn: npt.NDArray[np.uint8] = colors[ndi.grey_dilation(canvas, footprint=disc)]
     return drawn
-
-
-def outlined(record: Record) -> npt.NDArray[np.uint8]:
-    """The image with each instance's rim in its class' colour, uint8 (H, W, 3)."""
-    picture = record.image.copy()
-    rim = find_boundaries(record.instances, mode="inner")
-    picture[rim] = record.classes.colors[record.labels[rim]]
-    return picture
 
 
 def _padded(picture: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:

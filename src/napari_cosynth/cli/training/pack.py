@@ -12,8 +12,8 @@ from napari_cosynth.io.atomic import replaced_folder
 from napari_cosynth.io.paths import check_target
 from napari_cosynth.io.settings import plain
 from napari_cosynth.training.config import DataConfig, Recipe, load_recipe
-from napari_cosynth.training.export import RECIPE
 from napari_cosynth.training.records import open_normaliser, prepare, split_dataset
+from napari_cosynth.training.run_folder import RECIPE
 from napari_cosynth.types import ClassTable, Record
 
 

@@ -1,22 +1,27 @@
-"""Options of ``cosynth train``, ``train-segmenter``, ``export-checkpoint`` and ``pack``."""
+"""Options of ``cosynth recipe``, ``train``, ``train-segmenter``, ``export-checkpoint`` and ``pack``."""
 
 from __future__ import annotations
 
 import argparse
 import logging
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from napari_cosynth.cli.checks import parse_mapping
 from napari_cosynth.cli.console import quiet
 from napari_cosynth.cli.options import (
     Commands,
     add_data,
     add_device,
     add_overwrite,
+    add_source,
     check_data,
     command,
+    source,
 )
+from napari_cosynth.io.paths import check_new
 
 
 def add_train(commands: Commands) -> None:
@@ -70,8 +75,47 @@ def _train(options: argparse.Namespace) -> None:
         workers=options.workers,
         max_hours=options.hours,
         save_minutes=options.save_minutes,
+        progress=sys.stderr.isatty(),
     )
     print(f"the trained checkpoint is in {folder}")
+
+
+def add_recipe(commands: Commands) -> None:
+    parser = command(
+        commands,
+        "recipe",
+        "write a recipe for a folder of your own tiles, to train on from the bundled model",
+        "cosynth recipe few --on slides/mine --classes tumour='malignant epithelial' --out mine.toml",
+    )
+    parser.add_argument("recipe", metavar="RECIPE", help="the recipe to follow: few or default")
+    parser.add_argument("--on", type=Path, required=True, help="folder or file of the data set")
+    add_source(parser)
+    parser.add_argument("--tissue", default=None, help="of all tiles, where the files name none")
+    parser.add_argument(
+        "--classes",
+        nargs="+",
+        default=[],
+        metavar="OLD=NEW",
+        help="its classes as those of the recipe; the others are kept, as new ones",
+    )
+    parser.add_argument("--steps", type=int, default=3000, help="optimiser steps")
+    parser.add_argument("--out", type=Path, required=True, help="TOML file to write, a new one")
+    parser.set_defaults(run=_recipe)
+
+
+def _recipe(options: argparse.Namespace) -> None:
+    check_new(options.out, "name another file")
+    from napari_cosynth.cli.training.own import write_own
+
+    write_own(
+        options.recipe,
+        options.on,
+        options.source_format,
+        options.out,
+        options.steps,
+        parse_mapping(options.classes),
+        {**source(options), "tissue": options.tissue},
+    )
 
 
 def _training(module: str) -> Any:
