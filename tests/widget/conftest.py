@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from napari_cosynth.types import Layout
+from napari_cosynth.widget.docks import preferences
 from napari_cosynth.widget.docks.panel import CoSynthPanel
 from napari_cosynth.widget.gallery import session
 from napari_cosynth.widget.layers.placement import free_placement
@@ -21,6 +22,7 @@ def _own_measurements(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What a test makes or measures is not kept among the user's files, nor read from them."""
     monkeypatch.setattr(speed, "FILE", tmp_path / "measured" / "speed.json")
     monkeypatch.setattr(session, "FOLDER", tmp_path / "sessions")
+    monkeypatch.setattr(preferences, "OWN", tmp_path / "own")
 
 
 @pytest.fixture

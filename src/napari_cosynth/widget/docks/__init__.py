@@ -1,1 +1,1 @@
-"""The four docks of the plugin, and the forms only they have."""
+"""The plugin's docks but the train dock, and the forms only they have."""

@@ -79,12 +79,7 @@ class ModelControls:
         """Shows a checkpoint. Raises ValueError where it cannot be read, and changes nothing."""
         facts = read_facts(name)
         self.facts, self._last = facts, name
-        if name not in self.checkpoint.choices:
-            self.checkpoint.choices = [
-                *(c for c in self.checkpoint.choices if c != BROWSE),
-                name,
-                BROWSE,
-            ]
+        self.add(name)
         with self.checkpoint.changed.blocked():
             self.checkpoint.value = name
         self.checkpoint.tooltip = f"{name}: {len(facts.classes) - 1} classes at {facts.mpp:g} µm/px"
@@ -101,6 +96,13 @@ class ModelControls:
         )
         self.changed_checkpoint.emit(facts)
         self._rebuild_prompt()
+
+    def add(self, name: str) -> None:
+        """Puts a checkpoint's folder into the list; what is chosen stays."""
+        if name not in self.checkpoint.choices:
+            before = [c for c in self.checkpoint.choices if c != BROWSE]
+            with self.checkpoint.changed.blocked():
+                self.checkpoint.choices = [*before, name, BROWSE]
 
     @property
     def tissue_name(self) -> str:

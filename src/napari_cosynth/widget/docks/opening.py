@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from napari.components import ViewerModel
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_cosynth.widget.docks.panel import CoSynthPanel
-from napari_cosynth.widget.qt.staying import dock_of
+from napari_cosynth.widget.qt.staying import Staying, dock_of
+
+T = TypeVar("T", bound=Staying)
 
 
 class OpenedPanel(QWidget):
@@ -18,19 +20,19 @@ class OpenedPanel(QWidget):
     """
 
     def __new__(cls, napari_viewer: ViewerModel) -> CoSynthPanel:  # type: ignore[misc]
-        return closed_panel(napari_viewer) or CoSynthPanel(napari_viewer)
+        return closed(CoSynthPanel, napari_viewer) or CoSynthPanel(napari_viewer)
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         """Never runs; napari reads from it that the viewer is wanted."""
 
 
-def closed_panel(viewer: Any) -> CoSynthPanel | None:
-    """The viewer's panel where it waits without a dock."""
+def closed(kind: type[T], viewer: Any) -> T | None:
+    """The viewer's content of a kind that waits without a dock."""
     for widget in QApplication.allWidgets():
-        if not isinstance(widget, CoSynthPanel) or dock_of(widget) is not None:
-            continue
-        if _plain(widget.viewer) is _plain(viewer):
-            return widget
+        if isinstance(widget, kind) and dock_of(widget) is None:
+            ours: Any = widget
+            if _plain(ours.viewer) is _plain(viewer):
+                return widget
     return None
 
 

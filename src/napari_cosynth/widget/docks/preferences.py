@@ -6,7 +6,14 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from qtpy.QtCore import QStandardPaths
+
+from napari_cosynth.known import OWN_FOLDER
+
 PLUGIN = "napari-cosynth"
+OWN = "napari-cosynth"
+"""Inside the user's data folder: models trained in the window, and their runs."""
+CHECKPOINTS, RUNS = "checkpoints", "runs"
 
 
 @dataclass(frozen=True)
@@ -17,8 +24,8 @@ class Preferences:
     steps: int = 0
     """0: as many as the checkpoint usually takes."""
     checkpoints: Path | None = None
-    """A folder of checkpoint folders, the shell's (COSYNTH_CHECKPOINTS) where none is set; None where
-    there is none."""
+    """A folder of checkpoint folders: where none is set the shell's (COSYNTH_CHECKPOINTS), then that of
+    models trained in the window; None where there is none."""
 
 
 def read_preferences() -> Preferences:
@@ -34,6 +41,15 @@ def read_preferences() -> Preferences:
     )
 
 
+def own_folder(name: str) -> Path:
+    """One of our folders inside the user's data folder, which need not be there yet."""
+    data = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericDataLocation)
+    return Path(data) / OWN / name
+
+
 def _folder(name: str) -> Path | None:
-    folder = Path(name or os.environ.get("COSYNTH_CHECKPOINTS", "")).expanduser()
-    return folder if folder != Path() and folder.is_dir() else None
+    for place in (name, os.environ.get(OWN_FOLDER, ""), str(own_folder(CHECKPOINTS))):
+        folder = Path(place).expanduser()
+        if folder != Path() and folder.is_dir():
+            return folder
+    return None

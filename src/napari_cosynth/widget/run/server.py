@@ -23,6 +23,9 @@ from typing import Any, BinaryIO
 from napari_cosynth.types import Progress, Synthesis
 from napari_cosynth.widget.run.shared_arrays import Kept
 
+SURVEYED = 20
+"""Records of a data set that are read to count its nuclei, spread over it."""
+
 
 @dataclass(frozen=True)
 class Call:
@@ -85,6 +88,35 @@ def _look_from(*arguments: Any) -> Iterator[Any]:
     yield look_from(*arguments)
 
 
+def _survey(path: Any, kind: str | None, options: dict[str, Any]) -> Iterator[Any]:
+    """What a data set holds, by some of its records, and one of them as a picture."""
+    from napari_cosynth.datasets.survey import survey
+
+    yield survey(path, kind, SURVEYED, pictures=1, **options)
+
+
+def _training_recipe(
+    found: Any, base: str, wishes: tuple[Any, ...], weights: int, file: Any
+) -> Iterator[Any]:
+    """A recipe for a surveyed data set, written where ``file`` is a path; yields what it will cost."""
+    from napari_cosynth.training.config import load_recipe
+    from napari_cosynth.training.own.cost import cost_of
+    from napari_cosynth.training.own.proposal import propose, write_recipe
+
+    recipe = propose(found, load_recipe(base), *wishes)
+    if file is not None:
+        write_recipe(recipe, file)
+    yield cost_of(recipe, weights)
+
+
+def _training_cost(recipe: Any, weights: int) -> Iterator[Any]:
+    """What a recipe costs."""
+    from napari_cosynth.training.config import load_recipe
+    from napari_cosynth.training.own.cost import cost_of
+
+    yield cost_of(load_recipe(recipe), weights)
+
+
 def _warm_up(checkpoint: str, device: str) -> Iterator[Progress | Synthesis]:
     """Imports torch and reads the weights before they are needed; samples nothing."""
     from napari_cosynth.model.precision import choose_device
@@ -102,8 +134,11 @@ KINDS: dict[str, Callable[..., Iterator[Any]]] = {
     "warm up": _warm_up,
     "look of": _look_of,
     "look from": _look_from,
+    "survey": _survey,
+    "training recipe": _training_recipe,
+    "training cost": _training_cost,
 }
-ASIDE = frozenset({"look of", "look from"})
+ASIDE = frozenset({"look of", "look from", "survey", "training recipe", "training cost"})
 """Short calls that are answered beside whatever is being sampled, and are not cancelled with it."""
 
 

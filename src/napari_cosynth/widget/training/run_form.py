@@ -1,0 +1,124 @@
+"""The train dock's form for the run: its name and folder, its recipe and steps, and what it will take."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from magicgui.widgets import ComboBox, Label, LineEdit, PushButton, SpinBox
+from psygnal import Signal
+from qtpy.QtWidgets import QFileDialog, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_cosynth.training.own.cost import Cost
+from napari_cosynth.widget.qt.forms import form
+from napari_cosynth.widget.qt.status import Status
+from napari_cosynth.widget.run.speed import duration
+
+RECIPES = {
+    "few: on from the bundled model": ("few", "default"),
+    "default: from random weights": ("default", None),
+}
+"""What it is called -> the recipe that is followed, and the checkpoint it starts from."""
+STEPS = 3000
+GIGABYTE = 1e9
+
+
+class RunForm(QWidget):
+    """Name, folder, recipe, steps."""
+
+    changed = Signal()
+
+    def __init__(self, place: Path) -> None:
+        """``place``: the folder that a run's own folder is made in."""
+        super().__init__()
+        self.name = LineEdit(value="")
+        self.recipe = ComboBox(choices=list(RECIPES))
+        self.steps = SpinBox(value=STEPS, min=1, max=10_000_000, step=500)
+        self.place = LineEdit(value=str(place))
+        self.browse = PushButton(text="Browse…")
+        self._words = Label(value="steps")
+        self.estimate = Status(lines=2)
+        self.name.tooltip = "Of the run's folder, and of the model in the list of checkpoints"
+        self.recipe.tooltip = (
+            "few goes on from the bundled model; default starts anew and takes longer"
+        )
+        self.steps.tooltip = "A run of few that goes on from the bundled model needs a few thousand"
+        self.place.tooltip = "The folder in which the run's folder, its recipe and its log are put"
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(4)
+        rows = form(
+            ("Name", [self.name, self._words, self.steps]),
+            ("Recipe", [self.recipe]),
+            ("Runs in", [self.place, self.browse]),
+        )
+        # As high as its rows: the estimate below them, whose height follows its words, would press them.
+        rows.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        box.addWidget(rows)
+        box.addWidget(self.estimate.native)
+        for widget in (self.name, self.recipe, self.steps, self.place):
+            widget.changed.connect(lambda: self.changed.emit())
+        self.browse.changed.connect(lambda: self._choose())
+
+    @property
+    def base(self) -> tuple[str, str | None]:
+        """The recipe that is followed, and the checkpoint it starts from."""
+        return RECIPES[str(self.recipe.value)]
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return Path(str(self.place.value)).expanduser() / str(self.name.value).strip()
+
+    @property
+    def missing(self) -> str:
+        """Why no run can be begun so; empty where it can."""
+        name = str(self.name.value).strip()
+        if not name or Path(name).name != name or name.startswith("."):
+            return "the run has no name that a folder can have"
+        if self.folder.exists() or self.recipe_file.exists():
+            return f"there is a run called {name} already: take another name, or open it"
+        return ""
+
+    @property
+    def recipe_file(self) -> Path:
+        """Beside the run's folder."""
+        return self.folder.with_name(self.folder.name + ".toml")
+
+    @property
+    def log(self) -> Path:
+        """What the run says, beside its folder."""
+        return self.folder.with_name(self.folder.name + ".log")
+
+    def expect(self, cost: Cost | None, of_pass: float | None, note: str = "") -> None:
+        """What the run will take, where a megapixel pass takes ``of_pass`` seconds; or why that is not
+        known."""
+        if cost is None:
+            self.estimate.value = note
+            return
+        parts = [f"{cost.steps:,} steps"]
+        if of_pass is None:
+            parts.append("how long one takes is told once it runs, or after a sample was made")
+        else:
+            step = cost.step * of_pass
+            parts.append(f"{step:.2g} s each, {duration(cost.seconds(of_pass))} in all (estimated)")
+        room = f"{cost.disk / GIGABYTE:.1f} GB of the disk"
+        free = _free(self.folder)
+        if free is not None:
+            room += f", which has {free / GIGABYTE:,.0f} free"
+            if free < cost.disk:
+                room += ": TOO LITTLE"
+        parts.append(room)
+        self.estimate.value = "; ".join(parts) + "."
+
+    def _choose(self) -> None:
+        if folder := QFileDialog.getExistingDirectory(self, "Folder for runs"):
+            self.place.value = folder
+
+
+def _free(folder: Path) -> int | None:
+    """Bytes that are free where a folder would be made; None where the system does not tell."""
+    try:
+        return shutil.disk_usage(next(p for p in folder.absolute().parents if p.is_dir())).free
+    except OSError:
+        return None
