@@ -33,11 +33,10 @@ from napari_cosynth.widget.qt.status import Status
 from napari_cosynth.widget.qt.staying import Staying
 from napari_cosynth.widget.run.background import Background
 from napari_cosynth.widget.run.facts import read_facts
-from napari_cosynth.widget.run.speed import duration
 from napari_cosynth.widget.training.data_form import DataForm
 from napari_cosynth.widget.training.run_form import RunForm
 from napari_cosynth.widget.training.run_view import RunView
-from napari_cosynth.widget.training.training import Training
+from napari_cosynth.widget.training.training import Training, time_left, told_of
 
 SETTLED_MS = 300
 """After an edit of the form, until what the run will take is asked for."""
@@ -249,39 +248,11 @@ class TrainDock(Companion, Staying):
             self._count(run)
         self.progress.max = run.steps if run is not None else 1
         self.progress.value = run.done if run is not None else 0
-        self.time.value = self._time_left(run)
-        self.status.value = self._told(run)
+        self.time.value = time_left(run, self.cost)
+        self.status.value = told_of(self.training)
         name = self.training.folder.name if self.training.folder is not None else ""
         self.sections["Progress"].summarise(name)
         self._show_buttons()
-
-    def _told(self, run: Run | None) -> str:
-        state = self.training.state
-        if state == "none":
-            return ""
-        if state == "failed":
-            return f"stopped: {self.training.error}"
-        if run is None:
-            return "starting: reading the tiles…"
-        done = f"{run.done:,} of {run.steps:,} steps"
-        if state == "running" and not run.done:
-            return "starting: reading the tiles…"
-        if state == "running":
-            pace = f", {run.seconds:.2g} s each" if run.seconds is not None else ""
-            return done + pace
-        if state == "pausing":
-            return f"{done}: pausing after this step…"
-        if state == "done":
-            return f"done: {run.steps:,} steps"
-        hint = (
-            "" if run.start is not None else "; its data are not told: resume it by cosynth train"
-        )
-        return f"paused after {done}{hint}"
-
-    def _time_left(self, run: Run | None) -> str:
-        if run is None or run.finished or self.cost is None or run.seconds is None:
-            return ""
-        return f"{duration(self.cost.seconds_as_measured(run.seconds, run.done))} left"
 
     def _count(self, run: Run) -> None:
         """What a run that was opened by its folder takes."""

@@ -12,8 +12,10 @@ from qtpy.QtCore import QObject, QTimer
 from qtpy.QtGui import QImage
 
 from napari_cosynth.training.own.aside import PAUSED, Aside, resume_arguments
+from napari_cosynth.training.own.cost import Cost
 from napari_cosynth.training.run_folder import RECIPE, Run, read_run
 from napari_cosynth.widget.run.background import Background
+from napari_cosynth.widget.run.speed import duration
 
 LOOK_MS = 1000
 """So often the folder of a run that goes on is looked into."""
@@ -180,3 +182,31 @@ class Training(QObject):
 
         there = (folder / RECIPE).is_file()
         self._work.do(lambda: read_run(folder) if there else None, show, refuse)
+
+
+def told_of(training: Training) -> str:
+    """How a run stands, in a line; empty where none is shown."""
+    state, run = training.state, training.run
+    if state == "none":
+        return ""
+    if state == "failed":
+        return f"stopped: {training.error}"
+    if run is None or (state == "running" and not run.done):
+        return "starting: reading the tiles…"
+    done = f"{run.done:,} of {run.steps:,} steps"
+    if state == "running":
+        pace = f", {run.seconds:.2g} s each" if run.seconds is not None else ""
+        return done + pace
+    if state == "pausing":
+        return f"{done}: pausing after this step…"
+    if state == "done":
+        return f"done: {run.steps:,} steps"
+    hint = "" if run.start is not None else "; its data are not told: resume it by cosynth train"
+    return f"paused after {done}{hint}"
+
+
+def time_left(run: Run | None, cost: Cost | None) -> str:
+    """How long a run still takes by its measured steps; empty where that is not known."""
+    if run is None or run.finished or cost is None or run.seconds is None:
+        return ""
+    return f"{duration(cost.seconds_as_measured(run.seconds, run.done))} left"
