@@ -31,7 +31,7 @@ from napari_cosynth.training.run_folder import Start, keep_model, read_run
 from napari_cosynth.types import ClassTable
 from nuclei import items
 
-WAIT = 120
+WAIT = 600
 
 
 @pytest.fixture(scope="module")
