@@ -31,6 +31,7 @@ from napari_cosynth.datasets.published.monuseg import MonusegDataset
 from napari_cosynth.datasets.published.nuinsseg import NuInsSegDataset
 from napari_cosynth.datasets.published.pannuke import PanNukeDataset
 from napari_cosynth.datasets.stack import StackDataset
+from napari_cosynth.layouts.sources.read import read_nuclei
 from napari_cosynth.records.base import make_record
 from napari_cosynth.slides.files import from_0_to_255, load_npy, read_tissues, select
 from nuclei import CLASSES, items, record
@@ -345,6 +346,13 @@ def test_omezarr(tmp_path):
     (tmp_path / "none").mkdir()
     with pytest.raises(ValueError, match="none: no OME-Zarr image in it"):
         OmeZarrDataset(tmp_path / "none")
+
+
+def test_variables_of_endless_names_are_a_short_line(tmp_path):
+    savemat(tmp_path / "a.mat", {f"{'v' * 30}{i}": 1 for i in range(100)})
+    with pytest.raises(ValueError, match="expected ids") as error:
+        read_nuclei(tmp_path / "a.mat")
+    assert len(str(error.value)) < len(str(tmp_path)) + 200
 
 
 def test_omezarr_of_fewer_images_than_its_own_list_names(tmp_path):

@@ -105,3 +105,12 @@ def test_of_a_run_that_is_over_only_its_own_is_removed(tmp_path: Path) -> None:
     (folder / RUN).write_text('{"files": []}')
     remove_run(folder)
     assert not folder.exists()
+
+
+def test_killed_at_its_very_first_file_it_begins_anew(tmp_path: Path) -> None:
+    (tmp_path / f".{RUN}.k1ll3d").write_text("{")
+    scratch = Scratch(tmp_path, "this")
+    assert scratch.finished is None and (tmp_path / RUN).is_file()
+    scratch.close()
+    remove_run(tmp_path)
+    assert not tmp_path.exists()

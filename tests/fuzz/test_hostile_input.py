@@ -21,10 +21,12 @@ READERS = [r for name in SCRIPTS for r in importlib.import_module(name).READERS]
 EXAMPLES = 200
 SLOW = {
     "export, omezarr": 40,
-    "checkpoints, safetensors": 60,
+    "checkpoints, safetensors": 40,
     "export, packed": 60,
     "slides: OME-Zarr": 60,
     "command line": 100,
+    "slides: DICOM": 100,
+    "MoNuSeg and ASAP, XML": 150,
 }
 NEEDS = {"slides: DICOM": "pydicom", "slides: vendors, by OpenSlide": "openslide"}
 

@@ -80,7 +80,7 @@ class Scratch:
 
     def _finished_in(self, folder: Path) -> int | None:
         record = folder / RUN
-        if not folder.is_dir() or (not record.is_file() and any(folder.iterdir())):
+        if not folder.is_dir() or (not record.is_file() and _others(folder)):
             raise ValueError(f"{folder}: expected a new folder or that of an earlier run")
         if not record.is_file():
             return None
@@ -135,6 +135,11 @@ class Scratch:
         """Closes the files; those in a folder stay for a later run."""
         while self._files:
             self._files.pop().close()
+
+
+def _others(folder: Path) -> bool:
+    """Whether a folder holds more than what a run leaves that is killed at its very first file."""
+    return bool(set(folder.iterdir()) - set(leftovers(folder, RUN)))
 
 
 def folder_of(scratch: str | Path, seed: int) -> Path:

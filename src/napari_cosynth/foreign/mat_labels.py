@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from napari_cosynth.foreign.files import read_mat
 from napari_cosynth.foreign.instances import instance_ids, of_instances, whole_numbers
+from napari_cosynth.io.errors import shown
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def read_mat_labels(path: Path) -> MatLabels:
     """
     content = read_mat(path)
     if "inst_map" not in content:
-        raise ValueError(f"{path}: inst_map: expected ids (H, W), got {sorted(content)}")
+        raise ValueError(f"{path}: inst_map: expected ids (H, W), got {shown(sorted(content))}")
     stored = whole_numbers(content["inst_map"], f"{path}: inst_map")
     classes = class_per_pixel(path, content, stored)
     if classes is None and "type_map" in content:
@@ -93,7 +94,7 @@ def class_per_pixel(
 def _column(path: Path, content: dict[str, Any], field: str) -> npt.NDArray[np.int64]:
     """A field of whole numbers, int64 (N,). Raises ValueError naming it if it is missing or differs."""
     if field not in content:
-        raise ValueError(f"{path}: expected {field!r}, got {sorted(content)}")
+        raise ValueError(f"{path}: expected {field!r}, got {shown(sorted(content))}")
     array = np.asarray(content[field])
     if array.dtype.kind not in "iuf" or not (array == np.floor(array)).all():
         raise ValueError(f"{path}: {field}: expected whole numbers, got {array.dtype}")
