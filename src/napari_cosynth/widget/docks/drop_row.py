@@ -34,7 +34,7 @@ class DropRow(QWidget):
             "Take the marked nuclei out of labels, instances and distance, and their points out of "
             "the result's layout; the image stays"
         )
-        self.undo.tooltip = "The labels before the last drop or re-tag"
+        self.undo.tooltip = "The sample before the last drop, re-tag or repaint"
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(4)
@@ -55,7 +55,9 @@ class DropRow(QWidget):
         allow(self.mark_shown, "" if self.view.shown.rowCount() else "no nucleus is shown")
         for button in (self.unmark, self.drop):
             allow(button, "" if self.model.marked else "no nucleus is marked")
-        allow(self.undo, "" if self.drops.can_undo else "nothing was dropped or re-tagged")
+        allow(
+            self.undo, "" if self.drops.can_undo else "nothing was dropped, re-tagged or repainted"
+        )
         allow(self.redo, "" if self.drops.can_redo else "nothing was undone")
 
     def drop_marked(self) -> None:

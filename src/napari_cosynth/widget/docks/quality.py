@@ -15,6 +15,7 @@ from napari.utils.notifications import show_info
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_cosynth.widget.docks.companion import panel_of
 from napari_cosynth.widget.docks.drop_row import DropRow
 from napari_cosynth.widget.docks.review_row import ReviewRow
 from napari_cosynth.widget.layers import results
@@ -24,6 +25,7 @@ from napari_cosynth.widget.qt.errors import tell, told
 from napari_cosynth.widget.qt.forms import allow, side_by_side
 from napari_cosynth.widget.qt.listening import Hearing
 from napari_cosynth.widget.qt.staying import Staying, Tabbed, docked
+from napari_cosynth.widget.result.corrections import Wanted
 from napari_cosynth.widget.result.dropping import Drops
 from napari_cosynth.widget.result.kept import writer_of
 from napari_cosynth.widget.result.marks import Marks
@@ -101,6 +103,7 @@ class QualityPanel(Tabbed):
         self.samples.itemChanged.connect(self._show_buttons)
         self.view.went.connect(self.go_to)
         self.review.retagged.connect(self._measure)
+        self.review.wanted.connect(self._repaint)
         self.model.marked_changed.connect(self._remember_marks)
         self.class_choice.changed.connect(self._filter)
         self.flag_choice.changed.connect(self._filter)
@@ -259,6 +262,10 @@ class QualityPanel(Tabbed):
         self.marks.show_current(layer, table, id_)
         self.review.mark_seen(row)
         self._show_buttons()
+
+    def _repaint(self, wanted: Wanted) -> None:
+        """By the CoSynth dock, which samples."""
+        panel_of(self.viewer).runs.start_repaint(wanted)
 
     # -- in the viewer
 

@@ -1,8 +1,9 @@
-"""The quality dock's buttons for going through nuclei one by one, and for the class of one."""
+"""The quality dock's buttons for going through nuclei one by one: their class, and their pixels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from weakref import ref
 
 import numpy as np
@@ -17,11 +18,13 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_cosynth.widget.layers import results
 from napari_cosynth.widget.qt.errors import told
 from napari_cosynth.widget.qt.forms import allow, side_by_side
+from napari_cosynth.widget.result.corrections import Wanted, corrected
 from napari_cosynth.widget.result.dropping import Drops
 from napari_cosynth.widget.result.nuclei import NucleusTable
 from napari_cosynth.widget.result.nuclei_view import NucleusView
 from napari_cosynth.widget.result.review import mark_seen, seen_rows
 from napari_cosynth.widget.result.sample_list import Key
+from napari_cosynth.widget.result.saving import described_sample, record_of
 from napari_cosynth.widget.result.shown import ShownResult
 
 KEYS = (("N", True), ("Shift-N", False))
@@ -33,6 +36,8 @@ class ReviewRow(QWidget):
 
     retagged = Signal()
     """A result's classes are others now."""
+    wanted = Signal(object)
+    """A :class:`Wanted`: nuclei are to be painted anew."""
 
     def __init__(self, viewer: ViewerModel, view: NucleusView, drops: Drops) -> None:
         super().__init__()
@@ -44,20 +49,26 @@ class ReviewRow(QWidget):
         self.retag_to = ComboBox(choices=[], label="New class")
         self.retag_to.tooltip = "The class that the selected nuclei are given"
         self.retag = PushButton(text="Re-tag")
+        self.repaint = PushButton(text="Repaint")
         self.previous.tooltip = "The nucleus in the row above (Shift+N over the canvas)"
         self.following.tooltip = (
             "The next shown nucleus that nobody looked at yet (N over the canvas); filter by flag to go "
             "from problem to problem"
         )
         self.retag.tooltip = "Give the selected nuclei this class, in labels and points"
+        self.repaint.tooltip = (
+            "Paint the pixels of the selected nuclei anew, from another seed, and of those that were "
+            "dropped or re-tagged; labels stay, and so does the rest of the image"
+        )
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(4)
         box.addWidget(side_by_side(self.previous, self.following))
-        box.addWidget(side_by_side(self.retag_to, self.retag))
+        box.addWidget(side_by_side(self.retag_to, self.retag, self.repaint))
         self.previous.changed.connect(lambda: self.go(False))
         self.following.changed.connect(lambda: self.go(True))
         self.retag.changed.connect(told(self.retag_selected))
+        self.repaint.changed.connect(told(self.repaint_selected))
         self.show_table(None, None)
 
     def show_table(self, key: Key | None, table: NucleusTable | None) -> None:
@@ -68,6 +79,7 @@ class ReviewRow(QWidget):
             self.retag_to.choices = names
         for button in (self.previous, self.following, self.retag):
             allow(button, "" if table is not None and len(table) else "there is no nucleus")
+        allow(self.repaint, "" if table is not None else "there is no result")
         if key is not None:
             for layer in results.groups(self.viewer).get(key[0], {}).values():
                 for keys, forth in KEYS:
@@ -102,6 +114,26 @@ class ReviewRow(QWidget):
             raise ValueError("select the nuclei in the table first")
         self.drops.retag(self.key, ids, str(self.retag_to.value))
         self.retagged.emit()
+
+    def repaint_selected(self) -> None:
+        """Asks for the pixels of the selected nuclei anew, and where labels do not fit the image.
+
+        Raises ValueError where there is neither.
+        """
+        if self.key is None:
+            raise ValueError("there is no result")
+        shown, (name, sample) = ShownResult(self.viewer, self.key[0]), self.key
+        group = shown.group(shown.own_layout)
+        described_sample(group, sample)  # refuses in one line where its parts disagree
+        record = record_of(group, sample)
+        chosen = np.isin(record.instances, self.view.selected_ids())
+        changed = corrected(shown)
+        if not (chosen | changed).any():
+            raise ValueError(f"{name}: select the nuclei to be painted anew in the table first")
+        before = partial(self.drops.remember, self.key)
+        self.wanted.emit(
+            Wanted(shown, sample, record, chosen | changed, bool(chosen.any()), before)
+        )
 
 
 def _bound(row: ref[ReviewRow], forth: bool) -> Callable[[Layer], None]:

@@ -21,8 +21,7 @@ from napari_cosynth.widget.gallery.gallery import Gallery
 from napari_cosynth.widget.layers import results
 from napari_cosynth.widget.layers.layout import SAMPLE_KEY, set_notes
 from napari_cosynth.widget.qt.questions import ask_mpp
-from napari_cosynth.widget.result.corrections import put_painted, repaint_request
-from napari_cosynth.widget.result.refine import Wanted
+from napari_cosynth.widget.result.corrections import Wanted, put_painted, repaint_request
 from napari_cosynth.widget.result.result_view import RunView, summary
 from napari_cosynth.widget.run.into_image import IntoImage, into_image
 from napari_cosynth.widget.run.live import same_pixels
@@ -173,11 +172,9 @@ class Runs:
         if self.runner.busy:
             show_warning("a run goes on: repaint when it is over")
             return
-        recipes = wanted.shown.group().tag.recipes
-        recipe = dict(recipes[wanted.sample]) if wanted.sample < len(recipes) else {}
         try:
             form = self.form.settings((int(self.form.sampling.seed.value),), wanted.record.layout)
-            request = repaint_request(form, wanted.record, recipe)
+            request = repaint_request(form, wanted)
         except ValueError as error:
             show_warning(str(error))
             return
@@ -195,9 +192,9 @@ class Runs:
         ):
             show_warning(f"{shown.name}: it changed meanwhile: repaint again")
             return
-        put_painted(shown, wanted.sample, made)
+        put_painted(wanted, made)
         self._told = shown.name
-        self.bar.status.value = f"repainted in {made.seconds:.1f} s where labels were corrected"
+        self.bar.status.value = f"repainted in {made.seconds:.1f} s"
 
     def _waits_for_look(self, start: Callable[[], None], into_image: bool = False) -> bool:
         """Whether the look is not known yet; ``start`` follows when it is."""

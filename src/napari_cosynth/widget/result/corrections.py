@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,41 @@ from napari_cosynth.geometry.prompt import build_prompt
 from napari_cosynth.types import Record, Request, Synthesis
 from napari_cosynth.types.recipe import stated
 from napari_cosynth.widget.layers.results import change_recipes
+from napari_cosynth.widget.layers.tags import KEY
 from napari_cosynth.widget.result.saving import drawn_record
 from napari_cosynth.widget.result.shown import ShownResult
+from napari_cosynth.widget.run.sampling_controls import LARGEST_SEED
 
 PAINTED = "cosynth_painted"
 """``layer.metadata[PAINTED]`` of labels: sample -> (labels, instances) that the image was painted for."""
 RECIPE_KEY = "repainted"
 """In a recipe: how the image was painted anew where its labels were corrected."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An image that is to be painted anew where ``changed``, its labels held."""
+
+    shown: ShownResult
+    sample: int
+    record: Record
+    changed: npt.NDArray[np.bool_]
+    """bool (H, W)."""
+    another: bool = False
+    """Whether from another seed than before: where the labels are the same, so would be the pixels."""
+    before_shown: Callable[[], None] = lambda: None
+    """Called when it is painted, while the old image is still there."""
+
+
+@dataclass(frozen=True)
+class Painting:
+    """A sample's image as it is, and what is known of how it was painted."""
+
+    pixels: npt.NDArray[np.uint8]
+    painted_for: tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]] | None = None
+    """Labels and instances that it was painted anew for; None where it never was."""
+    how: dict[str, Any] | None = None
+    """The recipe's note of that."""
 
 
 def corrected(shown: ShownResult) -> npt.NDArray[np.bool_]:
@@ -44,11 +73,16 @@ def _borders(instances: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
     return found
 
 
-def repaint_request(form: Request, record: Record, recipe: dict[str, Any]) -> Request:
-    """The form's request for a record: its layout, prompt, tissue and stain; the look that it has."""
+def repaint_request(form: Request, wanted: Wanted) -> Request:
+    """The form's request for a record: its layout, prompt, tissue and stain; the look that it has.
+
+    Raises ValueError where the result's recipe is damaged.
+    """
+    record = wanted.record
     names = [record.classes.names[i] for i in np.unique(record.layout.class_ids)]
+    recipe = _recipe(wanted.shown, wanted.sample)
     known = stated(recipe)
-    return replace(
+    request = replace(
         form,
         layout=record.layout,
         prompt=build_prompt(names, record.tissue, record.stain),
@@ -56,28 +90,54 @@ def repaint_request(form: Request, record: Record, recipe: dict[str, Any]) -> Re
         stain=record.stain,
         **{key: known[key] for key in ("look", "look_of", "seeds") if key in known},
     )
+    if wanted.another:
+        last = recipe.get(RECIPE_KEY, {}).get("seed", request.seeds[0])
+        request = replace(request, seeds=((int(last) + 1) % (LARGEST_SEED + 1),))
+    return request
 
 
-def put_painted(shown: ShownResult, sample: int, made: Synthesis) -> None:
+def put_painted(wanted: Wanted, made: Synthesis) -> None:
     """Shows the painted image, and notes in the recipe how it was made."""
-    labels, record = shown.layers["labels"], made.record
-    shown.show_image(record.image, sample)
-    known = dict(labels.metadata.get(PAINTED, {}))
-    labels.metadata[PAINTED] = {**known, sample: (record.labels, record.instances)}
+    wanted.before_shown()
+    record = made.record
     how = {name: made.recipe[name] for name in ("checkpoint", "seed", "sampler", "steps")}
-    change_recipes(shown.layers, lambda recipe: {**recipe, RECIPE_KEY: how}, sample)
+    painting = Painting(record.image, (record.labels, record.instances), how)
+    put_painting(wanted.shown, wanted.sample, painting)
+
+
+def painting_of(shown: ShownResult, sample: int) -> Painting:
+    """The image of a sample as it is now."""
+    image = shown.layers["image"].data
+    return Painting(
+        image[sample] if image.ndim == 4 else image,
+        shown.layers["labels"].metadata.get(PAINTED, {}).get(sample),
+        _recipe(shown, sample).get(RECIPE_KEY),
+    )
+
+
+def put_painting(shown: ShownResult, sample: int, painting: Painting) -> None:
+    """Shows an image, with what is known of it in the place of what was."""
+    metadata = shown.layers["labels"].metadata
+    known = {key: value for key, value in metadata.get(PAINTED, {}).items() if key != sample}
+    if painting.painted_for is not None:
+        known[sample] = painting.painted_for
+    metadata[PAINTED] = known
+    if not np.array_equal(painting_of(shown, sample).pixels, painting.pixels):
+        shown.show_image(painting.pixels, sample)
+
+    def noted(recipe: dict[str, Any]) -> dict[str, Any]:
+        rest = {key: value for key, value in recipe.items() if key != RECIPE_KEY}
+        return rest if painting.how is None else {**rest, RECIPE_KEY: painting.how}
+
+    change_recipes(shown.layers, noted, sample)
 
 
 def show_as_made(shown: ShownResult, sample: int, raw: Record) -> None:
     """Takes a painted image back, with its note."""
-    labels = shown.layers["labels"]
-    painted = dict(labels.metadata.get(PAINTED, {}))
-    if painted.pop(sample, None) is None:
-        return
-    labels.metadata[PAINTED] = painted
-    shown.show_image(raw.image, sample)
-    change_recipes(shown.layers, _without_note, sample)
+    if sample in shown.layers["labels"].metadata.get(PAINTED, {}):
+        put_painting(shown, sample, Painting(raw.image))
 
 
-def _without_note(recipe: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in recipe.items() if key != RECIPE_KEY}
+def _recipe(shown: ShownResult, sample: int) -> dict[str, Any]:
+    recipes = shown.layers["labels"].metadata[KEY]["recipes"]
+    return dict(recipes[sample]) if sample < len(recipes) else {}

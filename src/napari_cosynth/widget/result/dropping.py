@@ -1,4 +1,4 @@
-"""Nuclei taken out of a result, or given another class, before it is saved; with undo and redo."""
+"""Nuclei taken out of a result, given another class or painted anew before it is saved; undo and redo."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from napari.components import ViewerModel
 
 from napari_cosynth.records.refine import without_nuclei
 from napari_cosynth.types import Record
+from napari_cosynth.widget.result.corrections import Painting, painting_of, put_painting
 from napari_cosynth.widget.result.review import of_class
 from napari_cosynth.widget.result.sample_list import Key, samples_in
 from napari_cosynth.widget.result.saving import Group, record_of
@@ -23,6 +24,7 @@ class State:
 
     key: Key
     record: Record
+    painting: Painting
     made: Record | None
     """The sample as it was made or read: another result may have the same name by now."""
 
@@ -63,9 +65,16 @@ class Drops:
                 f"{before.source}: its points changed: press Re-separate or Update from instances"
             )
         after = change(before)
+        self._remember(state)
+        self._show(key, after)
+
+    def remember(self, key: Key) -> None:
+        """Notes a sample as it is: what happens to its image next is a step of undo."""
+        self._remember(self._state(key))
+
+    def _remember(self, state: State) -> None:
         self._past = [*self._past, state][-MOST_STATES:]
         self._future.clear()
-        self._show(key, after)
 
     def undo(self) -> Key | None:
         """The sample that changed; None where there is nothing to undo."""
@@ -84,6 +93,7 @@ class Drops:
         forth.append(self._state(state.key))
         back.pop()
         self._show(state.key, state.record)
+        put_painting(ShownResult(self.viewer, state.key[0]), state.key[1], state.painting)
         return state.key
 
     def _is_there(self, state: State) -> bool:
@@ -101,7 +111,7 @@ class Drops:
         shown = ShownResult(self.viewer, key[0])
         own = shown.own_layout
         record = shown.agreed(key[1]) if own is None else record_of(shown.group(own), key[1])
-        return State(key, record, self._made(key))
+        return State(key, record, painting_of(shown, key[1]), self._made(key))
 
     def _show(self, key: Key, record: Record) -> None:
         shown = ShownResult(self.viewer, key[0])

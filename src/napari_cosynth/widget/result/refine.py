@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 from magicgui.widgets import ComboBox, Label, PushButton
 from napari.components import ViewerModel
 from napari.layers import Layer
@@ -24,7 +21,7 @@ from napari_cosynth.widget.qt.errors import told
 from napari_cosynth.widget.qt.forms import allow, form, side_by_side
 from napari_cosynth.widget.qt.offer import Offer
 from napari_cosynth.widget.qt.status import Status
-from napari_cosynth.widget.result.corrections import corrected, show_as_made
+from napari_cosynth.widget.result.corrections import Wanted, corrected, show_as_made
 from napari_cosynth.widget.result.saving import (
     Group,
     described_sample,
@@ -33,17 +30,6 @@ from napari_cosynth.widget.result.saving import (
     save_layers,
 )
 from napari_cosynth.widget.result.shown import ShownResult, is_points
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """An image that is to be painted anew where labels changed."""
-
-    shown: ShownResult
-    sample: int
-    record: Record
-    changed: npt.NDArray[np.bool_]
-
 
 MAJORITY = "not set"
 """Choice of class for new nuclei: none, so that Update names the nucleus that needs one."""
