@@ -8,11 +8,8 @@ import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import tifffile
 from tqdm import tqdm
 
 from napari_cosynth.cli.synthesis.sampling import Summary, check_known, request_from
@@ -25,14 +22,12 @@ from napari_cosynth.layouts.sources.points_csv import read_layout
 from napari_cosynth.model.checkpoint import read_config
 from napari_cosynth.slides.pyramid import Slide
 from napari_cosynth.slides.slide import open_slide
+from napari_cosynth.slides.written import Patch, write_with_patches
 from napari_cosynth.synthesis.inpaint import inpaint
 from napari_cosynth.synthesis.place import Place, part_to_read
 from napari_cosynth.types import ClassTable, Layout, Synthesis
 
 logger = logging.getLogger(__name__)
-
-TILE = 256
-"""Side of the written image's tiles in pixels."""
 
 
 def inpaint_image(options: argparse.Namespace) -> None:
@@ -70,7 +65,7 @@ def inpaint_image(options: argparse.Namespace) -> None:
     assert sample.patch is not None
     with replaced_folder(options.out, options.overwrite) as folder:
         write_stack([sample], folder / "stack")
-        _write_image(folder / "image.tif", level, region, sample.patch, mpp)
+        write_with_patches(folder / "image.tif", level, [Patch(region, sample.patch)], mpp)
     summary.say(options.out / "stack")
     print(f"image: {options.out / 'image.tif'}")
 
@@ -151,36 +146,3 @@ def _run(events: Iterator[object], steps: int) -> Synthesis:
                 return event
             bar.update()
     raise AssertionError("inpaint ends with a sample")
-
-
-def _write_image(
-    path: Path, level: Any, region: Box, patch: npt.NDArray[np.uint8], mpp: float
-) -> None:
-    """Writes the whole image with the region replaced, lossless; memory holds one row of tiles."""
-    height, width = level.shape[:2]
-
-    def tiles() -> Iterator[npt.NDArray[np.uint8]]:
-        for y in range(0, height, TILE):
-            band = np.array(level[y : y + TILE])
-            top, bottom = max(y, region.y0), min(y + TILE, region.y1)
-            if top < bottom:
-                new = patch[top - region.y0 : bottom - region.y0]
-                band[top - y : bottom - y, region.x0 : region.x1] = new
-            for x in range(0, width, TILE):
-                tile = np.zeros((TILE, TILE, 3), np.uint8)
-                part = band[:, x : x + TILE]
-                tile[: part.shape[0], : part.shape[1]] = part
-                yield tile
-
-    tifffile.imwrite(
-        path,
-        tiles(),
-        shape=(height, width, 3),
-        dtype=np.uint8,
-        tile=(TILE, TILE),
-        photometric="rgb",
-        compression="zlib",
-        resolution=(1e4 / mpp, 1e4 / mpp),
-        resolutionunit="CENTIMETER",
-        bigtiff=height * width * 3 > 2**31,
-    )
