@@ -107,3 +107,23 @@ def test_a_dock_opened_beside_a_closed_one_of_another_viewer_is_its_own(
 ) -> None:
     close_dock(opened, qtbot)
     assert open_dock(make_napari_viewer()) is not opened
+
+
+def test_runs_that_wait_go_on_behind_the_closed_dock(opened: CoSynthPanel, qtbot: Any) -> None:
+    opened.sampling.random.value = False
+    opened.sampling.steps.value = 1000
+    seen: list[Progress] = []
+    opened.runner.progressed.connect(seen.append)
+    opened.bar.synthesise.native.click()
+    qtbot.waitUntil(lambda: bool(seen), timeout=WAIT)
+    opened.sampling.steps.value = 2
+    for seed in (1, 2):
+        opened.sampling.seed.value = seed
+        opened.bar.synthesise.native.click()
+    close_dock(opened, qtbot)
+    shown: list[bool] = []
+    opened.runner.began.connect(lambda: shown.append(opened.activity.bar is not None))
+    opened.stop()
+    qtbot.waitUntil(lambda: not opened.runner.busy, timeout=WAIT)
+    assert shown == [True, True] and opened.activity.bar is None
+    assert sorted(name.split("#")[1] for name in results.groups(opened.viewer)) == ["1", "2"]

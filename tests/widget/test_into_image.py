@@ -13,7 +13,7 @@ from skimage.draw import disk
 
 from napari_cosynth.synthesis.inpaint import REACH
 from napari_cosynth.types import Layout, Synthesis
-from napari_cosynth.widget.docks import runs as runs_module
+from napari_cosynth.widget.docks import jobs
 from napari_cosynth.widget.docks.panel import CoSynthPanel
 from napari_cosynth.widget.layers import results
 from napari_cosynth.widget.layers.layout import SAMPLE_KEY
@@ -165,7 +165,7 @@ def test_a_slide_from_the_menu_is_sampled_into(
     pytest.importorskip("pydicom")
     (slide,) = panel.viewer.open(str(data_root / "slides" / file), plugin="napari-cosynth")
     asked: list[str] = []
-    monkeypatch.setattr(runs_module, "ask_mpp", lambda name: (asked.append(name), 0.5)[1])
+    monkeypatch.setattr(jobs, "ask_mpp", lambda name: (asked.append(name), 0.5)[1])
     placement = Placement((64, 48), 0.5, 1.0, (1300.0, 1400.0), "pixel")
     classes = panel.model.facts.classes  # type: ignore[union-attr]
     layout = Layout(np.array([[20, 12], [40, 30]]), np.array([1, 2]), (64, 48), 0.5, classes)

@@ -159,11 +159,13 @@ def test_a_closed_result_is_opened_again_as_it_was(
 
 def test_two_clicks_are_one_run(panel: CoSynthPanel, points: Points, qtbot: Any) -> None:
     panel.bar.synthesise.native.click()
-    assert not panel.bar.synthesise.enabled and panel.bar.cancel.enabled
-    panel.start()  # as a second click would, were the button not disabled
+    assert panel.bar.synthesise.text == "Queue" and panel.bar.cancel.enabled
+    panel.bar.synthesise.native.click()  # of the very same pixels
+    assert "is under way already" in notification_manager.records[-1].message
+    assert not panel.runs.waiting.jobs
     qtbot.waitUntil(lambda: not panel.runner.busy, timeout=WAIT)
     assert len(results.groups(panel.viewer)) == 1
-    assert panel.bar.synthesise.enabled and not panel.bar.cancel.enabled
+    assert panel.bar.synthesise.text == "Synthesise" and not panel.bar.cancel.enabled
 
 
 def test_cancel_stops_within_one_step(panel: CoSynthPanel, points: Points, qtbot: Any) -> None:

@@ -98,7 +98,7 @@ class CoSynthPanel(Staying):
             form.edited.connect(self.live.touch)
             form.edited.connect(self._summarise)
         self.bar.synthesise.changed.connect(self.runs.start)
-        self.bar.into_image.changed.connect(lambda: self.runs.start_into_image())
+        self.bar.into_image.changed.connect(self.runs.start_into_image)
         self.bar.cancel.changed.connect(self.runs.stop)
         self.refine.wanted.connect(self.runs.start_repaint)
         self.results.go_on.changed.connect(told(lambda: self.continue_from(self.results.name)))
@@ -168,6 +168,7 @@ class CoSynthPanel(Staying):
         self.refine.refresh()
         self.look.refresh()
         self.runs.forget_gone()
+        self.runs.forget_removed()
         self._summarise()  # Into image has a time where there is an image
 
     def _on_closed(self) -> None:

@@ -16,7 +16,6 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_cosynth.widget.docks.companion import panel_of
-from napari_cosynth.widget.docks.drop_row import DropRow
 from napari_cosynth.widget.docks.review_row import ReviewRow
 from napari_cosynth.widget.layers import results
 from napari_cosynth.widget.layers.tags import read_tag
@@ -26,6 +25,7 @@ from napari_cosynth.widget.qt.forms import allow, side_by_side
 from napari_cosynth.widget.qt.listening import Hearing
 from napari_cosynth.widget.qt.staying import Staying, Tabbed, docked
 from napari_cosynth.widget.result.corrections import Wanted
+from napari_cosynth.widget.result.drop_row import DropRow
 from napari_cosynth.widget.result.dropping import Drops
 from napari_cosynth.widget.result.kept import writer_of
 from napari_cosynth.widget.result.marks import Marks

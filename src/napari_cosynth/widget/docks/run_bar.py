@@ -4,18 +4,69 @@ from __future__ import annotations
 
 import time
 
-from magicgui.widgets import CheckBox, Label, ProgressBar, PushButton
+from magicgui.widgets import CheckBox, ComboBox, Label, ProgressBar, PushButton
+from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cosynth.types import Progress, Request
 from napari_cosynth.widget.qt.forms import allow, side_by_side
 from napari_cosynth.widget.qt.offer import Offer
 from napari_cosynth.widget.qt.status import Status
+from napari_cosynth.widget.result.waiting import Waiting
 from napari_cosynth.widget.run.speed import duration
 
 READING_LOOK = "reading the look…"
+SYNTHESISE, QUEUE = "Synthesise", "Queue"
+"""What the first button says: while a run goes on, the next one waits for it."""
 PARTS = 100
 """Of a step, in the progress bar: a large canvas takes long for one, and there may be one only."""
+
+
+class SingleClicks(QObject):
+    """Filters the second click of a double one out."""
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        return bool(event.type() == QEvent.Type.MouseButtonDblClick)
+
+
+class QueueRow(QWidget):
+    """The runs that wait, each of which can be taken back; hidden where there are none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.jobs = ComboBox(choices=[])
+        self.drop, self.drop_all = PushButton(text="Drop"), PushButton(text="Drop all")
+        self._word = Label(value="")
+        self._waiting: Waiting | None = None
+        self.drop.tooltip = "Takes the chosen run back"
+        self.drop_all.tooltip = "Takes all runs back that wait; the one that goes on stays"
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.addWidget(side_by_side(self._word, self.jobs, self.drop, self.drop_all))
+        self.drop.changed.connect(self._drop)
+        self.drop_all.changed.connect(self._drop_all)
+        self.hide()
+
+    def follow(self, waiting: Waiting) -> None:
+        """Shows these runs from now on."""
+        self._waiting = waiting
+        waiting.changed.connect(self._show)
+        self._show()
+
+    def _show(self) -> None:
+        jobs = self._waiting.jobs if self._waiting is not None else []
+        self.jobs.choices = [f"{row + 1}. {job.name}" for row, job in enumerate(jobs)]
+        self.jobs.tooltip = "\n".join(self.jobs.choices)
+        self._word.value = f"{len(jobs)} waiting"
+        self.setVisible(bool(jobs))
+
+    def _drop(self) -> None:
+        if self._waiting is not None and self.jobs.choices:
+            self._waiting.drop(list(self.jobs.choices).index(self.jobs.value))
+
+    def _drop_all(self) -> None:
+        if self._waiting is not None:
+            self._waiting.keep(lambda job: False)
 
 
 class RunBar(QWidget):
@@ -23,19 +74,27 @@ class RunBar(QWidget):
 
     def __init__(self, live: CheckBox) -> None:
         super().__init__()
-        self.synthesise = PushButton(text="Synthesise")
+        self.synthesise = PushButton(text=SYNTHESISE)
         self.into_image = PushButton(text="Into image")
         self.cancel = PushButton(text="Cancel")
         self.progress = ProgressBar(value=0, min=0, max=1)
         self.time = Label(value="")
         self.status = Status(lines=2)
         self._first: tuple[float, float] | None = None
-        self.synthesise.tooltip = "Samples the layout: image, labels and instances as new layers"
+        self.synthesise.tooltip = (
+            "Samples the layout: image, labels and instances as new layers; while a run goes on, when "
+            "it is over, with the settings as they are now"
+        )
         self.into_image.tooltip = (
             "Samples the canvas into the image under it; around it the image stays"
         )
         self.cancel.tooltip = "Stops before the next step"
         self.time.tooltip = "As measured on this machine"
+        self.queue = QueueRow()
+        # A second click of a double one is not meant to be a second run.
+        self._single = SingleClicks()
+        for button in (self.synthesise, self.into_image):
+            button.native.installEventFilter(self._single)
         self.progress.native.setMaximumHeight(14)
         self.progress.native.setTextVisible(False)
         box = QVBoxLayout(self)
@@ -46,6 +105,7 @@ class RunBar(QWidget):
         box.addWidget(side_by_side(self.synthesise, self.into_image, self.cancel, live))
         box.addWidget(side_by_side(self.progress, self.time))
         box.addWidget(self.status.native)
+        box.addWidget(self.queue)
 
     def expect(self, time: str, on: str) -> None:
         """How long the next run will take, and on what."""
@@ -87,7 +147,8 @@ class RunBar(QWidget):
 
     def show_busy(self, busy: bool, ready: bool) -> None:
         """``busy``: a run that may be cancelled goes on; ``ready``: there is a layout."""
-        reason = "a run goes on" if busy else "" if ready else "there is no layout yet"
+        reason = "" if ready else "there is no layout yet"
+        self.synthesise.text = QUEUE if busy and ready else SYNTHESISE
         allow(self.synthesise, reason)
         allow(self.into_image, reason)
         allow(self.cancel, "" if busy else "nothing is being sampled")

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
 from napari.components import ViewerModel
+from napari.layers import Points
 from napari.utils.notifications import show_info, show_warning
 from psygnal import Signal
 
 from napari_cosynth.geometry.edits import same_layout
-from napari_cosynth.stain.brown import BROWN, brown_share
-from napari_cosynth.types import Layout, Previews, Progress, Request, Synthesis
+from napari_cosynth.types import Layout, Progress, Synthesis
+from napari_cosynth.widget.docks.jobs import (
+    into_image_job,
+    made_already,
+    painted_all_the_same,
+    repaint_job,
+    synthesis_job,
+)
 from napari_cosynth.widget.docks.live_sampling import LiveSampling
 from napari_cosynth.widget.docks.request_form import RequestForm
 from napari_cosynth.widget.docks.run_bar import READING_LOOK, RunBar
 from napari_cosynth.widget.gallery.gallery import Gallery
 from napari_cosynth.widget.layers import results
-from napari_cosynth.widget.layers.layout import SAMPLE_KEY, set_notes
-from napari_cosynth.widget.qt.questions import ask_mpp
-from napari_cosynth.widget.result.corrections import Wanted, put_painted, repaint_request
-from napari_cosynth.widget.result.result_view import RunView, summary
-from napari_cosynth.widget.run.into_image import IntoImage, into_image
-from napari_cosynth.widget.run.live import same_pixels
+from napari_cosynth.widget.layers.layout import layout_from, set_notes
+from napari_cosynth.widget.result.corrections import Wanted, put_painted
+from napari_cosynth.widget.result.result_view import summary
+from napari_cosynth.widget.result.waiting import Job, Waiting
 from napari_cosynth.widget.run.speed import Speeds
 from napari_cosynth.widget.run.worker import Runner
 
@@ -32,7 +36,7 @@ LIVE = "live: the next edit is sampled"
 
 
 class Runs:
-    """One run at a time, on the dock's runner; Live's own make way for it."""
+    """One run at a time, on the dock's runner; others wait for it, and Live's own make way."""
 
     displayed = Signal(str)
     """The layers of this result were made and are what is seen now."""
@@ -52,13 +56,16 @@ class Runs:
         self.viewer, self.runner, self.form, self.bar = viewer, runner, form, bar
         self.gallery = gallery
         self.speeds = Speeds()
+        self.waiting = Waiting()
         self.live_sampling = LiveSampling(viewer, runner, form, bar, self._tell)
         self.live = self.live_sampling.live
-        self._run: RunView | None = None
+        self._job: Job | None = None
         self._start_next: Callable[[], None] | None = None
-        self._repainting: Wanted | None = None
-        self._brown = False
+        self._plan: list[tuple[Points, bool]] = []
+        self._planning = False
+        self._brown: list[Job] = []
         self._told: str | None = None  # the result that the status is about; "": Live's
+        bar.queue.follow(self.waiting)
         runner.progressed.connect(self._on_progress)
         runner.sampled.connect(self._on_sample)
         runner.ended.connect(self._on_end)
@@ -72,15 +79,46 @@ class Runs:
     @property
     def shows_time(self) -> bool:
         """Whether the time that is left of a run stands in the bar."""
-        return self._run is not None
+        return self._job is not None and self._job.view is not None
+
+    @property
+    def planned(self) -> int:
+        """How many layouts of :meth:`start_each` are not asked for yet."""
+        return len(self._plan)
 
     def start(self) -> None:
-        """Synthesises; while a run goes on, a second click does nothing."""
+        """Synthesises; while a run goes on, this one waits for its turn."""
         self._start(self.form.sampling.draw_seeds)
 
     def vary(self, seeds: tuple[int, ...]) -> None:
         """Synthesises these seeds for the gallery: the viewer shows one of them after the other."""
         self._start(lambda: seeds, fleeting=True)
+
+    def start_each(self, layers: Sequence[Points], into_image: bool) -> None:
+        """A run of each of these layouts, one after the other; each is the chosen one for a moment."""
+        self._plan += [(layer, into_image) for layer in layers]
+        self._go_on_with_plan()
+
+    def _go_on_with_plan(self) -> None:
+        """As far as it is known what to ask for; whoever reads a look, or Live when it ends, goes on."""
+        if self._planning:
+            return
+        self._planning = True
+        try:
+            while self._plan:
+                layer, into = self._plan[0]
+                if layer in self.viewer.layers:
+                    self.form.layout.use_layer(layer)
+                    if self.live.busy or not self.form.look.ready(into):
+                        self.bar.status.value = READING_LOOK
+                        return
+                    if into:
+                        self.start_into_image()
+                    else:
+                        self._start(self.form.sampling.draw_seeds, again=True)
+                self._plan.pop(0)
+        finally:
+            self._planning = False
 
     def _start(
         self,
@@ -89,12 +127,7 @@ class Runs:
         again: bool = False,
     ) -> None:
         """``again``: also where it gives pixels that are there already."""
-        this = partial(self._start, draw_seeds, fleeting, again)
-        if self.live.busy:
-            self._start_next = this
-            self.live.stop()
-            return
-        if self.runner.busy or self._waits_for_look(this):
+        if self._waits(partial(self._start, draw_seeds, fleeting, again)):
             return
         try:
             request = self.form.request(draw_seeds())
@@ -110,77 +143,59 @@ class Runs:
                 },
             )
             return
-        points = self.form.layout.points
-        assert points is not None  # the request has a layout
-        self._run = RunView(request.layout, self.form.placement_of(request), points.name)
-        self._run.fleeting = fleeting
-        self.bar.begin(request)
-        self.runner.call("synthesize", request, self.form.previews)
-        self.changed.emit()
+        self._submit(synthesis_job(self.form, self.runner.backend, request, fleeting))
 
     def _start_with_another_seed(self) -> None:
         self.form.sampling.random.value = True
         self.start()
 
-    def start_into_image(self, sure: bool = False) -> None:
-        """Samples the layout into the image under it; while a run goes on, a click does nothing.
-
-        An image that is not H&E is asked about, unless the user is ``sure``.
-        """
-        if (
-            self.live.busy
-            or self.runner.busy
-            or self._waits_for_look(partial(self.start_into_image, sure), into_image=True)
-        ):
+    def start_into_image(self) -> None:
+        """Samples the layout into the image under it; while a run goes on, this one waits."""
+        if self._waits(self.start_into_image, into_image=True):
             return
-        points = self.form.layout.points
         try:
-            request = self.form.request(self.form.sampling.draw_seeds(), into_image=True)
-            assert points is not None  # the request has a layout
-            whole = self.form.sampling.whole_canvas
-            into = into_image(self.viewer, points, request, self.form.mpp, ask_mpp, whole)
+            job = into_image_job(self.viewer, self.form, self.runner.backend)
         except ValueError as error:
             show_warning(str(error))
             return
-        if into is None:
-            return
-        self._run = RunView(request.layout, into.placement, f"{points.name} in image")
-        self.bar.begin(into.request)
-        self.runner.start(partial(self._painted, into, self.form.previews, sure))
-        self.changed.emit()
-
-    def _painted(
-        self, into: IntoImage, previews: Previews, sure: bool
-    ) -> Iterator[Progress | Synthesis]:
-        """In the worker's thread, which reads the slide, too."""
-        place = into.read()
-        self._brown = not sure and brown_share(place.image[place.region.slices]) > BROWN
-        if not self._brown:
-            yield from self.runner.backend.call("inpaint", into.request, place, previews)
+        if job is not None:
+            self._submit(job)
 
     def _ask_about_stain(self) -> None:
-        self._brown = False
+        jobs, self._brown = self._brown, []
         self.bar.status.value = "nothing was painted"
+
+        def paint() -> None:
+            for job in jobs:
+                self._submit(painted_all_the_same(job, self.runner.backend))
+
         self.bar.offer.make(
             "The image is brown, as immunohistochemistry with DAB is. This model knows H&E only and "
             "would paint pink and violet into it.",
-            {"Paint all the same": partial(self.start_into_image, sure=True)},
+            {"Paint all the same": paint},
         )
 
     def start_repaint(self, wanted: Wanted) -> None:
-        """Paints a result's image anew where its labels were corrected; another run comes first."""
-        if self.runner.busy:
-            show_warning("a run goes on: repaint when it is over")
-            return
+        """Paints a result's image anew where that is wanted; while a run goes on, this one waits."""
         try:
-            form = self.form.settings((int(self.form.sampling.seed.value),), wanted.record.layout)
-            request = repaint_request(form, wanted)
+            self._submit(repaint_job(self.form, self.runner.backend, wanted))
         except ValueError as error:
             show_warning(str(error))
-            return
-        self._repainting = wanted
-        self.bar.begin(request)
-        self.runner.call("repaint", request, wanted.record, wanted.changed)
+
+    def _submit(self, job: Job) -> None:
+        """Begins a run, or lets it wait; one that is the same as another there is not wanted twice."""
+        if any(job.same_as(other) for other in (self._job, *self.waiting.jobs)):
+            show_info(f"{job.name} is under way already: vary the seed for another one")
+        elif self.runner.busy:
+            self.waiting.add(job)
+            self.changed.emit()
+        else:
+            self._begin(job)
+
+    def _begin(self, job: Job) -> None:
+        self._job = job
+        self.bar.begin(job.request)
+        self.runner.start(job.source)
         self.changed.emit()
 
     def _on_repainted(self, wanted: Wanted, made: Synthesis) -> None:
@@ -196,8 +211,15 @@ class Runs:
         self._told = shown.name
         self.bar.status.value = f"repainted in {made.seconds:.1f} s"
 
-    def _waits_for_look(self, start: Callable[[], None], into_image: bool = False) -> bool:
-        """Whether the look is not known yet; ``start`` follows when it is."""
+    def _waits(self, start: Callable[[], None], into_image: bool = False) -> bool:
+        """Whether Live has to end, or the look to be read, before anything is asked for.
+
+        ``start`` follows then.
+        """
+        if self.live.busy:
+            self._start_next = start
+            self.live.stop()
+            return True
         if self.form.look.ready(into_image):
             return False
         self._start_next = start
@@ -205,57 +227,66 @@ class Runs:
         return True
 
     def _start_waiting(self) -> None:
-        if self._start_next is not None and not self.runner.busy and self.form.look.ready():
+        if self._start_next is not None and not self.live.busy and self.form.look.ready():
             start, self._start_next = self._start_next, None
             start()
+        self._go_on_with_plan()
 
     def stop(self) -> None:
         """Cancels the run: no further step, and no further layer."""
         self.runner.cancel()
-        if self._run is not None and self._run.view is not None:
-            self._run.view.stop()
+        view = None if self._job is None else self._job.view
+        if view is not None and view.view is not None:
+            view.view.stop()
 
     def switch_layout(self) -> None:
         """Another layout is chosen, or none: what was meant for the last one is not begun any more."""
         self.live_sampling.leave()  # its sample is of the layout that was; the next edit begins anew
         self._start_next = None
-        if self.form.layout.points is None and self.runner.busy and not self.runner.cancelled:
-            self.stop()
-            show_warning("The layout was removed: its synthesis is cancelled.")
+        self.forget_removed()
         self.changed.emit()
 
+    def forget_removed(self) -> None:
+        """Of layouts that are gone nothing is sampled any more."""
+        there = self.viewer.layers
+        self.waiting.keep(lambda job: job.points is None or job.points in there)
+        points = None if self._job is None else self._job.points
+        if points is not None and points not in there and not self.runner.cancelled:
+            self.stop()
+            show_warning("The layout was removed: its synthesis is cancelled.")
+
     def _on_progress(self, progress: Progress) -> None:
-        run = self._run
-        if run is None:
-            if self._repainting is not None:
-                self.bar.advance(progress)
+        job = self._job
+        if job is None:
             return
         self.bar.advance(progress)
-        run.view_of(self.viewer, progress.seed, self.gallery.names).show_progress(progress)
+        if job.view is not None:
+            view = job.view.view_of(self.viewer, progress.seed, self.gallery.names)
+            view.show_progress(progress)
 
     def _on_sample(self, sample: Synthesis) -> None:
-        run = self._run
-        if self._repainting is not None:
-            self._on_repainted(self._repainting, sample)
-        if run is None:
+        job = self._job
+        if job is not None and job.repaint is not None:
+            self._on_repainted(job.repaint, sample)
+        if job is None or job.view is None:
             return
+        run = job.view
         view = run.view_of(self.viewer, sample.seed, self.gallery.names)
         view.show_sample(sample)
         self.gallery.record(sample, run.name, run.placement, view.group, run.fleeting)
         run.view = None
         self.displayed.emit(view.group)
-        self._mark(sample, run.layout)
+        if job.points is not None:
+            self._mark(sample, job.points, run.layout)
         self._tell(sample, group=view.group)
 
-    def _mark(self, sample: Synthesis, sampled: Layout) -> None:
+    def _mark(self, sample: Synthesis, points: Points, sampled: Layout) -> None:
         """Marks the layout's points, if they still are the ones that were sampled."""
         try:
-            now = self.form.layout.layout_now()
+            now = layout_from(points)
         except ValueError:
             return
         if same_layout(now, sampled):
-            points = self.form.layout.points
-            assert points is not None
             set_notes(points, sample.report)
         else:
             show_info("The layout changed during the run; the result is of the layout as it was.")
@@ -276,29 +307,17 @@ class Runs:
         self.sampled.emit(sample)
 
     def _on_end(self, outcome: str) -> None:
-        run, self._run = self._run, None
-        self._repainting = None
-        if self._brown:
-            self._ask_about_stain()
-        if run is not None and run.view is not None:
-            run.view.remove()
+        job, self._job = self._job, None
+        if job is not None and job.into is not None and job.into.is_brown:
+            self._brown.append(job)
+        if job is not None and job.view is not None and job.view.view is not None:
+            job.view.view.remove()
         if not self.live.busy:  # its next run has begun already
-            waits = outcome == "cancelled" and run is None and self.live.on
+            waits = outcome == "cancelled" and job is None and self.live.on
             self.bar.end(LIVE if waits else outcome)
+        if not self.runner.busy and (following := self.waiting.take()) is not None:
+            self._begin(following)
+        elif self._brown and not self.runner.busy:
+            self._ask_about_stain()
         self.changed.emit()
         self._start_waiting()
-
-
-def made_already(viewer: ViewerModel, request: Request) -> str:
-    """The result in the viewer whose pixels this request would give again; empty where one is missing."""
-    there: dict[int, str] = {}
-    for name, layers in results.groups(viewer).items():
-        made = layers["labels"].metadata.get(SAMPLE_KEY) if "labels" in layers else None
-        if not isinstance(made, Synthesis) or made.seed not in request.seeds:
-            continue
-        whole = not made.provenance.keys() & {"resampled", "inpainted"}
-        if whole and same_pixels(
-            *(replace(r, seeds=(made.seed,)) for r in (made.request, request))
-        ):
-            there[made.seed] = name
-    return there[request.seeds[-1]] if there.keys() == set(request.seeds) else ""

@@ -13,13 +13,13 @@ PARTS = 100
 
 
 class Activity:
-    """Shown from :meth:`begin` until the run ends or :meth:`end`."""
+    """Shown from :meth:`begin` until the last run that waits has ended, or :meth:`end`."""
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
         self.bar: progress | None = None
         runner.progressed.connect(self._advance)
-        runner.ended.connect(self.end)
+        runner.ended.connect(self._on_end)
 
     def begin(self) -> None:
         """The dock was closed. What goes on is said, and where it can be stopped."""
@@ -28,10 +28,14 @@ class Activity:
             show_info("CoSynth goes on sampling: open its dock again to follow or cancel the run")
 
     def end(self) -> None:
-        """The run is over, or the dock is there to show it."""
+        """All runs are over, or the dock is there to show them."""
         if self.bar is not None:
             self.bar.close()
             self.bar = None
+
+    def _on_end(self) -> None:
+        if not self.runner.busy:  # else the next run has begun
+            self.end()
 
     def _advance(self, now: Progress) -> None:
         if self.bar is not None:
