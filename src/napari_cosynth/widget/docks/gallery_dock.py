@@ -22,11 +22,13 @@ from qtpy.QtWidgets import (
 
 from napari_cosynth.types import Progress
 from napari_cosynth.widget.docks.companion import Companion
+from napari_cosynth.widget.gallery.comparison import MOST, Compared, Comparison
 from napari_cosynth.widget.gallery.gallery import THUMBNAIL, Gallery
 from napari_cosynth.widget.look.stain import StainControls
 from napari_cosynth.widget.qt.column import Section
 from napari_cosynth.widget.qt.errors import told
 from napari_cosynth.widget.qt.forms import allow, form, side_by_side, sure
+from napari_cosynth.widget.qt.questions import window
 from napari_cosynth.widget.run.sampling_controls import LARGEST_SEED
 
 KEPT = QColor(60, 170, 80)
@@ -49,7 +51,9 @@ class GalleryDock(Companion):
         self.discard = PushButton(text="Discard")
         self.undo = PushButton(text="Undo discard")
         self.go_on = PushButton(text="Continue")
+        self.compare = PushButton(text="Compare")
         self.save = PushButton(text="Save kept as stack…")
+        self.comparison: Comparison | None = None
         self.status = Label(value="")
         self.stain = StainControls(napari_viewer, self.panel.results)
         self.count.tooltip = "How many, with the seeds after the last one of this layout"
@@ -59,6 +63,9 @@ class GalleryDock(Companion):
         self.discard.tooltip = "Take the selected results out, with their layers (Delete)"
         self.go_on.tooltip = (
             "Its layout and settings become the form's: the next run goes on from this result"
+        )
+        self.compare.tooltip = (
+            f"The selected results side by side, at most {MOST}, enlarged and moved together"
         )
         self.undo.tooltip = "Bring back what was discarded last"
         self.save.tooltip = (
@@ -71,7 +78,7 @@ class GalleryDock(Companion):
         box.addWidget(self.view, 1)
         box.addWidget(form(("Note", [self.note])))
         box.addWidget(side_by_side(self.keep, self.discard, self.undo))
-        box.addWidget(side_by_side(self.go_on, self.save))
+        box.addWidget(side_by_side(self.compare, self.go_on, self.save))
         box.addWidget(self.status.native)
         box.addWidget(Section("Stain of the shown result", self.stain, folded=True))
         self._connect()
@@ -83,6 +90,7 @@ class GalleryDock(Companion):
         self.discard.changed.connect(self._discard)
         self.undo.changed.connect(self.gallery.undiscard)
         self.go_on.changed.connect(self._continue)
+        self.compare.changed.connect(self._compare)
         self.save.changed.connect(self._ask_and_save)
         self.note.native.editingFinished.connect(self._note)
         self.view.keys = {Qt.Key.Key_K: self._keep, Qt.Key.Key_Delete: self._discard}
@@ -142,6 +150,15 @@ class GalleryDock(Companion):
         self._continued = self.gallery.items[self.rows[0]].group
         self.gallery.show(self.rows[0])
 
+    def _compare(self) -> None:
+        self.gallery.compare(self.rows, partial(_show_comparison, self))
+
+    def show_sample(self, number: int) -> None:
+        """Shows the sample of this number in the viewer, if it is still there."""
+        numbers = [item.number for item in self.gallery.items]
+        if number in numbers:
+            self.gallery.show(numbers.index(number))
+
     def _on_displayed(self, group: str) -> None:
         if group == self._continued:
             self._continued = ""
@@ -173,6 +190,7 @@ class GalleryDock(Companion):
         for button in (self.keep, self.discard):
             allow(button, "" if rows else "select results first")
         allow(self.go_on, "" if len(rows) == 1 else "select one result first")
+        allow(self.compare, "" if len(rows) > 1 else "select several results first")
         all_kept = bool(rows) and all(items[row].entry.kept for row in rows)
         self.keep.text = "Keep no longer" if all_kept else "Keep"
         allow(self.undo, "" if self.gallery.can_undiscard else "nothing was discarded")
@@ -181,6 +199,13 @@ class GalleryDock(Companion):
         text = items[rows[0]].entry.note if len(rows) == 1 else ""
         if not self.note.native.hasFocus() or not self.note.enabled:
             self.note.value = text
+
+
+def _show_comparison(dock: GalleryDock, samples: list[Compared]) -> None:
+    dialog = Comparison(samples, window())
+    dialog.picked.connect(dock.show_sample)
+    dock.comparison = dialog
+    dialog.show()
 
 
 def _let_go(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,14 +16,21 @@ from qtpy.QtCore import QAbstractListModel, QModelIndex, Qt
 from qtpy.QtGui import QIcon, QImage, QPixmap
 
 from napari_cosynth.export.stack import Described, append_stack
-from napari_cosynth.types import Synthesis
+from napari_cosynth.types import Record, Synthesis
+from napari_cosynth.widget.gallery.comparison import MOST, Compared, compared
 from napari_cosynth.widget.gallery.gallery_layers import Shown, touched
 from napari_cosynth.widget.gallery.session import Entry, Orphan, Session, orphans
 from napari_cosynth.widget.layers import results
 from napari_cosynth.widget.layers.placement import Placement
 from napari_cosynth.widget.qt.thumbnails import small_picture
 from napari_cosynth.widget.result.result_view import insert_below_points
-from napari_cosynth.widget.result.saving import described_sample, groups_of, stack_folder
+from napari_cosynth.widget.result.saving import (
+    Group,
+    described_sample,
+    drawn_record,
+    groups_of,
+    stack_folder,
+)
 from napari_cosynth.widget.run.background import Background
 
 THUMBNAIL = 96
@@ -199,6 +206,22 @@ class Gallery(QAbstractListModel):
 
         self._work.do(lambda: self._session.read(item.number), fill)
 
+    def compare(self, rows: Sequence[int], then: Callable[[list[Compared]], None]) -> None:
+        """Reads samples to be shown side by side, the first ``MOST`` of them, edited ones as they are."""
+        items = [self.items[row] for row in rows][:MOST]
+        edited = self._edited(items)
+
+        def record(item: Item) -> Record:
+            if item.number not in edited:
+                return self._session.read(item.number).record
+            return drawn_record(edited[item.number])
+
+        def words(item: Item) -> str:
+            kept = " ✓" if item.entry.kept else ""
+            return f"{item.group}{kept}\n{item.entry.note}".strip()
+
+        self._work.do(lambda: [compared(i.number, words(i), record(i)) for i in items], then)
+
     def save_kept(self, path: Path) -> None:
         """Saves what is kept as a training stack, or appends it to one.
 
@@ -208,18 +231,12 @@ class Gallery(QAbstractListModel):
         if not rows:
             show_warning("nothing is kept: choose results and press Keep")
             return
-        there = results.groups(self._viewer)
-        edited = {
-            item.number: [x.as_layer_data_tuple() for x in there[item.group].values()]
-            for item in rows
-            if item.group in there and touched(there[item.group])
-        }
+        edited = self._edited(rows)
 
         def described(item: Item) -> Described:
             if item.number not in edited:
                 return self._session.read(item.number)
-            (group,) = groups_of(edited[item.number])
-            made = described_sample(group)
+            made = described_sample(edited[item.number])
             note = {"note": item.entry.note} if item.entry.note else {}
             return Described(made.record, made.description | note)
 
@@ -234,6 +251,16 @@ class Gallery(QAbstractListModel):
             show_info(f"saved {len(rows)} result{'s' if len(rows) > 1 else ''} in {folder}")
 
         self._work.do(work, tell)
+
+    def _edited(self, items: Sequence[Item]) -> dict[int, Group]:
+        """Number -> the layers of those that were edited in the viewer, as they are now."""
+        there = results.groups(self._viewer)
+        found = {}
+        for item in items:
+            if item.group in there and touched(there[item.group]):
+                tuples = [layer.as_layer_data_tuple() for layer in there[item.group].values()]
+                (found[item.number],) = groups_of(tuples)
+        return found
 
     # -- what a killed program left
 

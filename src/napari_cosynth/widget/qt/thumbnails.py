@@ -18,8 +18,14 @@ def small_picture(pixels: npt.NDArray[Any], side: int) -> QImage:
     factor = side / max(height, width)
     shape = (max(1, round(height * factor)), max(1, round(width * factor)))
     small = resize_local_mean(pixels.astype(np.float64), shape, channel_axis=-1)
-    rounded = np.ascontiguousarray(small.round().clip(0, 255).astype(np.uint8))
-    image = QImage(rounded.tobytes(), shape[1], shape[0], 3 * shape[1], QImage.Format.Format_RGB888)
+    return as_qimage(small.round().clip(0, 255).astype(np.uint8))
+
+
+def as_qimage(pixels: npt.NDArray[np.uint8]) -> QImage:
+    """An image, uint8 (H, W, 3), as Qt's."""
+    pixels = np.ascontiguousarray(pixels)
+    height, width = pixels.shape[:2]
+    image = QImage(pixels.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
     return image.copy()  # Qt's own memory; numpy's goes
 
 
