@@ -177,6 +177,36 @@ def test_on_a_finer_grid_too_what_is_far_from_the_change_stays_bit_for_bit(
     assert not differs[away > 50].any() and differs[away < 40].mean() > 0.9
 
 
+@pytest.mark.parametrize("fine", [False, True])
+def test_of_a_polygon_only_the_inside_is_new(
+    request_: Request, image: np.ndarray, fine: bool
+) -> None:
+    """On a finer image, too, to a pixel of the model's grid."""
+    box = REGION
+    corners = np.array([(box.y0, box.x0), (box.y0, box.x1), (box.y1, box.x0)], float) - 0.5
+    wanted = request_
+    if fine:
+        wanted = dataclasses.replace(
+            request_, layout=dataclasses.replace(request_.layout, mpp=0.25)
+        )
+    sample = last(inpaint(wanted, Place(image, box, (10, 20), outline=corners)))
+    assert sample.patch is not None
+    differs = (sample.patch != image[box.slices]).any(-1)
+    height, width = box.shape
+    y, x = np.indices(box.shape) + 0.5
+    depth = (1 - y / height - x / width) * min(box.shape) / 2  # pixels, about
+    assert differs[depth > 2].mean() > 0.9 and not differs[depth < -2].any()
+    assert sample.recipe["inpainted"]["outline"] == (corners + [10, 20]).tolist()
+
+
+def test_an_outline_beside_the_region_is_refused(request_: Request, image: np.ndarray) -> None:
+    far = np.array([(0.0, 0.0), (0.0, 5.0), (5.0, 0.0)])
+    with pytest.raises(ValueError, match="outline: nothing is to be painted inside it"):
+        last(inpaint(request_, Place(image, REGION, outline=far)))
+    with pytest.raises(ValueError, match="outline: expected"):
+        Place(image, REGION, outline=far[:2])
+
+
 def test_a_layout_that_changes_nothing_is_refused(request_: Request, image: np.ndarray) -> None:
     elsewhere = without(request_.layout, 3)
     for before in (request_.layout, elsewhere):

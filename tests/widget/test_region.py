@@ -152,9 +152,11 @@ def test_what_is_missing_is_said(panel: CoSynthPanel, slide: Any) -> None:
     shapes = draw(panel, slide, (1000, 1000), (1100, 1100))
     panel.layout_controls.from_region.native.click()
     assert "no image under Shapes" in notification_manager.records[-1].message
-    shapes.add_polygons([np.array([(10, 10), (60, 30), (20, 70)])])
+    shapes.add_lines([np.array([(10, 10), (60, 30)])])
     panel.layout_controls.from_region.native.click()
-    assert "upright rectangle" in notification_manager.records[-1].message
+    assert (
+        "expected a rectangle or a polygon, got line 1" in notification_manager.records[-1].message
+    )
     assert panel.layout_controls.points is None
 
 

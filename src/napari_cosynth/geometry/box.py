@@ -36,6 +36,11 @@ class Box:
         """Its part on a canvas of ``shape`` (H, W)."""
         return Box(max(0, self.y0), max(0, self.x0), min(shape[0], self.y1), min(shape[1], self.x1))
 
+    def overlaps(self, other: Box) -> bool:
+        """Whether they have a pixel in common."""
+        y0, x0 = max(self.y0, other.y0), max(self.x0, other.x0)
+        return y0 < min(self.y1, other.y1) and x0 < min(self.x1, other.x1)
+
     def at_least(self, side: int) -> Box:
         """The box grown about its centre until both sides are at least ``side`` pixels."""
         y, x = (max(0, side - n) for n in self.shape)

@@ -49,3 +49,12 @@ def resized(image: npt.NDArray[np.uint8], shape: tuple[int, int]) -> npt.NDArray
     else:
         made = resize(image, (*shape, 3), order=1, preserve_range=True)
     return np.asarray(made.round().clip(0, 255).astype(np.uint8))
+
+
+def enlarged(mask: npt.NDArray[np.bool_], shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """A mask on another grid of the same image: each pixel is what its centre lies in."""
+    y, x = (
+        np.minimum(((np.arange(n) + 0.5) * o / n).astype(np.int64), o - 1)
+        for n, o in zip(shape, mask.shape, strict=True)
+    )
+    return np.asarray(mask[np.ix_(y, x)])

@@ -67,9 +67,7 @@ def _check(patches: Sequence[Patch], shape: tuple[int, int]) -> None:
                 f"{box.y1} and columns {box.x0} to {box.x1}"
             )
         for other in (p.region for p in patches[:i]):
-            if max(box.y0, other.y0) < min(box.y1, other.y1) and (
-                max(box.x0, other.x0) < min(box.x1, other.x1)
-            ):
+            if box.overlaps(other):
                 raise ValueError(
                     f"patches overlap: rows {box.y0} to {box.y1}, columns {box.x0} to {box.x1} and "
                     f"rows {other.y0} to {other.y1}, columns {other.x0} to {other.x1}"

@@ -23,9 +23,16 @@ from napari_cosynth.model.checkpoint import Checkpoint
 from napari_cosynth.model.encoding import decode_distance, decode_image, decode_labels
 from napari_cosynth.model.precision import choose_device
 from napari_cosynth.model.samplers import settled
-from napari_cosynth.records.resample import resized
+from napari_cosynth.records.resample import enlarged, resized
 from napari_cosynth.synthesis.looks import look_for, look_of_pixels
-from napari_cosynth.synthesis.place import CONTEXT, SMALLEST_WINDOW, Place, on_grid, working_mpp
+from napari_cosynth.synthesis.place import (
+    CONTEXT,
+    SMALLEST_WINDOW,
+    Place,
+    inside_outline,
+    on_grid,
+    working_mpp,
+)
 from napari_cosynth.synthesis.preparation import fit_layout, open_checkpoint
 from napari_cosynth.synthesis.previews import PreviewClock
 from napari_cosynth.synthesis.provenance import provenance_of
@@ -57,7 +64,8 @@ def inpaint(
 
     The region's image, labels and distance are sampled. Around it the real image is held at every step.
     The labels there are unknown: they are sampled too, and dropped. With ``place.before`` the image is
-    also held inside the region, farther than ``REACH`` from every point that changed.
+    also held inside the region, farther than ``REACH`` from every point that changed, and with
+    ``place.outline`` outside that.
 
     ``record`` is the region on the checkpoint's grid. ``patch`` replaces the region in the image; no
     other pixel of the image changes. Only the first seed is used. Raises ValueError before the first
@@ -88,6 +96,13 @@ def inpaint(
             raise ValueError(f"{place.source}: before: every point of the region is there already")
         window = replace(window, held=~free)
         facts["edit"] = edit_between(cut(before, window.free), cut(layout, window.free))
+    if place.outline is not None:
+        inside = inside_outline(place.outline, own.shape, layout.shape)[window.free.slices]
+        free = inside if window.held is None else inside & ~window.held
+        if not free.any():
+            raise ValueError(f"{place.source}: outline: nothing is to be painted inside it")
+        window = replace(window, held=~free)
+        facts["outline"] = (place.outline + np.array(place.origin)).round(2).tolist()
     image = resized(place.image, layout.shape)
     painted = np.zeros(layout.shape, bool)
     painted[window.free.slices] = True if window.held is None else ~window.held
@@ -172,7 +187,7 @@ def _samples(
     if free is not None:
         changed = np.zeros(layout.shape, bool)
         changed[window.free.slices] = free
-        kept = ~_enlarged(changed, place.image.shape[:2])[place.region.slices]
+        kept = ~enlarged(changed, place.image.shape[:2])[place.region.slices]
         patch[kept] = place.image[place.region.slices][kept]
     box = place.region.moved(*place.origin)
     provenance = {
@@ -187,12 +202,3 @@ def _samples(
     }
     seconds = time.perf_counter() - begun
     yield Synthesis(record, request, seed, report, raw, seconds, provenance, patch)
-
-
-def _enlarged(mask: npt.NDArray[np.bool_], shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """A mask on another grid of the same image; each pixel takes the old pixel under its centre."""
-    y, x = (
-        np.minimum(((np.arange(n) + 0.5) * o / n).astype(np.int64), o - 1)
-        for n, o in zip(shape, mask.shape, strict=True)
-    )
-    return np.asarray(mask[np.ix_(y, x)])

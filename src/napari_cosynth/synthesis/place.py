@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from skimage.draw import polygon2mask
 
 from napari_cosynth.geometry.box import Box
 from napari_cosynth.types import Layout
@@ -35,6 +36,9 @@ class Place:
     before: Layout | None = None
     """The nuclei that ``image`` shows now, on its canvas and at its µm/px; only the surroundings of
     points that differ from these are painted anew. None: the whole region is painted anew."""
+    outline: npt.NDArray[np.float64] | None = None
+    """(N, 2), (y, x) of a polygon's corners in pixels of ``image``: outside it the region stays, too.
+    None: all of the region is meant."""
 
     def __post_init__(self) -> None:
         image, box = np.asarray(self.image), self.region
@@ -53,6 +57,13 @@ class Place:
                 f"{self.before.shape}"
             )
 
+        if self.outline is not None and (
+            self.outline.ndim != 2 or self.outline.shape[1] != 2 or len(self.outline) < 3
+        ):
+            raise ValueError(
+                f"{self.source}: outline: expected (N, 2) corners, got {self.outline.shape}"
+            )
+
 
 def working_mpp(mpp: float, grid_mpp: float) -> float:
     """The µm/px to use for an image: ``grid_mpp`` where ``mpp`` is within ``SAME_GRID`` of it."""
@@ -63,6 +74,17 @@ def part_to_read(region: Box, shape: tuple[int, int], mpp: float, grid_mpp: floa
     """The part of an image (H, W) at ``mpp`` that inpainting the region at ``grid_mpp`` needs."""
     margin = math.ceil((SMALLEST_WINDOW // 2 + CONTEXT) * grid_mpp / mpp)
     return region.grown(margin).clipped(shape)
+
+
+def inside_outline(
+    outline: npt.NDArray[np.float64], old: tuple[int, int], new: tuple[int, int]
+) -> npt.NDArray[np.bool_]:
+    """Which pixels of a canvas lie in a polygon whose corners were given on a canvas of ``old`` (H, W).
+
+    bool of ``new`` (H, W), the same canvas on another grid.
+    """
+    scale = np.array(new) / np.array(old)
+    return np.asarray(polygon2mask(new, (outline + 0.5) * scale - 0.5), bool)
 
 
 def on_grid(region: Box, old: tuple[int, int], new: tuple[int, int]) -> Box:

@@ -22,6 +22,8 @@ from napari_cosynth.widget.layers.tags import KEY, Tag, read_tag
 
 SAMPLE_KEY = "cosynth_sample"
 """``layer.metadata[SAMPLE_KEY]`` of a result: its :class:`Synthesis`, the sample as it was made."""
+OUTLINE = "outline"
+"""In a layout's ``metadata["cosynth"]``: corners of the polygon that it is of, where it is of one."""
 NOTES = ("", "missed", "merged", "flagged")
 POINT_SIZE = 7.0
 """Diameter in canvas pixels: about a lymphocyte at 0.5 µm/px."""
@@ -166,6 +168,19 @@ def set_features(layer: Points, features: pd.DataFrame) -> None:
     layer.features = features
     if upcoming in classes.names[1:]:
         set_current_class(layer, str(upcoming))
+
+
+def set_outline(layer: Points, outline: npt.NDArray[np.float64] | None) -> None:
+    """Notes the polygon of its canvas' pixels, (N, 2), that a layout is of; None: all of the canvas."""
+    layer.metadata[KEY].pop(OUTLINE, None)
+    if outline is not None:
+        layer.metadata[KEY][OUTLINE] = np.asarray(outline, float).tolist()
+
+
+def outline_of(layer: Points) -> npt.NDArray[np.float64] | None:
+    """The polygon that a layout is of, in pixels of its canvas, (N, 2); None: it is of all of it."""
+    found = layer.metadata[KEY].get(OUTLINE)
+    return None if found is None else np.array(found, np.float64)
 
 
 def class_ids_of(layer: Points, classes: ClassTable) -> npt.NDArray[np.int64]:

@@ -18,13 +18,18 @@ from napari_cosynth.types import ClassTable, Layout
 from napari_cosynth.widget.layers.layout import placement_from
 from napari_cosynth.widget.layers.placement import (
     Placement,
-    micrometres,
     mpp_of,
     placed_on,
     placement_of,
     require_plain,
-    unit_of,
     world_scale,
+)
+from napari_cosynth.widget.layers.shapes import (
+    Region,
+    chosen_shape,
+    factor_between,
+    put_away,
+    region_of,
 )
 from napari_cosynth.widget.layers.tags import KEY, read_tag
 
@@ -32,18 +37,22 @@ AskMpp = Callable[[str], float | None]
 """A layer's name -> its µm/px, or None if the user does not say."""
 
 
-def region_placement(viewer: ViewerModel, mpp: float, ask_mpp: AskMpp) -> Placement | None:
-    """The canvas at ``mpp`` over the chosen rectangle; None if the user does not tell the µm/px.
+def region_placement(
+    viewer: ViewerModel, region: Region, mpp: float, ask_mpp: AskMpp
+) -> tuple[Layer, Placement] | None:
+    """The topmost image under a region, and the canvas at ``mpp`` over the region's bounding box.
 
-    The rectangle is the selected one of the active Shapes layer, or else the last one drawn; the
-    slide is the topmost image under it. Raises ValueError saying what is missing.
+    None if the user does not tell the image's µm/px. Raises ValueError saying what is missing.
     """
-    shapes, corners = _rectangle(viewer)
-    slide = image_under(viewer, shapes, corners)
+    slide = image_under(viewer, region.layer, region.corners)
     slide_mpp = known_mpp(slide, ask_mpp)
     if slide_mpp is None:
         return None
-    return placed_on(corners * _unit_factor(shapes, slide), slide, slide_mpp, mpp)
+    corners = region.corners * factor_between(region.layer, slide)
+    try:
+        return slide, placed_on(corners, slide, slide_mpp, mpp)
+    except ValueError as error:
+        raise ValueError(f"{region.name}: {error}") from None
 
 
 def placement_in_view(viewer: ViewerModel, shape: tuple[int, int], mpp: float) -> Placement | None:
@@ -76,9 +85,9 @@ def image_region(
     larger than a canvas can be.
     """
     if any(isinstance(x, Shapes) and x.nshapes for x in viewer.layers):
-        shapes, corners = _rectangle(viewer)
+        shapes, corners = rectangle(viewer)
         slide = image_under(viewer, shapes, corners)
-        corners = corners * _unit_factor(shapes, slide)
+        corners = corners * factor_between(shapes, slide)
     else:
         images = [x for x in reversed(viewer.layers) if is_slide(x)]
         if not images:
@@ -202,47 +211,26 @@ def _classes_from_features(
 
 
 def put_away_region(viewer: ViewerModel) -> None:
-    """Hides the chosen rectangle, which has become a canvas: it would lie over what is made there."""
-    found = _chosen_shape(viewer)
-    if found is None:
-        return
-    layer, chosen = found
-    if layer.nshapes == 1:
-        layer.visible = False
-        return
-    colors = np.array(layer.face_color)
-    colors[chosen] = 0
-    layer.face_color = colors
+    """Makes the chosen shape, which has become a canvas, a line, or hides it; see :func:`put_away`."""
+    if (found := chosen_shape(viewer)) is not None:
+        put_away(*found)
 
 
-def _chosen_shape(viewer: ViewerModel) -> tuple[Shapes, int] | None:
-    """The selected shape of the active Shapes layer, or else the last one drawn; None without any."""
-    active = viewer.layers.selection.active
-    candidates = [x for x in reversed(viewer.layers) if isinstance(x, Shapes) and x.nshapes]
-    if isinstance(active, Shapes) and active.nshapes:
-        candidates.insert(0, active)
-    if not candidates:
-        return None
-    layer = candidates[0]
-    return layer, max(layer.selected_data) if layer.selected_data else layer.nshapes - 1
-
-
-def _rectangle(viewer: ViewerModel) -> tuple[Shapes, npt.NDArray[np.float64]]:
-    """The Shapes layer and the world corners (2, 2) of its chosen rectangle."""
-    found = _chosen_shape(viewer)
-    if found is None:
+def chosen_region(viewer: ViewerModel) -> Region:
+    """The chosen rectangle or polygon. Raises ValueError where there is none."""
+    if (found := chosen_shape(viewer)) is None:
         raise ValueError("no region: draw a rectangle in a Shapes layer over the slide")
-    layer, chosen = found
-    require_plain(layer)
-    vertices = np.asarray(layer.data[chosen], np.float64)[:, -2:]
-    low, high = vertices.min(0), vertices.max(0)
-    upright = np.isclose(vertices, low) | np.isclose(vertices, high)
-    if layer.shape_type[chosen] != "rectangle" or not upright.all():
-        raise ValueError(
-            f"{layer.name}: expected an upright rectangle, got {layer.shape_type[chosen]} {chosen}"
-        )
-    scale, translate = np.asarray(layer.scale)[-2:], np.asarray(layer.translate)[-2:]
-    return layer, np.stack([low, high]) * scale + translate
+    return region_of(*found)
+
+
+def rectangle(viewer: ViewerModel) -> tuple[Shapes, npt.NDArray[np.float64]]:
+    """The Shapes layer and the world corners (2, 2) of its chosen rectangle. Raises ValueError."""
+    region = chosen_region(viewer)
+    layer, row = region.layer, region.row
+    if not region.upright:
+        kind = layer.shape_type[row]
+        raise ValueError(f"{layer.name}: expected an upright rectangle, got {kind} {row}")
+    return layer, region.corners
 
 
 def image_under(viewer: ViewerModel, source: Layer, corners: npt.NDArray[np.float64]) -> Image:
@@ -256,7 +244,7 @@ def image_under(viewer: ViewerModel, source: Layer, corners: npt.NDArray[np.floa
         extent = layer.extent.world[:, -2:]
         if layer.rgb and extent.shape[1] < 2:
             continue
-        own = corners * _unit_factor(source, layer)
+        own = corners * factor_between(source, layer)
         if (own[1] > extent[0]).all() and (own[0] < extent[1]).all():
             require_plain(layer)
             return layer
@@ -276,9 +264,3 @@ def is_slide(layer: Layer) -> TypeGuard[Image]:
     """Whether a layer is a visible image that is no result of ours, and none that is being made."""
     ours = read_tag(layer.metadata) is not None or layer.metadata.get(KEY, {}).get("unfinished")
     return isinstance(layer, Image) and layer.visible and not ours
-
-
-def _unit_factor(source: Layer, target: Layer) -> float:
-    """World units of ``target`` in one of ``source``."""
-    one, other = unit_of(source), unit_of(target)
-    return 1.0 if one == other else micrometres(one) / micrometres(other)

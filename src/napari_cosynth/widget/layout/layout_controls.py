@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from magicgui.widgets import ComboBox, Label, PushButton, SpinBox
 from napari.components import ViewerModel
 from napari.layers import Points
@@ -17,16 +18,19 @@ from napari_cosynth.widget.layers.layout import (
     layout_from,
     layout_layer,
     placement_from,
+    set_outline,
     style_new_points,
 )
 from napari_cosynth.widget.layers.placement import LARGEST_SIDE, Placement, free_placement
 from napari_cosynth.widget.layers.region import (
     chosen_labels,
+    chosen_region,
     layout_of_labels,
     placement_in_view,
     put_away_region,
     region_placement,
 )
+from napari_cosynth.widget.layers.shapes import NAME, Region
 from napari_cosynth.widget.layout.brush_controls import BrushControls
 from napari_cosynth.widget.layout.history import History
 from napari_cosynth.widget.layout.legend import Legend
@@ -85,7 +89,7 @@ class LayoutControls(QWidget):
             "what is seen of it"
         )
         self.from_region.tooltip = (
-            "A layout over the rectangle of a Shapes layer, at the model's µm/px"
+            "A layout over the rectangle or polygon of a Shapes layer, at the model's µm/px"
         )
         self.from_labels.tooltip = "Points at the centroids of a Labels layer's objects"
         self.undo.tooltip, self.redo.tooltip = "Ctrl+Z", "Ctrl+Shift+Z"
@@ -156,21 +160,37 @@ class LayoutControls(QWidget):
         over = placement_in_view(self.viewer, shape, mpp)
         return self.add_layout(over or free_placement(shape, mpp, self.viewer.layers))
 
-    def add_layout(self, placement: Placement, layout: Layout | None = None) -> Points:
-        """Adds a layout layer at a placement, ready for points, and works with it."""
+    def add_layout(
+        self,
+        placement: Placement,
+        layout: Layout | None = None,
+        name: str = "layout",
+        outline: npt.NDArray[np.float64] | None = None,
+    ) -> Points:
+        """Adds a layout layer at a placement, ready for points, and works with it.
+
+        ``outline``: the polygon of the canvas' pixels, (N, 2), that it is of; None: all of it.
+        """
         facts = self._require_facts()
         if layout is None:
             layout = Layout([], [], placement.shape, placement.mpp, facts.classes)  # type: ignore[arg-type]
-        layer = layout_layer(layout, placement)
+        layer = layout_layer(layout, placement, name)
+        set_outline(layer, outline)
         self.viewer.add_layer(layer)
         layer.mode = "add"  # only now: napari's own buttons show what changes after they are made
         self.use_layer(layer)
         self._look_at(placement)
         return layer
 
-    def add_real(self, placement: Placement, layout: Layout) -> Points:
+    def add_real(
+        self,
+        placement: Placement,
+        layout: Layout,
+        name: str = "layout",
+        outline: npt.NDArray[np.float64] | None = None,
+    ) -> Points:
         """:meth:`add_layout` with the nuclei that the image under it shows."""
-        layer = self.add_layout(placement, layout)
+        layer = self.add_layout(placement, layout, name, outline)
         remember_shown(layer, layout)
         return layer
 
@@ -184,11 +204,22 @@ class LayoutControls(QWidget):
         )
 
     def layout_from_region(self) -> None:
-        """A layout over the rectangle of a Shapes layer, at the model's µm/px."""
-        placement = region_placement(self.viewer, self._require_facts().mpp, ask_mpp)
-        if placement is not None:
+        """A layout over the chosen rectangle or polygon, at the model's µm/px, of the shape's name."""
+        region = chosen_region(self.viewer)
+        found = region_placement(self.viewer, region, self._require_facts().mpp, ask_mpp)
+        if found is not None:
             put_away_region(self.viewer)
-            self.add_layout(placement)
+            self.add_region(region, found[1])
+
+    def add_region(
+        self, region: Region, placement: Placement, layout: Layout | None = None, real: bool = False
+    ) -> Points:
+        """A layout of a region, on the canvas over its bounding box; ``real``: as the image shows it."""
+        outline = None if region.upright else region.outline_on(placement)
+        name = region.name if NAME in region.layer.features else "layout"
+        if real and layout is not None:
+            return self.add_real(placement, layout, name, outline)
+        return self.add_layout(placement, layout, name, outline)
 
     def layout_from_labels(self) -> None:
         """A layout with a point at each object of a Labels layer."""

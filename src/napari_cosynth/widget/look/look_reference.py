@@ -15,7 +15,8 @@ from napari.layers import Image, Layer, Points, Shapes
 from napari_cosynth.slides.pyramid import read_region
 from napari_cosynth.slides.slide import open_image
 from napari_cosynth.widget.layers.layout import placement_from
-from napari_cosynth.widget.layers.region import _rectangle, _unit_factor, image_under, sampling_of
+from napari_cosynth.widget.layers.region import image_under, rectangle, sampling_of
+from napari_cosynth.widget.layers.shapes import factor_between
 from napari_cosynth.widget.look.reference import pixels_inside
 
 LARGEST, SMALLEST = 2048, 16
@@ -93,7 +94,7 @@ def below(viewer: ViewerModel, points: Points, mpp: float) -> LayerReference:
     factor = canvas.mpp / mpp
     height, width = (max(1, round(n * factor)) for n in canvas.shape)
     placement = canvas.at_mpp(mpp, (height, width))
-    unit = _unit_factor(points, layer)
+    unit = factor_between(points, layer)
     y, x = placement.origin
     placement = replace(placement, scale=placement.scale * unit, origin=(y * unit, x * unit))
     levels = _levels(layer)
@@ -118,8 +119,8 @@ def chosen_box(viewer: ViewerModel, layer: Image) -> tuple[int, int, int, int]:
     """
     first = layer.data[0] if layer.multiscale else layer.data
     if any(isinstance(x, Shapes) and x.nshapes for x in viewer.layers):
-        shapes, corners = _rectangle(viewer)
-        low, high = pixels_inside(layer, corners * _unit_factor(shapes, layer))
+        shapes, corners = rectangle(viewer)
+        low, high = pixels_inside(layer, corners * factor_between(shapes, layer))
         if (high > low).all():
             return int(low[0]), int(low[1]), int(high[0]), int(high[1])
     return 0, 0, int(first.shape[0]), int(first.shape[1])

@@ -11,7 +11,8 @@ from napari.components import ViewerModel
 from napari.layers import Image
 
 from napari_cosynth.widget.layers.placement import require_plain
-from napari_cosynth.widget.layers.region import _rectangle, _unit_factor
+from napari_cosynth.widget.layers.region import rectangle
+from napari_cosynth.widget.layers.shapes import factor_between
 from napari_cosynth.widget.layers.tags import read_tag
 
 MOST_SIDE = 4096
@@ -27,13 +28,13 @@ def region_pixels(
     image is the topmost visible one under it that is no result of ours. Raises ValueError saying what
     is missing.
     """
-    shapes, corners = _rectangle(viewer)
+    shapes, corners = rectangle(viewer)
     for layer in reversed(viewer.layers):
         if not (isinstance(layer, Image) and layer.visible and layer.rgb and layer.ndim == 2):
             continue
         if read_tag(layer.metadata) is not None:
             continue
-        own = corners * _unit_factor(shapes, layer)
+        own = corners * factor_between(shapes, layer)
         world = layer.extent.world[:, -2:]
         if (own[1] <= world[0]).any() or (own[0] >= world[1]).any():
             continue

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from napari.components import ViewerModel
 from napari.layers import Image, Layer, Points
 
@@ -18,7 +19,7 @@ from napari_cosynth.geometry.box import Box
 from napari_cosynth.geometry.edits import changed_points
 from napari_cosynth.synthesis.place import Place, on_grid, part_to_read, working_mpp
 from napari_cosynth.types import Layout, Request
-from napari_cosynth.widget.layers.layout import class_table_of, placement_from
+from napari_cosynth.widget.layers.layout import class_table_of, outline_of, placement_from
 from napari_cosynth.widget.layers.placement import Placement
 from napari_cosynth.widget.layers.region import AskMpp, image_under, known_mpp
 
@@ -64,8 +65,9 @@ def into_image(
     """``request`` of the layout ``points``, into the topmost image under its canvas.
 
     Where it is known which nuclei the image shows, only what is around other points is painted, unless
-    the ``whole`` canvas is to be. The canvas is moved to whole pixels of the image. None if the user
-    does not tell the image's µm/px. Raises ValueError saying what is missing.
+    the ``whole`` canvas is to be; of a layout of a polygon, only its inside. The canvas is moved to
+    whole pixels of the image. None if the user does not tell the image's µm/px. Raises ValueError
+    saying what is missing.
     """
     canvas = placement_from(points)
     corners = canvas.world
@@ -86,10 +88,14 @@ def into_image(
     part = part_to_read(region, shape, mpp, grid_mpp)
     inside = region.moved(-part.y0, -part.x0)
 
+    def moved(at: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Pixels of the canvas -> pixels of the part."""
+        there = (at.astype(np.float64) + 0.5) * pixels - 0.5
+        return np.asarray(there + np.array([inside.y0, inside.x0]))
+
     def on_part(layout: Layout) -> Layout:
-        centroids = (layout.centroids.astype(np.float64) + 0.5) * pixels - 0.5
-        moved = (centroids + np.array([inside.y0, inside.x0])).astype(np.float32)
-        return Layout(moved, layout.class_ids, part.shape, mpp, layout.classes)
+        centroids = moved(layout.centroids).astype(np.float32)
+        return Layout(centroids, layout.class_ids, part.shape, mpp, layout.classes)
 
     own, shown = on_part(request.layout), None if whole else shown_nuclei(points)
     if shown is not None and not len(changed_points(shown, request.layout, _MOVED)):
@@ -98,6 +104,8 @@ def into_image(
             "choose to paint the whole canvas (Sampling)"
         )
     before = None if shown is None else on_part(shown)
+    polygon = outline_of(points)
+    outline = None if polygon is None else moved(polygon)
     grid = replace(own, mpp=working_mpp(mpp, grid_mpp)).scaled_to(grid_mpp)
     box = on_grid(inside, own.shape, grid.shape)
     scale = float(slide.scale[-1]) * part.shape[1] / grid.shape[1]
@@ -107,7 +115,7 @@ def into_image(
 
     def read() -> Place:
         image = np.ascontiguousarray(level[part.slices][..., :3])
-        return Place(image, inside, (part.y0, part.x0), slide.name, before)
+        return Place(image, inside, (part.y0, part.x0), slide.name, before, outline)
 
     return IntoImage(
         replace(request, layout=own, seeds=request.seeds[:1]),
