@@ -25,8 +25,8 @@ PARTS = 100
 class SingleClicks(QObject):
     """Filters the second click of a double one out."""
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        return bool(event.type() == QEvent.Type.MouseButtonDblClick)
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        return event is not None and event.type() == QEvent.Type.MouseButtonDblClick
 
 
 class QueueRow(QWidget):

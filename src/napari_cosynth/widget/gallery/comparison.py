@@ -25,6 +25,7 @@ from skimage.segmentation import find_boundaries
 
 from napari_cosynth.types import Record
 from napari_cosynth.widget.layers.layout import seen_colors
+from napari_cosynth.widget.qt.forms import sure
 from napari_cosynth.widget.qt.thumbnails import as_qimage
 
 MOST = 12
@@ -120,7 +121,7 @@ class Linked(QWidget):
         corner = QPointF((self.width() - size.x()) / 2, (self.height() - size.y()) / 2)
         return QRectF(corner.x(), corner.y(), size.x(), size.y())
 
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
         # Pixels are seen as pixels once they are large.
         smooth = self._target().width() < 3 * self.seen.width()
@@ -136,7 +137,8 @@ class Linked(QWidget):
             (at.y() - target.center().y()) / max(1.0, target.height()),
         )
 
-    def wheelEvent(self, event: QWheelEvent) -> None:
+    def wheelEvent(self, event: QWheelEvent | None) -> None:
+        event = sure(event)
         before = self._through.zoom
         zoom = min(max(before * STEP ** (event.angleDelta().y() / 120), 1.0), LARGEST_ZOOM)
         # What lies under the mouse stays there.
@@ -145,21 +147,22 @@ class Linked(QWidget):
         self._through.look(zoom, (x + dx * shift, y + dy * shift))
         event.accept()
 
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        self._held = event.position()
+    def mousePressEvent(self, event: QMouseEvent | None) -> None:
+        self._held = sure(event).position()
 
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+    def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
         if self._held is None:
             return
+        now = sure(event).position()
         (x, y), zoom = self._through.centre, self._through.zoom
-        (x0, y0), (x1, y1) = self._share(self._held), self._share(event.position())
-        self._held = event.position()
+        (x0, y0), (x1, y1) = self._share(self._held), self._share(now)
+        self._held = now
         self._through.look(zoom, (x - (x1 - x0) / zoom, y - (y1 - y0) / zoom))
 
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
         self._held = None
 
-    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+    def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:
         self.picked.emit()
 
 

@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
 from napari_cosynth.widget.layers.shapes import Region
+from napari_cosynth.widget.qt.forms import sure
 
 HEADERS = ("name", "size, µm", "points")
 NAME_COLUMN, SIZE_COLUMN, POINTS_COLUMN = range(3)
@@ -28,9 +29,9 @@ class RegionTable(QTableWidget):
         self.setHorizontalHeaderLabels(HEADERS)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.verticalHeader().hide()
+        sure(self.verticalHeader()).hide()
         self.setShowGrid(False)
-        header = self.horizontalHeader()
+        header = sure(self.horizontalHeader())
         header.setSectionResizeMode(NAME_COLUMN, QHeaderView.ResizeMode.Stretch)
         for column in (SIZE_COLUMN, POINTS_COLUMN):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
@@ -59,7 +60,7 @@ class RegionTable(QTableWidget):
         return [
             row
             for row in range(self.rowCount())
-            if self.item(row, NAME_COLUMN).checkState() == Qt.CheckState.Checked
+            if sure(self.item(row, NAME_COLUMN)).checkState() == Qt.CheckState.Checked
         ]
 
     def _on_changed(self, item: QTableWidgetItem) -> None:
