@@ -106,7 +106,7 @@ def test_a_repaint_waits_too(panel: CoSynthPanel, points: Points, qtbot: Any) ->
     panel.sampling.seed.value = 5
     begin_a_long_run(panel, qtbot)
     panel.results.choose(name)
-    panel.refine.repaint.native.click()
+    panel.refine.repaint_here.native.click()
     assert list(panel.bar.queue.jobs.choices) == [f"1. {name}, repainted"]
     panel.bar.cancel.native.click()
     settled(panel, qtbot)

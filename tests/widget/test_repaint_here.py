@@ -105,7 +105,7 @@ def test_a_nucleus_is_repainted_from_the_review_again_and_back(
     (layers,) = results.groups(panel.viewer).values()
     labels = layers["labels"].data.copy()
     pictures = [layers["image"].data.copy()]
-    quality.review.repaint.native.click()
+    quality.review.repaint_here.native.click()
     assert "select the nuclei" in notification_manager.records[-1].message
 
     chosen = smallest(quality)
@@ -113,7 +113,7 @@ def test_a_nucleus_is_repainted_from_the_review_again_and_back(
     nucleus = layers["instances"].data == chosen
     assert nucleus.any()
     for _ in range(2):
-        quality.review.repaint.native.click()
+        quality.review.repaint_here.native.click()
         wait(panel, qtbot)
         pictures.append(layers["image"].data.copy())
     first, second = ((b != a).any(2) for a, b in itertools.pairwise(pictures))
@@ -151,7 +151,7 @@ def test_what_was_dropped_in_the_review_goes_from_the_picture_there(
     quality.dropping.drop.native.click()
     qtbot.waitUntil(lambda: not quality.busy)
     quality.view.clearSelection()
-    quality.review.repaint.native.click()
+    quality.review.repaint_here.native.click()
     wait(panel, qtbot)
     assert (layers["image"].data != before).any(2)[gone].any()
     quality.dropping.undo.native.click()

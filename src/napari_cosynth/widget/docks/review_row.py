@@ -49,14 +49,14 @@ class ReviewRow(QWidget):
         self.retag_to = ComboBox(choices=[], label="New class")
         self.retag_to.tooltip = "The class that the selected nuclei are given"
         self.retag = PushButton(text="Re-tag")
-        self.repaint = PushButton(text="Repaint")
+        self.repaint_here = PushButton(text="Repaint")
         self.previous.tooltip = "The nucleus in the row above (Shift+N over the canvas)"
         self.following.tooltip = (
             "The next shown nucleus that nobody looked at yet (N over the canvas); filter by flag to go "
             "from problem to problem"
         )
         self.retag.tooltip = "Give the selected nuclei this class, in labels and points"
-        self.repaint.tooltip = (
+        self.repaint_here.tooltip = (
             "Paint the pixels of the selected nuclei anew, from another seed, and of those that were "
             "dropped or re-tagged; labels stay, and so does the rest of the image"
         )
@@ -64,11 +64,11 @@ class ReviewRow(QWidget):
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(4)
         box.addWidget(side_by_side(self.previous, self.following))
-        box.addWidget(side_by_side(self.retag_to, self.retag, self.repaint))
+        box.addWidget(side_by_side(self.retag_to, self.retag, self.repaint_here))
         self.previous.changed.connect(lambda: self.go(False))
         self.following.changed.connect(lambda: self.go(True))
         self.retag.changed.connect(told(self.retag_selected))
-        self.repaint.changed.connect(told(self.repaint_selected))
+        self.repaint_here.changed.connect(told(self.repaint_selected))
         self.show_table(None, None)
 
     def show_table(self, key: Key | None, table: NucleusTable | None) -> None:
@@ -79,7 +79,7 @@ class ReviewRow(QWidget):
             self.retag_to.choices = names
         for button in (self.previous, self.following, self.retag):
             allow(button, "" if table is not None and len(table) else "there is no nucleus")
-        allow(self.repaint, "" if table is not None else "there is no result")
+        allow(self.repaint_here, "" if table is not None else "there is no result")
         if key is not None:
             for layer in results.groups(self.viewer).get(key[0], {}).values():
                 for keys, forth in KEYS:

@@ -55,8 +55,9 @@ class QueueRow(QWidget):
 
     def _show(self) -> None:
         jobs = self._waiting.jobs if self._waiting is not None else []
-        self.jobs.choices = [f"{row + 1}. {job.name}" for row, job in enumerate(jobs)]
-        self.jobs.tooltip = "\n".join(self.jobs.choices)
+        names = [f"{row + 1}. {job.name}" for row, job in enumerate(jobs)]
+        self.jobs.choices = names
+        self.jobs.tooltip = "\n".join(names)
         self._word.value = f"{len(jobs)} waiting"
         self.setVisible(bool(jobs))
 

@@ -12,7 +12,7 @@ from napari.components import ViewerModel
 from napari.layers import Shapes
 from napari.utils import progress
 from psygnal import SignalInstance
-from qtpy.QtCore import QTimer, Signal
+from qtpy.QtCore import QTimer, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout
 
 from napari_cosynth.widget.docks.companion import Companion
@@ -203,10 +203,14 @@ class RegionsDock(Companion):
             return
         layer = shapes_layer(self.viewer)
         if layer is None:
-            layer = self.viewer.add_shapes(
-                name="regions", scale=slide.scale, translate=slide.translate, units=slide.units
+            layer = Shapes(
+                ndim=2,
+                name="regions",
+                scale=slide.scale[-2:],
+                translate=slide.translate[-2:],
+                units=slide.units[-2:],
             )
-            layer.edge_color, layer.face_color = "yellow", "transparent"
+            self.viewer.add_layer(layer)
         # One world unit of the layer, in those of the slide, whose µm/px is known.
         factor = unit_factor(unit_of(layer), unit_of(slide))
         half = side / mpp * world_scale(slide) / factor / 2
