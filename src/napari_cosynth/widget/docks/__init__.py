@@ -1,1 +1,1 @@
-"""The plugin's docks but the train dock, and the forms only they have."""
+"""The docks but those for training and regions, and the forms only they have."""
