@@ -196,7 +196,7 @@ def test_of_a_polygon_only_the_inside_is_new(
     y, x = np.indices(box.shape) + 0.5
     depth = (1 - y / height - x / width) * min(box.shape) / 2  # pixels, about
     assert differs[depth > 2].mean() > 0.9 and not differs[depth < -2].any()
-    assert sample.recipe["inpainted"]["outline"] == (corners + [10, 20]).tolist()
+    assert sample.recipe["inpainted"]["outline"] == np.add(corners, [10, 20]).tolist()
 
 
 def test_an_outline_beside_the_region_is_refused(request_: Request, image: np.ndarray) -> None:
