@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 
 from magicgui.widgets import Label, LineEdit, PushButton, SpinBox
 from napari.components import ViewerModel
@@ -13,11 +12,9 @@ from qtpy.QtCore import QItemSelection, QModelIndex, QRect, QSize, Qt
 from qtpy.QtGui import QColor, QKeyEvent, QPainter
 from qtpy.QtWidgets import (
     QAbstractItemView,
-    QFileDialog,
     QListView,
     QStyledItemDelegate,
     QStyleOptionViewItem,
-    QVBoxLayout,
 )
 
 from napari_cosynth.types import Progress
@@ -27,8 +24,8 @@ from napari_cosynth.widget.gallery.gallery import THUMBNAIL, Gallery
 from napari_cosynth.widget.look.stain import StainControls
 from napari_cosynth.widget.qt.column import Section
 from napari_cosynth.widget.qt.errors import told
-from napari_cosynth.widget.qt.forms import allow, form, side_by_side, sure
-from napari_cosynth.widget.qt.questions import window
+from napari_cosynth.widget.qt.forms import allow, column_in, form, side_by_side, sure
+from napari_cosynth.widget.qt.questions import ask_stack, window
 from napari_cosynth.widget.run.sampling_controls import LARGEST_SEED
 
 KEPT = QColor(60, 170, 80)
@@ -71,9 +68,7 @@ class GalleryDock(Companion):
         self.save.tooltip = (
             "Save what is kept as one training stack: a new folder, or more samples into an old one"
         )
-        box = QVBoxLayout(self)
-        box.setContentsMargins(6, 4, 6, 4)
-        box.setSpacing(4)
+        box = column_in(self, 6, 4)
         box.addWidget(form(("Variations", [self.count, self.vary])))
         box.addWidget(self.view, 1)
         box.addWidget(form(("Note", [self.note])))
@@ -169,13 +164,8 @@ class GalleryDock(Companion):
             self.gallery.note(rows[0], str(self.note.value).strip())
 
     def _ask_and_save(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(
-            self,
-            "A new training stack, or the cosynth.json of one to append to",
-            options=QFileDialog.Option.DontConfirmOverwrite,
-        )
-        if path:
-            self.gallery.save_kept(Path(path))
+        if (path := ask_stack(self)) is not None:
+            self.gallery.save_kept(path)
 
     def _on_chosen(self, chosen: QItemSelection, before: QItemSelection) -> None:
         self._show()

@@ -8,7 +8,7 @@ from functools import partial
 from magicgui.widgets import Label, PushButton
 from napari.components import ViewerModel
 from psygnal import SignalInstance
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_cosynth.widget.docks.companion import Companion
 from napari_cosynth.widget.layers.tags import KEY
@@ -18,7 +18,7 @@ from napari_cosynth.widget.layout.selection import SelectionControls
 from napari_cosynth.widget.layout.structures import StructureControls
 from napari_cosynth.widget.layout.usual import close
 from napari_cosynth.widget.qt.column import Column, Section
-from napari_cosynth.widget.qt.forms import side_by_side
+from napari_cosynth.widget.qt.forms import column_in, side_by_side
 
 TARGETS = "targets"
 """In a layout's ``metadata["cosynth"]``: class name -> the share that it should have."""
@@ -39,9 +39,7 @@ class LayoutDock(Companion):
         self.fill = FillControls(napari_viewer, self.controls)
         self.undo, self.redo = PushButton(text="Undo"), PushButton(text="Redo")
         palette = QWidget()
-        lines = QVBoxLayout(palette)
-        lines.setContentsMargins(0, 0, 0, 0)
-        lines.setSpacing(4)
+        lines = column_in(palette)
         lines.addWidget(self.composition)
         lines.addWidget(self.sum.native)
         self.sections = {
@@ -50,9 +48,7 @@ class LayoutDock(Companion):
             "Fill": Section("Generate", self.fill),
             "Points": Section("Selection, or all points", self.selection),
         }
-        box = QVBoxLayout(self)
-        box.setContentsMargins(4, 4, 4, 4)
-        box.setSpacing(4)
+        box = column_in(self, 4, 4)
         box.addWidget(Column(*self.sections.values()), 1)
         self.undo.tooltip, self.redo.tooltip = "Ctrl+Z", "Ctrl+Shift+Z"
         box.addWidget(side_by_side(self.undo, self.redo))

@@ -8,7 +8,7 @@ from functools import partial
 from napari.components import ViewerModel
 from napari.utils.events import EventEmitter
 from napari.utils.notifications import ErrorNotification, notification_manager
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_cosynth.widget.docks.continuing import continue_from
 from napari_cosynth.widget.docks.model_controls import ModelControls
@@ -23,6 +23,7 @@ from napari_cosynth.widget.layout.layout_controls import LayoutControls
 from napari_cosynth.widget.look.look_controls import LookControls
 from napari_cosynth.widget.qt.column import Column, Section
 from napari_cosynth.widget.qt.errors import told
+from napari_cosynth.widget.qt.forms import column_in
 from napari_cosynth.widget.qt.staying import Staying
 from napari_cosynth.widget.result.refine import RefinePanel
 from napari_cosynth.widget.result.result_picker import ResultPicker
@@ -68,9 +69,7 @@ class CoSynthPanel(Staying):
 
     def _lay_out(self) -> None:
         result = QWidget()
-        lines = QVBoxLayout(result)
-        lines.setContentsMargins(0, 0, 0, 0)
-        lines.setSpacing(4)
+        lines = column_in(result)
         lines.addWidget(self.results)
         lines.addWidget(self.refine)
         self.sections = {
@@ -80,9 +79,7 @@ class CoSynthPanel(Staying):
             "Sampling": Section("Sampling", self.sampling.native, folded=True),
             "Result": Section("Result", result),
         }
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(4, 4, 4, 4)
-        outer.setSpacing(4)
+        outer = column_in(self, 4, 4)
         outer.addWidget(self.recovery)
         outer.addWidget(Column(*self.sections.values()), 1)
         outer.addWidget(self.bar)

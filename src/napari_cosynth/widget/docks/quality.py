@@ -13,7 +13,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels
 from napari.utils.notifications import show_info
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QFileDialog, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_cosynth.widget.docks.companion import panel_of
 from napari_cosynth.widget.docks.review_row import ReviewRow
@@ -21,8 +21,9 @@ from napari_cosynth.widget.layers import results
 from napari_cosynth.widget.layers.tags import read_tag
 from napari_cosynth.widget.qt.camera import bring_into_view
 from napari_cosynth.widget.qt.errors import tell, told
-from napari_cosynth.widget.qt.forms import allow, side_by_side
+from napari_cosynth.widget.qt.forms import allow, column_in, side_by_side
 from napari_cosynth.widget.qt.listening import Hearing
+from napari_cosynth.widget.qt.questions import ask_stack
 from napari_cosynth.widget.qt.staying import Staying, Tabbed, docked
 from napari_cosynth.widget.result.corrections import Wanted
 from napari_cosynth.widget.result.drop_row import DropRow
@@ -86,9 +87,7 @@ class QualityPanel(Tabbed):
         )
         self.status.native.setWordWrap(True)
         self.status.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        box = QVBoxLayout(self)
-        box.setContentsMargins(4, 4, 4, 4)
-        box.setSpacing(4)
+        box = column_in(self, 4, 4)
         box.addWidget(self.samples)
         box.addWidget(side_by_side(self.class_choice, self.flag_choice))
         box.addWidget(self.view, 1)
@@ -287,13 +286,8 @@ class QualityPanel(Tabbed):
 
     def ask_and_save(self) -> None:
         """Asks for the folder, then saves."""
-        path, _ = QFileDialog.getSaveFileName(
-            self,
-            "A new training stack, or the cosynth.json of one to append to",
-            options=QFileDialog.Option.DontConfirmOverwrite,
-        )
-        if path:
-            self.save_to(Path(path))
+        if (path := ask_stack(self)) is not None:
+            self.save_to(path)
 
     def save_to(self, path: Path) -> None:
         """Saves what has a tick as one training stack, or appends it to one, off the GUI thread."""

@@ -13,11 +13,11 @@ from napari.components import ViewerModel
 from napari.layers import Layer
 from napari.utils.notifications import show_info
 from psygnal import Signal
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_cosynth.widget.layers import results
 from napari_cosynth.widget.qt.errors import told
-from napari_cosynth.widget.qt.forms import allow, side_by_side
+from napari_cosynth.widget.qt.forms import allow, column_in, side_by_side
 from napari_cosynth.widget.result.corrections import Wanted, corrected
 from napari_cosynth.widget.result.dropping import Drops
 from napari_cosynth.widget.result.nuclei import NucleusTable
@@ -60,9 +60,7 @@ class ReviewRow(QWidget):
             "Paint the pixels of the selected nuclei anew, from another seed, and of those that were "
             "dropped or re-tagged; labels stay, and so does the rest of the image"
         )
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
+        box = column_in(self)
         box.addWidget(side_by_side(self.previous, self.following))
         box.addWidget(side_by_side(self.retag_to, self.retag, self.repaint_here))
         self.previous.changed.connect(lambda: self.go(False))

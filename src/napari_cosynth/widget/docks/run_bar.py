@@ -9,7 +9,7 @@ from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cosynth.types import Progress, Request
-from napari_cosynth.widget.qt.forms import allow, side_by_side
+from napari_cosynth.widget.qt.forms import allow, column_in, side_by_side
 from napari_cosynth.widget.qt.offer import Offer
 from napari_cosynth.widget.qt.status import Status
 from napari_cosynth.widget.result.waiting import Waiting
@@ -98,9 +98,7 @@ class RunBar(QWidget):
             button.native.installEventFilter(self._single)
         self.progress.native.setMaximumHeight(14)
         self.progress.native.setTextVisible(False)
-        box = QVBoxLayout(self)
-        box.setContentsMargins(2, 0, 2, 0)
-        box.setSpacing(4)
+        box = column_in(self, 2, 0)
         self.offer = Offer()
         box.addWidget(self.offer)
         box.addWidget(side_by_side(self.synthesise, self.into_image, self.cancel, live))

@@ -10,14 +10,14 @@ from magicgui.widgets import FloatSpinBox, Label, PushButton
 from napari.components import ViewerModel
 from napari.layers import Points
 from psygnal import Signal
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_cosynth.layouts.drawn.strokes import Brush
 from napari_cosynth.widget.layers.layout import class_ids_of, class_table_of, placement_from
 from napari_cosynth.widget.layout.brush import KEYS, PointBrush, Tool
 from napari_cosynth.widget.layout.drags import Structure
 from napari_cosynth.widget.layout.usual import usual_sizes
-from napari_cosynth.widget.qt.forms import allow, side_by_side
+from napari_cosynth.widget.qt.forms import allow, column_in, side_by_side
 
 TIPS = {
     Tool.POINT: "A click adds a point of the current class",
@@ -53,9 +53,7 @@ class BrushControls(QWidget):
         )
         self._suggested = self.spacing.value, self.least.value
         self._words = [Label(value=text) for text in ("width", "spacing", "gap", "µm")]
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
+        box = column_in(self)
         box.addWidget(side_by_side(*self.buttons.values(), self.select))
         width, spacing, least, unit = self._words
         box.addWidget(

@@ -10,7 +10,7 @@ from magicgui.widgets import CheckBox, ComboBox, Label, PushButton, SpinBox
 from napari.components import ViewerModel
 from napari.layers import Points, Shapes
 from napari.utils.notifications import show_info, show_warning
-from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QWidget
 from skimage.draw import polygon2mask
 
 from napari_cosynth.known import layout_models
@@ -18,7 +18,7 @@ from napari_cosynth.layouts.gibbs.model import load_layout_model
 from napari_cosynth.types import Layout
 from napari_cosynth.widget.layers.layout import placement_from
 from napari_cosynth.widget.layout.layout_controls import LayoutControls
-from napari_cosynth.widget.qt.forms import form, side_by_side
+from napari_cosynth.widget.qt.forms import column_in, form, side_by_side
 from napari_cosynth.widget.run.background import Background
 from napari_cosynth.widget.run.sampling_controls import LARGEST_SEED
 
@@ -50,9 +50,7 @@ class FillControls(QWidget):
         self.fill.tooltip = "Replaces the region's points by drawn ones; the others stay"
         self._words = [Label(value=text) for text in ("in", "seed")]
         where, seed = self._words
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
+        box = column_in(self)
         box.addWidget(form(("Model", [self.model, where, self.region])))
         box.addWidget(side_by_side(self.fill, seed, self.seed, self.next_seed))
         self.model.changed.connect(self._choose)

@@ -9,7 +9,7 @@ from napari.components import ViewerModel
 from napari.layers import Points
 from napari.utils.notifications import show_info, show_warning
 from psygnal import Signal
-from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_cosynth.types import ClassTable, Layout
 from napari_cosynth.widget.layers.frame import show_frame, show_size
@@ -37,7 +37,7 @@ from napari_cosynth.widget.layout.legend import Legend
 from napari_cosynth.widget.layout.nuclei_row import NucleiRow
 from napari_cosynth.widget.layout.points import LayoutEditor, adopt
 from napari_cosynth.widget.qt.errors import told
-from napari_cosynth.widget.qt.forms import allow, form
+from napari_cosynth.widget.qt.forms import allow, column_in, form
 from napari_cosynth.widget.qt.questions import ask_class, ask_mpp
 from napari_cosynth.widget.run.facts import CheckpointFacts
 from napari_cosynth.widget.run.into_image import remember_shown
@@ -102,9 +102,7 @@ class LayoutControls(QWidget):
             words = button.native.fontMetrics().horizontalAdvance(button.text)
             button.native.setFixedWidth(words + 16)
         self._times = Label(value="×")
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
+        box = column_in(self)
         box.addWidget(
             form(
                 ("Points", [self.layer, self.undo, self.redo]),

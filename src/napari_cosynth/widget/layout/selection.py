@@ -11,7 +11,7 @@ import numpy.typing as npt
 from magicgui.widgets import FloatSpinBox, Label, PushButton
 from napari.utils.notifications import show_info, show_warning
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_cosynth.layouts.drawn import transforms
 from napari_cosynth.layouts.drawn.spacing import pushed_apart, thinned, too_near, violators
@@ -19,7 +19,7 @@ from napari_cosynth.widget.layers.layout import class_ids_of, placement_from
 from napari_cosynth.widget.layout.layout_controls import LayoutControls
 from napari_cosynth.widget.layout.points import LayoutEditor
 from napari_cosynth.widget.layout.usual import CLOSE
-from napari_cosynth.widget.qt.forms import form, side_by_side
+from napari_cosynth.widget.qt.forms import column_in, form, side_by_side
 from napari_cosynth.widget.run.background import Background
 
 SETTLE_MS = 150
@@ -65,9 +65,7 @@ class SelectionControls(QWidget):
         self.push.tooltip = "Move them until none is too near to another"
         self._words = [Label(value=text) for text in ("°", "×", "µm", "µm")]
         degree, times, micron, unit = self._words
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
+        box = column_in(self)
         box.addWidget(side_by_side(self.mirror[1], self.mirror[0]))
         box.addWidget(
             side_by_side(self.rotate, self.degrees, degree, self.scale, self.factor, times)

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from magicgui.widgets import ComboBox, FloatSpinBox, Label, PushButton
 from napari.layers import Points
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_cosynth.layouts.drawn import structures
 from napari_cosynth.layouts.drawn.structures import Spacing
@@ -17,7 +17,7 @@ from napari_cosynth.widget.layers.layout import current_class, placement_from
 from napari_cosynth.widget.layout.brush import Tool
 from napari_cosynth.widget.layout.brush_controls import BrushControls
 from napari_cosynth.widget.layout.drags import Places, Structure
-from napari_cosynth.widget.qt.forms import form, side_by_side
+from napari_cosynth.widget.qt.forms import column_in, form, side_by_side
 
 TOOLS = (Tool.GLAND, Tool.STREAM, Tool.FIELD)
 TIPS = {
@@ -68,9 +68,7 @@ class StructureControls(QWidget):
         words = ("width", "width", "shape", "gap", "µm", "µm", "µm")
         self._words = [Label(value=text) for text in words]
         wide, width, shape, least, *units = self._words
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
+        box = column_in(self)
         box.addWidget(side_by_side(*self.buttons.values()))
         box.addWidget(
             form(

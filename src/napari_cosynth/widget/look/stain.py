@@ -10,7 +10,7 @@ import numpy.typing as npt
 from magicgui.widgets import ComboBox, Label, PushButton, SpinBox
 from napari.components import ViewerModel
 from napari.utils.notifications import show_info, show_warning
-from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_cosynth import registry
 from napari_cosynth.stain.stain_match import KEY as RECIPE_KEY
@@ -19,7 +19,7 @@ from napari_cosynth.widget.layers import results
 from napari_cosynth.widget.layers.results import UNMATCHED
 from napari_cosynth.widget.layers.tags import KEY
 from napari_cosynth.widget.look.reference import region_pixels
-from napari_cosynth.widget.qt.forms import form, side_by_side
+from napari_cosynth.widget.qt.forms import column_in, form, side_by_side
 from napari_cosynth.widget.result.result_picker import ResultPicker
 from napari_cosynth.widget.run.background import Background
 
@@ -45,9 +45,7 @@ class StainControls(QWidget):
         self.region.tooltip = "The reference is the image under the rectangle of a Shapes layer"
         self.file.tooltip = "The reference is an 8-bit RGB image file"
         self.undo.tooltip = "The image as it was sampled"
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
+        box = column_in(self)
         box.addWidget(form(("Method", [self.method, self.strength, self._words, self.undo])))
         box.addWidget(side_by_side(self.region, self.file))
         self.region.changed.connect(lambda: self.match_region())

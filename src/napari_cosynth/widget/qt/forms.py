@@ -16,7 +16,14 @@ from magicgui.widgets import (
     Widget,
 )
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QAbstractSpinBox, QFormLayout, QHBoxLayout, QSizePolicy, QWidget
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QFormLayout,
+    QHBoxLayout,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 T = TypeVar("T")
 
@@ -43,6 +50,14 @@ def form(*rows: tuple[str, Sequence[Widget]]) -> QWidget:
             if not widget.label:
                 widget.native.setAccessibleName(label)
     return native
+
+
+def column_in(parent: QWidget, sides: int = 0, ends: int = 0) -> QVBoxLayout:
+    """A column that lays out a widget; its margins in pixels, left and right, above and below."""
+    box = QVBoxLayout(parent)
+    box.setContentsMargins(sides, ends, sides, ends)
+    box.setSpacing(4)
+    return box
 
 
 def side_by_side(*widgets: Widget) -> QWidget:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QApplication, QDialog, QInputDialog, QMainWindow, QWidget
+from pathlib import Path
+
+from qtpy.QtWidgets import QApplication, QDialog, QFileDialog, QInputDialog, QMainWindow, QWidget
 
 from napari_cosynth.widget.qt.mpp_dialog import MppDialog
 
@@ -38,3 +40,14 @@ def ask_mpp(name: str) -> float | None:
     dialog = MppDialog(name, window())
     accepted = dialog.exec() == QDialog.DialogCode.Accepted
     return float(dialog.number.value()) if accepted else None
+
+
+def ask_stack(parent: QWidget) -> Path | None:
+    """Where to save a training stack: a new folder, or the description of one to append to; None if the
+    user cancels."""
+    path, _ = QFileDialog.getSaveFileName(
+        parent,
+        "A new training stack, or the cosynth.json of one to append to",
+        options=QFileDialog.Option.DontConfirmOverwrite,
+    )
+    return Path(path) if path else None

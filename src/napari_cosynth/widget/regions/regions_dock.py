@@ -13,7 +13,7 @@ from napari.layers import Shapes
 from napari.utils import progress
 from psygnal import SignalInstance
 from qtpy.QtCore import QTimer, Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QFileDialog, QVBoxLayout
+from qtpy.QtWidgets import QFileDialog
 
 from napari_cosynth.widget.docks.companion import Companion
 from napari_cosynth.widget.layers.placement import unit_of, world_scale
@@ -29,7 +29,7 @@ from napari_cosynth.widget.layers.shapes import (
 )
 from napari_cosynth.widget.layout.nuclei_row import UNSPECIFIED
 from napari_cosynth.widget.qt.errors import told
-from napari_cosynth.widget.qt.forms import allow, form, side_by_side
+from napari_cosynth.widget.qt.forms import allow, column_in, form, side_by_side
 from napari_cosynth.widget.qt.listening import Hearing
 from napari_cosynth.widget.qt.mpp_dialog import POWERS
 from napari_cosynth.widget.qt.questions import ask_class, ask_mpp
@@ -94,9 +94,7 @@ class RegionsDock(Companion):
             "Writes a copy of the slide with all that was sampled into it, as a pyramidal OME-TIFF; of "
             "several results in one place, the one that is seen, or else the newest"
         )
-        box = QVBoxLayout(self)
-        box.setContentsMargins(6, 4, 6, 4)
-        box.setSpacing(4)
+        box = column_in(self, 6, 4)
         box.addWidget(form(("Add a square at", list(self.squares.values()))))
         box.addWidget(self.table, 1)
         box.addWidget(form(("Points", [self.source, self.lay_out])))

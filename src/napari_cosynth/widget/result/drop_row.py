@@ -5,10 +5,10 @@ from __future__ import annotations
 from magicgui.widgets import PushButton
 from napari.utils.notifications import show_info
 from psygnal import Signal
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_cosynth.widget.qt.errors import told
-from napari_cosynth.widget.qt.forms import allow, side_by_side
+from napari_cosynth.widget.qt.forms import allow, column_in, side_by_side
 from napari_cosynth.widget.result.dropping import Drops
 from napari_cosynth.widget.result.nuclei_view import NucleusModel, NucleusView
 from napari_cosynth.widget.result.sample_list import Key
@@ -35,9 +35,7 @@ class DropRow(QWidget):
             "the result's layout; the image stays"
         )
         self.undo.tooltip = "The sample before the last drop, re-tag or repaint"
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
+        box = column_in(self)
         box.addWidget(side_by_side(self.mark_shown, self.unmark))
         box.addWidget(side_by_side(self.drop, self.undo, self.redo))
         self.mark_shown.changed.connect(lambda: self.model.mark(self.view.shown.ids()))

@@ -10,7 +10,7 @@ from napari.components import ViewerModel
 from napari.layers import Layer
 from napari.utils.notifications import show_info
 from psygnal import Signal
-from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_cosynth.export.recipes import read_count
 from napari_cosynth.records.refine import separated_again, updated_from_instances
@@ -18,8 +18,9 @@ from napari_cosynth.types import Record, Report
 from napari_cosynth.widget.layers.results import groups
 from napari_cosynth.widget.layers.tags import read_tag
 from napari_cosynth.widget.qt.errors import told
-from napari_cosynth.widget.qt.forms import allow, form, side_by_side
+from napari_cosynth.widget.qt.forms import allow, column_in, form, side_by_side
 from napari_cosynth.widget.qt.offer import Offer
+from napari_cosynth.widget.qt.questions import ask_stack
 from napari_cosynth.widget.qt.status import Status
 from napari_cosynth.widget.result.corrections import Wanted, corrected, show_as_made
 from napari_cosynth.widget.result.saving import (
@@ -76,9 +77,7 @@ class RefinePanel(QWidget):
         self.save.tooltip = (
             "Save as a training stack: a new folder, or more samples into an existing one"
         )
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
+        box = column_in(self)
         self._word = Label(value="new nuclei")
         choices = [("Points", [self.points, self._word, self.new_class])]
         if not self._shared:
@@ -216,13 +215,8 @@ class RefinePanel(QWidget):
         self._ask_path_and_save()
 
     def _ask_path_and_save(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(
-            self,
-            "A new training stack, or the cosynth.json of one to append to",
-            options=QFileDialog.Option.DontConfirmOverwrite,
-        )
-        if path:
-            self.save_to(Path(path))
+        if (path := ask_stack(self)) is not None:
+            self.save_to(path)
 
     def save_to(self, path: Path) -> None:
         """Saves the chosen result with its points as a training stack, or appends it to one."""

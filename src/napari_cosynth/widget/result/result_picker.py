@@ -5,11 +5,11 @@ from __future__ import annotations
 from magicgui.widgets import ComboBox, PushButton
 from napari.components import ViewerModel
 from napari.layers import Layer
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_cosynth.widget.layers import results
 from napari_cosynth.widget.layers.tags import read_tag
-from napari_cosynth.widget.qt.forms import allow, side_by_side
+from napari_cosynth.widget.qt.forms import allow, column_in, side_by_side
 from napari_cosynth.widget.result.result_view import insert_below_points
 
 
@@ -32,9 +32,7 @@ class ResultPicker(QWidget):
             "Its layout and settings become the form's: the next run goes on from this result"
         )
         self.undo.tooltip = "Put back the layers that were closed last, as they were"
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
+        box = column_in(self)
         # A line of its own: results of one layout differ at the end of their names.
         box.addWidget(side_by_side(self.result))
         box.addWidget(side_by_side(self.go_on, self.discard, self.keep_only, self.undo))

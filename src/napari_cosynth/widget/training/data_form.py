@@ -18,7 +18,6 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QLabel,
     QSizePolicy,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -26,7 +25,7 @@ from napari_cosynth.datasets.survey import Survey
 from napari_cosynth.layouts.sources.class_names import suggest
 from napari_cosynth.types import ClassTable
 from napari_cosynth.widget.layout.class_dialog import remember, remembered
-from napari_cosynth.widget.qt.forms import form
+from napari_cosynth.widget.qt.forms import column_in, form
 from napari_cosynth.widget.qt.status import Status
 from napari_cosynth.widget.qt.thumbnails import small_picture
 from napari_cosynth.widget.run.background import Background
@@ -67,9 +66,7 @@ class DataForm(QWidget):
         self._rows.setContentsMargins(0, 0, 0, 0)
         self._rows.setSpacing(3)
         self._rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
+        box = column_in(self)
         box.addWidget(form(("Folder", [self.folder, self.browse])))
         box.addWidget(form(("µm/px", [self.mpp, self._words, self.tissue])))
         box.addWidget(self.facts.native)

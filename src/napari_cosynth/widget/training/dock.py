@@ -10,7 +10,7 @@ from magicgui.widgets import Label, ProgressBar, PushButton
 from napari.components import ViewerModel
 from napari.utils.notifications import show_info
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QWidget
 from skimage.io import imread
 
 from napari_cosynth.known import WEIGHTS, locate
@@ -27,7 +27,7 @@ from napari_cosynth.widget.docks.preferences import (
 )
 from napari_cosynth.widget.qt.column import Column, Section
 from napari_cosynth.widget.qt.errors import told
-from napari_cosynth.widget.qt.forms import allow, side_by_side
+from napari_cosynth.widget.qt.forms import allow, column_in, side_by_side
 from napari_cosynth.widget.qt.offer import Offer
 from napari_cosynth.widget.qt.status import Status
 from napari_cosynth.widget.qt.staying import Staying
@@ -89,9 +89,7 @@ class TrainDock(Companion, Staying):
             "Run": Section("Run", self.form),
             "Progress": Section("Progress", self.view, folded=True),
         }
-        box = QVBoxLayout(self)
-        box.setContentsMargins(4, 4, 4, 4)
-        box.setSpacing(4)
+        box = column_in(self, 4, 4)
         box.addWidget(Column(*self.sections.values()), 1)
         box.addWidget(self.offer)
         box.addWidget(side_by_side(self.start, self.pause, self.resume, self.open))

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from magicgui.widgets import ComboBox, Label, LineEdit, PushButton, SpinBox
 from psygnal import Signal
-from qtpy.QtWidgets import QFileDialog, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QSizePolicy, QWidget
 
 from napari_cosynth.training.own.cost import Cost
-from napari_cosynth.widget.qt.forms import form
+from napari_cosynth.widget.qt.forms import column_in, form
 from napari_cosynth.widget.qt.status import Status
 from napari_cosynth.widget.run.speed import duration
 
@@ -44,9 +44,7 @@ class RunForm(QWidget):
         )
         self.steps.tooltip = "A run of few that goes on from the bundled model needs a few thousand"
         self.place.tooltip = "The folder in which the run's folder, its recipe and its log are put"
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
+        box = column_in(self)
         rows = form(
             ("Name", [self.name, self._words, self.steps]),
             ("Recipe", [self.recipe]),

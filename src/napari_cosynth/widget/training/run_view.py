@@ -7,10 +7,10 @@ from pathlib import Path
 from magicgui.widgets import ComboBox, Label, PushButton
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QImage, QPixmap, QResizeEvent
-from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from napari_cosynth.training.run_folder import SECONDS, Run
-from napari_cosynth.widget.qt.forms import allow, form, side_by_side
+from napari_cosynth.widget.qt.forms import allow, column_in, form, side_by_side
 from napari_cosynth.widget.training.curve_view import CurveView
 
 WORDS = {
@@ -57,9 +57,7 @@ class RunView(QWidget):
         self.grid.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.caption.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.caption.setWordWrap(True)
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
+        box = column_in(self)
         box.addWidget(form(("Figure", [self.figure])))
         box.addWidget(self.curve)
         box.addWidget(side_by_side(self.back, self.forward, self.large, self.at))
