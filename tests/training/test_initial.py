@@ -144,3 +144,21 @@ def test_a_network_that_knows_more_of_a_look_starts_with_what_was_learned(few_ch
         start_from(
             build(start.config), start.config, save(model, config, few_checkpoint.parent / "m", "")
         )
+
+
+def test_a_denoiser_goes_on_from_weights_that_follow_looks(recipe, data, few_checkpoint, tmp_path):
+    """Its network keeps the look's layer, and a resumed run standardises looks as before."""
+    start = load(few_checkpoint)
+    network = {**plain(start.config.network), "preset": "compact"}
+    del network["classes"], network["look"]
+    text = {"kind": "compact", "width": 16, "heads": 2}
+    like = dataclasses.replace(recipe, network=network, text=text)
+    train(like, data, tmp_path / "run", init=few_checkpoint, device="cpu", max_hours=1e-9)
+    before = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)["state_dict"]
+    train(like, data, tmp_path / "run", device="cpu", resume=True)
+    made = load(tmp_path / "run" / "model")
+    assert made.config.look.mean[:16] == start.config.look.mean
+    assert made.config.network.look == 22 and made.config.nodes == ()
+    key = "model.network.look.weight"
+    after = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)["state_dict"]
+    assert not torch.equal(before[key], after[key])  # it learns

@@ -15,10 +15,13 @@ from napari_cosynth.diffusion import joint
 from napari_cosynth.diffusion.schedule import JointSchedule
 from napari_cosynth.model.checkpoint import Model
 from napari_cosynth.model.encoding import encode_condition
+from napari_cosynth.model.looks import LookScale, describe
 from napari_cosynth.training.config import Recipe
 from napari_cosynth.training.data import Batch
 
 _PARTS = ("image", "distance", "labels")
+_TENTH = -1.2816
+"""A tenth of normal numbers lies below."""
 
 
 class NotFiniteError(ValueError):
@@ -28,8 +31,10 @@ class NotFiniteError(ValueError):
 class JointDiffusion(LightningModule):
     """Trains ``model`` and keeps ``average``, the moving average that is validated and exported."""
 
-    def __init__(self, model: Model, recipe: Recipe) -> None:
+    def __init__(self, model: Model, recipe: Recipe, scale: LookScale | None = None) -> None:
+        """``scale``: that of the looks, for a network that is conditioned on them."""
         super().__init__()
+        self.scale = scale
         self.model = model
         self.average = copy.deepcopy(model).requires_grad_(False)
         self.recipe = recipe
@@ -43,6 +48,12 @@ class JointDiffusion(LightningModule):
         )
         self._latest: tuple[Batch, Tensor] | None = None
         self.average.eval()
+
+    def looks(self, batch: Batch) -> Tensor | None:
+        """The standardised look of each row's own image (B, N)."""
+        if self.scale is None:
+            return None
+        return self.scale.standardised(describe(batch.clean.image))
 
     def losses(
         self,
@@ -75,13 +86,22 @@ class JointDiffusion(LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         # Only training is weighted over t; validation has to compare runs with different weights.
-        losses = self.losses(self.model, batch, self.recipe.loss)
+        losses = self.losses(self.model, batch, self.recipe.loss, self._some_looks(batch))
         total = losses.total(self.recipe.loss)
         self._latest = batch, total.detach()
         self._log_losses("train", losses, batch)
         rows = len(batch.prompts)
         self.log("loss", total.detach(), prog_bar=True, batch_size=rows, sync_dist=True)
         return total
+
+    def _some_looks(self, batch: Batch) -> Tensor | None:
+        """The rows' looks; none for one row in ten, so that the network paints without a look too."""
+        looks = self.looks(batch)
+        if looks is None:
+            return None
+        # By the row's own noise: processes that share a batch agree on it.
+        named = batch.noise.image[:, 0, 0, 0] > _TENTH
+        return looks * named[:, None]
 
     def configure_gradient_clipping(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
         """Clips the gradient. It is the mean over all processes, so all of them see the same norm."""
@@ -109,7 +129,7 @@ class JointDiffusion(LightningModule):
                 mean.lerp_(new, 1 - decay)
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        self._log_losses("val", self.losses(self.average, batch), batch)
+        self._log_losses("val", self.losses(self.average, batch, looks=self.looks(batch)), batch)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Between two validations, adds the sums of the losses since the earlier one."""

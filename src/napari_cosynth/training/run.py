@@ -128,10 +128,13 @@ def train(
         workers = min(8, (os.cpu_count() or 2) - 1) if chosen.type == "cuda" else 0
     # Check these inputs first: reading the tiles takes minutes.
     ckpt_path = state_to_resume(out) if resume else None
+    if init is None and resume and (before := Start.read(out)) is not None:
+        init = before.init  # which decides how looks are standardised
     start = None if init is None else read_config(init)
     features = pretrained() if recipe.adversarial else None
     data = CosynthData(recipe, data_root, workers)
-    bank = tile_looks(data.training) if recipe.adversarial else ()
+    follows = recipe.adversarial or (start is not None and start.look is not None)
+    bank = tile_looks(data.training) if follows else ()
     areas = usual_areas(data.training, data.classes)
     config = checkpoint_config(recipe, data.tissues, _scale_of(bank, start), areas)
     config = dataclasses.replace(config, tiles=data.tiles)
@@ -142,7 +145,7 @@ def train(
         config = inherited(dataclasses.replace(config, training={"init": said}), start)
     model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     module = (
-        JointDiffusion(model, recipe)
+        JointDiffusion(model, recipe, config.look)
         if features is None
         else AdversarialDiffusion(model, recipe, features, config.look)
     )

@@ -43,6 +43,15 @@ class Start:
         with replaced_file(run / START) as fresh:
             fresh.write_text(json.dumps(plain(self), indent=1) + "\n", encoding="utf-8")
 
+    @classmethod
+    def read(cls, run: Path) -> Start | None:
+        """What :meth:`write` has put into a run's folder; None if an earlier version made the run.
+
+        Raises ValueError naming file and field.
+        """
+        file = run / START
+        return parse(cls, read_table(file), str(file)) if file.is_file() else None
+
 
 Curve = tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]
 """Steps, rising, and a figure's values at them."""
@@ -95,7 +104,6 @@ def read_run(folder: Path) -> Run:
     curves = _curves(folder)
     exported = _exported(folder / MODEL / CONFIG)
     losses = [at[-1] + 1 for name, (at, _) in curves.items() if name == "loss"]
-    start = folder / START
     return Run(
         folder,
         steps,
@@ -104,7 +112,7 @@ def read_run(folder: Path) -> Run:
         tuple(sorted(folder.glob(f"{SAMPLES}/[0-9]*.png"))),  # not one that is being written
         (folder / STATE).is_file(),
         exported,
-        parse(Start, read_table(start), str(start)) if start.is_file() else None,
+        Start.read(folder),
     )
 
 

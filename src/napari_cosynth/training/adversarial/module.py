@@ -23,7 +23,7 @@ from napari_cosynth.diffusion.tensors import Clean, Context, JointState
 from napari_cosynth.model.checkpoint import Model
 from napari_cosynth.model.efficientnet import EfficientNetLite0
 from napari_cosynth.model.encoding import encode_condition
-from napari_cosynth.model.looks import LookScale, describe
+from napari_cosynth.model.looks import LookScale
 from napari_cosynth.training.adversarial.discriminator import (
     Discriminator,
     Judged,
@@ -51,25 +51,15 @@ class AdversarialDiffusion(JointDiffusion):
     def __init__(
         self, model: Model, recipe: Recipe, features: EfficientNetLite0, scale: LookScale | None
     ) -> None:
-        super().__init__(model, recipe)
+        super().__init__(model, recipe, scale)
         assert recipe.adversarial is not None
         self.settings = recipe.adversarial
-        self.scale = scale
         self.discriminator = Discriminator(
             self.settings.discriminator, model.network.classes, features
         )
         # Smoothed gradient norms of the denoising losses and of the adversarial term.
         self.register_buffer("norms", torch.zeros(2))
         self.automatic_optimization = False
-
-    def looks(self, batch: Batch) -> Tensor | None:
-        """The standardised look of each row's own image (B, N)."""
-        if self.scale is None:
-            return None
-        return self.scale.standardised(describe(batch.clean.image))
-
-    def validation_step(self, batch: Batch, index: int) -> None:
-        self._log_losses("val", self.losses(self.average, batch, looks=self.looks(batch)), batch)
 
     def training_step(self, batch: Batch, index: int) -> None:  # type: ignore[override]
         step, settings = self.global_step, self.settings
