@@ -84,8 +84,8 @@ def test_samples_are_let_go_as_they_are_written(run, kind, monkeypatch):
     alive: list[int] = []
     original = sampling.synthesize
 
-    def watched(request: Request) -> Iterator[Progress | Synthesis]:
-        for event in original(request):
+    def watched(request: Request, scratch: Path | None) -> Iterator[Progress | Synthesis]:
+        for event in original(request, scratch=scratch):
             if isinstance(event, Synthesis):
                 made.append(weakref.ref(event.record))
                 alive.append(sum(one() is not None for one in made))
