@@ -154,7 +154,7 @@ def page() -> str:
     apart = "\n".join(f"- **{name}**: {why}." for name, why in APART.items())
     return f"""# Licences of what is installed beside it
 
-By `python tools/licences.py`, from each package's own metadata, for all extras on Linux; a test holds
+By `python tools/licences.py`, from each package's own metadata, for every extra but `all`, on Linux; a test holds
 this page against what is installed. The package's code is BSD-3-Clause; its bundled weights are
 CC BY-NC-SA 4.0, for they were trained on such data. Its wheel holds no code of others.
 

@@ -104,8 +104,14 @@ def test_a_preset_is_one_of_two(capsys):
     assert "--preset: expected one of compact, full, got 'tiny'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["train|few|--data|.|--out|new", "pack|few|--data|.|--out|new"])
-def test_a_library_that_is_an_extra_is_named(command, tmp_path):
+@pytest.mark.parametrize(
+    "command,line",
+    [
+        ("train|few|--data|.|--out|new", 'needs lightning: pip install "napari-cosynth[train]"'),
+        ("pack|few|--data|.|--out|new", "consep/train/Images: no such folder"),  # needs none of it
+    ],
+)
+def test_a_library_that_is_an_extra_is_named(command, line, tmp_path):
     code = (
         "import sys; sys.modules.update(dict.fromkeys(('lightning', 'torchmetrics')))\n"
         f"from napari_cosynth.cli import main; sys.exit(main({command.split('|')!r}))"
@@ -114,7 +120,7 @@ def test_a_library_that_is_an_extra_is_named(command, tmp_path):
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
     )
     assert run.returncode == 2
-    assert 'needs lightning: pip install "napari-cosynth[train]"' in run.stderr
+    assert line in run.stderr
     assert "Traceback" not in run.stderr
 
 
