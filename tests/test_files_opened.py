@@ -50,6 +50,7 @@ def opening(package: Path) -> Iterator[str]:
 EXEMPT = {
     "io.atomic": "opens folders and what it has just written, to bring them to the disk",
     "widget.qt.thumbnails": "a buffer in memory",
+    "widget.training.dock": "a run's folder, by training.run_folder",
 }
 
 

@@ -154,9 +154,9 @@ def page() -> str:
     apart = "\n".join(f"- **{name}**: {why}." for name, why in APART.items())
     return f"""# Licences of what is installed beside it
 
-By `python tools/licences.py`, from each package's own metadata, for every extra but `all`, on Linux; a test holds
-this page against what is installed. The package's code is BSD-3-Clause; its bundled weights are
-CC BY-NC-SA 4.0, for they were trained on such data. Its wheel holds no code of others.
+By `python tools/licences.py`, from each package's own metadata, for every extra but `all`, on Linux; a
+test holds this page against what is installed. The package's code is BSD-3-Clause; its bundled weights
+are CC BY-NC-SA 4.0, for they were trained on such data. Its wheel holds no code of others.
 
 *Asked for by* is the first part of ours that needs a package, by way of others too. Licences that ask
 for a notice at most go with ours, and so do LGPL and MPL, which bind changes of the package itself: each

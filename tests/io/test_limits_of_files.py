@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_cosynth.io import listing, paths, tiff
+from napari_cosynth.io import atomic, listing, paths, tiff
 from napari_cosynth.io.atomic import replaced_folder
 from napari_cosynth.io.errors import one_line, short_of_memory, unreadable
 from napari_cosynth.io.listing import (
@@ -420,6 +420,8 @@ def test_what_was_there_comes_back_where_the_last_rename_fails(tmp_path, monkeyp
             raise OSError("full")
         return rename(self, to)
 
+    # As on a system that cannot exchange two names in one step.
+    monkeypatch.setattr(atomic, "_exchanged", lambda *_: False)
     monkeypatch.setattr(Path, "rename", failing)
     with pytest.raises(OSError, match="full"), replaced_folder(target, overwrite=True) as fresh:
         (fresh / "x").write_text("1")
