@@ -1,1 +1,1 @@
-"""The docks but those for training and regions, and the forms only they have."""
+"""All docks except those for training and regions, and the forms that only they use."""

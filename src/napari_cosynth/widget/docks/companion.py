@@ -1,4 +1,4 @@
-"""The docks beside ``CoSynth``: they work with it, and share its place as tabs."""
+"""Base of the docks that work with the ``CoSynth`` dock and are tabs beside it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from napari_cosynth.widget.docks.preferences import PLUGIN
 from napari_cosynth.widget.qt.staying import Tabbed, docked
 
 PANEL, LAYOUT, GALLERY = "CoSynth", "CoSynth layout", "CoSynth gallery"
-"""As the manifest names them."""
+"""The docks' names in the manifest."""
 
 
 def panel_of(viewer: Any) -> CoSynthPanel:
-    """The viewer's CoSynth panel; opened where it is not there yet, or was closed.
+    """The viewer's CoSynth panel; opens it if it is not there yet or was closed.
 
-    A viewer has one: closed and opened again it is the same, so whoever works with it need not ask again.
+    A viewer has one panel. It stays the same object when it is closed and opened again, so callers may
+    keep it.
     """
     for widget in docked(viewer):
         if isinstance(widget, CoSynthPanel):
@@ -29,7 +30,7 @@ def panel_of(viewer: Any) -> CoSynthPanel:
 
 
 class Companion(Tabbed):
-    """A dock that needs the CoSynth dock, and is a tab beside it. npe2 passes the viewer."""
+    """Base of a dock that needs the CoSynth dock and is a tab beside it. npe2 passes the viewer."""
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__()

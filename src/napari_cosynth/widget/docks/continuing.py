@@ -1,4 +1,4 @@
-"""A result continued: its layout and its settings become the form's, whoever made it and whenever."""
+"""Continuing from a result, of this session or an earlier one: its layout and settings fill the form."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from napari_cosynth.widget.result.shown import ShownResult
 
 
 def continue_from(viewer: ViewerModel, form: RequestForm, name: str) -> None:
-    """Lays the result's layout out anew and puts its settings into the form, its seed held.
+    """Adds the result's layout as a new layer and puts its settings into the form, with its seed fixed.
 
-    What cannot be had again, such as a checkpoint that is not there, is said. Raises ValueError where
-    there is no such result or its recipe is damaged.
+    A warning lists the settings that cannot be restored, such as a checkpoint that is missing. Raises
+    ValueError if there is no such result or its recipe is damaged.
     """
     shown = ShownResult(viewer, name)
     group, sample = shown.group(shown.own_layout), shown.sample
@@ -30,7 +30,7 @@ def continue_from(viewer: ViewerModel, form: RequestForm, name: str) -> None:
     recipes = group.tag.recipes
     recipe = recipes[sample] if sample < len(recipes) else {}
     try:
-        # Its look is the layout's, below.
+        # The look belongs to the layout; it is restored below.
         fields = stated({key: value for key, value in recipe.items() if key != "look"})
     except ValueError as error:
         raise ValueError(f"{name}: its recipe is damaged: {error}") from None
@@ -51,10 +51,10 @@ def continue_from(viewer: ViewerModel, form: RequestForm, name: str) -> None:
 def _use_settings(
     form: RequestForm, recipe: Mapping[str, Any], fields: Mapping[str, Any]
 ) -> list[str]:
-    """Puts a recipe's settings into the form; what cannot be, in words."""
+    """Puts a recipe's settings into the form; returns a line for each setting that it cannot restore."""
     model, sampling, missing = form.model, form.sampling, []
     checkpoint = str(recipe.get("checkpoint", ""))
-    # A recipe has a folder's name, and the form where it lies.
+    # A recipe names the checkpoint's folder; the form lists whole paths.
     names = [str(c) for c in model.checkpoint.choices if Path(str(c)).name == Path(checkpoint).name]
     if names:
         model.use(names[0])

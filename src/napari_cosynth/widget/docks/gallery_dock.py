@@ -1,4 +1,4 @@
-"""The dock ``Plugins > CoSynth gallery``: the session's samples as thumbnails, kept or discarded."""
+"""The dock ``Plugins > CoSynth gallery``: thumbnails of the session's samples, to keep or discard."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ KEPT = QColor(60, 170, 80)
 
 
 class GalleryDock(Companion):
-    """npe2 passes the viewer. The samples are the CoSynth dock's; this dock shows them."""
+    """Dock that shows the samples of the CoSynth dock's gallery. npe2 passes the viewer."""
 
     title = "Gallery"
 
@@ -92,7 +92,8 @@ class GalleryDock(Companion):
         sure(self.view.selectionModel()).selectionChanged.connect(self._on_chosen)
         self.view.clicked.connect(lambda index: self.gallery.show(index.row()))
         self.view.activated.connect(lambda index: self.gallery.show(index.row()))
-        # Not bound methods: the CoSynth dock may outlive this one, whose Qt side goes first.
+        # Not bound methods: the CoSynth dock may outlive this one, and Qt destroys this one's C++ side
+        # before its Python side.
         heard: list[tuple[SignalInstance, Callable[..., None]]] = [
             (self.gallery.changed, partial(GalleryDock._show, self)),
             (self.gallery.displayed, partial(GalleryDock._on_displayed, self)),
@@ -106,12 +107,12 @@ class GalleryDock(Companion):
 
     @property
     def rows(self) -> list[int]:
-        """The chosen rows, in order."""
+        """The selected rows, in ascending order."""
         return sorted(index.row() for index in sure(self.view.selectionModel()).selectedIndexes())
 
     @property
     def _cancels(self) -> bool:
-        """Whether the button for variations cancels: a run goes on, and it is not Live's."""
+        """Whether the button for variations means Cancel: a run is going on that Live did not start."""
         return self.panel.runner.busy and not self.panel.live.busy
 
     def _vary(self) -> None:
@@ -141,7 +142,7 @@ class GalleryDock(Companion):
         self.gallery.discard(self.rows)
 
     def _continue(self) -> None:
-        """Once the selected result's layers are shown, which hold all that is needed."""
+        """Continues from the selected result once its layers are shown: they hold all that is needed."""
         self._continued = self.gallery.items[self.rows[0]].group
         self.gallery.show(self.rows[0])
 
@@ -171,7 +172,7 @@ class GalleryDock(Companion):
         self._show()
 
     def _show(self) -> None:
-        """What the buttons do and say for the chosen rows."""
+        """Updates the buttons, the note and the status for the selected rows."""
         items, rows = self.gallery.items, self.rows
         kept = sum(item.entry.kept for item in items)
         count = "1 result" if len(items) == 1 else f"{len(items)} results"
@@ -207,7 +208,7 @@ def _let_go(
 
 
 class Thumbnails(QListView):
-    """Pictures in rows that fill the width, with a mark on those that are kept."""
+    """List of thumbnails in rows that fill the width; kept samples have a mark."""
 
     def __init__(self, gallery: Gallery) -> None:
         super().__init__()
@@ -227,7 +228,7 @@ class Thumbnails(QListView):
         self.setItemDelegate(_Card(gallery, self))
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        # Not shortcuts: Qt's list takes letters for a search of its items.
+        # Not shortcuts: Qt's list view uses letter keys to search its items.
         if action := self.keys.get(sure(event).key()):
             action()
         else:
@@ -235,7 +236,7 @@ class Thumbnails(QListView):
 
 
 class _Card(QStyledItemDelegate):
-    """A thumbnail over its caption; kept shows as a tick on green."""
+    """Painter of one thumbnail over its caption; a kept sample has a white tick on green."""
 
     def __init__(self, gallery: Gallery, parent: QListView) -> None:
         super().__init__(parent)

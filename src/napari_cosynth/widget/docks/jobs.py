@@ -1,4 +1,4 @@
-"""What the form says now -> runs that are ready to begin: anew, into an image, a result repainted."""
+"""Jobs, runs that are ready to begin, from the form: synthesis, into an image, repaint of a result."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ from napari_cosynth.widget.run.live import same_pixels
 
 
 def synthesis_job(form: RequestForm, backend: Backend, request: Request, fleeting: bool) -> Job:
-    """A run of the chosen layout; ``fleeting``: a sample's layers make way for the next one's."""
+    """Job that samples the chosen layout.
+
+    ``fleeting``: the next sample of the job replaces the layers of the one before.
+    """
     points = form.layout.points
     assert points is not None  # the request has a layout
     view = RunView(request.layout, form.placement_of(request), points.name)
@@ -33,9 +36,9 @@ def synthesis_job(form: RequestForm, backend: Backend, request: Request, fleetin
 
 
 def into_image_job(viewer: ViewerModel, form: RequestForm, backend: Backend) -> Job | None:
-    """A run of the chosen layout into the image under it.
+    """Job that samples the chosen layout into the image under it.
 
-    None if the user does not tell the image's µm/px. Raises ValueError saying what is missing.
+    None if the user does not enter the image's µm/px. Raises ValueError if something is missing.
     """
     points = form.layout.points
     request = form.request(form.sampling.draw_seeds(), into_image=True)
@@ -56,14 +59,17 @@ def into_image_job(viewer: ViewerModel, form: RequestForm, backend: Backend) -> 
 
 
 def painted_all_the_same(job: Job, backend: Backend) -> Job:
-    """The same run into an image that is known to be no H&E."""
+    """The same job once the user has agreed to paint into an image that is not H&E."""
     assert job.into is not None  # nothing else is asked about
     into = replace(job.into, sure=True, is_brown=False)
     return replace(job, source=partial(_painted, into, backend), into=into)
 
 
 def _painted(into: Into, backend: Backend) -> Iterator[Progress | Synthesis]:
-    """In the worker's thread, which reads the slide, too."""
+    """Events of a run into an image; none if the image is brown.
+
+    Runs in the worker's thread, and reads the slide there.
+    """
     place = into.image.read()
     into.is_brown = not into.sure and brown_share(place.image[place.region.slices]) > BROWN
     if not into.is_brown:
@@ -71,7 +77,7 @@ def _painted(into: Into, backend: Backend) -> Iterator[Progress | Synthesis]:
 
 
 def repaint_job(form: RequestForm, backend: Backend, wanted: Wanted) -> Job:
-    """A run that paints a result's image anew where that is wanted. Raises ValueError where it cannot."""
+    """Job that paints a result's image anew where the user wants it. Raises ValueError if it cannot."""
     asked = form.settings((int(form.sampling.seed.value),), wanted.record.layout)
     request = repaint_request(asked, wanted)
     source = partial(backend.call, "repaint", request, wanted.record, wanted.changed)
@@ -84,7 +90,10 @@ def _words(name: str, request: Request) -> str:
 
 
 def made_already(viewer: ViewerModel, request: Request) -> str:
-    """The result in the viewer whose pixels this request would give again; empty where one is missing."""
+    """Name of the result in the viewer with the pixels that this request would make for its last seed.
+
+    Empty unless the viewer has such a result for each of the request's seeds.
+    """
     there: dict[int, str] = {}
     for name, layers in results.groups(viewer).items():
         made = layers["labels"].metadata.get(SAMPLE_KEY) if "labels" in layers else None

@@ -1,4 +1,4 @@
-"""The dock ``Plugins > CoSynth layout``: tools that make and change many points at once."""
+"""The dock ``Plugins > CoSynth layout``: tools that add or change many points at once."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from napari_cosynth.widget.qt.column import Column, Section
 from napari_cosynth.widget.qt.forms import column_in, side_by_side
 
 TARGETS = "targets"
-"""In a layout's ``metadata["cosynth"]``: class name -> the share that it should have."""
+"""Key in a layout's ``metadata["cosynth"]``: class name -> the share that the class should have."""
 
 
 class LayoutDock(Companion):
-    """npe2 passes the viewer. The layout is the one that the CoSynth dock works with."""
+    """Dock with tools for the layout that the CoSynth dock works with. npe2 passes the viewer."""
 
     title = "Layout"
 
@@ -60,7 +60,8 @@ class LayoutDock(Companion):
         self.composition.targeted.connect(self._target)
         self.undo.changed.connect(lambda: self.controls.undo.native.click())
         self.redo.changed.connect(lambda: self.controls.redo.native.click())
-        # Not bound methods: the CoSynth dock may outlive this one, whose Qt side goes first.
+        # Not bound methods: the CoSynth dock may outlive this one, and Qt destroys this one's C++ side
+        # before its Python side.
         heard: list[tuple[SignalInstance, Callable[..., None]]] = [
             (self.controls.switched, partial(LayoutDock._on_switched, self)),
             (self.controls.edited, partial(LayoutDock._show_counts, self)),

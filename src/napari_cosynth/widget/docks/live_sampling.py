@@ -1,4 +1,4 @@
-"""Live sampling in the dock: the form's request, and what is shown and said of drafts and samples."""
+"""Live sampling in the dock: takes its requests from the form, shows its drafts and full samples."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from napari_cosynth.widget.run.worker import Runner
 
 
 class LiveSampling:
-    """Joins :class:`Live` to the form, the viewer and the dock's foot."""
+    """Connects :class:`Live` to the form, the viewer and the run bar."""
 
     def __init__(
         self,
@@ -26,7 +26,7 @@ class LiveSampling:
         bar: RunBar,
         tell: Callable[[Synthesis, str], None],
     ) -> None:
-        """``tell`` is called with each sample that is shown, and what kind of sample it is."""
+        """``tell`` is called with each shown sample and a text such as ``"live, draft, "``."""
         self.form, self.bar = form, bar
         self.live = Live(runner, self._request)
         self._view = LiveView(viewer)
@@ -39,14 +39,14 @@ class LiveSampling:
         form.sampling.live.changed.connect(self.live.switch)
 
     def leave(self) -> None:
-        """Another layout is chosen: what runs is dropped, and the next sample gets layers of its own."""
+        """Stops the run because another layout is chosen; the next sample gets layers of its own."""
         self.live.stop()
         self._view.leave()
 
     def _request(self) -> Request | None:
-        """None while there is no valid layout."""
+        """The form's request; None while the look is being read or there is no valid layout."""
         if not self.form.look.ready():
-            self.bar.status.value = READING_LOOK  # live is told when it is read
+            self.bar.status.value = READING_LOOK  # the look's ``edited`` then starts Live again
             return None
         try:
             return self.form.live_request()

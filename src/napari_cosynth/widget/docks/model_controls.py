@@ -1,4 +1,4 @@
-"""The dock's form: what to sample with. Checkpoint, stain, tissue, look, prompt; and the device."""
+"""The form's controls of the model: checkpoint, stain, tissue, look, prompt and device."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ PROMPT_TIP = "What the picture shows, in words"
 
 
 class ModelControls:
-    """Checkpoint, stain, tissue, look, prompt; and the device."""
+    """Form group with checkpoint, stain, tissue, look, prompt and device."""
 
     changed_checkpoint = Signal(CheckpointFacts)
     edited = Signal()
-    """Anything that decides the next request."""
+    """Something changed that goes into the next request."""
 
     def __init__(
         self,
@@ -36,7 +36,11 @@ class ModelControls:
         device: str = "auto",
         look: Sequence[Widget] = (),
     ) -> None:
-        """``look`` stands first, beside the tissue; ``device`` is for another form."""
+        """``folder`` holds more checkpoints to offer; ``device`` is the device chosen at first.
+
+        The controls in ``look`` come first, beside the tissue. The device's box is placed by another
+        form.
+        """
         names = available() + [
             str(path) for path in (checkpoints_in(folder) if folder else {}).values()
         ]
@@ -53,8 +57,8 @@ class ModelControls:
         self.follow.tooltip = "Build the prompt from the layout's classes; off: keep what you typed"
         self.device.tooltip = "auto takes cuda, then mps, then cpu"
         self._words = [Label(value=text) for text in ("stain", "tissue")]
-        # Whose stain and grain the picture has comes first: nothing changes it more. No line of its own:
-        # at 1280x800 it would push the form's end out of sight.
+        # The look comes first because nothing changes the image more. It shares a line with the tissue:
+        # at 1280x800 another line would push the form's end out of sight.
         first = (
             ("Look", [*look, self._words[1], self.tissue]) if look else ("Tissue", [self.tissue])
         )
@@ -76,7 +80,7 @@ class ModelControls:
             self.use(names[0])
 
     def use(self, name: str) -> None:
-        """Shows a checkpoint. Raises ValueError where it cannot be read, and changes nothing."""
+        """Chooses a checkpoint by name. Raises ValueError, and changes nothing, if it cannot be read."""
         facts = read_facts(name)
         self.facts, self._last = facts, name
         self.add(name)
@@ -98,7 +102,7 @@ class ModelControls:
         self._rebuild_prompt()
 
     def add(self, name: str) -> None:
-        """Puts a checkpoint's folder into the list; what is chosen stays."""
+        """Adds a checkpoint's folder to the list; the chosen one stays chosen."""
         if name not in self.checkpoint.choices:
             before = [c for c in self.checkpoint.choices if c != BROWSE]
             with self.checkpoint.changed.blocked():
@@ -109,7 +113,7 @@ class ModelControls:
         return "" if self.tissue.value == NO_TISSUE else str(self.tissue.value)
 
     def suggest_tissue(self, name: str) -> None:
-        """Takes a layout's own tissue where the checkpoint knows it and the user chose none."""
+        """Chooses a layout's own tissue if the checkpoint knows it and the user chose none."""
         if self.tissue.value == NO_TISSUE and name in self.tissue.choices:
             self.tissue.value = name
 
@@ -120,7 +124,7 @@ class ModelControls:
         return f"{name} · {self.tissue_name or 'any tissue'}, {self.stain.value}"
 
     def show_classes(self, names: list[str] | None) -> None:
-        """Builds the prompt from the classes that occur, unless the user typed one."""
+        """Builds the prompt from the classes in the layout, unless the user typed a prompt."""
         self._classes = names
         self._rebuild_prompt()
 
@@ -132,7 +136,7 @@ class ModelControls:
         self.edited.emit()
 
     def type_prompt(self, text: str) -> None:
-        """Puts in a prompt, which stays as it is unless it is what the classes give anyway."""
+        """Enters a prompt as if the user typed it; no change if the classes give the same prompt."""
         if text != self.prompt.value:
             self.prompt.value = text
             self._typed()

@@ -1,4 +1,4 @@
-"""What ``Plugins > CoSynth`` opens: the viewer's one CoSynth panel, made where there is none yet."""
+"""The entry ``Plugins > CoSynth``: opens the viewer's one CoSynth panel, or makes it."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ T = TypeVar("T", bound=Staying)
 
 
 class OpenedPanel(QWidget):
-    """Makes the panel, or brings back the one that was closed: with its form, its run and its results.
+    """Class whose call returns the viewer's :class:`CoSynthPanel`, a closed one with its form and run.
 
-    npe2 takes a class and passes it the viewer; what comes is a :class:`CoSynthPanel`.
+    It is a class because npe2 expects one, to which it passes the viewer.
     """
 
     def __new__(cls, napari_viewer: ViewerModel) -> CoSynthPanel:  # type: ignore[misc]
         return closed(CoSynthPanel, napari_viewer) or CoSynthPanel(napari_viewer)
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
-        """Never runs; napari reads from it that the viewer is wanted."""
+        """Never runs; its signature tells napari to pass the viewer."""
 
 
 def closed(kind: type[T], viewer: Any) -> T | None:
-    """The viewer's content of a kind that waits without a dock."""
+    """The viewer's widget of this kind whose dock was closed; None if there is none."""
     for widget in QApplication.allWidgets():
         if isinstance(widget, kind) and dock_of(widget) is None:
             ours: Any = widget
@@ -37,5 +37,5 @@ def closed(kind: type[T], viewer: Any) -> T | None:
 
 
 def _plain(viewer: Any) -> Any:
-    """Plugins get napari's viewer in a wrapper of their own."""
+    """The viewer without the wrapper in which napari passes it to plugins."""
     return getattr(viewer, "__wrapped__", viewer)

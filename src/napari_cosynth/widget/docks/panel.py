@@ -33,7 +33,7 @@ from napari_cosynth.widget.run.worker import Runner
 
 
 class CoSynthPanel(Staying):
-    """Everything from a layout to its samples. Closed, it keeps its state and its run."""
+    """Dock that leads from a layout to its samples. It keeps its state and its run when it is closed."""
 
     title = "CoSynth"
 
@@ -75,7 +75,7 @@ class CoSynthPanel(Staying):
         self.sections = {
             "Model": Section("Model", self.model.native),
             "Layout": Section("Layout", self.layout_controls),
-            # Folded: at 1280x800 the other three fit without scrolling, and its summary says it all.
+            # Folded so that at 1280x800 the other three fit without scrolling; its summary shows all.
             "Sampling": Section("Sampling", self.sampling.native, folded=True),
             "Result": Section("Result", result),
         }
@@ -99,7 +99,7 @@ class CoSynthPanel(Staying):
         self.bar.cancel.changed.connect(self.runs.stop)
         self.refine.wanted.connect(self.runs.start_repaint)
         self.results.go_on.changed.connect(told(lambda: self.continue_from(self.results.name)))
-        # Not a bound method: napari could not let go of a QWidget that Qt has destroyed.
+        # Not a bound method: napari could not disconnect a method of a QWidget that Qt has destroyed.
         refresh = partial(_call, self._show_results)
         for event in self._layer_events():
             event.connect(refresh)
@@ -112,7 +112,7 @@ class CoSynthPanel(Staying):
         self.closed.connect(self._on_closed)
         self.reopened.connect(self.activity.end)
         disconnect = [partial(event.disconnect, refresh) for event in self._layer_events()]
-        # Qt may destroy the dock with its window; by then only Python's side can still be reached.
+        # Qt may destroy the dock together with its window. Then only its Python side still works.
         closing: list[Callable[[], object]] = [
             self.live.stop,
             self.activity.end,
@@ -131,17 +131,17 @@ class CoSynthPanel(Staying):
         return events.inserted, events.removed
 
     def continue_from(self, name: str) -> None:
-        """The layout and the settings of a result become the form's. Raises ValueError without one."""
+        """Puts a result's layout and settings into the form. Raises ValueError if there is no result."""
         continue_from(self.viewer, self.form, name)
 
     def _ask(self, kind: str, *arguments: object) -> object:
         return self.runner.backend.ask(kind, *arguments)
 
     def report(self, error: Exception) -> None:
-        """An error as a notification: one line, its traceback behind a button."""
+        """Shows an error as a notification: one line, with the traceback behind a button."""
         notification_manager.dispatch(ErrorNotification(error))
 
-    # -- what follows from events
+    # -- answers to events
 
     def _on_edited(self) -> None:
         editor = self.layout_controls.editor
@@ -166,10 +166,10 @@ class CoSynthPanel(Staying):
         self.look.refresh()
         self.runs.forget_gone()
         self.runs.forget_removed()
-        self._summarise()  # Into image has a time where there is an image
+        self._summarise()  # the time of Into image is shown only if there is an image
 
     def _on_closed(self) -> None:
-        self.sampling.live.value = False  # nobody could switch it off
+        self.sampling.live.value = False  # its switch is out of reach while the dock is closed
         self.activity.begin()
 
     def _on_displayed(self, group: str) -> None:
@@ -177,7 +177,7 @@ class CoSynthPanel(Staying):
         self.refine.refresh()
 
     def _summarise(self) -> None:
-        """The folded sections in a line each, and how long the next run will take."""
+        """Shows the summaries of the folded sections and the expected time of the next run."""
         model = [part for part in (self.model.summary, self.look.summary) if part]
         self.sections["Model"].summarise(" · ".join(model))
         self.sections["Sampling"].summarise(self.sampling.summary)

@@ -1,4 +1,4 @@
-"""Preferences > CoSynth: what a new dock starts with, from the manifest's ``configurations``."""
+"""Preferences > CoSynth: settings of a new dock; the manifest declares them in ``configurations``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from napari_cosynth.known import OWN_FOLDER
 
 PLUGIN = "napari-cosynth"
 OWN = "napari-cosynth"
-"""Inside the user's data folder: models trained in the window, and their runs."""
+"""Folder inside the user's data folder, for models trained in the window and their runs."""
 CHECKPOINTS, RUNS = "checkpoints", "runs"
 
 
@@ -22,14 +22,14 @@ class Preferences:
 
     device: str = "auto"
     steps: int = 0
-    """0: as many as the checkpoint usually takes."""
+    """Steps of a new form; 0: the checkpoint's usual number."""
     checkpoints: Path | None = None
-    """A folder of checkpoint folders: where none is set the shell's (COSYNTH_CHECKPOINTS), then that of
-    models trained in the window; None where there is none."""
+    """Folder of checkpoint folders: the one in the settings, else the environment's COSYNTH_CHECKPOINTS,
+    else the folder of models trained in the window; None if none of them exists."""
 
 
 def read_preferences() -> Preferences:
-    """What napari's settings hold for this plugin; the defaults before napari 0.9 and without it."""
+    """This plugin's settings in napari; the defaults if napari is older than 0.9 or has none for it."""
     try:
         from napari.settings import get_plugin_settings
 
@@ -42,7 +42,7 @@ def read_preferences() -> Preferences:
 
 
 def own_folder(name: str) -> Path:
-    """One of our folders inside the user's data folder, which need not be there yet."""
+    """Path of one of our folders inside the user's data folder; it need not exist yet."""
     data = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericDataLocation)
     return Path(data) / OWN / name
 

@@ -1,4 +1,4 @@
-"""The quality dock: the nuclei of a result in a table, and what is kept of it before it is saved."""
+"""The quality dock: a table of a result's nuclei, to check and drop them before the result is saved."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ from napari_cosynth.widget.result.shown import ShownResult
 from napari_cosynth.widget.run.background import Background
 
 SETTLED_MS = 150
-"""A stroke of the brush says so many times a second that labels changed."""
+"""Delay in ms before the table is measured again: a brush stroke sends many events a second."""
 
 
 class QualityPanel(Tabbed):
-    """Looks through a result nucleus by nucleus. npe2 passes the viewer."""
+    """Dock for checking a result nucleus by nucleus. npe2 passes the viewer."""
 
     title = "Quality"
 
@@ -128,11 +128,11 @@ class QualityPanel(Tabbed):
 
     @property
     def busy(self) -> bool:
-        """Whether the table does not yet show the layers as they are, or a stack is being saved."""
+        """Whether the table is older than the layers, or a stack is being saved."""
         return self._timer.isActive() or self._asked != self._answered or self._saving
 
     def refresh(self) -> None:
-        """Offers the viewer's results, a new one chosen, and measures the chosen one."""
+        """Lists the viewer's results, chooses a new one if there is one, and measures the chosen one."""
         there = samples_in(self.viewer)
         self.samples.offer(there)
         self._marks = {key: ids for key, ids in self._marks.items() if key in there}
@@ -147,7 +147,7 @@ class QualityPanel(Tabbed):
         self._measure()
 
     def _listen(self, _: object = None) -> None:
-        """Follows what becomes a result or is painted, and which nucleus is picked in the viewer."""
+        """Listens to the layers there are now: to new data, to painting and to the selected label."""
         self._layer_events.stop()
         touch = partial(QualityPanel._touch, self)
         pick = partial(QualityPanel._follow_pick, self)
@@ -155,7 +155,7 @@ class QualityPanel(Tabbed):
             if isinstance(layer, (Image, Labels)):
                 self._layer_events.to(layer.events.data, touch)
             if isinstance(layer, Labels):
-                # Undo of a stroke says no more than that the layer was drawn again.
+                # The undo of a brush stroke sends no other event than this one.
                 self._layer_events.to(layer.events.set_data, touch)
                 self._layer_events.to(layer.events.paint, touch)
                 self._layer_events.to(layer.events.selected_label, pick)
@@ -185,7 +185,7 @@ class QualityPanel(Tabbed):
         self._timer.start()
 
     def _measure(self) -> None:
-        """Measures the nuclei off the GUI thread; an older answer than the last question is dropped."""
+        """Measures the nuclei off the GUI thread; only the answer to the latest call is shown."""
         self._timer.stop()
         self._asked += 1
         key = self.samples.key
@@ -263,7 +263,7 @@ class QualityPanel(Tabbed):
         self._show_buttons()
 
     def _repaint(self, wanted: Wanted) -> None:
-        """By the CoSynth dock, which samples."""
+        """Passes the repaint to the CoSynth dock, which does the sampling."""
         panel_of(self.viewer).runs.start_repaint(wanted)
 
     # -- in the viewer
@@ -274,10 +274,10 @@ class QualityPanel(Tabbed):
         layer = results.groups(self.viewer).get(self._shown_name, {}).get("instances")
         return layer if isinstance(layer, Labels) else None
 
-    # -- what is kept
+    # -- changed and kept samples
 
     def _numbered_anew(self, key: Key) -> None:
-        """A sample's ids are others now: its marks are forgotten and its table is made again."""
+        """Forgets a sample's marks and makes its table again, because its instance ids changed."""
         if key == self._shown_key:
             self.model.mark(set(self.model.marked), False)
         self._marks.pop(key, None)
@@ -290,10 +290,11 @@ class QualityPanel(Tabbed):
             self.save_to(path)
 
     def save_to(self, path: Path) -> None:
-        """Saves what has a tick as one training stack, or appends it to one, off the GUI thread."""
+        """Saves the results with a tick as a training stack, or appends them, off the GUI thread."""
         self._saving = True
         self._show_buttons()
-        # Not bound methods: a dock that is closed meanwhile must hear nothing, and the user must.
+        # Not bound methods: if the dock is destroyed meanwhile, it must not be called, but the user must
+        # still be told.
         self._writes.do(
             writer_of(self.viewer, self.samples.kept, path),
             lambda folder: _saved(self, lambda: show_info(f"saved in {folder}")),

@@ -1,4 +1,4 @@
-"""What the dock's form says now -> :class:`Request`, the grid of its result, and how long it takes."""
+"""The dock's form -> :class:`Request`, the placement of its result, and the time it will take."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from napari_cosynth.widget.run.speed import Speeds, duration
 
 @dataclass(frozen=True)
 class RequestForm:
-    """The dock's groups of controls read together."""
+    """The dock's groups of controls, read together as one form."""
 
     model: ModelControls
     sampling: SamplingControls
@@ -25,16 +25,16 @@ class RequestForm:
     look: LookControls
 
     def request(self, seeds: tuple[int, ...], into_image: bool = False) -> Request:
-        """What the form says now, once the look is ready.
+        """The form's request for these seeds; call it once the look is ready.
 
-        Raises ValueError where it does not make a request.
+        Raises ValueError if the form is no valid request.
         """
         look, look_of = self.look.asked_into_image() if into_image else self.look.asked()
         request = self.settings(seeds, self.layout.layout_now())
         return replace(request, look=look, look_of=look_of)
 
     def settings(self, seeds: tuple[int, ...], layout: Layout) -> Request:
-        """The form's request for another layout, of no look. Raises ValueError likewise."""
+        """The form's request for any layout, without a look. Raises ValueError if it is not valid."""
         if self.model.facts is None:
             raise ValueError("no checkpoint: choose one first")
         return Request(
@@ -51,14 +51,14 @@ class RequestForm:
         )
 
     def live_request(self) -> Request:
-        """The same for the seed that is shown, on the model's own grid. Raises ValueError likewise."""
+        """Request for Live: the shown seed, on the model's grid. Raises ValueError if it is not valid."""
         request = self.request((int(self.sampling.seed.value),))
         layout = request.layout.scaled_to(self.mpp)
         return replace(request, layout=layout)
 
     @property
     def previews(self) -> Previews:
-        """What of a run of this form is shown before it ends."""
+        """Previews of a run of this form: after how many steps and seconds one is shown."""
         every = int(self.sampling.preview.value)
         return Previews(every, PREVIEW_S) if every else NO_PREVIEWS
 
@@ -69,15 +69,16 @@ class RequestForm:
         return self.model.facts.mpp
 
     def placement_of(self, request: Request) -> Placement:
-        """Where the result of a request of this form lies."""
+        """Placement of the result of a request of this form."""
         points = self.layout.points
         assert points is not None  # the request has a layout
         return placement_from(points).at_mpp(self.mpp, request.layout.scaled_to(self.mpp).shape)
 
     def expected_time(self, speeds: Speeds) -> tuple[str, str]:
-        """Of the next run in words, *Into image* too where there is one; and on what it is computed.
+        """The next run's time in words, and its device and precision in words.
 
-        Empty where nothing can run.
+        The time of *Into image* is added if there is an image under the layout. Both texts are empty if
+        nothing can run.
         """
         points, facts = self.layout.points, self.model.facts
         if points is None or facts is None:

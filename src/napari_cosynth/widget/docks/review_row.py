@@ -1,4 +1,4 @@
-"""The quality dock's buttons for going through nuclei one by one: their class, and their pixels."""
+"""The quality dock's buttons for reviewing nuclei one by one: step, re-tag and repaint."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from napari_cosynth.widget.result.saving import described_sample, record_of
 from napari_cosynth.widget.result.shown import ShownResult
 
 KEYS = (("N", True), ("Shift-N", False))
-"""Over the canvas: to the next nucleus that nobody looked at, and a row back."""
+"""(Key over the canvas, forth): N goes to the next unseen nucleus, Shift-N one row up."""
 
 
 class ReviewRow(QWidget):
-    """Works on the table in ``view``."""
+    """Row of buttons that work on the table in ``view``."""
 
     retagged = Signal()
-    """A result's classes are others now."""
+    """The classes of nuclei in a result changed."""
     wanted = Signal(object)
     """A :class:`Wanted`: nuclei are to be painted anew."""
 
@@ -70,7 +70,7 @@ class ReviewRow(QWidget):
         self.show_table(None, None)
 
     def show_table(self, key: Key | None, table: NucleusTable | None) -> None:
-        """Which nuclei there are to go through."""
+        """Takes a sample's table as the one to review; None: there is none."""
         self.key, self.table = key, table
         names = list(table.classes.names[1:]) if table is not None else []
         if list(self.retag_to.choices) != names:
@@ -85,7 +85,7 @@ class ReviewRow(QWidget):
 
     @property
     def seen(self) -> npt.NDArray[np.bool_]:
-        """Which rows of the table were looked at."""
+        """Mask of the table's rows that were looked at, bool (rows,)."""
         if self.table is None or self.key is None:
             return np.zeros(0, bool)
         if self.key[0] not in results.groups(self.viewer):
@@ -94,11 +94,11 @@ class ReviewRow(QWidget):
 
     def mark_seen(self, row: int) -> None:
         """Notes that a row of the table was looked at."""
-        assert self.table is not None and self.key is not None  # it is what was looked at
+        assert self.table is not None and self.key is not None  # the row is one of this table
         mark_seen(ShownResult(self.viewer, self.key[0]), self.key[1], self.table, [row])
 
     def go(self, forth: bool) -> None:
-        """To the next nucleus that nobody looked at, round at the end; or to the row above."""
+        """Goes to the next unseen nucleus, from the last row on to the first; or to the row above."""
         if self.table is None:
             return
         wanted = self.table.ids[~self.seen] if forth else self.table.ids
@@ -114,15 +114,15 @@ class ReviewRow(QWidget):
         self.retagged.emit()
 
     def repaint_selected(self) -> None:
-        """Asks for the pixels of the selected nuclei anew, and where labels do not fit the image.
+        """Asks to repaint the selected nuclei and the pixels whose labels no longer fit the image.
 
-        Raises ValueError where there is neither.
+        Raises ValueError if there are no such pixels.
         """
         if self.key is None:
             raise ValueError("there is no result")
         shown, (name, sample) = ShownResult(self.viewer, self.key[0]), self.key
         group = shown.group(shown.own_layout)
-        described_sample(group, sample)  # refuses in one line where its parts disagree
+        described_sample(group, sample)  # raises ValueError if the result's layers disagree
         record = record_of(group, sample)
         chosen = np.isin(record.instances, self.view.selected_ids())
         changed = corrected(shown)
@@ -135,7 +135,8 @@ class ReviewRow(QWidget):
 
 
 def _bound(row: ref[ReviewRow], forth: bool) -> Callable[[Layer], None]:
-    # A function, not a partial: napari asks every binding for its __name__. Weak: the layer may stay.
+    # A function, not a partial: napari reads each binding's __name__. A weak reference, because the layer
+    # may outlive the row.
     def go(layer: Layer) -> None:
         found = row()
         if found is not None:

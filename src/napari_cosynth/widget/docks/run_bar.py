@@ -1,4 +1,4 @@
-"""The dock's foot, always in sight: Synthesise, Cancel, Live, progress, times and what happened."""
+"""The bar at the dock's foot, always in sight: Synthesise, Cancel, Live, progress, time and status."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from napari_cosynth.widget.run.speed import duration
 
 READING_LOOK = "reading the look…"
 SYNTHESISE, QUEUE = "Synthesise", "Queue"
-"""What the first button says: while a run goes on, the next one waits for it."""
+"""Texts of the first button; ``QUEUE`` while a run goes on, because the next one waits for it."""
 PARTS = 100
-"""Of a step, in the progress bar: a large canvas takes long for one, and there may be one only."""
+"""Progress bar units a step: a large canvas takes long for one step, and a run may have only one."""
 
 
 class SingleClicks(QObject):
-    """Filters the second click of a double one out."""
+    """Event filter that drops the second click of a double click."""
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         return event is not None and event.type() == QEvent.Type.MouseButtonDblClick
 
 
 class QueueRow(QWidget):
-    """The runs that wait, each of which can be taken back; hidden where there are none."""
+    """List of the runs that wait, with buttons to drop them; hidden if there are none."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class QueueRow(QWidget):
 
 
 class RunBar(QWidget):
-    """Shows one run at a time. ``live`` is the form's own switch, placed here."""
+    """Bar that shows one run at a time. ``live`` is the form's switch for Live, placed here."""
 
     def __init__(self, live: CheckBox) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class RunBar(QWidget):
         self.cancel.tooltip = "Stops before the next step"
         self.time.tooltip = "As measured on this machine"
         self.queue = QueueRow()
-        # A second click of a double one is not meant to be a second run.
+        # A double click is meant as one run, not two.
         self._single = SingleClicks()
         for button in (self.synthesise, self.into_image):
             button.native.installEventFilter(self._single)
@@ -107,14 +107,14 @@ class RunBar(QWidget):
         box.addWidget(self.queue)
 
     def expect(self, time: str, on: str) -> None:
-        """How long the next run will take, and on what."""
+        """Shows the time that the next run will take, and its device."""
         self.time.value = time
         self.time.tooltip = f"As measured on this machine {on}".rstrip()
 
     def begin(self, request: Request) -> None:
-        """A run starts: reading the checkpoint, which has no steps, comes first.
+        """Shows that a run starts. It reads the checkpoint first, which has no steps.
 
-        The time that was expected stands until it is measured.
+        The expected time stays until the time left is measured.
         """
         self.progress.min, self.progress.value = 0, 0
         self.progress.max = PARTS * request.steps * len(request.seeds)
@@ -123,7 +123,7 @@ class RunBar(QWidget):
         self._first = None
 
     def advance(self, progress: Progress) -> None:
-        """A step is done; from the second on it is known how long the rest takes."""
+        """Shows a step's progress, and from the second step on the time left."""
         now = time.perf_counter()
         done = progress.index * progress.steps + progress.step + progress.part
         self.progress.value = int(PARTS * done)
@@ -139,13 +139,14 @@ class RunBar(QWidget):
             self.time.value = f"{duration(left)} left"
 
     def end(self, outcome: str) -> None:
-        """A run is over; what it was good for stands in the status already where it finished."""
+        """Shows that a run is over; the status of a finished run stays, as it describes the sample."""
         if outcome != "finished":
             self.progress.value = 0
             self.status.value = outcome
 
     def show_busy(self, busy: bool, ready: bool) -> None:
-        """``busy``: a run that may be cancelled goes on; ``ready``: there is a layout."""
+        """Updates the buttons. ``busy``: a run is going on that can be cancelled; ``ready``: there is a
+        layout."""
         reason = "" if ready else "there is no layout yet"
         self.synthesise.text = QUEUE if busy and ready else SYNTHESISE
         allow(self.synthesise, reason)

@@ -1,4 +1,4 @@
-"""The runs of the dock's buttons: from the form's request to layers, gallery and what is said of it."""
+"""The runs that the dock's buttons start: from the form's request to layers, gallery and status."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ LIVE = "live: the next edit is sampled"
 
 
 class Runs:
-    """One run at a time, on the dock's runner; others wait for it, and Live's own make way."""
+    """Runs on the dock's runner, one at a time: others wait their turn, and those of Live give way."""
 
     displayed = Signal(str)
-    """The layers of this result were made and are what is seen now."""
+    """Name of a result whose layers were made and are now the visible ones."""
     sampled = Signal(Synthesis)
     """A sample was made and is shown."""
     changed = Signal()
-    """A run began or ended, or how long the next one takes is known better."""
+    """A run began or ended, or the expected time of the next one changed."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Runs:
         self._plan: list[tuple[Points, bool]] = []
         self._planning = False
         self._brown: list[Job] = []
-        self._told: str | None = None  # the result that the status is about; "": Live's
+        self._told: str | None = None  # name of the result in the status; "" for one of Live
         bar.queue.follow(self.waiting)
         runner.progressed.connect(self._on_progress)
         runner.sampled.connect(self._on_sample)
@@ -73,17 +73,17 @@ class Runs:
 
     @property
     def busy(self) -> bool:
-        """Whether a run goes on that a button began."""
+        """Whether a run is going on that a button began."""
         return self.runner.busy and not self.live.busy
 
     @property
     def shows_time(self) -> bool:
-        """Whether the time that is left of a run stands in the bar."""
+        """Whether the bar shows the time that is left of a run."""
         return self._job is not None and self._job.view is not None
 
     @property
     def planned(self) -> int:
-        """How many layouts of :meth:`start_each` are not asked for yet."""
+        """Number of layouts of :meth:`start_each` whose runs are not submitted yet."""
         return len(self._plan)
 
     def start(self) -> None:
@@ -91,16 +91,19 @@ class Runs:
         self._start(self.form.sampling.draw_seeds)
 
     def vary(self, seeds: tuple[int, ...]) -> None:
-        """Synthesises these seeds for the gallery: the viewer shows one of them after the other."""
+        """Synthesises these seeds for the gallery; each sample replaces the layers of the one before."""
         self._start(lambda: seeds, fleeting=True)
 
     def start_each(self, layers: Sequence[Points], into_image: bool) -> None:
-        """A run of each of these layouts, one after the other; each is the chosen one for a moment."""
+        """Runs each of these layouts, one after the other; each is the chosen layout for a moment."""
         self._plan += [(layer, into_image) for layer in layers]
         self._go_on_with_plan()
 
     def _go_on_with_plan(self) -> None:
-        """As far as it is known what to ask for; whoever reads a look, or Live when it ends, goes on."""
+        """Submits the planned runs until one has to wait for its look or for Live.
+
+        It is called again when the look is read or Live ends.
+        """
         if self._planning:
             return
         self._planning = True
@@ -126,7 +129,7 @@ class Runs:
         fleeting: bool = False,
         again: bool = False,
     ) -> None:
-        """``again``: also where it gives pixels that are there already."""
+        """Submits a run of the form; ``again``: even if the viewer has a result with the same pixels."""
         if self._waits(partial(self._start, draw_seeds, fleeting, again)):
             return
         try:
@@ -176,14 +179,14 @@ class Runs:
         )
 
     def start_repaint(self, wanted: Wanted) -> None:
-        """Paints a result's image anew where that is wanted; while a run goes on, this one waits."""
+        """Paints a result's image anew where the user wants it; while a run goes on, this one waits."""
         try:
             self._submit(repaint_job(self.form, self.runner.backend, wanted))
         except ValueError as error:
             show_warning(str(error))
 
     def _submit(self, job: Job) -> None:
-        """Begins a run, or lets it wait; one that is the same as another there is not wanted twice."""
+        """Begins a run, or queues it; refuses one that is the same as the current or a waiting one."""
         if any(job.same_as(other) for other in (self._job, *self.waiting.jobs)):
             show_info(f"{job.name} is under way already: vary the seed for another one")
         elif self.runner.busy:
@@ -212,10 +215,7 @@ class Runs:
         self.bar.status.value = f"repainted in {made.seconds:.1f} s"
 
     def _waits(self, start: Callable[[], None], into_image: bool = False) -> bool:
-        """Whether Live has to end, or the look to be read, before anything is asked for.
-
-        ``start`` follows then.
-        """
+        """Whether a run must wait until Live ends or the look is read; ``start`` is called then."""
         if self.live.busy:
             self._start_next = start
             self.live.stop()
@@ -240,14 +240,14 @@ class Runs:
             view.view.stop()
 
     def switch_layout(self) -> None:
-        """Another layout is chosen, or none: what was meant for the last one is not begun any more."""
-        self.live_sampling.leave()  # its sample is of the layout that was; the next edit begins anew
+        """Drops what was about to start, because another layout is chosen, or none."""
+        self.live_sampling.leave()  # its sample shows the earlier layout; the next edit starts Live anew
         self._start_next = None
         self.forget_removed()
         self.changed.emit()
 
     def forget_removed(self) -> None:
-        """Of layouts that are gone nothing is sampled any more."""
+        """Drops the waiting runs of layouts that were removed, and cancels such a run."""
         there = self.viewer.layers
         self.waiting.keep(lambda job: job.points is None or job.points in there)
         points = None if self._job is None else self._job.points
@@ -281,7 +281,7 @@ class Runs:
         self._tell(sample, group=view.group)
 
     def _mark(self, sample: Synthesis, points: Points, sampled: Layout) -> None:
-        """Marks the layout's points, if they still are the ones that were sampled."""
+        """Puts the report's notes on the layout's points if they are still the sampled ones."""
         try:
             now = layout_from(points)
         except ValueError:
@@ -292,7 +292,7 @@ class Runs:
             show_info("The layout changed during the run; the result is of the layout as it was.")
 
     def forget_gone(self) -> None:
-        """Says no more of a result whose layers are gone."""
+        """Clears the status if the layers of the result that it describes are gone."""
         there = results.groups(self.viewer)
         gone = self._told not in there if self._told else not there
         if self._told is not None and gone and not self.runner.busy:
