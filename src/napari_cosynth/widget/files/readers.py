@@ -1,6 +1,6 @@
 """File > Open: data sets, slides, nuclei and layouts -> layer tuples for napari.
 
-Each reader claims what it can read, by content; everything else is left to napari and other plugins.
+Each reader checks the content and claims what it can read; all else is left to napari and other plugins.
 """
 
 from __future__ import annotations
@@ -30,19 +30,20 @@ Reader: TypeAlias = Callable[[str | Sequence[str]], list[LayerTuple]]
 
 
 def dataset_reader(path: str | Sequence[str]) -> Reader | None:
-    """A reader for data sets: our exports, named by their ``cosynth.json`` too, and published formats."""
+    """A reader for data sets: our exports, also by the path of their ``cosynth.json``, and published
+    formats; None for anything else."""
     first = _one(path)
     root = first.parent if first.name == DESCRIPTION else first
     if root.is_file() and not CocoDataset.recognises(root):
-        return None  # nuclei alone; their reader lays them over an image that is open
+        return None  # nuclei without an image; their own reader lays them over an open image
     if _is_plain_zarr(root):
         return None
     return _read_dataset if formats_of(root) else None
 
 
 def slide_reader(path: str | Sequence[str]) -> Reader | None:
-    """A reader for slides in files: SVS, NDPI, SCN, MIRAX, TIFF; None for TIFFs that are no such image
-    of 8 bits, which napari shows as they are."""
+    """A reader for slides in files: SVS, NDPI, SCN, MIRAX, TIFF; None for TIFFs that are not 8-bit images
+    which we can read: napari opens those."""
     first = _one(path)
     plain = first.suffix.lower() in (".tif", ".tiff")
     return None if plain and not _is_slide(first) else _read_slide
@@ -102,10 +103,10 @@ def _read_nuclei(path: str | Sequence[str]) -> list[LayerTuple]:
 
 
 def _read_points(path: str | Sequence[str]) -> list[LayerTuple]:
-    """Points coloured by their class, in pixels: a CSV names neither µm/px nor a canvas.
+    """Points in pixels, coloured by their class; a CSV holds neither µm/px nor a canvas.
 
-    Classes are the bundled model's where they name no other, else those of the file. Raises
-    ValueError naming file and line where a number or a class is missing.
+    The classes are the bundled model's if it has all that the file names, else those of the file. Raises
+    ValueError naming file and line if a number or a class is missing.
     """
     file = _one(path)
     points, names = [], []

@@ -18,7 +18,7 @@ from napari_cosynth.widget.layers.tags import KEY
 PAIR = "pair"
 """Folder of the finished pair among the package's samples: a training stack of one sample."""
 PROJECT = "project"
-"""A slide, ``project.tif``, and beside it the folder of the results in a region of it."""
+"""Name of the finished project: a slide ``project.tif``, and a folder with the results in its region."""
 
 
 def gland() -> list[LayerTuple]:
@@ -38,7 +38,7 @@ def tumour() -> list[LayerTuple]:
 
 
 def _layout(name: str) -> list[LayerTuple]:
-    """A bundled layout as an editable layer, in the units of the layers that are there."""
+    """A bundled layout as an editable layer, in the units of the viewer's layers."""
     bundled = bundled_layouts()[name]
     viewer = napari.current_viewer()
     layout = bundled.layout
@@ -54,9 +54,9 @@ def finished_pair() -> list[LayerTuple]:
 
 
 def finished_project() -> list[LayerTuple]:
-    """A part of a slide; two results of more nuclei in a region of it, in their place; their layout.
+    """A part of a slide, two results with more nuclei at their place in it, and their common layout.
 
-    Shown are the slide and the first result, its nuclei outlined. Both have their recipes, so that
+    The slide and the first result, with outlined nuclei, are visible. Both results have their recipes, so
     either can be continued.
     """
     ((pixels, of_slide, kind),) = slide_layers(SAMPLES / f"{PROJECT}.tif")
@@ -68,7 +68,7 @@ def finished_project() -> list[LayerTuple]:
         group = group_name(PROJECT, recipe["seed"])
         for data, kwargs, role in record_layers((dataset.read(name),), [recipe], group):
             if role == "points" and number:
-                continue  # they have one layout
+                continue  # both results have the same layout
             y, x = of_slide["scale"]
             top, left, _, _ = recipe["inpainted"]["region"]
             kwargs.update(scale=(y, x), translate=(top * y, left * x))
@@ -79,15 +79,15 @@ def finished_project() -> list[LayerTuple]:
 
 
 def immunohistochemistry() -> list[LayerTuple]:
-    """Colonic glands, DAB and haematoxylin, uint8 (512, 512, 3); its µm/px is not known.
+    """Image of colonic glands, DAB and haematoxylin, uint8 (512, 512, 3); its µm/px is not known.
 
-    scikit-image downloads it once. Raises ValueError in one line where it cannot.
+    scikit-image downloads it once. Raises ValueError in one line if that fails.
     """
     from skimage import data
 
     try:
         image = np.asarray(data.immunohistochemistry())
-    except Exception as error:  # pooch, requests and the network raise what they like
+    except Exception as error:  # pooch, requests and the network raise many classes
         raise ValueError(
             "the IHC image is not on this machine and scikit-image could not download it: "
             f"{type(error).__name__}; connect once, then try again"

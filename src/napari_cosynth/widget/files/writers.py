@@ -11,7 +11,7 @@ from napari_cosynth.widget.layers.slide_layers import LayerTuple
 from napari_cosynth.widget.result.saving import described_samples, save_layers
 
 Writer: TypeAlias = Callable[[str, Sequence[LayerTuple]], list[str]]
-"""npe2's: path and layers -> the paths that were written."""
+"""A writer as npe2 expects it: path and layers -> the paths that were written."""
 
 
 def write_training_stack(path: str, layers: Sequence[LayerTuple]) -> list[str]:
@@ -27,7 +27,7 @@ def write_training_stack(path: str, layers: Sequence[LayerTuple]) -> list[str]:
 
 
 def _writer(kind: str) -> Writer:
-    """npe2's writer around an exporter, which makes a new folder; errors as above."""
+    """npe2's writer around an exporter, which makes a new folder; raises OSError as above."""
 
     def write(path: str, layers: Sequence[LayerTuple]) -> list[str]:
         try:
