@@ -1,1 +1,1 @@
-"""The samples of a session: kept or discarded, and safe from a crash."""
+"""The samples of a session: to keep or discard, and safe from a crash."""

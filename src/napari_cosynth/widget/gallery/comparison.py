@@ -1,4 +1,4 @@
-"""Samples side by side under their names: enlarged and moved together, with outlines or without."""
+"""Samples side by side with their names: zoomed and moved together, with or without outlines."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from napari_cosynth.widget.qt.forms import sure
 from napari_cosynth.widget.qt.thumbnails import as_qimage
 
 MOST = 12
-"""Pictures beside each other; more would be too small to compare."""
+"""Largest number of samples side by side; more would be too small to compare."""
 LARGEST_ZOOM = 32.0
 STEP = 1.2
-"""Times larger for a notch of the mouse's wheel."""
+"""Factor of the zoom for one notch of the mouse wheel."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class Compared:
     name: str
     plain: QImage
     outlined: QImage
-    """With the outlines of its nuclei, in the colours of their classes."""
+    """The image with the outlines of its nuclei, in the colours of their classes."""
 
 
 def compared(number: int, name: str, record: Record) -> Compared:
-    """A record ready to be shown; in any thread."""
+    """A record made ready for the comparison; may be called in any thread."""
     return Compared(number, name, as_qimage(record.image), as_qimage(_outlined(record)))
 
 
@@ -60,7 +60,7 @@ def _outlined(record: Record) -> npt.NDArray[np.uint8]:
 
 
 class Window:
-    """Which part of every picture is seen."""
+    """The part that is seen of each picture; all pictures of a comparison share it."""
 
     changed = Signal()
 
@@ -68,10 +68,10 @@ class Window:
         self.zoom = 1.0
         """1: the whole picture."""
         self.centre = (0.5, 0.5)
-        """(x, y) of the middle of what is seen, as shares of the picture's sides."""
+        """Centre (x, y) of the seen part, as shares of the picture's sides, 0 to 1."""
 
     def look(self, zoom: float, centre: tuple[float, float]) -> None:
-        """Looks elsewhere, as far as there is something to be seen."""
+        """Sets zoom and centre, clipped so that the seen part stays inside the picture."""
         self.zoom = min(max(zoom, 1.0), LARGEST_ZOOM)
         half = 0.5 / self.zoom
         x, y = (min(max(share, half), 1 - half) for share in centre)
@@ -80,10 +80,10 @@ class Window:
 
 
 class Linked(QWidget):
-    """A picture that is looked at through a window which others share."""
+    """A picture of which a shared window shows a part."""
 
     picked = Signal()
-    """A double click."""
+    """The picture was double-clicked."""
 
     def __init__(self, window: Window) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class Linked(QWidget):
         return QSize(320, 320)
 
     def show_image(self, image: QImage) -> None:
-        """Another picture of the same size."""
+        """Shows another picture of the same size."""
         self.image = image
         self.update()
 
@@ -107,14 +107,14 @@ class Linked(QWidget):
 
     @property
     def seen(self) -> QRectF:
-        """The part of the picture that is seen, in its pixels."""
+        """The part of the picture that is seen, in the picture's pixels."""
         width, height = self.image.width(), self.image.height()
         (x, y), zoom = self._through.centre, self._through.zoom
         size = QPointF(width / zoom, height / zoom)
         return QRectF(x * width - size.x() / 2, y * height - size.y() / 2, size.x(), size.y())
 
     def _target(self) -> QRectF:
-        """Where the picture is drawn: as large as fits, in the middle."""
+        """Rectangle of the widget in which the picture is drawn: as large as fits, centred."""
         width, height = max(1, self.image.width()), max(1, self.image.height())
         scale = min(self.width() / width, self.height() / height)
         size = QPointF(width * scale, height * scale)
@@ -123,14 +123,14 @@ class Linked(QWidget):
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
-        # Pixels are seen as pixels once they are large.
+        # Once enlarged, pixels are drawn as squares, without smoothing.
         smooth = self._target().width() < 3 * self.seen.width()
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, smooth)
         painter.drawImage(self._target(), self.image, self.seen)
         painter.end()
 
     def _share(self, at: QPointF) -> tuple[float, float]:
-        """(x, y) of a place in the widget, as shares of what is seen from its middle."""
+        """Offset (x, y) of a widget's point from the centre, as shares of the drawn picture's sides."""
         target = self._target()
         return (
             (at.x() - target.center().x()) / max(1.0, target.width()),
@@ -141,7 +141,7 @@ class Linked(QWidget):
         event = sure(event)
         before = self._through.zoom
         zoom = min(max(before * STEP ** (event.angleDelta().y() / 120), 1.0), LARGEST_ZOOM)
-        # What lies under the mouse stays there.
+        # The point under the mouse stays there.
         shift = 1 / before - 1 / zoom
         (x, y), (dx, dy) = self._through.centre, self._share(event.position())
         self._through.look(zoom, (x + dx * shift, y + dy * shift))
@@ -167,10 +167,10 @@ class Linked(QWidget):
 
 
 class Comparison(QDialog):
-    """Stays open beside the viewer until it is closed."""
+    """Window with samples side by side; it stays open beside the viewer until it is closed."""
 
     picked = Signal(int)
-    """The number of a sample that is to be shown in the viewer."""
+    """Number of the sample that the user wants to see in the viewer."""
 
     def __init__(self, samples: Sequence[Compared], parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -1,4 +1,4 @@
-"""The session's samples as a Qt model: made, kept or discarded, noted, shown, saved, recovered."""
+"""The session's samples as a Qt model: keep, discard, note, show, compare, save and recover them."""
 
 from __future__ import annotations
 
@@ -39,30 +39,30 @@ THUMBNAIL = 96
 
 @dataclass(frozen=True)
 class Item:
-    """One row: a sample that is safe on the disk."""
+    """One row: a sample that is written to the disk."""
 
     number: int
     entry: Entry
     thumbnail: QImage
     group: str
-    """The name of its layers, in the viewer or not."""
+    """Name of the sample's layers, whether they are in the viewer or not."""
 
 
 class Gallery(QAbstractListModel):
     """Rows are the session's samples, oldest first. Reads and writes happen off the GUI thread."""
 
     found = Signal(int)
-    """So many results of unfinished sessions can be recovered."""
+    """Number of results of unfinished sessions that can be recovered."""
     displayed = Signal(str)
-    """The layers of this group are what is seen now."""
+    """Name of the group whose layers are now the visible ones."""
     changed = Signal()
-    """The rows, or what is kept, are others now."""
+    """Rows, or the samples that are kept, changed."""
 
     def __init__(self, viewer: ViewerModel, session: Session | None = None) -> None:
         super().__init__()
         self.items: list[Item] = []
         self.names: set[str] = set()
-        """The groups of the rows, and of those that are still being written."""
+        """Groups of the rows and of the samples that are still being written."""
         self._viewer = viewer
         self._session = session or Session()
         self._work = Background("gallery")
@@ -76,7 +76,7 @@ class Gallery(QAbstractListModel):
         return self._work.busy
 
     def close(self) -> None:
-        """The dock goes; what was made stays on the disk until the program ends."""
+        """Stops the work in the background; the samples stay on the disk until the program ends."""
         self._work.close()
 
     # -- Qt's side
@@ -107,7 +107,10 @@ class Gallery(QAbstractListModel):
         group: str,
         fleeting: bool = False,
     ) -> None:
-        """Writes a finished sample, whose layers are ``group``; ``fleeting``: until the next one."""
+        """Writes a finished sample, whose layers are ``group``.
+
+        ``fleeting``: the next sample replaces these layers.
+        """
         if fleeting:
             self._shown.take(group)
         self.names.add(group)
@@ -120,7 +123,7 @@ class Gallery(QAbstractListModel):
         self._work.do(work, self._append)
 
     def _append(self, *items: Item) -> None:
-        # The disk's limit may have cost rows that nobody kept.
+        # The session's limit on the disk may have removed samples that nobody kept.
         for row in reversed(range(len(self.items))):
             if self.items[row].number not in self._session.entries:
                 self._drop(row)
@@ -131,12 +134,12 @@ class Gallery(QAbstractListModel):
         self.changed.emit()
 
     def keep(self, rows: Sequence[int], kept: bool) -> None:
-        """Keeps these samples, or no longer."""
+        """Marks these samples as kept, or no longer as kept."""
         for row in rows:
             self._change(row, replace(self.items[row].entry, kept=kept))
 
     def note(self, row: int, text: str) -> None:
-        """Notes something about a sample; it is saved with it."""
+        """Sets the note on a sample; it is saved with the sample."""
         if text != self.items[row].entry.note:
             self._change(row, replace(self.items[row].entry, note=text, saved=False))
 
@@ -148,8 +151,10 @@ class Gallery(QAbstractListModel):
         self.changed.emit()
 
     def discard(self, rows: Sequence[int]) -> None:
-        """Removes samples: their rows and layers, and with the next ones that are discarded, or at the
-        program's end, their files. Until then :meth:`undiscard` brings them back."""
+        """Removes samples: rows and layers at once, files at the next discard or the program's end.
+
+        Until then :meth:`undiscard` brings them back.
+        """
         for item, _ in self._discarded:
             self._work.do(partial(self._session.discard, item.number))
         self._discarded = []
@@ -159,7 +164,7 @@ class Gallery(QAbstractListModel):
             self._discarded.insert(0, (item, [results.copied(x) for x in layers.values()]))
             results.discard(self._viewer, item.group)
             self._drop(row)
-            # What was kept would outlive the program, to be recovered.
+            # A kept sample would stay on the disk after the program ends, to be recovered.
             self._work.do(
                 partial(self._session.change, item.number, replace(item.entry, kept=False))
             )
@@ -167,15 +172,15 @@ class Gallery(QAbstractListModel):
 
     @property
     def can_undiscard(self) -> int:
-        """How many samples were discarded last."""
+        """Number of samples that were discarded last."""
         return len(self._discarded)
 
     def undiscard(self) -> None:
-        """Brings back what was discarded last, in its place, with its layers as they were."""
+        """Brings back the samples that were discarded last, in their rows, with their layers."""
         back, self._discarded = self._discarded, []
         for item, layers in back:
             if item.number not in self._session.entries:
-                continue  # the disk's limit has taken it
+                continue  # the session's limit on the disk has removed it
             row = sum(other.number < item.number for other in self.items)
             self.beginInsertRows(QModelIndex(), row, row)
             self.items.insert(row, item)
@@ -207,7 +212,10 @@ class Gallery(QAbstractListModel):
         self._work.do(lambda: self._session.read(item.number), fill)
 
     def compare(self, rows: Sequence[int], then: Callable[[list[Compared]], None]) -> None:
-        """Reads samples to be shown side by side, the first ``MOST`` of them, edited ones as they are."""
+        """Reads up to ``MOST`` samples and passes them to ``then``, to be shown side by side.
+
+        A sample whose layers were edited in the viewer is shown as they are now.
+        """
         items = [self.items[row] for row in rows][:MOST]
         edited = self._edited(items)
 
@@ -223,7 +231,7 @@ class Gallery(QAbstractListModel):
         self._work.do(lambda: [compared(i.number, words(i), record(i)) for i in items], then)
 
     def save_kept(self, path: Path) -> None:
-        """Saves what is kept as a training stack, or appends it to one.
+        """Saves the kept samples as a training stack, or appends them to one.
 
         A sample whose layers were edited in the viewer is saved as they are now.
         """
@@ -253,7 +261,7 @@ class Gallery(QAbstractListModel):
         self._work.do(work, tell)
 
     def _edited(self, items: Sequence[Item]) -> dict[int, Group]:
-        """Number -> the layers of those that were edited in the viewer, as they are now."""
+        """Layers of the samples that were edited in the viewer, as they are now, by the item's number."""
         there = results.groups(self._viewer)
         found = {}
         for item in items:
@@ -262,10 +270,10 @@ class Gallery(QAbstractListModel):
                 (found[item.number],) = groups_of(tuples)
         return found
 
-    # -- what a killed program left
+    # -- samples of a killed program
 
     def look_for_orphans(self) -> None:
-        """Looks for unfinished sessions and tells by ``found``."""
+        """Looks for unfinished sessions; emits ``found`` if there are some."""
 
         def tell(sessions: list[Orphan]) -> None:
             self._orphans = sessions
@@ -275,7 +283,7 @@ class Gallery(QAbstractListModel):
         self._work.do(lambda: orphans(self._session.root), tell)
 
     def recover(self) -> None:
-        """Takes over what was found; what is damaged is told in a line."""
+        """Takes over the unfinished sessions that were found; one warning counts the damaged samples."""
         sessions, self._orphans = self._orphans, []
         names = {*results.groups(self._viewer), *self.names}
 
@@ -318,13 +326,13 @@ class Gallery(QAbstractListModel):
 def _icon(image: QImage) -> QIcon:
     pixmap = QPixmap.fromImage(image)
     icon = QIcon(pixmap)
-    # Qt would tint the chosen one, whose colours are what is being chosen.
+    # Qt would tint the selected picture, but the user compares colours.
     icon.addPixmap(pixmap, QIcon.Mode.Selected)
     return icon
 
 
 def caption(entry: Entry) -> str:
-    """Two lines under a thumbnail: whose it is, and how it was made."""
+    """Two lines under a thumbnail: the group's name, and how the sample was made."""
     steps = "1 step" if entry.steps == 1 else f"{entry.steps} steps"
     how = [steps] if entry.steps else []
     how += [entry.kind] if entry.kind else []

@@ -1,4 +1,4 @@
-"""A sample from the gallery in the viewer: one set of layers, taken again for the next one."""
+"""The gallery's sample in the viewer: one set of layers, used again for the next sample."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from napari_cosynth.widget.result.saving import Group
 
 
 class Shown:
-    """Shows one sample after another. A set of layers that was edited is left to the user."""
+    """Shows one sample after another in the same layers. Edited layers are left to the user."""
 
     def __init__(self, viewer: ViewerModel) -> None:
         self.viewer = viewer
         self._group = ""
-        """The layers that the next sample may take; empty where there are none."""
+        """Group whose layers the next sample may use; empty if there is none."""
 
     def take(self, group: str) -> None:
-        """These layers are there already; the ones before go, unless they were edited."""
+        """Lets the next sample use this group's layers; removes the earlier group's unless edited."""
         layers = results.groups(self.viewer).get(self._group)
         if layers and self._group != group and not touched(layers):
             results.discard(self.viewer, self._group)
         self._group = group
 
     def show(self, group: str) -> bool:
-        """Shows the layers of a group; False where they are not in the viewer."""
+        """Shows the layers of a group; False if they are not in the viewer."""
         if not results.groups(self.viewer).get(group, {}).keys() >= set(results.ROLES):
             return False
         results.show_only(self.viewer, group)
         return True
 
     def fill(self, sample: Described, placement: Placement, group: str) -> None:
-        """Shows a sample that was read, in the layers of the one before where they fit."""
+        """Shows a sample that was read, in the layers of the one before if their shapes fit."""
         if self.show(group):
-            return  # two clicks
+            return  # a second click has already shown it
         made = {
             kwargs["metadata"]["cosynth"]["role"]: (
                 data,
@@ -71,9 +71,9 @@ class Shown:
 
 
 def _refill(layer: Layer, data: Any, kwargs: dict[str, Any]) -> None:
-    layer.visible = False  # what is hidden napari does not map and draw at every change
+    layer.visible = False  # napari does not draw a hidden layer again at each change
     layer.name = kwargs["name"]
-    for key in (SAMPLE_KEY, results.AGREED_KEY):  # the sample's that was here
+    for key in (SAMPLE_KEY, results.AGREED_KEY):  # they belong to the earlier sample
         layer.metadata.pop(key, None)
     layer.metadata.update(kwargs["metadata"])
     for name in ("features", "colormap"):
@@ -85,7 +85,7 @@ def _refill(layer: Layer, data: Any, kwargs: dict[str, Any]) -> None:
 
 
 def touched(layers: dict[str, Layer]) -> bool:
-    """Whether a result's layers are no longer as the sample was made: painted, or stained anew."""
+    """Whether a result's layers differ from the sample as it was made: painted, or stained anew."""
     labels = layers.get("labels")
     if labels is None:
         return True

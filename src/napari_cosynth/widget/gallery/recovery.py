@@ -1,4 +1,4 @@
-"""One line at the top of the dock: results of an unfinished session, to recover or discard."""
+"""Bar at the top of the dock that offers the results of an unfinished session: recover or delete."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from napari_cosynth.widget.gallery.gallery import Gallery
 
 
 class RecoveryBar(QWidget):
-    """Hidden until the gallery finds something."""
+    """Bar that stays hidden until the gallery finds an unfinished session."""
 
     def __init__(self, gallery: Gallery) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class RecoveryBar(QWidget):
         self.discard.changed.connect(self._delete)
 
     def _recover(self) -> None:
-        """Takes them; or, where deleting was about to be confirmed, keeps them where they are."""
+        """Recovers the results; while the bar asks whether to delete them, the same button says no."""
         if self._sure:
             self._offer(self._count)
             return
@@ -41,7 +41,7 @@ class RecoveryBar(QWidget):
         self._gallery.recover()
 
     def _delete(self) -> None:
-        """The first press asks; only the second one, of the same button under its new name, deletes."""
+        """Asks at the first press; deletes at the second, when the button says "Yes, delete"."""
         if not self._sure:
             self._sure = True
             self.label.value = f"Delete {self._what} for good?"

@@ -1,14 +1,14 @@
-"""The samples of one run of the program on the disk, so that a killed program loses none of them.
+"""One program run's samples on the disk, so that a killed program loses none of them.
 
 A session is a folder of its own under the user's data, locked while its program runs::
 
     sessions/20260102-101112-4242-9f3c/
-        lock                  who works with it (Qt's lock file: pid, host, program)
+        lock                  the program that uses it (Qt's lock file: pid, host, program)
         0001/entry.json       layout, seed, place in the world, kept, note, saved
         0001/stack/           a training stack of this one sample
 
-Each sample's folder appears whole or not at all, so whatever moment the program dies in, what is there
-can be read. A session whose program is gone is an :class:`Orphan`: its samples can be taken over.
+Each sample's folder appears whole or not at all. So all folders can be read, whenever the program dies.
+A session whose program is gone is an :class:`Orphan`: its samples can be taken over.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from napari_cosynth.widget.layers.placement import Placement
 FOLDER = "napari-cosynth/sessions"
 """Inside the user's data folder."""
 MOST_BYTES = 2 * 2**30
-"""Of all sessions together; beyond it the oldest samples that nobody kept make room."""
+"""Limit of all sessions together, bytes; beyond it the oldest samples that nobody kept are removed."""
 FRESH_S = 60
 """Seconds for which an empty session is left alone."""
 ENTRY, STACK, LOCK = "entry.json", "stack", "lock"
@@ -44,45 +44,45 @@ ENTRY, STACK, LOCK = "entry.json", "stack", "lock"
 
 @dataclass(frozen=True)
 class Entry:
-    """What a session knows of a sample beside the sample itself."""
+    """A session's facts about a sample, beside the sample itself."""
 
     __pydantic_config__ = FORBID_UNKNOWN
 
     layout: str
-    """The name of the layer that it was made from."""
+    """Name of the layout layer that the sample was made from."""
     seed: int
     prompt: str
     placement: Placement
-    """Of the sample's own grid."""
+    """Placement of the sample's own grid."""
     kept: bool = False
     note: str = ""
     steps: int = 0
-    """0 in sessions of before it was written down."""
+    """0 in sessions of earlier versions, which did not write it."""
     kind: str = ""
-    """How it came about where that is not by sampling the whole canvas, in words."""
+    """How the sample was made, in words; empty if the whole canvas was sampled."""
     saved: bool = False
-    """Whether it is in a training stack already."""
+    """Whether the sample is already in a training stack."""
 
 
 def sessions_folder() -> Path:
-    """Where sessions are kept for this user."""
+    """This user's folder of sessions."""
     data = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericDataLocation)
     return Path(data) / FOLDER
 
 
 class Session:
-    """This program's samples; its folder appears with the first one. Used by one thread at a time."""
+    """This program's samples; the folder is made with the first one. For one thread at a time."""
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = root or sessions_folder()
         self.folder: Path | None = None
         self.entries: dict[int, Entry] = {}
-        """By number, oldest first."""
+        """Entries by the sample's number, oldest first."""
         self._numbers = itertools.count(1)
         self._lock: QLockFile | None = None
 
     def add(self, sample: Synthesis, layout: str, placement: Placement) -> int:
-        """Writes a sample; its number. Raises ValueError where the sessions' limit leaves no room."""
+        """Writes a sample; returns its number. Raises ValueError if the limit leaves no room."""
         self._make_room(_estimate(sample))
         number = next(self._numbers)
         entry = Entry(
@@ -100,7 +100,7 @@ class Session:
         return number
 
     def change(self, number: int, entry: Entry) -> None:
-        """Another ``kept``, ``note`` or ``saved``."""
+        """Replaces a sample's entry: another ``kept``, ``note`` or ``saved``."""
         _write_entry(self._path(number), entry)
         self.entries[number] = entry
 
@@ -116,12 +116,15 @@ class Session:
         shutil.rmtree(self._path(number))
 
     def discard(self, number: int) -> None:
-        """:meth:`remove`, of a sample that the limit on the disk may have taken already."""
+        """Deletes a sample, unless the limit on the disk has removed it already."""
         if number in self.entries:
             self.remove(number)
 
     def take_over(self, orphan: Orphan) -> tuple[list[int], list[str]]:
-        """Moves another session's samples here; their numbers, and why the damaged ones stay out."""
+        """Moves another session's samples here and deletes that session.
+
+        Returns the new numbers, and an error text for each damaged sample, which is not taken over.
+        """
         taken, damaged = [], []
         for path in orphan.samples:
             try:
@@ -138,7 +141,7 @@ class Session:
         return taken, damaged
 
     def close(self) -> None:
-        """The program ends as it should: what was not kept goes, what was kept and not saved stays."""
+        """Ends the session with the program: only samples that were kept but not saved stay."""
         if self.folder is None:
             return
         for number, entry in list(self.entries.items()):
@@ -183,7 +186,7 @@ class Session:
 
 @dataclass(frozen=True)
 class Orphan:
-    """A session whose program is gone. Locked by whoever found it, so that nobody else takes it."""
+    """A session whose program is gone. The program that found it locks it, so that no other takes it."""
 
     folder: Path
     samples: tuple[Path, ...]
@@ -191,13 +194,13 @@ class Orphan:
     lock: QLockFile
 
     def remove(self) -> None:
-        """Deletes it with all that is in it."""
+        """Deletes the session's folder with all samples in it."""
         self.lock.unlock()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def orphans(root: Path | None = None) -> list[Orphan]:
-    """The sessions that no running program works with, oldest first; those with no sample are removed."""
+    """The sessions that no running program uses, oldest first; deletes those without samples."""
     found = []
     root = root or sessions_folder()
     for folder in sorted(path for path in root.glob("*") if path.is_dir()):
@@ -216,9 +219,9 @@ def orphans(root: Path | None = None) -> list[Orphan]:
 
 
 def _locked(folder: Path) -> QLockFile | None:
-    """The folder's lock, ours now; None where a running program holds it."""
+    """The folder's lock, now held by us; None if a running program holds it."""
     lock = QLockFile(str(folder / LOCK))
-    lock.setStaleLockTime(0)  # a program may run for weeks: only one that is gone has lost its lock
+    lock.setStaleLockTime(0)  # no age makes a lock stale, for a program may run for weeks
     return lock if lock.tryLock(0) else None
 
 
