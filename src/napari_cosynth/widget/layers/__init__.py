@@ -1,1 +1,1 @@
-"""What lies in napari: layers of layouts, results, records and slides, their tags and places."""
+"""napari layers of layouts, results, records and slides; their tags and placements."""

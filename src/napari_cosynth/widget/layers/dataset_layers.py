@@ -1,4 +1,4 @@
-"""A data set of any format -> layer tuples: as many of its samples as fit one set of layers."""
+"""A data set of any format -> layer tuples of as many of its samples as fit one set of layers."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from napari_cosynth.widget.layers.results import free_name
 from napari_cosynth.widget.layers.slide_layers import LayerTuple
 
 MOST_PIXELS = 1 << 26
-"""Of the samples that are opened together: their layers take some 12 bytes for each."""
+"""Limit on the pixels of samples opened together: their layers take some 12 bytes a pixel."""
 
 
 def dataset_layers(path: Path) -> list[LayerTuple]:
     """The layers of a data set, bottom first: image, distance, labels, instances, layout.
 
     N samples become arrays with a leading sample axis, (N, H, W[, 3]), and points (sample, y, x);
-    a single sample has no such axis, so that it can be edited like a fresh result. They are named
-    after the folder, with a number where the current viewer has a result of that name. Of a data set
-    whose samples differ in shape, classes or µm/px, or are many, the first that fit together are
-    shown, and the user is told how many those are. Raises ValueError naming file and field.
+    a single sample has no such axis, so that it can be edited like a fresh result. The layers are named
+    after the folder, with a number if the current viewer has a result of that name. If samples differ
+    in shape, classes or µm/px, or if they are many, only the first ones that fit together are shown. A
+    message then tells how many. Raises ValueError naming file and field.
     """
     _, dataset = open_records(path)
     records = _first_alike(dataset)
@@ -44,7 +44,7 @@ def dataset_layers(path: Path) -> list[LayerTuple]:
 
 
 def _first_alike(dataset: NamedRecords) -> tuple[Record, ...]:
-    """The first records that have the first one's shape, classes and µm/px, not too many pixels."""
+    """The leading records with the first one's shape, classes and µm/px, within ``MOST_PIXELS``."""
     alike: list[Record] = []
     for record in dataset:
         first = alike[0] if alike else record
@@ -60,6 +60,6 @@ def _first_alike(dataset: NamedRecords) -> tuple[Record, ...]:
 
 
 def _said(dataset: NamedRecords, name: str) -> dict[str, Any]:
-    """What our own export says of a sample: its recipe."""
+    """A sample's recipe from the description of our own export; empty without one."""
     own = dataset.own
     return dict(own.samples[own.index[name]]) if own and name in own.index else {}

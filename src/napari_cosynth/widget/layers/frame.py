@@ -1,4 +1,4 @@
-"""Rectangles drawn over layers: the outline of a layout's canvas, with its size in µm, and others."""
+"""Rectangles drawn over layers, such as a canvas' outline; the text with the canvas' size in µm."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WORDS = "canvas "
 
 
 def show_frame(layer: Points) -> None:
-    """Draws the canvas' outline; it goes where the layer goes, and hides with it."""
+    """Draws the canvas' outline; it moves and hides with the layer."""
     corners = placement_from(layer).corners
     show_box(layer, FRAME, corners[0], corners[2])
 
@@ -26,24 +26,24 @@ def show_frame(layer: Points) -> None:
 def show_box(
     layer: Layer, name: str, low: npt.NDArray[np.float64], high: npt.NDArray[np.float64]
 ) -> None:
-    """Draws the rectangle between two corners (2,) of a layer's pixels, instead of one of this name."""
+    """Draws a rectangle between two corners (2,) in a layer's pixels; replaces one of the same name."""
     _overlays(layer)[name] = SelectionBoxOverlay(
         bounds=((low[0], low[1]), (high[0], high[1])), handles=False, visible=True
     )
 
 
 def hide_box(layer: Layer, name: str) -> None:
-    """Takes a rectangle of :func:`show_box` away, if it is there."""
+    """Removes a rectangle of :func:`show_box`, if it is there."""
     _overlays(layer).pop(name, None)
 
 
 def _overlays(layer: Layer) -> Any:
-    """napari has no other place for what belongs to a layer and is no data of it."""
+    """A layer's overlays; napari has no public place for what belongs to a layer beside its data."""
     return getattr(layer, "__wrapped__", layer)._overlays
 
 
 def show_size(viewer: ViewerModel, layer: Points | None) -> None:
-    """Writes the size of a layout's canvas in the window, or of none; other words there are left."""
+    """Shows the size of a layout's canvas in the viewer; None clears it. Another text there stays."""
     overlay = viewer.canvas.overlays.text
     assert isinstance(overlay, TextOverlay)
     if overlay.text and not overlay.text.startswith(WORDS):
@@ -54,6 +54,6 @@ def show_size(viewer: ViewerModel, layer: Points | None) -> None:
 
 
 def size_of(canvas: Placement) -> str:
-    """Height and width in words; short, for beside two docks the canvas is narrow."""
+    """Height and width in µm and the µm/px, as a short text: beside two docks there is little room."""
     um = " × ".join(f"{side * canvas.mpp:.4g}" for side in canvas.shape)
     return f"{um} µm at {canvas.mpp:.4g} µm/px"

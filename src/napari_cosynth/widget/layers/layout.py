@@ -1,9 +1,8 @@
 """A Points layer <-> a :class:`Layout`: the layout is an ordinary Points layer with a ``class``.
 
-Beside what every layer of the plugin says of itself (:mod:`.tags`), a layout's
-``metadata["cosynth"]`` holds ``shape``, the (H, W) of its canvas. Its features are ``class``, a
-Categorical of the class names, and ``note``: what instance separation found about the point, empty
-where all is well.
+Beside the tag that every layer of the plugin has (:mod:`.tags`), a layout's ``metadata["cosynth"]``
+holds ``shape``, the (H, W) of its canvas. Its features are ``class``, a Categorical of the class names,
+and ``note``, the finding of instance separation about the point; it is empty if all is well.
 """
 
 from __future__ import annotations
@@ -23,15 +22,16 @@ from napari_cosynth.widget.layers.tags import KEY, Tag, read_tag
 SAMPLE_KEY = "cosynth_sample"
 """``layer.metadata[SAMPLE_KEY]`` of a result: its :class:`Synthesis`, the sample as it was made."""
 OUTLINE = "outline"
-"""In a layout's ``metadata["cosynth"]``: corners of the polygon that it is of, where it is of one."""
+"""Key in a layout's ``metadata["cosynth"]``: corners of the polygon that the layout covers, if any."""
 NOTES = ("", "missed", "merged", "flagged")
 POINT_SIZE = 7.0
-"""Diameter in canvas pixels: about a lymphocyte at 0.5 µm/px."""
+"""Diameter of a point in canvas pixels: about a lymphocyte at 0.5 µm/px."""
 MANY_POINTS = 5000
-"""Above it edges are not smoothed: where no graphics card helps, that halves the time of a frame."""
+"""Number of points above which edges are not smoothed: without a graphics card this halves the time of
+a frame."""
 SYMBOLS = ("disc", "square", "triangle_up", "diamond", "star", "triangle_down", "cross")
-"""Of the classes in their order, for those who do not tell the colours apart; the ring and the ``x``
-mark points that were missed or lie outside."""
+"""Symbols of the classes in their order, for users who cannot tell the colours apart. The ring marks
+points that were missed, the ``x`` points outside the canvas."""
 _PLAIN, _OUTSIDE = (0.0, 0.0, 0.0, 1.0), (1.0, 0.1, 0.1, 1.0)
 _NOTE_COLORS = {
     "missed": (1.0, 0.1, 0.1, 1.0),
@@ -41,13 +41,13 @@ _NOTE_COLORS = {
 
 
 EOSIN, NEAR_EOSIN = np.array([214, 140, 180]), 50.0
-"""RGB of a slide's pink, and how near to it a colour is not seen on it."""
+"""RGB of a slide's pink, and the RGB distance below which a colour cannot be seen on it."""
 SEEN_ON_PINK = np.array([200, 255, 120], np.uint8)
-"""Told from the other classes' colours by those who lack a kind of cone, too."""
+"""Colour used instead; colour-blind users can tell it from the other classes' colours, too."""
 
 
 def seen_colors(classes: ClassTable) -> npt.NDArray[np.uint8]:
-    """The classes' colours as shown, uint8 (K, 3): their own but where tissue would hide them."""
+    """The classes' colours as shown, uint8 (K, 3): their own unless it is too close to eosin's pink."""
     hidden = np.linalg.norm(classes.colors.astype(float) - EOSIN, axis=1) < NEAR_EOSIN
     return np.where(hidden[:, None], SEEN_ON_PINK, classes.colors)
 
@@ -58,7 +58,7 @@ def rgba(classes: ClassTable) -> npt.NDArray[np.float64]:
 
 
 def class_table_of(layer: Layer) -> ClassTable:
-    """The class table in a layer's metadata. Raises ValueError where there is none."""
+    """The class table in a layer's metadata. Raises ValueError if there is none."""
     tag = read_tag(layer.metadata)
     if tag is None:
         raise ValueError(f"{layer.name}: not a layer of CoSynth (its metadata names no classes)")
@@ -79,12 +79,12 @@ def class_column(names: Sequence[str] | npt.NDArray[Any], classes: ClassTable) -
 
 
 def no_notes(count: int) -> pd.Categorical:
-    """The ``note`` feature of ``count`` points of which separation said nothing yet."""
+    """The ``note`` feature of ``count`` points without a note."""
     return pd.Categorical([""] * count, categories=list(NOTES))
 
 
 def layout_layer(layout: Layout, placement: Placement, name: str = "layout") -> Points:
-    """A new Points layer that shows a layout; not yet in any viewer."""
+    """A new Points layer that shows a layout; it is not yet in a viewer."""
     names = np.array(layout.classes.names, object)[layout.class_ids]
     features = pd.DataFrame(
         {
@@ -111,7 +111,7 @@ def layout_layer(layout: Layout, placement: Placement, name: str = "layout") -> 
 
 
 def points_kwargs(class_ids: npt.NDArray[np.integer[Any]], classes: ClassTable) -> dict[str, Any]:
-    """Points coloured by a categorical ``class`` column."""
+    """Keyword arguments for Points coloured by a categorical ``class`` column."""
     names = np.array(classes.names, object)[class_ids]
     return {
         "features": pd.DataFrame({"class": class_column(names, classes)}),
@@ -125,7 +125,7 @@ def points_kwargs(class_ids: npt.NDArray[np.integer[Any]], classes: ClassTable) 
 
 
 def smoothing(points: int) -> float:
-    """napari's ``antialiasing`` for a layout of so many points, in screen pixels."""
+    """napari's ``antialiasing`` for a layout with this number of points, in screen pixels."""
     return 0.0 if points > MANY_POINTS else 1.0
 
 
@@ -146,8 +146,10 @@ def current_class(layer: Points) -> str:
 
 
 def set_current_class(layer: Points, name: str) -> None:
-    """Sets the class of the next point, and of no other: ``current_properties`` would also re-tag
-    the selection, and a point just added is selected."""
+    """Sets the class of the next point only.
+
+    ``current_properties`` would also re-tag the selection, and a point just added is selected.
+    """
     defaults = {column: layer.feature_defaults[column].iloc[0] for column in layer.features}
     layer.feature_defaults = {**defaults, "class": name, "note": ""}
     id_ = _id(name, class_table_of(layer))
@@ -158,8 +160,8 @@ def set_current_class(layer: Points, name: str) -> None:
 def set_features(layer: Points, features: pd.DataFrame) -> None:
     """Sets the features of all points and leaves the next point's class as it is.
 
-    napari takes the last row's values for the next point whenever features are set, and joins rows
-    whose class is a plain string to a column that then is no Categorical any more.
+    Whenever features are set, napari uses the last row's values for the next point. It also appends
+    rows whose class is a plain string; the column is then no longer a Categorical.
     """
     upcoming = current_class(layer) if "class" in layer.feature_defaults else None
     classes = class_table_of(layer)
@@ -171,24 +173,24 @@ def set_features(layer: Points, features: pd.DataFrame) -> None:
 
 
 def set_outline(layer: Points, outline: npt.NDArray[np.float64] | None) -> None:
-    """Notes the polygon of its canvas' pixels, (N, 2), that a layout is of; None: all of the canvas."""
+    """Sets the polygon that a layout covers, in canvas pixels, (N, 2); None: the whole canvas."""
     layer.metadata[KEY].pop(OUTLINE, None)
     if outline is not None:
         layer.metadata[KEY][OUTLINE] = np.asarray(outline, float).tolist()
 
 
 def outline_of(layer: Points) -> npt.NDArray[np.float64] | None:
-    """The polygon that a layout is of, in pixels of its canvas, (N, 2); None: it is of all of it."""
+    """The polygon that a layout covers, in canvas pixels, (N, 2); None: the whole canvas."""
     found = layer.metadata[KEY].get(OUTLINE)
     return None if found is None else np.array(found, np.float64)
 
 
 def class_ids_of(layer: Points, classes: ClassTable) -> npt.NDArray[np.int64]:
-    """The class id of each point, int64 (N,); 0 where its class is unknown or missing."""
+    """The class id of each point, int64 (N,); 0 if its class is unknown or missing."""
     column = layer.features.get("class")
     if column is None:
         return np.zeros(len(layer.data), np.int64)
-    # By distinct value, not by point: a layout may hold 100,000 of them.
+    # One look-up for each distinct value, not for each point: a layout may have 100,000 points.
     if isinstance(column.dtype, pd.CategoricalDtype):
         codes, values = column.cat.codes.to_numpy(), column.cat.categories
     else:
@@ -197,7 +199,7 @@ def class_ids_of(layer: Points, classes: ClassTable) -> npt.NDArray[np.int64]:
 
 
 def _id(value: Any, classes: ClassTable) -> int:
-    """A class name, or an id as a name or a number -> id, 0 if it is none of the table's."""
+    """Class id of a class name, a number or a number as text; 0 if the table has no such class."""
     if value in classes.names[1:]:
         return classes.names.index(value)
     try:
@@ -244,12 +246,12 @@ def layout_from(layer: Points) -> Layout:
 
 
 def set_notes(layer: Points, report: Report) -> None:
-    """Writes what instance separation found into the ``note`` feature and shows it."""
+    """Writes the findings of instance separation into the ``note`` feature and marks the points."""
     notes = np.full(len(layer.data), "", object)
     for note in ("flagged", "merged", "missed"):
         rows = np.array([i - 1 for i in getattr(report, note)], np.int64)
         notes[rows[rows < len(notes)]] = note
-    # Nothing new is the rule while a hand edits with Live on, and marking is not free.
+    # With Live on, most edits change no note, and marking the points takes time.
     if "note" in layer.features and np.array_equal(layer.features["note"].to_numpy(), notes):
         return
     features = layer.features.copy()
@@ -259,12 +261,12 @@ def set_notes(layer: Points, report: Report) -> None:
 
 
 def class_symbols(ids: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.object_]:
-    """What the points of some class ids are drawn as: classes differ in form as well as in colour."""
+    """napari's symbol for each class id: classes differ in form as well as in colour."""
     return np.array(SYMBOLS, object)[(ids - 1) % len(SYMBOLS)]
 
 
 def show_marks(layer: Points) -> None:
-    """Borders and symbols: points outside the canvas and points with a note stand out."""
+    """Sets borders and symbols so that points outside the canvas and points with a note stand out."""
     count = len(layer.data)
     if not count:
         return
@@ -283,7 +285,7 @@ def show_marks(layer: Points) -> None:
 
 
 def shows_classes(layer: Points) -> bool:
-    """Whether every point has the symbol that it should have; napari gives a re-tagged one none."""
+    """Whether every point has its class' symbol; napari does not change it when a point is re-tagged."""
     wanted = _symbols(layer, ~placement_from(layer).inside(layer.data))
     return [s.value for s in layer.symbol] == wanted.tolist()
 
@@ -297,9 +299,9 @@ def _symbols(layer: Points, outside: npt.NDArray[np.bool_]) -> npt.NDArray[np.ob
 
 
 def style_new_points(layer: Points) -> None:
-    """New points look like those that are there: coloured by class, of the same size.
+    """Makes new points look like the existing ones: coloured by class, of the same size.
 
-    A layer that was opened as data, or recoloured by hand, has fixed colours and napari's own size.
+    A layer that was opened as data, or recoloured by hand, has fixed colours and napari's default size.
     """
     if layer.face_color_mode != "cycle":
         layer.face_color_cycle = class_cycle(class_table_of(layer))  # type: ignore[assignment]

@@ -22,10 +22,10 @@ from napari_cosynth.widget.layers.tags import KEY, read_tag
 
 
 def nuclei_layers(path: Path) -> list[LayerTuple]:
-    """Points with the file's own classes and measurements; outlines as Labels where they are small.
+    """Points with the file's own classes and measurements, and the outlines as Labels.
 
-    They lie on the image of the viewer that they are of: the topmost that is large enough. What the
-    reader left out is said.
+    Labels are left out if a side is longer than ``LARGEST_SIDE``. The layers lie on the topmost image of
+    the viewer that is large enough. Messages tell what the reader left out.
     """
     nuclei = read_nuclei(path)
     for note in nuclei.notes:
@@ -63,7 +63,7 @@ def nuclei_layers(path: Path) -> list[LayerTuple]:
 
 
 def image_of(layers: Any, nuclei: Nuclei) -> Image | None:
-    """The topmost visible image, no result of ours, on which all the nuclei lie; None without one."""
+    """The topmost visible image on which all nuclei lie, results excluded; None without one."""
     for layer in reversed(layers):
         if isinstance(layer, Image) and layer.visible and layer.ndim == 2:
             first = layer.data[0] if layer.multiscale else layer.data

@@ -1,8 +1,8 @@
-"""Where a canvas lies in the viewer's world: napari's scale, translate and units.
+"""Placement of a canvas in the viewer's world: napari's scale, translate and units.
 
 A canvas has the model's µm/px. Its layers share the unit of the layers they lie on, because napari
-does not render a mixture of units, and their pixel *corners* meet the region's corners: the centre
-of pixel 0 lies half a canvas pixel inside (method, section 1).
+does not render a mixture of units. Their pixel *corners* meet the region's corners: the centre of pixel
+0 lies half a canvas pixel inside (method, section 1).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from napari.layers import Layer
 PIXEL = "pixel"
 MICROMETRE = "micrometer"
 LARGEST_SIDE = 8192
-"""Pixels; above it a result's layers would not fit in an ordinary machine's memory."""
+"""Longest side of a canvas in pixels; a larger result would not fit in an ordinary machine's memory."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Placement:
 
     @property
     def layer_kwargs(self) -> dict[str, Any]:
-        """What napari's ``add_*`` take."""
+        """Keyword arguments for napari's ``add_*``: scale, translate and units."""
         return {
             "scale": (self.scale, self.scale),
             "translate": self.origin,
@@ -75,7 +75,7 @@ class Placement:
         return Placement(shape, mpp, scale, origin, self.unit)
 
     def inside(self, points: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-        """Which of (N, 2) points in canvas pixels lie on the canvas, bool (N,)."""
+        """Mask of the points (N, 2) in canvas pixels that lie on the canvas, bool (N,)."""
         inside = (points >= -0.5) & (points < np.array(self.shape) - 0.5)
         return np.asarray(inside.all(1))
 
@@ -120,7 +120,7 @@ def unit_of(layer: Layer) -> str:
 
 
 def micrometres(unit: str) -> float:
-    """Micrometres in one ``unit``. Raises ValueError where it is no length."""
+    """Micrometres in one ``unit``. Raises ValueError if it is no length."""
     try:
         registry = pint.get_application_registry()
         return float(registry.Quantity(1.0, unit).to("micrometer").magnitude)
@@ -129,7 +129,7 @@ def micrometres(unit: str) -> float:
 
 
 def world_scale(layer: Layer) -> float:
-    """World units per data pixel. Raises ValueError where rows and columns differ by over 1 %."""
+    """World units per data pixel. Raises ValueError if rows and columns differ by over 1 %."""
     y, x = (float(v) for v in layer.scale[-2:])
     if not np.isclose(y, x, rtol=0.01):
         raise ValueError(f"{layer.name}: expected square pixels, got a scale of ({y:g}, {x:g})")
@@ -137,7 +137,7 @@ def world_scale(layer: Layer) -> float:
 
 
 def require_plain(layer: Layer) -> None:
-    """Raises ValueError where a layer is rotated, sheared or has an affine of its own."""
+    """Raises ValueError if a layer is rotated, sheared or has an affine of its own."""
     turned = layer.ndim >= 2 and (
         not np.allclose(np.asarray(layer.rotate), np.eye(layer.ndim))
         or not np.allclose(layer.shear, 0)
@@ -148,9 +148,10 @@ def require_plain(layer: Layer) -> None:
 
 
 def mpp_of(layer: Layer) -> float | None:
-    """Micrometres per pixel of a layer's data, or None where nothing tells.
+    """Micrometres per pixel of a layer's data; None if it is not known.
 
-    From its scale where its units are a length, else from ``metadata["mpp"]`` or the plugin's own.
+    Comes from the layer's scale if its units are a length, else from ``metadata["mpp"]`` or the plugin's
+    tag.
     """
     unit = unit_of(layer)
     if unit != PIXEL:

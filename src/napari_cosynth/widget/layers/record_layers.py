@@ -23,15 +23,16 @@ from napari_cosynth.widget.layers.slide_layers import LayerTuple
 from napari_cosynth.widget.layers.tags import KEY, Tag
 
 RAW_KEY = "cosynth_raw"
-"""``layer.metadata[RAW_KEY]``: the records as read, a tuple, so that edits can be taken back."""
+"""``layer.metadata[RAW_KEY]``: tuple of the records as they were read, so that edits can be undone."""
 
 
 def record_layers(
     records: tuple[Record, ...], descriptions: Sequence[dict[str, Any]], group: str
 ) -> list[LayerTuple]:
-    """Layer tuples of records of one shape, class table and µm/px; bottom first.
+    """Layer tuples of records that share shape, class table and µm/px; bottom first.
 
-    N records have a leading sample axis, (N, H, W[, 3]), and points (sample, y, x); one record has none.
+    N records have a leading sample axis, (N, H, W[, 3]), and points (sample, y, x). A single record has
+    no such axis. Raises ValueError if there is no record.
     """
     if not records:
         raise ValueError(f"{group}: an empty stack")
@@ -68,7 +69,7 @@ def record_layers(
         "visible": False,
     }
     instances: dict[str, Any] = {"opacity": 0.5}
-    if single:  # ids repeat from sample to sample, so only one sample's can carry a class each
+    if single:  # ids repeat in each sample, so only a single sample can have one class an id
         ids = majority_classes(first.instances, first.labels, len(classes))
         names = [classes.names[i] for i in (0, *ids)]
         instances["features"] = pd.DataFrame({"index": np.arange(len(names)), "class": names})

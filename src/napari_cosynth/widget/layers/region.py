@@ -1,4 +1,4 @@
-"""Canvases over a slide: from a rectangle of a Shapes layer, or from the objects of a Labels layer."""
+"""Canvases over a slide, from a shape of a Shapes layer or from the objects of a Labels layer."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from napari_cosynth.widget.layers.shapes import (
 from napari_cosynth.widget.layers.tags import KEY, read_tag
 
 AskMpp = Callable[[str], float | None]
-"""A layer's name -> its µm/px, or None if the user does not say."""
+"""A layer's name -> its µm/px, or None if the user does not enter it."""
 
 
 def region_placement(
@@ -42,7 +42,8 @@ def region_placement(
 ) -> tuple[Layer, Placement] | None:
     """The topmost image under a region, and the canvas at ``mpp`` over the region's bounding box.
 
-    None if the user does not tell the image's µm/px. Raises ValueError saying what is missing.
+    None if the user does not enter the image's µm/px. Raises ValueError if there is no such image or the
+    canvas is too large.
     """
     slide = image_under(viewer, region.layer, region.corners)
     slide_mpp = known_mpp(slide, ask_mpp)
@@ -56,10 +57,10 @@ def region_placement(
 
 
 def placement_in_view(viewer: ViewerModel, shape: tuple[int, int], mpp: float) -> Placement | None:
-    """A canvas of (H, W) pixels at ``mpp`` in the middle of what one sees of a slide.
+    """A canvas of (H, W) pixels at ``mpp`` in the middle of the view, over a slide.
 
-    The slide is the topmost image there whose µm/px is known; None without one. Where the slide is the
-    larger, the canvas lies wholly on it.
+    The slide is the topmost image at that point whose µm/px is known; None without one. If the slide is
+    larger than the canvas, the canvas lies wholly on it.
     """
     middle = np.array(viewer.scene.camera.center[-2:], np.float64)
     for layer in reversed(viewer.layers):
@@ -80,9 +81,8 @@ def image_region(
 ) -> tuple[Image, Placement] | None:
     """The image and the canvas at ``mpp`` over the chosen rectangle, or over the whole image.
 
-    Without a rectangle the image is the topmost that is visible and no result of ours. None if the
-    user does not tell the µm/px; raises ValueError saying what is missing, or that the whole image is
-    larger than a canvas can be.
+    Without a rectangle the image is the topmost visible one, results excluded. None if the user does not
+    enter the µm/px. Raises ValueError if there is no image or the canvas would be too large.
     """
     if any(isinstance(x, Shapes) and x.nshapes for x in viewer.layers):
         shapes, corners = rectangle(viewer)
@@ -106,16 +106,16 @@ def image_region(
 
 
 def sampling_of(layer: Image, placement: Placement) -> tuple[tuple[float, float], float]:
-    """A canvas in a layer's own pixels: the centre of its pixel (0, 0), and the side of a pixel."""
+    """A canvas in a layer's own pixels: (y, x) of the centre of its pixel (0, 0), and a pixel's side."""
     scale, shift = np.asarray(layer.scale)[-2:], np.asarray(layer.translate)[-2:]
     y, x = (np.array(placement.origin) - shift) / scale
     return (float(y), float(x)), placement.scale / world_scale(layer)
 
 
 def slide_pixels(layer: Image, placement: Placement) -> Callable[[], npt.NDArray[np.uint8]]:
-    """What reads a canvas' part of a slide, uint8 RGB (H, W, 3); it may be called in any thread.
+    """A function that reads the slide's pixels under a canvas, uint8 RGB (H, W, 3), in any thread.
 
-    Raises ValueError where the layer is no 8-bit image of two dimensions.
+    Raises ValueError if the layer is not an 8-bit image in two dimensions.
     """
     levels = list(layer.data) if layer.multiscale else [layer.data]
     if layer.ndim != 2 or levels[0].dtype != np.uint8:
@@ -125,9 +125,10 @@ def slide_pixels(layer: Image, placement: Placement) -> Callable[[], npt.NDArray
 
 
 def known_mpp(layer: Layer, ask_mpp: AskMpp) -> float | None:
-    """A layer's µm/px, its file's where its reader left it out, asked for once where nothing tells.
+    """A layer's µm/px: from the layer, else from its file, else from the user, who is asked once.
 
-    The answer is kept in the layer's metadata; the file it came from is never written.
+    None if the user does not answer. The value is kept in the layer's metadata; the file is never
+    written.
     """
     mpp = mpp_of(layer)
     if mpp is None:
@@ -138,7 +139,7 @@ def known_mpp(layer: Layer, ask_mpp: AskMpp) -> float | None:
 
 
 def _mpp_of_file(layer: Layer) -> float | None:
-    # Of a slide, whose header is read; open_image would decode a photo, which tells nothing.
+    # open_slide reads only the header; open_image would decode a photo, which has no µm/px.
     path = layer.source.path
     if path is None or not Path(path).is_file():
         return None
@@ -158,7 +159,8 @@ def layout_of_labels(
     """One point per object of a Labels layer, on a canvas at ``mpp`` over the layer.
 
     Classes come from the layer's features (``class``, by ``index``); without them ``ask_class``
-    gives one for all. None if the user does not answer.
+    gives one for all. None if the user does not answer. Raises ValueError if the layer is not 2D or a
+    class is unknown.
     """
     if layer.ndim != 2:
         raise ValueError(f"{layer.name}: expected a 2D Labels layer")
@@ -180,7 +182,7 @@ def layout_of_labels(
 
 
 def chosen_labels(viewer: ViewerModel) -> Labels:
-    """The active Labels layer, or else the topmost that is no result of ours."""
+    """The active Labels layer, or else the topmost, results excluded. Raises ValueError without one."""
     active = viewer.layers.selection.active
     if isinstance(active, Labels):
         return active
@@ -211,20 +213,23 @@ def _classes_from_features(
 
 
 def put_away_region(viewer: ViewerModel) -> None:
-    """Makes the chosen shape, which has become a canvas, a line, or hides it; see :func:`put_away`."""
+    """Hides the chosen shape, or its filling, once it has become a canvas; see :func:`put_away`."""
     if (found := chosen_shape(viewer)) is not None:
         put_away(*found)
 
 
 def chosen_region(viewer: ViewerModel) -> Region:
-    """The chosen rectangle or polygon. Raises ValueError where there is none."""
+    """The chosen rectangle or polygon. Raises ValueError if there is none."""
     if (found := chosen_shape(viewer)) is None:
         raise ValueError("no region: draw a rectangle in a Shapes layer over the slide")
     return region_of(*found)
 
 
 def rectangle(viewer: ViewerModel) -> tuple[Shapes, npt.NDArray[np.float64]]:
-    """The Shapes layer and the world corners (2, 2) of its chosen rectangle. Raises ValueError."""
+    """The Shapes layer and the world corners (2, 2) of its chosen rectangle.
+
+    Raises ValueError if no upright rectangle is chosen.
+    """
     region = chosen_region(viewer)
     layer, row = region.layer, region.row
     if not region.upright:
@@ -234,9 +239,10 @@ def rectangle(viewer: ViewerModel) -> tuple[Shapes, npt.NDArray[np.float64]]:
 
 
 def image_under(viewer: ViewerModel, source: Layer, corners: npt.NDArray[np.float64]) -> Image:
-    """The topmost image, none of ours, under a region.
+    """The topmost image under a region, results excluded.
 
-    ``corners``: world (y, x) of its opposite corners, float64 (2, 2), in ``source``'s units.
+    ``corners``: world (y, x) of the region's opposite corners, float64 (2, 2), in ``source``'s units.
+    Raises ValueError if there is no image.
     """
     for layer in reversed(viewer.layers):
         if not is_slide(layer):
@@ -261,6 +267,6 @@ def has_image_under(viewer: ViewerModel, points: Points) -> bool:
 
 
 def is_slide(layer: Layer) -> TypeGuard[Image]:
-    """Whether a layer is a visible image that is no result of ours, and none that is being made."""
+    """Whether a layer is a visible image and not a result, finished or not."""
     ours = read_tag(layer.metadata) is not None or layer.metadata.get(KEY, {}).get("unfinished")
     return isinstance(layer, Image) and layer.visible and not ours

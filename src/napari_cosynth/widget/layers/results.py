@@ -1,8 +1,7 @@
 """A :class:`Synthesis` -> layers: image, semantic labels, instances and distance, as one group.
 
-Every result layer's ``metadata["cosynth"]`` is its tag (:mod:`.tags`) with the sample's full recipe;
-``metadata["cosynth_sample"]`` is the sample itself, so that what was made stays recoverable whatever
-is edited.
+Every result layer's ``metadata["cosynth"]`` is its tag (:mod:`.tags`) with the sample's full recipe.
+``metadata["cosynth_sample"]`` is the sample itself, so that the original can be restored after any edit.
 """
 
 from __future__ import annotations
@@ -25,14 +24,15 @@ from napari_cosynth.widget.layers.tags import KEY, Tag, read_tag
 
 ROLES = ("image", "labels", "instances", "distance")
 AGREED_KEY = "cosynth_agreed"
-"""``layer.metadata[AGREED_KEY]`` of edited labels: sample -> the record when its parts last agreed."""
+"""``layer.metadata[AGREED_KEY]`` of edited labels: sample -> its record when labels, instances and points
+last agreed."""
 UNMATCHED = "cosynth_unmatched"
-"""``layer.metadata[UNMATCHED]`` of a matched image: its pixels as they were."""
+"""``layer.metadata[UNMATCHED]`` of an image with matched stain: its pixels before the matching."""
 SEPARATOR = " · "
 
 
 def group_name(layout: str, seed: int) -> str:
-    """A result's name: short, for the names of its layers begin with it."""
+    """A result's name; short, because the names of its layers begin with it."""
     return f"{layout} #{seed}"
 
 
@@ -46,7 +46,7 @@ def label_colors(classes: ClassTable) -> DirectLabelColormap:
 def instance_colors(
     class_ids: npt.NDArray[np.integer[Any]], classes: ClassTable
 ) -> DirectLabelColormap:
-    """A colour per instance: its class', brightened or darkened so that neighbours differ.
+    """A colour per instance: its class' colour, brightened or darkened so that neighbours differ.
 
     ``class_ids`` (N,) of instances 1..N.
     """
@@ -55,7 +55,7 @@ def instance_colors(
     colors[:, :3] = np.clip(colors[:, :3] * shade[:, None], 0, 1)
     table: dict[int | None, Any] = {i + 1: color for i, color in enumerate(colors)}
     table[0] = np.zeros(4)
-    table[None] = np.ones(4)  # a nucleus painted since has no class yet, and must be seen
+    table[None] = np.ones(4)  # a nucleus painted later has no class yet, but must be visible
     return DirectLabelColormap(color_dict=table)
 
 
@@ -65,7 +65,7 @@ def class_features(classes: ClassTable) -> pd.DataFrame:
 
 
 def instance_features(sample: Synthesis) -> pd.DataFrame:
-    """One row per instance id, the background's first: ``index``, ``class`` and ``note``."""
+    """One row per instance id, background first: ``index``, ``class`` and ``note``."""
     record, report = sample.record, sample.report
     ids = majority_classes(record.instances, record.labels, len(record.classes))
     notes = np.full(len(ids) + 1, "", object)
@@ -77,11 +77,11 @@ def instance_features(sample: Synthesis) -> pd.DataFrame:
 
 
 def blank_layers(placement: Placement, classes: ClassTable, group: str) -> dict[str, Layer]:
-    """Role -> layer of a result that is not sampled yet, bottom first; not yet in any viewer.
+    """Role -> empty layer of a result that is not sampled yet, bottom first; not yet in a viewer.
 
-    napari takes far longer to add a layer than to give it new data, so the layers are added while
-    the sampler runs. They carry no tag, but say that they are unfinished: they cannot be saved, and are
-    no image of the user's.
+    napari takes far longer to add a layer than to give it new data, so the layers are added while the
+    sampler runs. Instead of a tag they have ``unfinished``: they cannot be saved and do not count as an
+    image of the user.
     """
     shape = placement.shape
 
@@ -127,10 +127,10 @@ def fill(layers: dict[str, Layer], sample: Synthesis, group: str) -> None:
         ("instances", record.instances),
     ):
         layer = layers[role]
-        # A copy: the record is read-only and stays as it was sampled, whatever is painted.
+        # A copy: the record is read-only and stays as it was sampled when the user paints.
         if role == "instances":
             assert isinstance(layer, Labels)
-            # napari maps the pixels of a layer that is seen at every change, else once it is.
+            # napari maps a visible layer's pixels at each change, a hidden layer's only when it is shown.
             seen, layer.visible = layer.visible, False
             if not features.equals(layer.features):
                 layer.features = features
@@ -139,11 +139,11 @@ def fill(layers: dict[str, Layer], sample: Synthesis, group: str) -> None:
         else:
             layer.data = data.copy()
         layer.metadata.update(_metadata(sample, group, role))
-    layers["image"].metadata.pop(UNMATCHED, None)  # they were another sample's
+    layers["image"].metadata.pop(UNMATCHED, None)  # the earlier sample's pixels
 
 
 def show_estimate(layers: dict[str, Layer], image: npt.NDArray[np.uint8]) -> None:
-    """Shows an estimate in a finished result's image, which cannot be saved until it is filled."""
+    """Shows a clean estimate in a finished result's image; it cannot be saved until :func:`fill`."""
     layer = layers["image"]
     layer.metadata[KEY] = {**layer.metadata[KEY], "unfinished": True}
     layer.data = image
@@ -168,9 +168,9 @@ def groups(viewer: ViewerModel) -> dict[str, dict[str, Layer]]:
 
 
 def free_name(viewer: ViewerModel, wanted: str, others: Collection[str] = ()) -> str:
-    """``wanted``, or with a number where the viewer, or ``others``, has a group of that name.
+    """``wanted``, with a number added if the viewer or ``others`` has a group of that name.
 
-    A layout's name is taken too: it would be the new group's own.
+    The names of layouts count as taken, too: a group's layout has the group's name.
     """
     tags = [read_tag(layer.metadata) for layer in viewer.layers]
     taken = {*others, *(tag.result for tag in tags if tag is not None)}
@@ -182,7 +182,7 @@ def free_name(viewer: ViewerModel, wanted: str, others: Collection[str] = ()) ->
 
 
 def hide_all(viewer: ViewerModel) -> None:
-    """Hides every result, so that the next one is seen."""
+    """Hides every result, so that the next one can be seen."""
     for layers in groups(viewer).values():
         for layer in layers.values():
             layer.visible = False
@@ -199,13 +199,13 @@ def discard(viewer: ViewerModel, group: str) -> None:
     """Removes one result's layers and its own layout; a drawn layout of that name stays."""
     for layer in list(viewer.layers):
         tag = read_tag(layer.metadata)
-        # Only what was made or read has recipes.
+        # Layers of a sampled or opened result have recipes; a drawn layout has none.
         if tag is not None and tag.result == group and tag.recipes:
             viewer.layers.remove(layer)
 
 
 def copied(layer: Layer) -> Layer:
-    """The same layer once more, for a viewer that takes the first out: its pixels are not copied."""
+    """A second layer with the same data, to add after the first is removed; pixels are not copied."""
     other = Layer.create(*layer.as_layer_data_tuple())
     if isinstance(layer, Labels) and isinstance(other, Labels):
         other.contour = layer.contour
@@ -217,9 +217,10 @@ def change_recipes(
     change: Callable[[dict[str, Any]], dict[str, Any]],
     sample: int | None = None,
 ) -> None:
-    """Changes the recipes in all layers of a result, for any of them may be the one that is saved.
+    """Changes the recipes in all layers of a result, because any of them may be the one that is saved.
 
-    Of one sample, or of all where none is named; a sample without a recipe stays without.
+    ``sample``: change only this sample's recipe; None: change all. A sample without a recipe stays
+    without one.
     """
     for layer in layers.values():
         tag = layer.metadata[KEY]

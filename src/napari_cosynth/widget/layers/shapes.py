@@ -1,4 +1,4 @@
-"""Regions of a slide as they are drawn: the rectangles and polygons of a Shapes layer, with names."""
+"""Drawn regions of a slide: the rectangles and polygons of a Shapes layer, with names."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from napari.layers import Layer, Shapes
 from napari_cosynth.widget.layers.placement import Placement, micrometres, require_plain, unit_of
 
 NAME = "name"
-"""The column of a Shapes layer's features that holds the names."""
+"""Column of a Shapes layer's features with the names."""
 KINDS = ("rectangle", "polygon")
 
 
 @dataclass(frozen=True)
 class Region:
-    """One shape."""
+    """A rectangle or polygon of a Shapes layer, with its name and its corners in the world."""
 
     layer: Shapes
     row: int
@@ -33,7 +33,7 @@ class Region:
 
     @property
     def upright(self) -> bool:
-        """Whether it is its own bounding box."""
+        """Whether the region is a rectangle parallel to the axes."""
         low, high = self.corners
         on_border = np.isclose(self.outline, low) | np.isclose(self.outline, high)
         return self.layer.shape_type[self.row] == "rectangle" and bool(on_border.all())
@@ -46,12 +46,15 @@ class Region:
 
 
 def unit_factor(one: str, other: str) -> float:
-    """World units called ``other`` in one called ``one``."""
+    """Number of units ``other`` in one unit ``one``."""
     return 1.0 if one == other else micrometres(one) / micrometres(other)
 
 
 def chosen_shape(viewer: ViewerModel) -> tuple[Shapes, int] | None:
-    """The selected shape of the active Shapes layer, or else the last one drawn; None without any."""
+    """Layer and row of the selected shape, or else of the last one drawn; None if there is no shape.
+
+    The layer is :func:`shapes_layer`.
+    """
     layer = shapes_layer(viewer)
     if layer is None or not layer.nshapes:
         return None
@@ -59,7 +62,7 @@ def chosen_shape(viewer: ViewerModel) -> tuple[Shapes, int] | None:
 
 
 def shapes_layer(viewer: ViewerModel) -> Shapes | None:
-    """The active Shapes layer, or else the topmost one; one without a shape only where all are."""
+    """The active Shapes layer, or else the topmost; layers with shapes go before empty ones."""
     active = viewer.layers.selection.active
     found = [x for x in reversed(viewer.layers) if isinstance(x, Shapes)]
     if isinstance(active, Shapes):
@@ -68,7 +71,7 @@ def shapes_layer(viewer: ViewerModel) -> Shapes | None:
 
 
 def region_of(layer: Shapes, row: int) -> Region:
-    """One shape as a region. Raises ValueError where it is neither a rectangle nor a polygon."""
+    """One shape as a region. Raises ValueError if it is neither a rectangle nor a polygon."""
     require_plain(layer)
     kind = layer.shape_type[row]
     if kind not in KINDS:
@@ -85,7 +88,7 @@ def regions_in(layer: Shapes) -> list[Region]:
 
 
 def name_of(layer: Shapes, row: int) -> str:
-    """A shape's name, of the layer's features, or its number where it has none."""
+    """A shape's name in the layer's features, or "region" and its number if it has none."""
     names = layer.features.get(NAME)
     found = "" if names is None or row >= len(names) else names.iloc[row]
     text = found.strip() if isinstance(found, str) else ""
@@ -93,7 +96,7 @@ def name_of(layer: Shapes, row: int) -> str:
 
 
 def set_name(layer: Shapes, row: int, name: str) -> None:
-    """Names a shape, and shows the names of all beside them."""
+    """Names a shape, and shows the names beside all shapes of the layer."""
     features = layer.features.copy()
     names = [name_of(layer, i) for i in range(layer.nshapes)]
     names[row] = name.strip() or names[row]
@@ -104,9 +107,9 @@ def set_name(layer: Shapes, row: int, name: str) -> None:
 
 
 def put_away(layer: Shapes, row: int) -> None:
-    """Makes a shape that has become a canvas a mere line: filled, it would lie over what is made there.
+    """Removes the filling of a shape that has become a canvas: it would cover the layers made there.
 
-    The only one of a layer, if the canvas' own frame shows the same, is hidden with it.
+    If it is the layer's only shape and the canvas' frame shows the same outline, the layer is hidden.
     """
     if layer.nshapes == 1 and region_of(layer, row).upright:
         layer.visible = False
@@ -117,5 +120,5 @@ def put_away(layer: Shapes, row: int) -> None:
 
 
 def factor_between(source: Layer, target: Layer) -> float:
-    """World units of ``target`` in one of ``source``."""
+    """Number of ``target``'s world units in one of ``source``'s."""
     return unit_factor(unit_of(source), unit_of(target))

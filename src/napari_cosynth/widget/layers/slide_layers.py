@@ -14,11 +14,11 @@ from napari_cosynth.slides.slide import open_slide
 from napari_cosynth.widget.layers.placement import MICROMETRE
 
 LayerTuple: TypeAlias = tuple[Any, dict[str, Any], str]
-"""What napari takes from a reader: data, keyword arguments, kind of layer."""
+"""A layer as napari expects it from a reader: data, keyword arguments, kind of layer."""
 
 
 def slide_layers(path: Path) -> list[LayerTuple]:
-    """One Image; its µm/px, where the file tells, as scale, units and ``metadata["mpp"]``."""
+    """One Image; if the file has a µm/px, it becomes scale, units and ``metadata["mpp"]``."""
     slide = open_slide(path)
     return [_image(Plane(path.stem, slide.levels, slide.mpp, (0.0, 0.0)), path)]
 
@@ -51,7 +51,7 @@ def _image(plane: Plane, path: Path) -> LayerTuple:
         kwargs["colormap"] = f"#{plane.color}"
         kwargs["blending"] = "additive"
     if not kwargs["rgb"]:
-        # napari would read a whole large level to find them.
+        # Without limits napari would read a whole large level to find them.
         coarse = np.asarray(plane.levels[-1])
         low, high = float(coarse.min()), float(coarse.max())
         kwargs["contrast_limits"] = (

@@ -1,8 +1,8 @@
-"""What the plugin's layers say of themselves in ``layer.metadata["cosynth"]``.
+"""Tags of the plugin's layers, in ``layer.metadata["cosynth"]``.
 
 ============  =====================================================================================
 ``role``      ``image``, ``labels``, ``instances``, ``distance`` or ``layout``
-``result``    a name that the layers of one result share
+``result``    name that the layers of one result share
 ``classes``   class names, background first
 ``colors``    RGB of each class, 0..255
 ``mpp``       micrometres per pixel of the layer's data
@@ -12,7 +12,7 @@
 ``unfinished`` true while the layer shows an estimate; such a result is not saved
 ============  =====================================================================================
 
-The file side writes these tags on what it reads and finds by them what to save.
+Readers put these tags on the layers they make; writers use them to find the layers to save.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Tag:
 
 
 def read_tag(metadata: Mapping[str, Any]) -> Tag | None:
-    """The tag in a layer's metadata; None where it has none or one of another kind."""
+    """The tag in a layer's metadata; None if it has no valid tag."""
     content = metadata.get(KEY)
     if not isinstance(content, Mapping) or content.get("role") not in ROLES:
         return None
