@@ -1,4 +1,4 @@
-"""Painting and erasing a layout's points by dragging the mouse: one stroke, one step of undo."""
+"""Mouse tools that paint, erase and draw a layout's points: one stroke is one step of undo."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ LEFT = 1
 
 
 class Tool(StrEnum):
-    """What the mouse does to a layout in napari's add mode."""
+    """Tool of the mouse in napari's add mode."""
 
     POINT = "point"
-    """A click adds a point: napari's own."""
+    """A click adds a point, as in napari."""
     BRUSH = "brush"
     ERASER = "eraser"
     GLAND = "gland"
@@ -35,12 +35,12 @@ KEYS = {Tool.POINT: "P", Tool.BRUSH: "B", Tool.ERASER: "E"}
 class PointBrush:
     """The tools of one layout layer.
 
-    All but the first are variants of napari's add mode, so its layer controls, its keys and the held
-    space bar work as ever: panning pauses a tool, and any other mode ends it.
+    All tools but the first are variants of napari's add mode. So napari's layer controls, its keys and
+    the held space bar work as usual: panning pauses a tool, and any other mode ends it.
     """
 
     changed = Signal()
-    """Another tool is in use, or none."""
+    """Another tool is in use now, or none."""
 
     def __init__(
         self,
@@ -48,8 +48,8 @@ class PointBrush:
         brush: Callable[[], Brush],
         structures: Mapping[Tool, Callable[[], Structure]],
     ) -> None:
-        """``brush`` gives the present width, spacing and least distance, in canvas pixels;
-        ``structures`` what the tools draw that are neither point, brush nor eraser."""
+        """``brush`` returns the current width, spacing and least distance, in canvas pixels;
+        ``structures`` has a function for each other tool that returns the structure to draw."""
         self.layer = layer
         self._brush = brush
         self._structures = structures
@@ -61,7 +61,7 @@ class PointBrush:
             layer.bind_key(key, self._chooser(tool), overwrite=True)
 
     def close(self) -> None:
-        """Lets go of the layer; where a tool was in use, its mouse moves the camera."""
+        """Disconnects from the layer; if a tool was in use, the layer goes to pan/zoom mode."""
         if self.in_use not in (None, Tool.POINT):
             self.layer.mode = "pan_zoom"
         self.layer.events.mode.disconnect(self._on_mode)
@@ -74,15 +74,15 @@ class PointBrush:
         return self._tool if self.layer.mode == "add" else None
 
     def choose(self, tool: Tool) -> None:
-        """Takes up a tool; a hidden layer is shown."""
+        """Chooses a tool and shows the layer if it is hidden."""
         self._tool = tool
         self.layer.visible = True
-        # Through another mode, so that napari sets up its add mode anew and _on_mode follows it.
+        # Through another mode: napari then sets up its add mode anew, and _on_mode is called after it.
         self.layer.mode = "pan_zoom"
         self.layer.mode = "add"
 
     def show_width(self) -> None:
-        """Draws the circle around the mouse as wide as the tool is now."""
+        """Sets the cursor to a circle as wide as the tool, or to a cross if the tool has no width."""
         tool = self.in_use
         if tool is None or tool is Tool.POINT:
             return
@@ -93,7 +93,7 @@ class PointBrush:
             self.layer.cursor_size = width * placement_from(self.layer).scale  # type: ignore[assignment]
 
     def _chooser(self, tool: Tool) -> Callable[[Points], None]:
-        # A function, not a partial: napari asks every binding for its __name__.
+        # A function, not a partial: napari reads each binding's __name__.
         def choose(layer: Points) -> None:
             self.choose(Tool.POINT if tool is self.in_use else tool)
 
@@ -105,7 +105,7 @@ class PointBrush:
             callbacks.remove(self._stroke)
         if self.layer.mode == "add":
             if self._tool is not Tool.POINT:
-                # The last one is what napari just put there: a click adds a point.
+                # The last callback is the one that napari has just added: a click adds a point.
                 callbacks[-1] = self._stroke
                 self.layer.mouse_pan = False
                 self.show_width()
@@ -129,7 +129,7 @@ class PointBrush:
         while event.type == "mouse_move":
             stroke.move(self._position(event))
             yield
-        # The release, too: napari passes on a move every 5 ms only, and the last may be missing.
+        # The release counts, too: napari passes on one move every 5 ms, so the last may be missing.
         stroke.move(self._position(event))
         stroke.finish()
 

@@ -1,4 +1,4 @@
-"""The dock's tools for points: single ones, a brush, an eraser."""
+"""The dock's tools for points: single points, a brush, an eraser."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TIPS = {
 
 
 class BrushControls(QWidget):
-    """Which tool, and the brush in micrometres: a nucleus keeps its size at any µm/px."""
+    """Buttons for the tools, and the brush's sizes in µm, which hold at any µm/px."""
 
     switched = Signal(object)
     """The :class:`Tool` that the next click uses, or None."""
@@ -37,7 +37,7 @@ class BrushControls(QWidget):
         self.viewer = viewer
         self.tool: PointBrush | None = None
         self.structures: dict[Tool, Callable[[], Structure]] = {}
-        """What other tools draw; filled by the dock that has their buttons."""
+        """Structures that other tools draw; the dock with their buttons fills it."""
         self.buttons = {tool: PushButton(text=tool.value.capitalize()) for tool in KEYS}
         self.select = PushButton(text="Select")
         self.width_um = FloatSpinBox(value=20.0, min=1.0, max=500.0, step=2.0, label="Brush")
@@ -72,7 +72,7 @@ class BrushControls(QWidget):
         self._show()
 
     def use_layer(self, layer: Points | None) -> None:
-        """Works on this layout; None: on none any more."""
+        """Works on this layout from now on; None: on no layout."""
         if self.tool is not None:
             self.tool.changed.disconnect(self._show)
             self.tool.close()
@@ -83,8 +83,10 @@ class BrushControls(QWidget):
         self._show()
 
     def suggest(self, name: str, area: float | None) -> None:
-        """Sizes that are usual for the class ``name``, of nuclei of this area in µm², if it is known;
-        where the user chose others, those stay."""
+        """Sets the usual sizes for the class ``name``, unless the user chose others.
+
+        ``area``: usual area of the class' nuclei in µm²; None if it is not known.
+        """
         if self.tool is None or (self.spacing.value, self.least.value) != self._suggested:
             return
         layer, classes = self.tool.layer, class_table_of(self.tool.layer)
@@ -94,19 +96,19 @@ class BrushControls(QWidget):
 
     def brush(self) -> Brush:
         """The form's brush in the layout's pixels."""
-        assert self.tool is not None  # it is the tool that asks
+        assert self.tool is not None  # only the tool calls this
         mpp = placement_from(self.tool.layer).mpp
         sizes = (self.width_um.value, self.spacing.value, self.least.value)
         return Brush(*(float(size) / mpp for size in sizes))
 
     def press(self, tool: Tool) -> None:
-        """Takes up a tool, or points again where it is in use."""
+        """Chooses a tool; if it is in use already, single points again."""
         if self.tool is not None:
             self.viewer.layers.selection.active = self.tool.layer
             self.tool.choose(Tool.POINT if tool is self.tool.in_use else tool)
 
     def press_select(self) -> None:
-        """Takes up napari's own selection of points, or points again where it is in use."""
+        """Chooses napari's select mode; if it is in use already, single points again."""
         if self.tool is None:
             return
         self.viewer.layers.selection.active = self.tool.layer
@@ -122,7 +124,7 @@ class BrushControls(QWidget):
         checks = [(button, tool is in_use) for tool, button in self.buttons.items()]
         for button, checked in [*checks, (self.select, selects)]:
             allow(button, "" if self.tool is not None else "there is no layout yet")
-            # Qt's own check mark, which tells nobody: the signal is the user's press.
+            # Without a signal: the signal stands for a press by the user.
             button.native.blockSignals(True)
             button.native.setChecked(checked)
             button.native.blockSignals(False)

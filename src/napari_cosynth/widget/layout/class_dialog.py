@@ -1,4 +1,4 @@
-"""Which of the model's classes another program's class names are: asked once, and remembered."""
+"""Dialog that maps another program's class names to the model's classes; the answers are remembered."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from napari_cosynth.widget.qt.forms import sure
 from napari_cosynth.widget.qt.questions import window
 
 FILE = "napari-cosynth/classes.json"
-"""Inside the user's configuration folder: ``{"the model's classes": {"their name": "our name"}}``."""
+"""File in the user's configuration folder: ``{"the model's classes": {"their name": "our name"}}``."""
 LEAVE_OUT = "leave them out"
 _CHOOSE = "choose…"
 _MOST = 200
-"""Rows of a dialog; a file with more class names has something else in that field."""
+"""Most rows of a dialog; a file with more class names has something else in that field."""
 
 
 class ClassDialog(QDialog):
-    """A row for each class name, with how many nuclei have it and a list of the model's classes."""
+    """Dialog with a row for each class name: its number of nuclei and a list of the model's classes."""
 
     def __init__(
         self, counts: Mapping[str, int], classes: ClassTable, chosen: Mapping[str, str], title: str
@@ -82,8 +82,8 @@ class ClassDialog(QDialog):
 def ask_classes(names: Sequence[str], classes: ClassTable, title: str) -> dict[str, str] | None:
     """The model's class for each class name of some nuclei; None if the user cancels.
 
-    Nothing is asked where every name is one of the model's. Raises ValueError where there are more
-    names than anybody would map by hand.
+    An empty class means that those nuclei are left out. The user is not asked if every name is one of
+    the model's. Raises ValueError if there are more than ``_MOST`` names.
     """
     counts = dict(Counter(names).most_common())
     if set(counts) <= set(classes.names[1:]):
@@ -101,7 +101,7 @@ def ask_classes(names: Sequence[str], classes: ClassTable, title: str) -> dict[s
 
 
 def remembered(classes: ClassTable) -> dict[str, str]:
-    """What was chosen before for a model of these classes; nothing where the file is damaged."""
+    """Earlier answers for a model with these classes; empty if the file is missing or damaged."""
     try:
         table = read_json(_file()).get(_key(classes), {})
         items = table.items()
@@ -111,7 +111,7 @@ def remembered(classes: ClassTable) -> dict[str, str]:
 
 
 def remember(classes: ClassTable, mapping: Mapping[str, str]) -> None:
-    """Keeps a choice for the next file."""
+    """Saves the answers for later files."""
     try:
         content = read_json(_file())
     except ValueError:
@@ -121,7 +121,7 @@ def remember(classes: ClassTable, mapping: Mapping[str, str]) -> None:
     try:
         with replaced_file(_file()) as fresh:
             fresh.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    except OSError:  # a home that cannot be written to: it is asked again
+    except OSError:  # the folder cannot be written to: the user will be asked again
         return
 
 

@@ -1,4 +1,4 @@
-"""The layout dock's palette: per class its count, its share as a bar, and the share it should have."""
+"""The layout dock's table of classes: count, share as a bar, and the share wanted (target)."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from napari_cosynth.widget.qt.forms import sure
 _NAME, _COUNT, _SHARE, _TARGET = range(4)
 _ROW = 22
 _BAR = Qt.ItemDataRole.UserRole
-"""(share, target or None, colour) of a bar."""
+"""Item role of a bar's (share, target or None, colour)."""
 
 
 class Composition(QTableWidget):
     """Rows are the classes without the background; the selected row is the next point's class."""
 
     picked = Signal(str)
-    """A class name that the user clicked."""
+    """Name of the class that the user clicked."""
     targeted = Signal(dict)
     """The targets that the user set: class name -> share in 0..1, unset ones left out."""
 
@@ -79,7 +79,7 @@ class Composition(QTableWidget):
         return dict(self._targets)
 
     def show_classes(self, classes: ClassTable, targets: Mapping[str, float]) -> None:
-        """One row per class, with the shares that were asked for."""
+        """Shows one row per class, with the targets, shares in 0..1 by class name."""
         self._classes = classes
         self._targets = {n: t for n, t in targets.items() if n in classes.names[1:]}
         self.blockSignals(True)
@@ -106,7 +106,7 @@ class Composition(QTableWidget):
         self._show()
 
     def show_counts(self, counts: npt.NDArray[np.int64]) -> None:
-        """Points per class id, (K,), background first."""
+        """Shows the number of points per class id, (K,), background first."""
         self._counts = np.asarray(counts)
         self._show()
 
@@ -118,7 +118,7 @@ class Composition(QTableWidget):
     def _show(self) -> None:
         if self._classes is None or len(self._counts) != len(self._classes):
             return
-        # Of the nuclei that have a class: an unknown one is being put right.
+        # Points of no known class do not count; the editor undoes such an edit.
         counts = self._counts[1:]
         parts, total = shares(counts), int(counts.sum())
         self.blockSignals(True)
@@ -163,7 +163,7 @@ def _words(count: int, total: int, share: float, target: float | None) -> str:
 
 
 class _Bar(QStyledItemDelegate):
-    """A share as a bar in the class' colour, its number, and a tick at the target."""
+    """Painter of a share: a bar in the class' colour, the percentage, and a tick at the target."""
 
     def paint(
         self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex
@@ -193,7 +193,7 @@ class _Bar(QStyledItemDelegate):
 
 
 class _Percent(QStyledItemDelegate):
-    """A target in percent; below 0 there is none."""
+    """Editor of a target in percent; a value below 0 means no target."""
 
     def createEditor(
         self, parent: QWidget | None, option: QStyleOptionViewItem, index: QModelIndex

@@ -1,4 +1,4 @@
-"""Which data set, where it lies, and which of its tiles: two dialogs."""
+"""Two dialogs: one for a data set's kind and folder, one for a tile of it."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from napari_cosynth.widget.qt.thumbnails import small_picture
 from napari_cosynth.widget.run.background import Background
 
 THUMBNAIL = 112
-"""Pixels a side."""
+"""Side of a thumbnail in pixels."""
 CELL = QSize(THUMBNAIL + 16, THUMBNAIL + 28)
-"""A thumbnail with its name below."""
+"""Size of a thumbnail with its name below."""
 
 
 class DatasetDialog(QDialog):
-    """A kind of data set and its folder."""
+    """Dialog that asks for a kind of data set and its folder."""
 
     def __init__(self) -> None:
         super().__init__(window())
@@ -74,14 +74,14 @@ class DatasetDialog(QDialog):
 
 
 def ask_dataset() -> tuple[str, Path] | None:
-    """A registered kind and a folder; None if the user cancels."""
+    """The registered kind and the folder that the user chooses; None if the user cancels."""
     dialog = DatasetDialog()
     accepted = dialog.exec() == QDialog.DialogCode.Accepted
     return dialog.choice if accepted else None
 
 
 class TileDialog(QDialog):
-    """The tiles of a data set as pictures. They are read while one looks, those in view first."""
+    """Dialog with the tiles of a data set as pictures, read in the background as they come into view."""
 
     def __init__(self, dataset: Dataset) -> None:
         super().__init__(window())
@@ -118,7 +118,7 @@ class TileDialog(QDialog):
 
     @property
     def choice(self) -> str | None:
-        """The current tile's name; None of a data set without tiles."""
+        """The current tile's name; None if the data set has no tiles."""
         item = self.tiles.currentItem()
         return None if item is None else str(item.text())
 
@@ -127,7 +127,7 @@ class TileDialog(QDialog):
         self._read_next()
 
     def _in_view(self) -> range:
-        """Rows of the tiles that are seen, as the grid lays them out."""
+        """Rows of the tiles that are in view, computed from the grid."""
         shown = sure(self.tiles.viewport()).size()
         columns = max(1, shown.width() // CELL.width())
         first = sure(self.tiles.verticalScrollBar()).value() // CELL.height() * columns
@@ -135,7 +135,7 @@ class TileDialog(QDialog):
         return range(first, min(first + lines * columns, self.tiles.count()))
 
     def _read_next(self) -> None:
-        """Reads the first picture in view that nobody has asked for, then the next one."""
+        """Reads the first picture in view that was not read yet; each answer starts the next read."""
         row = next((row for row in self._in_view() if row not in self._asked), None)
         if row is None or self._reader.busy:
             return
@@ -156,14 +156,14 @@ class TileDialog(QDialog):
 
 
 def _thumbnail(dataset: Dataset, row: int) -> QImage:
-    """A tile's picture, without its record where the data set can do without."""
+    """A tile's thumbnail; skips making the whole record if the data set can read the image alone."""
     if isinstance(dataset, NamedRecords):
         return small_picture(dataset.parts(dataset.names[row]).image, THUMBNAIL)
     return small_picture(dataset[row].image, THUMBNAIL)
 
 
 def ask_tile(dataset: Dataset) -> str | None:
-    """One of a data set's tiles; None if the user cancels."""
+    """Name of the tile that the user chooses; None if the user cancels."""
     dialog = TileDialog(dataset)
     accepted = dialog.exec() == QDialog.DialogCode.Accepted
     return dialog.choice if accepted else None

@@ -1,4 +1,4 @@
-"""What one drag of the mouse does to a layout's points: paints, erases, or draws a structure."""
+"""Drags of the mouse that change a layout's points: painting, erasing, drawing a structure."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from napari_cosynth.widget.layers.layout import (
 )
 
 PATIENCE = 3
-"""Points appear under the moving mouse, but are added and removed together: a change of the layer
-is followed by so many times its own duration without one (0.2 s in a layout of 100,000 points)."""
+"""Pause after a change of the layer, as a multiple of the change's own duration (0.2 s in a layout of
+100,000 points). So points appear under the moving mouse, but are added and removed in groups."""
 
 Places: TypeAlias = npt.NDArray[np.float64]
-"""float64 (N, 2), (y, x) in canvas pixels."""
+"""Positions (y, x) in canvas pixels, float64 (N, 2)."""
 
 
 @dataclass(frozen=True)
 class Structure:
-    """A gland, a stream or a field: what a drag along a path makes."""
+    """A gland, a stream or a field that a drag along a path draws."""
 
     parts: Callable[[Places, Places, int], Sequence[tuple[str, Places]]]
-    """(the path, the points that are there, a seed) -> points by class name."""
+    """(path, existing points, seed) -> (class name, new points) pairs."""
     width: float | None = None
-    """Of the circle around the mouse, in canvas pixels; a cross where there is none."""
+    """Diameter of the circle around the mouse, in canvas pixels; None: a cross."""
 
 
 class Drag:
-    """Changes of a layer that appear as it can take them, and become one edit at the end."""
+    """Base of drags: changes appear as fast as the layer can show them, and end as one edit."""
 
     action: ActionType
 
@@ -50,7 +50,7 @@ class Drag:
         self._next = 0.0
 
     def move(self, position: tuple[float, float]) -> None:
-        # Undone or cleared by somebody else meanwhile: what is left of the stroke does nothing.
+        # If the points changed meanwhile, by undo for example, the rest of the stroke does nothing.
         if len(self.layer.data) == self._count:
             self._advance(position)
             if time.perf_counter() >= self._next:
@@ -71,7 +71,7 @@ class Drag:
 
     def _apply(self) -> None:
         begun = time.perf_counter()
-        # Who listens to edits, the history first of all, hears of the whole stroke at its end.
+        # Listeners, above all the history, get one event for the whole stroke, at its end.
         with self.layer.events.data.blocker():
             changed = self._change()
         if changed:
@@ -83,7 +83,7 @@ class Drag:
         raise NotImplementedError
 
     def _change(self) -> bool:
-        """Does what is due to the layer; False where nothing is."""
+        """Applies the waiting changes to the layer; False if there are none."""
         raise NotImplementedError
 
 
@@ -169,7 +169,10 @@ class Drawing(Drag):
 
 
 def _remove(layer: Points, rows: list[int]) -> None:
-    """Without a hovered point: napari shifts its number and that of the highlighted one together, and
-    fails where its thread for the status line has found the first before there was the second."""
+    """Removes points after clearing napari's hovered point.
+
+    napari shifts the number of the hovered point and that of the highlighted one together. It fails if
+    its thread for the status bar has set the first but not yet the second.
+    """
     layer._value = None
     layer.remove(rows)

@@ -1,4 +1,4 @@
-"""The layout dock's part for generated layouts: a region of the canvas filled by a layout model."""
+"""The layout dock's section for generated layouts: a layout model fills a region of the canvas."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CANVAS, SHAPE = "whole canvas", "drawn shape"
 
 
 class FillControls(QWidget):
-    """The model draws in a worker; what it drew replaces the region's points as one step of undo."""
+    """Form that fills a region: a worker draws points, which replace the region's as one undo step."""
 
     def __init__(self, viewer: ViewerModel, layout: LayoutControls) -> None:
         super().__init__()
@@ -62,11 +62,11 @@ class FillControls(QWidget):
         return self._work.busy
 
     def let_go(self) -> None:
-        """The dock is going."""
+        """Ends the background work, because the dock is being destroyed."""
         self._work.close()
 
     def fill_region(self) -> None:
-        """Draws the region's points."""
+        """Draws new points for the region in the background."""
         editor = self._layout.editor
         try:
             existing = self._layout.layout_now()
@@ -118,10 +118,10 @@ class FillControls(QWidget):
 
 
 def shape_mask(viewer: ViewerModel, layer: Points) -> npt.NDArray[np.bool_]:
-    """Where the chosen rectangle or polygon lies on a layout's canvas, bool (H, W).
+    """Mask of the chosen rectangle or polygon on a layout's canvas, bool (H, W).
 
-    It is the selected one of the active Shapes layer, or else the last one of the topmost. Raises
-    ValueError where there is none, it is of another kind, or it covers no pixel of the canvas.
+    The shape is the selected one of the active Shapes layer, or else the last one of the topmost layer.
+    Raises ValueError if there is none, if it is of another kind, or if it covers no pixel of the canvas.
     """
     active = viewer.layers.selection.active
     found = [x for x in reversed(viewer.layers) if isinstance(x, Shapes) and x.nshapes]
@@ -145,7 +145,7 @@ def shape_mask(viewer: ViewerModel, layer: Points) -> npt.NDArray[np.bool_]:
 
 
 def _inside(layout: Layout, region: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Which points lie on the region's pixels, bool (N,)."""
+    """Mask of the points that lie on the region's pixels, bool (N,)."""
     at = np.floor(layout.centroids.astype(np.float64) + 0.5).astype(np.int64)
     at = at.clip(0, np.array(region.shape) - 1)
     return np.asarray(region[at[:, 0], at[:, 1]])

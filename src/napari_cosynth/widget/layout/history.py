@@ -1,4 +1,4 @@
-"""Undo and redo of a Points layer, which napari does not have."""
+"""Undo and redo for a Points layer; napari has none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from napari.layers import Points
 from napari_cosynth.widget.layers.layout import set_features
 
 MOST_BYTES = 64 * 2**20
-"""Older states are forgotten beyond this: about 25 of a layout of 100,000 points."""
+"""Memory for the states; beyond it the oldest are dropped. About 25 states of 100,000 points."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Snapshot:
         return cls(layer.data.copy(), layer.features.copy())
 
     def same_as(self, other: Snapshot) -> bool:
-        """The same points with the same classes; notes are no edit."""
+        """Whether points and classes are the same; notes do not count."""
         return np.array_equal(self.data, other.data) and bool(
             self.features["class"].equals(other.features["class"])
         )
@@ -42,7 +42,7 @@ class Snapshot:
 
 
 class History:
-    """The states of one layer; the present one is the last that was recorded or restored."""
+    """The states of one layer; the present state is the last one recorded or restored."""
 
     def __init__(self, layer: Points) -> None:
         self.layer = layer
@@ -64,7 +64,7 @@ class History:
         return bool(self._future)
 
     def record(self) -> bool:
-        """Remembers the layer's state if it is a new one; what was undone is forgotten then."""
+        """Records the layer's state if it is new, and then drops the undone states; True if it did."""
         if self.restoring:
             return False
         fresh = Snapshot.of(self.layer)
@@ -78,7 +78,7 @@ class History:
         return True
 
     def undo(self) -> bool:
-        """Goes back one state; False where there is none."""
+        """Goes back one state; False if there is none."""
         if not self.can_undo:
             return False
         self._future.append(self._past.pop())
@@ -87,7 +87,7 @@ class History:
         return True
 
     def redo(self) -> bool:
-        """Takes the last undo back; False where there is none."""
+        """Takes the last undo back; False if there is none."""
         if not self.can_redo:
             return False
         self._past.append(self._future.pop())
@@ -96,7 +96,7 @@ class History:
         return True
 
     def restore(self) -> None:
-        """Puts the layer into the present state, whatever was done to it since."""
+        """Sets the layer to the present state and drops any later change."""
         with self.paused():
             self.layer.selected_data = set()
             self.layer.data = self.present.data.copy()
@@ -104,7 +104,7 @@ class History:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Changes of the layer in the block are none of the user's."""
+        """Context in which changes of the layer are not recorded."""
         self.restoring = True
         try:
             yield

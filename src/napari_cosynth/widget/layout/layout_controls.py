@@ -1,4 +1,4 @@
-"""The dock's layout group: which Points layer, a new one, its classes, undo and redo."""
+"""The dock's layout group: the Points layer, new layouts, classes, tools, undo and redo."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ NONE = "none yet"
 
 
 class LayoutControls(QWidget):
-    """Holds the one :class:`LayoutEditor` that the dock works with."""
+    """Form group with the one :class:`LayoutEditor` that the dock works with."""
 
     edited = Signal()
-    """The chosen layout, its points or their classes changed."""
+    """Another layout is chosen, or its points or their classes changed."""
     switched = Signal()
-    """Another layer is the layout now, or none."""
+    """Another layer is the layout now, or no layer is."""
     picked = Signal(str)
     """The class of the next point."""
     summarised = Signal(str)
-    """How many points there are, in words; empty where there is no layout."""
+    """The number of points in words; empty if there is no layout."""
 
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
@@ -127,7 +127,7 @@ class LayoutControls(QWidget):
         self._show()
 
     def close_editor(self) -> None:
-        """Lets go of the viewer and the layer; the dock is going."""
+        """Disconnects from the viewer and the layer, because the dock is being destroyed."""
         events = self.viewer.layers.events
         events.inserted.disconnect(self._list_layers)
         events.removed.disconnect(self._on_removed)
@@ -140,19 +140,22 @@ class LayoutControls(QWidget):
         return self.editor.layer if self.editor else None
 
     def use_facts(self, facts: CheckpointFacts) -> None:
-        """The classes and µm/px of new layouts; an existing layout keeps its own."""
+        """Takes classes and µm/px for new layouts from these facts; an existing layout keeps its own."""
         self.facts = facts
         self._show()
         self._suggest_spacing()
 
     def layout_now(self) -> Layout:
-        """The layout as it stands. Raises ValueError where there is none or it does not fit."""
+        """The current layout. Raises ValueError if there is none or it is not valid."""
         if self.editor is None:
             raise ValueError("no layout: press New layout, or choose a Points layer")
         return layout_from(self.editor.layer)
 
     def new_layout(self) -> Points:
-        """An empty layout of the chosen size at the model's µm/px; over a slide, where one looks."""
+        """Adds an empty layout of the chosen size at the model's µm/px.
+
+        Over a slide it lies in the middle of the view.
+        """
         shape = (int(self.height_px.value), int(self.width_px.value))
         mpp = self._require_facts().mpp
         over = placement_in_view(self.viewer, shape, mpp)
@@ -165,9 +168,9 @@ class LayoutControls(QWidget):
         name: str = "layout",
         outline: npt.NDArray[np.float64] | None = None,
     ) -> Points:
-        """Adds a layout layer at a placement, ready for points, and works with it.
+        """Adds a layout layer at a placement, in add mode, and works with it.
 
-        ``outline``: the polygon of the canvas' pixels, (N, 2), that it is of; None: all of it.
+        ``outline``: polygon that the layout covers, in canvas pixels, (N, 2); None: the whole canvas.
         """
         facts = self._require_facts()
         if layout is None:
@@ -175,7 +178,7 @@ class LayoutControls(QWidget):
         layer = layout_layer(layout, placement, name)
         set_outline(layer, outline)
         self.viewer.add_layer(layer)
-        layer.mode = "add"  # only now: napari's own buttons show what changes after they are made
+        layer.mode = "add"  # only now: napari's buttons show only changes after they are made
         self.use_layer(layer)
         self._look_at(placement)
         return layer
@@ -187,13 +190,13 @@ class LayoutControls(QWidget):
         name: str = "layout",
         outline: npt.NDArray[np.float64] | None = None,
     ) -> Points:
-        """:meth:`add_layout` with the nuclei that the image under it shows."""
+        """:meth:`add_layout` for a layout whose nuclei are those in the image under it."""
         layer = self.add_layout(placement, layout, name, outline)
         remember_shown(layer, layout)
         return layer
 
     def _look_at(self, placement: Placement) -> None:
-        """The canvas in the middle of the window: over a slide it is where points are to be put."""
+        """Moves the camera so that the canvas fills the window."""
         corners = placement.corners * placement.scale + np.array(placement.origin)
         camera = self.viewer.scene.camera
         camera.center = (0.0, *corners.mean(0))
@@ -202,7 +205,7 @@ class LayoutControls(QWidget):
         )
 
     def layout_from_region(self) -> None:
-        """A layout over the chosen rectangle or polygon, at the model's µm/px, of the shape's name."""
+        """Adds a layout over the chosen rectangle or polygon, at the model's µm/px, with its name."""
         region = chosen_region(self.viewer)
         found = region_placement(self.viewer, region, self._require_facts().mpp, ask_mpp)
         if found is not None:
@@ -212,7 +215,10 @@ class LayoutControls(QWidget):
     def add_region(
         self, region: Region, placement: Placement, layout: Layout | None = None, real: bool = False
     ) -> Points:
-        """A layout of a region, on the canvas over its bounding box; ``real``: as the image shows it."""
+        """Adds a region's layout, on the canvas over the region's bounding box.
+
+        ``real``: the layout's nuclei are those in the image under it.
+        """
         outline = None if region.upright else region.outline_on(placement)
         name = region.name if NAME in region.layer.features else "layout"
         if real and layout is not None:
@@ -220,7 +226,7 @@ class LayoutControls(QWidget):
         return self.add_layout(placement, layout, name, outline)
 
     def layout_from_labels(self) -> None:
-        """A layout with a point at each object of a Labels layer."""
+        """Adds a layout with a point at each object of a Labels layer."""
         facts = self._require_facts()
         labels = chosen_labels(self.viewer)
         made = layout_of_labels(labels, facts.classes, facts.mpp, ask_mpp, ask_class)
@@ -229,7 +235,10 @@ class LayoutControls(QWidget):
             self.add_real(placement, layout)
 
     def use_layer(self, layer: Points) -> None:
-        """Works with this Points layer; makes it a layout if it is none. Raises ValueError."""
+        """Works with this Points layer; makes it a layout if it is none.
+
+        Raises ValueError if it cannot become a layout.
+        """
         if self.editor is not None and layer is self.editor.layer:
             return
         if not is_layout(layer):
@@ -264,7 +273,7 @@ class LayoutControls(QWidget):
         self.edited.emit()
 
     def _suggest_spacing(self) -> None:
-        """The brush's sizes for the class that is painted next."""
+        """Sets the brush's usual sizes for the current class."""
         if self.editor is not None and self.facts is not None:
             self.tools.suggest(self.editor.current, self.facts.areas.get(self.editor.current))
 
@@ -300,7 +309,7 @@ class LayoutControls(QWidget):
             self._list_layers()
 
     def _on_active(self, event: object) -> None:
-        # Selecting a layout in napari's own list is choosing it; other Points layers are not ours.
+        # Selecting a layout in napari's layer list chooses it; other Points layers are left alone.
         active = self.viewer.layers.selection.active
         if is_layout(active):
             self.use_layer(active)

@@ -22,7 +22,7 @@ class Legend(QTableWidget):
     """Rows are the classes without the background; the selected row is the next point's class."""
 
     picked = Signal(str)
-    """A class name that the user clicked."""
+    """Name of the class that the user clicked."""
 
     def __init__(self) -> None:
         super().__init__(0, 3)
@@ -50,7 +50,7 @@ class Legend(QTableWidget):
         self.cellActivated.connect(lambda row, _: self.picked.emit(self._names[row]))
 
     def show_classes(self, classes: ClassTable) -> None:
-        """One row per class; counts are empty until :meth:`show_counts`."""
+        """Shows one row per class; counts are empty until :meth:`show_counts`."""
         self._names = classes.names[1:]
         self.setRowCount(len(self._names))
         for row, (name, color) in enumerate(
@@ -67,7 +67,7 @@ class Legend(QTableWidget):
         self.setFixedHeight(22 * min(len(self._names), 8) + 4)
 
     def show_counts(self, counts: Sequence[int]) -> None:
-        """Points per class id, background first."""
+        """Shows the number of points per class id, background first."""
         for row in range(self.rowCount()):
             sure(self.item(row, _COUNT)).setText(f"{counts[row + 1]:,}" if counts[row + 1] else "–")
 
@@ -78,7 +78,7 @@ class Legend(QTableWidget):
 
 
 def swatch(color: QColor, row: int) -> QIcon:
-    """The symbol and the colour of a class' points, the same in a chosen row."""
+    """Icon with the symbol and colour of a class' points; it looks the same in a selected row."""
     pixmap = QPixmap(_SWATCH, _SWATCH)
     pixmap.fill(Qt.GlobalColor.transparent)
     painter = QPainter(pixmap)
@@ -88,13 +88,13 @@ def swatch(color: QColor, row: int) -> QIcon:
     painter.drawPath(_outline(SYMBOLS[row % len(SYMBOLS)]))
     painter.end()
     icon = QIcon(pixmap)
-    # Qt would tint the chosen row's swatch, and the class would have another colour than its points.
+    # Qt would tint the icon in a selected row, and its colour would differ from that of the points.
     icon.addPixmap(pixmap, QIcon.Mode.Selected)
     return icon
 
 
 def _outline(symbol: str) -> QPainterPath:
-    """As napari draws the symbol, in a square of ``_SWATCH`` pixels."""
+    """Outline of napari's symbol in a square of ``_SWATCH`` pixels."""
     path, middle, radius = QPainterPath(), _SWATCH / 2 - 0.5, _SWATCH / 2 - 1.5
     if symbol == "disc":
         path.addEllipse(QPointF(middle, middle), radius, radius)
@@ -120,4 +120,4 @@ _CORNERS: dict[str, list[tuple[float, float]]] = {
         *((0.35, -1), (-0.35, -1), (-0.35, -0.35), (-1, -0.35), (-1, 0.35), (-0.35, 0.35)),
     ],
 }
-"""(x, y) of the symbols that have corners, y upwards, in radii."""
+"""Corners (x, y) of the symbols that have some, y upwards, in radii."""

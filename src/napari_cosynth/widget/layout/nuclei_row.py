@@ -1,4 +1,4 @@
-"""The dock's ways from real nuclei to a layout: found in an image, read from a file or a data set."""
+"""The dock's buttons that make a layout of real nuclei, from an image, a file or a data set."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ from napari_cosynth.widget.run.facts import CheckpointFacts
 
 FILES = "Nuclei (*.geojson *.geojson.gz *.json *.mat *.csv *.tif *.tiff *.png *.npy)"
 UNSPECIFIED = "unspecified"
-"""What found nuclei are where the model has such a class; else the user is asked."""
+"""Class of detected nuclei if the model has it; else the user is asked."""
 
 
 class NucleiRow:
-    """Three buttons, and the one worker that computes for any of them."""
+    """Three buttons, and the one worker that they share."""
 
     def __init__(
         self,
@@ -73,15 +73,15 @@ class NucleiRow:
 
     @property
     def busy(self) -> bool:
-        """Whether the worker computes."""
+        """Whether the worker is computing."""
         return self._work.busy
 
     def close(self) -> None:
-        """The dock is going: what still is computed is dropped."""
+        """Drops the running work, because the dock is being destroyed."""
         self._work.close()
 
     def from_image(self) -> None:
-        """A layout of the nuclei that the built-in detector finds."""
+        """Adds a layout of the nuclei that the built-in detector finds in the image."""
         facts = self._facts()
         found = image_region(self.viewer, facts.mpp, self._ask_mpp)
         if found is None:
@@ -115,7 +115,7 @@ class NucleiRow:
             self.from_file(Path(path))
 
     def from_file(self, path: Path) -> None:
-        """A layout of a file's nuclei, on the image that they are of."""
+        """Adds a layout of a file's nuclei on the image; without an image, on a canvas of its own."""
         facts = self._facts()
         self._start(
             lambda: read_nuclei(path),
@@ -126,7 +126,7 @@ class NucleiRow:
     def _place(self, nuclei: Nuclei, classes: ClassTable, mpp: float) -> None:
         found = image_region(self.viewer, mpp, self._ask_mpp) if self._has_image() else None
         if found is None and self._has_image():
-            return  # the µm/px was asked for, and not told
+            return  # the user did not enter the µm/px
         name = Path(nuclei.source).name
         mapping = ask_classes(nuclei.class_names, classes, name)
         if mapping is None:
@@ -149,7 +149,7 @@ class NucleiRow:
         show_info("; ".join([f"{name}: {len(layout):,} nuclei", *notes, *nuclei.notes]))
 
     def from_chosen_data_set(self) -> None:
-        """A tile of a data set that the user chooses: its image, and a layout of its nuclei."""
+        """Adds the image of a tile that the user chooses from a data set, and a layout of its nuclei."""
         self._facts()
         if (chosen := ask_dataset()) is None:
             return

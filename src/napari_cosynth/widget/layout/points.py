@@ -1,4 +1,4 @@
-"""Editing a layout: the class of the next point, its keys, refusals, marks and history."""
+"""Editing a layout: class of the next point, keys, refusal of unknown classes, marks and history."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from napari_cosynth.widget.layout.class_dialog import ask_classes
 from napari_cosynth.widget.layout.history import History
 
 CLASS_KEY = "Control"
-"""Held with a number. The bare numbers are napari's own modes, as its status bar says."""
+"""Held with a number to choose a class. The numbers alone are napari's keys for its modes."""
 UNDO, REDO = "Control-Z", "Control-Shift-Z"
 _SETTLED = ("added", "removed", "changed")
 
@@ -49,11 +49,11 @@ def adopt(
 ) -> bool:
     """Makes a layout of any Points layer; its points stay where they are.
 
-    A ``class`` column may hold names of ``classes``, ids 1..K-1 or another program's names, of which
-    the user is asked which of ours they are; without one ``ask_class`` is called once with the names.
-    No answer leaves the layer as it was. ``shape`` is the canvas unless the layer knows its own, and
-    ``mpp`` its µm/px unless the layer's units tell. Returns whether the layer is a layout now; raises
-    ValueError naming what does not fit.
+    A ``class`` column may hold names of ``classes``, ids 1..K-1, or another program's names; the user is
+    then asked which of ours they are. Without such a column ``ask_class`` is called once with our names.
+    If the user does not answer, the layer stays as it was. ``shape`` is the canvas unless the layer has
+    its own, and ``mpp`` the µm/px unless the layer has its own. Returns whether the layer is a layout
+    now. Raises ValueError naming what does not fit.
     """
     if layer.ndim != 2:
         raise ValueError(f"{layer.name}: expected a 2D layer of points, got {layer.ndim}D")
@@ -111,16 +111,16 @@ class LayoutEditor:
     """Watches one layout layer while the dock works on it."""
 
     edited = Signal()
-    """The points or their classes are new: added, moved, removed, re-tagged, undone, redone."""
+    """Points were added, moved, removed or re-tagged, or an edit was undone or redone."""
     picked = Signal(str)
     """The class of the next point."""
 
     def __init__(self, layer: Points, history: History | None = None) -> None:
-        """``history``: the layer's own, from when it was worked on before."""
+        """``history``: the layer's history from an earlier editor."""
         self.layer = layer
         self.classes = class_table_of(layer)
         self.history = history or History(layer)
-        self.history.record()  # what was done to the layer meanwhile is a step, too
+        self.history.record()  # changes between two editors are one step of undo
         self._outside = self._find_outside()
         self._keys: list[str] = []
         show_marks(layer)
@@ -133,7 +133,7 @@ class LayoutEditor:
         self._bind(REDO, lambda _: self.redo())
 
     def close(self) -> None:
-        """Lets go of the layer: its events and its keys."""
+        """Disconnects from the layer's events and unbinds its keys."""
         self.layer.events.data.disconnect(self._on_data)
         self.layer.events.features.disconnect(self._on_features)
         self.layer.events.current_properties.disconnect(self._on_current)
@@ -149,7 +149,7 @@ class LayoutEditor:
         return current_class(self.layer)
 
     def counts(self) -> npt.NDArray[np.int64]:
-        """Points per class id, int64 (K,); at 0 those of no known class."""
+        """Number of points per class id, int64 (K,); at 0 those of no known class."""
         return np.bincount(class_ids_of(self.layer, self.classes), minlength=len(self.classes))
 
     def class_names(self) -> list[str]:
@@ -158,13 +158,13 @@ class LayoutEditor:
 
     @property
     def outside(self) -> int:
-        """How many points lie outside the canvas."""
+        """Number of points outside the canvas."""
         return int(self._outside.sum())
 
     def pick(self, name: str) -> None:
-        """Sets the class of the next point and, unless points are being added, of the selection.
+        """Sets the class of the next point and, outside napari's add mode, of the selected points.
 
-        In napari's add mode the selection is the point just added, which is meant as it is.
+        In add mode the selection is the point just added, which keeps its class.
         """
         self.classes.index(name)
         set_current_class(self.layer, name)
@@ -180,7 +180,7 @@ class LayoutEditor:
             set_features(self.layer, features)
 
     def select(self, rows: set[int]) -> None:
-        """Selects points. To napari that chooses their class for the next one; here it does not."""
+        """Selects points and keeps the class of the next point; napari alone would take theirs."""
         upcoming = self.current
         self.layer.selected_data = rows
         set_current_class(self.layer, upcoming)
@@ -192,10 +192,10 @@ class LayoutEditor:
         rows: npt.NDArray[np.int64],
         changed: npt.NDArray[np.bool_],
     ) -> None:
-        """Other points, (N, 2) with their classes (N,), as one step of undo.
+        """Replaces all points by ``data`` (N, 2) with ``class_ids`` (N,), as one step of undo.
 
-        ``rows`` (N,) says which point each of them was, -1 for a new one; the ``changed`` (N,) lose
-        their note, and are the selection afterwards.
+        ``rows`` (N,) is the earlier row of each point, -1 for a new one. Points in the mask ``changed``
+        (N,) lose their note and are selected afterwards.
         """
         old = self.layer.features
         features = old.iloc[rows.clip(0)] if len(old) else old.reindex(range(len(rows)))
@@ -218,7 +218,7 @@ class LayoutEditor:
             self._after_edit()
 
     def _picker(self, name: str) -> Callable[[Points], None]:
-        # A function, not a partial: napari asks every binding for its __name__.
+        # A function, not a partial: napari reads each binding's __name__.
         def pick(layer: Points) -> None:
             self.pick(name)
 
@@ -233,13 +233,13 @@ class LayoutEditor:
             self._after_edit()
 
     def _on_data(self, event: Any) -> None:
-        # Each edit is announced twice, before (no new state yet) and after.
+        # napari emits each edit twice: before it, when there is no new state yet, and after it.
         if self.history.restoring or str(event.action.value) not in _SETTLED:
             return
         self._settle()
 
     def _on_features(self, event: Any) -> None:
-        # Also emitted at every step of a drag, whose data event waits for the mouse's release.
+        # Also emitted at each step of a drag; the data event comes only when the mouse is released.
         if self.history.restoring or len(self.layer.data) != len(self.history.present.data):
             return
         before = self.history.present.features["class"]
@@ -247,7 +247,7 @@ class LayoutEditor:
             self._settle()
 
     def _on_current(self, event: Any) -> None:
-        # Picked here, or by napari, for which selecting points chooses their class.
+        # Set here, or by napari, which takes the class of the selected points.
         if self.current in self.classes.names[1:]:
             self.picked.emit(self.current)
 
@@ -268,7 +268,7 @@ class LayoutEditor:
 
     def _after_edit(self) -> None:
         outside = self._find_outside()
-        # Styling 100,000 points costs more than adding one: only where the marks change.
+        # Styling 100,000 points takes longer than adding one, so only if the marks change.
         if outside.any() or self._outside.any() or not shows_classes(self.layer):
             show_marks(self.layer)
         self._outside = outside

@@ -1,4 +1,4 @@
-"""The layout dock's part for points that are there: mirrored, turned, scaled, jittered, kept apart."""
+"""The layout dock's section for existing points: mirror, rotate, scale, jitter, keep apart."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from napari_cosynth.widget.qt.forms import column_in, form, side_by_side
 from napari_cosynth.widget.run.background import Background
 
 SETTLE_MS = 150
-"""Edits that come closer together than this are counted once."""
+"""Delay in ms before close points are counted: edits in quick succession are counted once."""
 Places = npt.NDArray[np.float64]
 
 
 class SelectionControls(QWidget):
-    """Works on the selected points, or on all where none is selected; each press is one undo."""
+    """Form for the selected points, or all if none is selected; each press is one step of undo."""
 
     def __init__(self, layout: LayoutControls) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class SelectionControls(QWidget):
         return self._work.busy or self._timer.isActive()
 
     def let_go(self) -> None:
-        """The dock is going."""
+        """Disconnects and ends the background work, because the dock is being destroyed."""
         self._layout.edited.disconnect(self._hear)
         self._layout.switched.disconnect(self._hear)
         self._work.close()
@@ -144,7 +144,7 @@ class SelectionControls(QWidget):
     # -- least distances
 
     def suggest(self, least: float) -> None:
-        """A distance in µm that is usual for the model's classes; the user's own stays."""
+        """Sets the least distance in µm usual for the model's classes, unless the user chose another."""
         if self.least.value == self._suggested:
             self.least.value = self._suggested = least
 
@@ -221,7 +221,7 @@ class SelectionControls(QWidget):
 
 
 def chosen_rows(editor: LayoutEditor) -> npt.NDArray[np.bool_]:
-    """The selected points, or all where none is selected, bool (N,)."""
+    """Mask of the selected points, or of all if none is selected, bool (N,)."""
     count = len(editor.layer.data)
     rows = sorted(editor.layer.selected_data)
     chosen = np.zeros(count, bool)
@@ -238,12 +238,12 @@ def _put(
     ids = class_ids_of(editor.layer, editor.classes)[rows]
     everything = bool(changed.all())
     editor.replace(data, ids, rows, changed)
-    if everything:  # it was nobody's selection
+    if everything:  # the user had selected none
         editor.layer.selected_data = set()
 
 
 def _same(editor: LayoutEditor, data: Places) -> bool:
-    """Whether the points are still those that were worked on."""
+    """Whether the points are still those that the work began with; warns if not."""
     same = np.array_equal(editor.layer.data, data)
     if not same:
         show_warning("the layout changed meanwhile: press again")

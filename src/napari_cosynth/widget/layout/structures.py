@@ -32,13 +32,16 @@ USUAL = {
     Tool.STREAM: ("spindle", "fibroblast", "muscle", "connective", "stroma"),
     Tool.FIELD: (),
 }
-"""Parts of the names of the classes that a structure is made of, the first found chosen."""
+"""Parts of class names usual for a structure; the class of the first part found is chosen."""
 CLICK = 3.0
-"""Pixels; a shorter drag is a click, which draws nothing."""
+"""Length in pixels; a shorter drag is a click, which draws nothing."""
 
 
 class StructureControls(QWidget):
-    """Buttons that share the mouse with the CoSynth dock's brush; one stroke is one step of undo."""
+    """Form with the tools gland, stream and field; one stroke is one step of undo.
+
+    The tools share the mouse with the CoSynth dock's brush.
+    """
 
     def __init__(self, tools: BrushControls) -> None:
         super().__init__()
@@ -90,7 +93,7 @@ class StructureControls(QWidget):
         self._show(None)
 
     def let_go(self) -> None:
-        """The dock is going: its tools draw no more."""
+        """Removes the tools, because the dock is being destroyed."""
         self._tools.switched.disconnect(self._hear)
         if self._tools.tool is not None and self._tools.tool.in_use in TOOLS:
             self._tools.tool.choose(Tool.POINT)
@@ -98,7 +101,7 @@ class StructureControls(QWidget):
             self._tools.structures.pop(tool, None)
 
     def show_classes(self, classes: ClassTable) -> None:
-        """Offers a layout's classes; a choice that it knows stays."""
+        """Offers a layout's classes; a chosen class stays chosen if the layout has it."""
         names = list(classes.names[1:])
         for tool, box in self.classes.items():
             fresh = len(box.choices) == 1
@@ -114,8 +117,8 @@ class StructureControls(QWidget):
         self.stroma.value = before if before in names else NONE
 
     def structure(self, tool: Tool) -> Structure:
-        """What a drag of this tool draws as the form is now."""
-        assert self._tools.tool is not None  # it is the tool that asks
+        """The structure that a drag of this tool draws with the form's current settings."""
+        assert self._tools.tool is not None  # only the tool calls this
         layer = self._tools.tool.layer
         mpp = placement_from(layer).mpp
         width = float(self.width_um.value) / mpp if tool is Tool.STREAM else None

@@ -1,4 +1,4 @@
-"""How far apart nuclei of a class lie: in the layout where it has enough of them, else by their size."""
+"""Usual spacing of a class' nuclei: from the layout if it has enough of them, else from their size."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ import numpy.typing as npt
 from scipy.spatial import KDTree
 
 ENOUGH = 20
-"""Points of a class whose median distance to the next one says how dense it is."""
+"""Number of points from which their median distance to the next one tells the spacing."""
 APART, NEAREST, TOUCHING = 1.3, 0.8, 0.45
-"""Times a nucleus' diameter: mean spacing, least distance of what is painted, and what no tissue has
-more than a few of: by the bundled layout model one nucleus in thirty has a neighbour that near."""
+"""Multiples of a nucleus' diameter: mean spacing, least distance of painted nuclei, and the distance
+below which nuclei are too near. By the bundled layout model one nucleus in thirty has a neighbour that
+near."""
 SPACING, LEAST, CLOSE = 5.0, 4.0, 2.0
-"""µm, where nothing is known of the class."""
+"""The same in µm, for classes of unknown size."""
 
 
 def diameter(area: float) -> float:
-    """Of a disc of this area."""
+    """Diameter of a disc of this area."""
     return float(2 * np.sqrt(area / np.pi))
 
 
 def usual_sizes(points: npt.NDArray[np.float64], area: float | None) -> tuple[float, float]:
-    """Mean spacing and least distance in µm, to half a µm.
+    """Mean spacing and least distance in µm, rounded to half a µm.
 
-    ``points`` (N, 2) are those of the class in µm; ``area`` is its nuclei's usual one in µm².
+    ``points`` (N, 2) are the class' points in µm; ``area`` is the usual area of its nuclei in µm², None
+    if unknown.
     """
     size = diameter(area) if area else None
     if len(points) >= ENOUGH:
@@ -38,7 +40,7 @@ def usual_sizes(points: npt.NDArray[np.float64], area: float | None) -> tuple[fl
 
 
 def close(areas: Mapping[str, float]) -> float:
-    """The distance in µm below which two nuclei are too near, by the classes' usual areas in µm²."""
+    """Distance in µm below which two nuclei are too near, from the classes' usual areas in µm²."""
     if not areas:
         return CLOSE
     return _half(TOUCHING * diameter(float(np.median(list(areas.values())))))
