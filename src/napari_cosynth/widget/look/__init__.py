@@ -1,1 +1,1 @@
-"""Whose stain and grain a sample has: the form's look, and stain matching afterwards."""
+"""Stain and grain of a sample: the form's look, and stain matching afterwards."""

@@ -1,8 +1,8 @@
-"""The form's *Look*: whose stain and grain the next sample is to have; each layout keeps its own.
+"""The form's *Look*: a reference for the stain and grain of the next sample; each layout has its own.
 
-What is chosen stands in the layout's ``metadata["cosynth"]["look"]``: ``kind`` and what leads back to
-the reference, and once they are measured its numbers, so that they outlive layer and file. Pictures
-are read in a thread, and the numbers are the sampling process's.
+The choice is kept in the layout's ``metadata["cosynth"]["look"]``: ``kind``, what identifies the
+reference and, once measured, its numbers. So the look survives when layer or file are gone. A thread
+reads the pictures; the sampling process measures the numbers.
 """
 
 from __future__ import annotations
@@ -42,19 +42,20 @@ from napari_cosynth.widget.run.facts import CheckpointFacts
 BELOW, LAYER, FILE, SEED = "from below", "layer…", "file…", "by seed"
 KEPT = "as sampled"
 LOOK = "look"
-"""In a layout's ``metadata["cosynth"]``; nothing there: from below, or by seed where nothing is."""
+"""Key in a layout's ``metadata["cosynth"]``. Without it the look is that of the image below, or by seed
+if there is no image below."""
 HEIGHT, LARGE = 22, 192
-"""Pixels of the picture in the form, and of the longer side of that where the mouse rests on it."""
+"""Height in pixels of the picture in the form, and longer side of the picture in its tooltip."""
 
 Asked = tuple[str | tuple[float, ...], str]
-"""``Request.look`` and ``Request.look_of``."""
+"""The pair ``Request.look`` and ``Request.look_of``."""
 
 
 class LookControls:
-    """One line of the form. The viewer's layers are looked through whenever the look is asked for."""
+    """The form's line *Look*. It checks the viewer's layers whenever it is asked for the look."""
 
     edited = Signal()
-    """Another look is chosen, or its numbers are there, or cannot be had."""
+    """Another look was chosen, or its numbers were measured, or the measurement failed."""
 
     def __init__(self, viewer: ViewerModel, ask: Ask) -> None:
         self.viewer = viewer
@@ -63,8 +64,8 @@ class LookControls:
         self.picture.native.setFixedHeight(HEIGHT)
         self.facts: CheckpointFacts | None = None
         self.points: Points | None = None
-        self._without: dict[str, Any] = {}  # what is chosen while there is no layout
-        self._reason = ""  # why nothing is below
+        self._without: dict[str, Any] = {}  # the choice while there is no layout
+        self._reason = ""  # why there is no image below to follow
         self.reader = LookReader(ask, LARGE)
         self._work = Background("look-file")
         self.choice.changed.connect(self._on_choice)
@@ -74,29 +75,29 @@ class LookControls:
 
     @property
     def row(self) -> list[Widget]:
-        """What stands in the form beside *Look*."""
+        """The widgets in the form's line *Look*."""
         return [self.choice, self.picture]
 
     @property
     def summary(self) -> str:
-        """The choice in words; empty where the checkpoint follows none."""
+        """The choice in words; empty if the checkpoint follows no look."""
         return f"look {self.choice.value}" if self._follows else ""
 
     def close(self) -> None:
-        """The dock is going."""
+        """Ends the background work, because the dock is being destroyed."""
         self.reader.close()
         self._work.close()
 
-    # -- what the next request asks for
+    # -- the look of the next request
 
     def ready(self, into_image: bool = False) -> bool:
-        """Whether it is known; if not, ``edited`` will be emitted when it is."""
+        """Whether the look is known; if not, ``edited`` is emitted once it is."""
         self.refresh()
         by_itself = into_image and self._chosen.get("kind", BELOW) == BELOW
         return self.reader.ready or by_itself
 
     def asked(self) -> Asked:
-        """For a request on a canvas of its own. Raises ValueError where the choice cannot be followed."""
+        """Look for a request that samples a whole canvas. Raises ValueError if it cannot be followed."""
         chosen = self._chosen
         kind = chosen.get("kind", BELOW)
         if not self._follows or kind == SEED:
@@ -111,18 +112,18 @@ class LookControls:
         raise ValueError(f"look: {self.reader.failure or 'it is being read'}")
 
     def asked_into_image(self) -> Asked:
-        """For a request into an image, which by itself follows what is around the region."""
+        """Look for a request into an image; without a choice it follows the image around the region."""
         return (BY_SEED, "") if self._chosen.get("kind", BELOW) == BELOW else self.asked()
 
-    # -- what is chosen
+    # -- the choice
 
     def use_facts(self, facts: CheckpointFacts) -> None:
-        """Whether this checkpoint follows looks, and on which grid."""
+        """Takes from these facts whether the checkpoint follows looks, and its µm/px."""
         self.facts = facts
         self._update()
 
     def use_layout(self, points: Points | None) -> None:
-        """The look of this layout, as it was chosen or, of one from a stack, as it was sampled."""
+        """Shows this layout's look: the chosen one or, for a layout from a stack, that of its sample."""
         self.points = points
         if points is not None and LOOK not in points.metadata[KEY]:
             try:
@@ -133,7 +134,10 @@ class LookControls:
         self._update()
 
     def choose_layer(self, name: str) -> None:
-        """Follows an image layer, or its part under the chosen rectangle. Raises ValueError."""
+        """Follows an image layer, or its part under the chosen rectangle.
+
+        Raises ValueError if the layer is no 8-bit RGB image, or the part is too large or too small.
+        """
         layer = self.viewer.layers[name]
         if not isinstance(layer, Image):
             raise ValueError(f"{name}: expected an image")
@@ -145,7 +149,7 @@ class LookControls:
         self._choose({"kind": LAYER, "name": name, "box": list(box), "mpp": mpp})
 
     def choose_file(self, path: Path) -> None:
-        """Follows an image file, whose µm/px is asked for where nothing tells it."""
+        """Follows an image file; asks for the µm/px if the file does not have it."""
 
         def choose(found: tuple[tuple[int, int], float | None]) -> None:
             (height, width), mpp = found
@@ -203,7 +207,7 @@ class LookControls:
     # -- the reference
 
     def refresh(self) -> None:
-        """Looks at what is there now; a new reference is read and measured."""
+        """Finds the reference again in the viewer; a new reference is read and measured."""
         reason, reference = self._reason, self._reference()
         another = self.reader.follow(reference)
         if another:
@@ -239,7 +243,7 @@ class LookControls:
         return below if kind == BELOW else None
 
     def _keep(self) -> None:
-        """The numbers beside the choice: they outlive layer and file."""
+        """Keeps the numbers with the choice, so that they survive layer and file."""
         found = self.reader.found
         if found is not None and self._chosen.get("kind") in (LAYER, FILE):
             self._chosen[LOOK], self._chosen["look_of"] = list(found[0]), found[1]
@@ -249,7 +253,7 @@ class LookControls:
         self._show()
         self.edited.emit()
 
-    # -- what is seen
+    # -- display
 
     def _on_seen(self) -> None:
         if self.reader.brown and self._follows:
@@ -306,9 +310,9 @@ def _is_rgb(layer: Any) -> bool:
 
 
 def from_recipes(recipes: Any) -> dict[str, Any]:
-    """What was chosen for a layout that comes from a stack; nothing where its recipe tells nothing.
+    """The choice for a layout from a stack, from its sample's recipe; empty if the recipe has no look.
 
-    Raises ValueError where what it tells is no look.
+    Raises ValueError if the recipe's look is not valid.
     """
     asked = asked_again(recipes[0]) if len(recipes) == 1 else None
     if asked is None:

@@ -1,4 +1,4 @@
-"""Reads and measures the reference of a look, off the GUI thread, and remembers the last ones."""
+"""Reader of a look's reference: reads and measures it off the GUI thread, and remembers the last ones."""
 
 from __future__ import annotations
 
@@ -20,39 +20,39 @@ REMEMBERED = 16
 
 
 class LookReader:
-    """Of one reference at a time; what comes back of an earlier one is remembered only."""
+    """Reads one reference at a time; answers for an earlier one are only remembered."""
 
     seen = Signal()
-    """The picture is there."""
+    """The picture was read."""
     known = Signal()
-    """The numbers are there, or cannot be had."""
+    """The numbers were measured, or reading or measuring failed."""
 
     def __init__(self, ask: Ask, side: int) -> None:
-        """``side``: pixels of the picture's longer side."""
+        """``side``: longer side of the picture in pixels."""
         self.reference: Reference | None = None
         self.found: Measured | None = None
         self.image: QImage | None = None
         self.brown = False
-        """Whether the picture is not H&E; known once it is there."""
+        """Whether the picture is brown, so not H&E; known once it was read."""
         self.failure = ""
-        """Why the reference cannot be followed."""
+        """Why the reference cannot be followed; empty if it can."""
         self._ask, self._side = ask, side
         self._remembered: deque[tuple[Reference, Measured, QImage]] = deque(maxlen=REMEMBERED)
-        # The numbers may have to wait for the sampling process to start; pictures do not.
+        # Two threads: measuring may have to wait for the sampling process to start, reading need not.
         self._reading, self._measuring = Background("look"), Background("look-numbers")
 
     @property
     def ready(self) -> bool:
-        """Whether there is nothing to wait for."""
+        """Whether nothing is being read or measured."""
         return self.reference is None or self.found is not None or bool(self.failure)
 
     def close(self) -> None:
-        """Nothing comes back any more."""
+        """Ends the background work; later answers are dropped."""
         self._reading.close()
         self._measuring.close()
 
     def follow(self, reference: Reference | None) -> bool:
-        """Reads this reference, if it is another one; whether it is."""
+        """Reads this reference if it differs from the current one; returns whether it does."""
         if reference == self.reference:
             return False
         self.reference, self.found, self.image, self.failure = reference, None, None, ""

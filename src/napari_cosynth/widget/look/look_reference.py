@@ -1,4 +1,4 @@
-"""What a look is taken from: the image under a canvas, an image layer, or a file."""
+"""References of a look: the image under a canvas, an image layer, or a file."""
 
 from __future__ import annotations
 
@@ -20,41 +20,41 @@ from napari_cosynth.widget.layers.shapes import factor_between
 from napari_cosynth.widget.look.reference import pixels_inside
 
 LARGEST, SMALLEST = 2048, 16
-"""Pixels a side of a reference on the model's grid."""
+"""Longest and shortest side of a reference, in pixels of the model's grid."""
 _PICTURE = 512
-"""Pixels of a file's picture, at most twice as many."""
+"""Pixels of a file's picture along its longer side; at most twice as many."""
 
 Ask = Callable[..., Any]
 """A question to the sampling process: :meth:`napari_cosynth.widget.run.backend.Backend.ask`."""
 Measured = tuple[tuple[float, ...], str]
-"""A look in numbers and, in words, whose it is: ``Request.look`` and ``Request.look_of``."""
+"""A look in numbers, and its reference in words: ``Request.look`` and ``Request.look_of``."""
 
 
 class Reference(Protocol):
-    """Two are equal where they are of the same pixels."""
+    """Reference of a look. Two are equal if they have the same pixels."""
 
     def read(self) -> npt.NDArray[np.uint8]:
-        """Its picture, uint8 (H, W, 3); it may take a while: not for the GUI thread."""
+        """The picture, uint8 (H, W, 3); may take long, so not for the GUI thread."""
         ...
 
     def measure(self, pixels: npt.NDArray[np.uint8], ask: Ask) -> Measured:
-        """Its look, given what :meth:`read` gave; not for the GUI thread either."""
+        """The look of the pixels that :meth:`read` returned; not for the GUI thread."""
         ...
 
 
 @dataclass(frozen=True)
 class LayerReference:
-    """Part of an image layer, on the model's grid."""
+    """A part of an image layer, on the model's grid."""
 
     words: str
     origin: tuple[float, float]
-    """The centre of its first pixel, in the layer's."""
+    """(y, x) of the centre of the reference's first pixel, in the layer's pixels."""
     step: float
-    """The side of one of its pixels, in the layer's."""
+    """Side of one of the reference's pixels, in the layer's pixels."""
     shape: tuple[int, int]
     levels: tuple[Any, ...] = field(compare=False)
     arrays: tuple[int, ...]
-    """Which arrays the levels are; as long as they are held here, no others can be taken for them."""
+    """``id`` of each level's array; unique while ``levels`` holds the arrays."""
 
     def read(self) -> npt.NDArray[np.uint8]:
         return read_region(self.levels, self.origin, self.step, self.shape)
@@ -65,13 +65,13 @@ class LayerReference:
 
 @dataclass(frozen=True)
 class FileReference:
-    """An image file, as the shell's ``--look`` takes it."""
+    """An image file, as for the shell's ``--look``."""
 
     path: Path
     mpp: float
-    """Of the file."""
+    """µm/px of the file."""
     own_mpp: float
-    """The model's."""
+    """µm/px of the model."""
 
     def read(self) -> npt.NDArray[np.uint8]:
         level = open_image(self.path).levels[-1]
@@ -85,9 +85,10 @@ class FileReference:
 
 
 def below(viewer: ViewerModel, points: Points, mpp: float) -> LayerReference:
-    """The topmost image under a layout's canvas, there, on a grid of ``mpp`` µm/px.
+    """The part of the topmost image under a layout's canvas, on a grid of ``mpp`` µm/px.
 
-    No more of it than the middle ``LARGEST`` pixels. Raises ValueError where there is none to follow.
+    It is cropped to the middle ``LARGEST`` pixels a side. Raises ValueError if there is no image to
+    follow.
     """
     canvas = placement_from(points)
     layer = image_under(viewer, points, canvas.world)
@@ -113,9 +114,9 @@ def below(viewer: ViewerModel, points: Points, mpp: float) -> LayerReference:
 
 
 def chosen_box(viewer: ViewerModel, layer: Image) -> tuple[int, int, int, int]:
-    """The part of a layer that is meant: under the chosen rectangle, if that is over it; else all.
+    """Box of a layer under the chosen rectangle; the whole layer if the rectangle is not over it.
 
-    First and last + 1 row and column: (y0, x0, y1, x1) in the layer's pixels.
+    The box is the first and the last + 1 row and column, (y0, x0, y1, x1), in the layer's pixels.
     """
     first = layer.data[0] if layer.multiscale else layer.data
     if any(isinstance(x, Shapes) and x.nshapes for x in viewer.layers):
@@ -131,7 +132,7 @@ def of_layer(
 ) -> LayerReference:
     """A box of a layer of ``layer_mpp`` on a grid of ``mpp``.
 
-    Raises ValueError where it is no 8-bit RGB image, or the box is too large or too small.
+    Raises ValueError if the layer is no 8-bit RGB image, or the box is too large or too small.
     """
     y0, x0, y1, x1 = box
     step = mpp / layer_mpp
@@ -143,14 +144,14 @@ def of_layer(
 
 
 def file_facts(path: Path) -> tuple[tuple[int, int], float | None]:
-    """(H, W) and µm/px of an image file, None where it does not tell. Raises ValueError naming it."""
+    """(H, W) and µm/px of an image file, None if the file has none. Raises ValueError naming the file."""
     image = open_image(path)
     height, width = image.levels[0].shape[:2]
     return (int(height), int(width)), image.mpp
 
 
 def too_large(name: str, shape: tuple[int, int], mpp: float) -> str:
-    """What is said of a reference that is."""
+    """Error text for a reference that is too large."""
     return (
         f"{name}: {shape[0]} x {shape[1]} pixels at {mpp:g} µm/px are too many for a look: open it, "
         "draw a rectangle over the part to follow, and choose its layer"
@@ -184,7 +185,10 @@ def _levels(layer: Layer) -> tuple[Any, ...]:
 
 
 def _inside(start: float, step: float, count: int, size: int) -> tuple[int, int]:
-    """Which of ``count`` pixels of side ``step`` lie on an axis of ``size``; the middle ones of many."""
+    """Range (first, last + 1) of the ``count`` pixels of side ``step`` that lie on an axis of ``size``.
+
+    If they are more than ``LARGEST``, the middle ones.
+    """
     low = max(0, int(np.ceil((step / 2 - 0.5 - start) / step - 1e-6)))
     high = min(count, int(np.floor((size - 0.5 - step / 2 - start) / step + 1e-6)) + 1)
     spare = max(0, high - low - LARGEST)

@@ -1,4 +1,4 @@
-"""The pixels of a slide under the chosen rectangle, as a reference of stain."""
+"""The reference of stain matching: the pixels of a slide under the chosen rectangle."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from napari_cosynth.widget.layers.shapes import factor_between
 from napari_cosynth.widget.layers.tags import read_tag
 
 MOST_SIDE = 4096
-"""Pixels of the reference's longer side; a larger rectangle is read from a coarser level, or thinned."""
+"""Longest side of the reference in pixels; a larger rectangle is read from a coarser level, or with a
+stride."""
 
 
 def region_pixels(
     viewer: ViewerModel,
 ) -> tuple[str, Callable[[], npt.NDArray[np.uint8]]]:
-    """The reference in words, and what reads its pixels, uint8 (H, W, 3), in any thread.
+    """The reference in words, and a function that reads its pixels, uint8 (H, W, 3), in any thread.
 
-    The rectangle is the selected one of the active Shapes layer, or else the last one drawn; the
-    image is the topmost visible one under it that is no result of ours. Raises ValueError saying what
-    is missing.
+    The rectangle is the selected one of the active Shapes layer, or else the last one drawn. The image is
+    the topmost visible RGB image under it, results excluded. Raises ValueError if either is missing.
     """
     shapes, corners = rectangle(viewer)
     for layer in reversed(viewer.layers):
@@ -49,9 +49,9 @@ def region_pixels(
 def pixels_inside(
     layer: Image, corners: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """First and last + 1 pixel of a layer inside two corners of its world, int64 (2,) each.
+    """First and last + 1 pixel of a layer between two corners in the world, int64 (2,) each.
 
-    Pixel centres are at integers, and a pixel is in where its centre is.
+    Pixel centres are at integers. A pixel is inside if its centre is.
     """
     first = layer.data[0] if layer.multiscale else layer.data
     edges = (corners - np.asarray(layer.translate)[-2:]) / np.asarray(layer.scale)[-2:]

@@ -1,4 +1,4 @@
-"""The gallery dock's part for stain: the chosen result in the colours of a reference, and back."""
+"""The gallery dock's section for stain: matches the chosen result to a reference, and undoes it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from napari_cosynth.widget.run.background import Background
 
 
 class StainControls(QWidget):
-    """Works on the CoSynth dock's chosen result; fitting and matching run off the GUI thread."""
+    """Form for the CoSynth dock's chosen result; fitting and matching run off the GUI thread."""
 
     def __init__(self, viewer: ViewerModel, picker: ResultPicker) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class StainControls(QWidget):
         return self._work.busy
 
     def let_go(self) -> None:
-        """The dock is going."""
+        """Ends the background work, because the dock is being destroyed."""
         self._work.close()
 
     def match_region(self) -> None:
@@ -88,7 +88,7 @@ class StainControls(QWidget):
         if image is None or image.metadata[KEY].get("unfinished"):
             show_warning("no finished result: synthesise one, or open a training stack")
             return
-        # Always from what was sampled: a second match replaces the first.
+        # Always from the image as sampled, so that a second match replaces the first.
         pixels = np.asarray(image.metadata.get(UNMATCHED, image.data))
         seen = image.data
 
@@ -112,7 +112,7 @@ class StainControls(QWidget):
         self._work.do(work, show)
 
     def restore(self) -> None:
-        """The chosen result's image as it was sampled."""
+        """Restores the chosen result's image as it was sampled."""
         layers = results.groups(self.viewer).get(self._picker.name, {})
         if "image" not in layers or UNMATCHED not in layers["image"].metadata:
             show_warning("this result's stain was not matched")
