@@ -1,4 +1,4 @@
-"""Where the viewer looks."""
+"""Moves of the viewer's camera."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from napari.components import ViewerModel
 from napari.layers import Layer
 
 LEAST_ON_SCREEN, ENOUGH_ON_SCREEN = 12, 24
-"""Screen pixels: a nucleus smaller than the first is brought to the second."""
+"""Screen pixels: a nucleus that appears smaller than the first is zoomed to the second."""
 LEAST_EXTENT = 8.0
-"""Pixels: of what is smaller, or missed, the surroundings must be seen too."""
+"""Least extent in pixels: around small nuclei and missed points the surroundings must be seen, too."""
 
 
 def bring_into_view(
     viewer: ViewerModel, layer: Layer, position: tuple[float, ...], extent: float
 ) -> None:
-    """Puts a layer's position in the middle, and enlarges it where it could hardly be seen.
+    """Centres the view on a position of a layer, and zooms in if the object there is too small.
 
-    ``extent``: the side of what is there, in the layer's pixels; NaN where nothing is.
+    ``extent``: the object's side in the layer's pixels; NaN if there is no object.
     """
     world = layer.data_to_world(position)
     camera = viewer.scene.camera

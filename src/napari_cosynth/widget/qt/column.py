@@ -18,7 +18,7 @@ from napari_cosynth.widget.qt.forms import sure
 
 
 class Section(QWidget):
-    """A heading with one line of summary over a body; a click on the heading folds the body."""
+    """A heading with a one-line summary over a body; a click on the heading folds the body."""
 
     def __init__(self, title: str, body: QWidget, folded: bool = False) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class Section(QWidget):
         self.heading.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.heading.setAutoRaise(True)
         self.heading.setCheckable(True)
-        # A rule of this widget's own outweighs napari's style sheet.
+        # Only the widget's own style sheet overrides napari's.
         self.heading.setStyleSheet(
             "QToolButton { border: none; background: transparent; padding: 0px; font-weight: bold; }"
         )
@@ -58,7 +58,7 @@ class Section(QWidget):
         return not self.heading.isChecked()
 
     def summarise(self, text: str) -> None:
-        """What stands beside the title, so that a folded section still says how things are."""
+        """Sets the text beside the title, which shows the settings while the section is folded."""
         self._summary.setText(text)
         self._summary.setToolTip(text)
 
@@ -68,7 +68,7 @@ class Section(QWidget):
 
 
 class Column(QScrollArea):
-    """Sections over each other that scroll up and down, never sideways."""
+    """Sections one above the other; scrolls vertically, never horizontally."""
 
     def __init__(self, *sections: QWidget) -> None:
         super().__init__()

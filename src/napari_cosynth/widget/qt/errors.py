@@ -1,4 +1,4 @@
-"""What goes wrong, said to the user."""
+"""Error messages for the user."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from napari.utils.notifications import ErrorNotification, notification_manager, 
 
 
 def tell(error: Exception) -> None:
-    """What the user can put right is a line; anything else has its traceback behind a button."""
+    """Shows ValueError and OSError as a one-line warning, others with a button for the traceback."""
     if isinstance(error, (ValueError, OSError)):
         show_warning(str(error))
     else:
@@ -16,7 +16,7 @@ def tell(error: Exception) -> None:
 
 
 def told(action: Callable[[], object]) -> Callable[..., None]:
-    """A button's action whose refusal becomes a one-line warning."""
+    """Wraps a button's action so that its ValueError or OSError becomes a one-line warning."""
 
     def run(_: object = None) -> None:
         try:

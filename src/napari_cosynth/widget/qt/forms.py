@@ -29,15 +29,15 @@ T = TypeVar("T")
 
 
 def sure(value: T | None) -> T:
-    """What Qt's types say may be missing, and what a widget always has: a table's header, its items."""
+    """The value without None in its type: Qt's types allow None for parts that a widget always has."""
     assert value is not None
     return value
 
 
 def form(*rows: tuple[str, Sequence[Widget]]) -> QWidget:
-    """Labels in one column, widgets beside them: what a magicgui container does not align.
+    """Form with labels in one column and widgets beside them; a magicgui container does not align them.
 
-    The widgets must be kept by the caller; the returned QWidget owns only their Qt side.
+    The caller must keep the widgets: the returned QWidget owns only their Qt side.
     """
     native = QWidget()
     lines = QFormLayout(native)
@@ -53,7 +53,7 @@ def form(*rows: tuple[str, Sequence[Widget]]) -> QWidget:
 
 
 def column_in(parent: QWidget, sides: int = 0, ends: int = 0) -> QVBoxLayout:
-    """A column that lays out a widget; its margins in pixels, left and right, above and below."""
+    """Vertical layout of a widget; margins in pixels: ``sides`` left and right, ``ends`` above, below."""
     box = QVBoxLayout(parent)
     box.setContentsMargins(sides, ends, sides, ends)
     box.setSpacing(4)
@@ -72,9 +72,9 @@ def side_by_side(*widgets: Widget) -> QWidget:
             widget.native.setMinimumWidth(60)
         if isinstance(widget, (SpinBox, FloatSpinBox)):
             widget.native.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
-            # napari's style sheet asks for 90 pixels; only another one outweighs it.
+            # napari's style sheet asks for 90 pixels; only the widget's own style sheet overrides it.
             widget.native.setStyleSheet("QAbstractSpinBox { min-width: 26px; }")
-        # What a screen reader calls it: a button says its text, nothing else says what it is for.
+        # The name for screen readers. They read a button's text, but other widgets need a name.
         if not isinstance(widget, (CheckBox, Label, PushButton)):
             widget.native.setAccessibleName(str(widget.label))
         stretch = 2 if isinstance(widget, ComboBox) else 1
@@ -83,7 +83,7 @@ def side_by_side(*widgets: Widget) -> QWidget:
 
 
 def offer(box: ComboBox, reason_against: Callable[[str], str]) -> None:
-    """Greys out the choices that have a reason against them, which is told where the mouse rests."""
+    """Greys out the choices that have a reason against them; the tooltip gives the reason."""
     model = box.native.model()
     for index, choice in enumerate(box.choices):
         reason = reason_against(str(choice))
@@ -93,7 +93,7 @@ def offer(box: ComboBox, reason_against: Callable[[str], str]) -> None:
 
 
 def allow(button: PushButton, reason_against: str = "") -> None:
-    """Enables a button, or says where the mouse rests why it cannot be pressed now."""
+    """Enables a button; with a reason against it, disables it and adds the reason to its tooltip."""
     does = button.native.property("does")
     if does is None:
         does = str(button.tooltip or "")

@@ -1,4 +1,4 @@
-"""Connections to napari's events that can all be let go."""
+"""Connections to napari's events that are all ended together."""
 
 from __future__ import annotations
 
@@ -8,24 +8,28 @@ from napari.utils.events import EventEmitter
 
 
 class Hearing:
-    """What is connected. Once it is over, an answer that is still under way finds nobody."""
+    """A set of connections. ``over`` is true once they have ended for good.
+
+    Answers that arrive later must check ``over`` first.
+    """
 
     def __init__(self) -> None:
         self._connected: list[tuple[EventEmitter, Callable[..., None]]] = []
         self.over = False
 
     def to(self, emitter: EventEmitter, callback: Callable[..., None]) -> None:
-        """Connects. Not for bound methods of a QWidget: napari cannot let go of one Qt destroyed."""
+        """Connects a callback. It must not be a bound method of a QWidget, because napari could not
+        disconnect it once Qt has destroyed the widget."""
         emitter.connect(callback)
         self._connected.append((emitter, callback))
 
     def stop(self) -> None:
-        """Lets go of everything."""
+        """Disconnects all."""
         for emitter, callback in self._connected:
             emitter.disconnect(callback)
         self._connected.clear()
 
     def end(self, _: object = None) -> None:
-        """Lets go for good."""
+        """Disconnects all for good."""
         self.over = True
         self.stop()

@@ -1,4 +1,4 @@
-"""The µm/px of an image that does not tell: nothing is taken for granted, for nuclei have a size."""
+"""Dialog for the µm/px of an image whose file has none; no default: the size of nuclei depends on it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ _POWER = re.compile(r"(?<![0-9a-z])(10|20|40)x(?![0-9a-z])", re.IGNORECASE)
 
 
 class MppDialog(QDialog):
-    """A number, and buttons that put in what a magnification usually has. It is empty at first, unless
-    the image's name tells its magnification."""
+    """Dialog with a number, and buttons that enter the usual value of a magnification.
+
+    The number is empty at first, unless the image's name contains its magnification.
+    """
 
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)

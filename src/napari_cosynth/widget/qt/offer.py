@@ -1,4 +1,4 @@
-"""A line with buttons that asks without stopping anybody: what is not answered goes with the next one."""
+"""A line with buttons that asks without blocking the window; the next offer replaces an open one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from napari_cosynth.widget.qt.status import Status
 
 
 class Offer(QWidget):
-    """Hidden until something is offered; any of its buttons closes it."""
+    """Question with buttons; hidden until something is offered, and any of its buttons closes it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class Offer(QWidget):
         self.hide()
 
     def make(self, text: str, actions: Mapping[str, Callable[[], object]]) -> None:
-        """Offers these actions by the words on their buttons, and *Not now*."""
+        """Offers these actions, by the texts of their buttons, and *Not now*."""
         self.close_it()
         self.text.value = text
         for name, action in {**actions, "Not now": lambda: None}.items():
@@ -37,7 +37,7 @@ class Offer(QWidget):
         self.show()
 
     def close_it(self) -> None:
-        """Takes back what is offered."""
+        """Withdraws the offer."""
         for button in self.buttons.values():
             self._row.removeWidget(button)
             button.hide()

@@ -1,4 +1,4 @@
-"""What a layer does not tell, asked of the user."""
+"""Questions to the user about facts that a layer does not have."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from napari_cosynth.widget.qt.mpp_dialog import MppDialog
 
 
 def window() -> QWidget | None:
-    """napari's window: a dialog of its own would have another theme, and could get behind it."""
+    """napari's main window, as parent of dialogs; None without one.
+
+    A dialog without a parent would have another theme and could get behind the window.
+    """
     active = QApplication.activeWindow()
     if isinstance(active, QMainWindow):
         return active
@@ -20,7 +23,7 @@ def window() -> QWidget | None:
 
 
 def ask_class(names: list[str]) -> str | None:
-    """Which class the points of a layer without a ``class`` column are; None if the user cancels."""
+    """The class for all points of a layer without a ``class`` column; None if the user cancels."""
     name, accepted = QInputDialog.getItem(
         window(), "CoSynth", "This layer's points have no class. They are all:", names, 0, False
     )
@@ -28,7 +31,7 @@ def ask_class(names: list[str]) -> str | None:
 
 
 def ask_layer(names: list[str]) -> str | None:
-    """The look of which layer is to be followed; None if the user cancels."""
+    """Name of the layer whose look to follow; None if the user cancels."""
     name, accepted = QInputDialog.getItem(
         window(), "CoSynth", "Follow the look of this layer:", names, 0, False
     )
@@ -36,15 +39,17 @@ def ask_layer(names: list[str]) -> str | None:
 
 
 def ask_mpp(name: str) -> float | None:
-    """The µm/px of a layer that does not tell; None if the user cancels."""
+    """The µm/px of a layer without one, as the user enters it; None if the user cancels."""
     dialog = MppDialog(name, window())
     accepted = dialog.exec() == QDialog.DialogCode.Accepted
     return float(dialog.number.value()) if accepted else None
 
 
 def ask_stack(parent: QWidget) -> Path | None:
-    """Where to save a training stack: a new folder, or the description of one to append to; None if the
-    user cancels."""
+    """Path for saving a training stack, as the user chooses it; None if the user cancels.
+
+    It is a new folder, or the description file of an existing stack to append to.
+    """
     path, _ = QFileDialog.getSaveFileName(
         parent,
         "A new training stack, or the cosynth.json of one to append to",

@@ -1,4 +1,4 @@
-"""A line that says what happened: in full, however long its words are."""
+"""A status text that is always shown in full, however long its words are."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QSizePolicy
 
 _AFTER = re.compile(r"([/\\_.:=-])(?=\S)")
-"""Where a name without spaces may go on in the next line."""
+"""Places in a name without spaces where a line may break."""
 
 
 class Status:
-    """As high as its text, and never lower than ``lines``, so that what is above stays in its place."""
+    """Label as high as its text, at least ``lines`` lines, so that the widgets above do not move."""
 
     def __init__(self, lines: int = 1) -> None:
         self.native = QLabel()

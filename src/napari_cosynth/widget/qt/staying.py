@@ -1,5 +1,5 @@
-"""Contents of docks: with a title and a place of their own, open to files that are dropped on them, and
-outliving napari's frame around them."""
+"""Contents of docks: with a title and a place of their own; they accept dropped files and outlive the
+dock."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from napari_cosynth.widget.qt.forms import sure
 
 
 class Tabbed(QWidget):
-    """A dock's content with a short title on its tab, and its first place beside another's.
+    """Content of a dock, with a short title on its tab; it first appears as a tab beside a neighbour.
 
     A file that is dropped on it opens as if it had been dropped on the viewer.
     """
@@ -31,7 +31,7 @@ class Tabbed(QWidget):
         self.setAcceptDrops(True)
 
     def neighbour(self) -> QWidget | None:
-        """What it becomes a tab beside when it is first shown; None: it stays where it is put."""
+        """The widget beside which it first becomes a tab; None: it stays where napari put it."""
         return None
 
     def showEvent(self, event: QShowEvent | None) -> None:
@@ -48,20 +48,20 @@ class Tabbed(QWidget):
 
     def dropEvent(self, event: QDropEvent | None) -> None:
         if (canvas := canvas_of(self)) is not None:
-            canvas.dropEvent(event)  # sent by Qt, it would come back to where the drag is: here
+            canvas.dropEvent(event)  # called directly: Qt would send the event back to this widget
 
 
 class Staying(Tabbed):
-    """Closed, it stays in the window that it was shown in, hidden, until it is docked again."""
+    """Content of a dock that stays, hidden, in its window when the dock is closed, until docked again."""
 
     closed = Signal()
-    """It has no dock any more."""
+    """Its dock was closed."""
     reopened = Signal()
-    """It is shown in a dock."""
+    """It is shown in a dock again, or for the first time."""
 
     def __init__(self) -> None:
         super().__init__()
-        # Weak: who holds the content must not hold a window that is closed.
+        # A weak reference, so that a reference to the content does not keep a closed window alive.
         self._home: Callable[[], QMainWindow | None] = lambda: None
 
     def showEvent(self, event: QShowEvent | None) -> None:
@@ -78,10 +78,10 @@ class Staying(Tabbed):
             and event.type() == QEvent.Type.ParentChange
             and self.parentWidget() is None
         ):
-            QTimer.singleShot(0, self._wait)  # napari is not done with the frame
+            QTimer.singleShot(0, self._wait)  # napari must first finish closing the dock
 
     def _wait(self) -> None:
-        with suppress(RuntimeError):  # Qt has destroyed the window, or this
+        with suppress(RuntimeError):  # Qt has destroyed the window or this widget
             home = self._home()
             if self.parentWidget() is None and home is not None:
                 self.hide()
@@ -90,12 +90,12 @@ class Staying(Tabbed):
 
 
 def docked(viewer: Any) -> list[QWidget]:
-    """What lies in the docks of a viewer's window."""
+    """Contents of all docks in a viewer's window."""
     return list(viewer.window.dock_widgets.values())
 
 
 def dock_of(widget: QWidget) -> QDockWidget | None:
-    """The frame that a widget is docked in; None where it is not."""
+    """The dock that a widget lies in; None if it lies in none."""
     parent = widget.parentWidget()
     while parent is not None and not isinstance(parent, QDockWidget):
         parent = parent.parentWidget()
@@ -103,7 +103,10 @@ def dock_of(widget: QWidget) -> QDockWidget | None:
 
 
 def canvas_of(widget: QWidget) -> QWidget | None:
-    """What files are dropped on in the middle of a widget's main window, also from a floating dock."""
+    """The widget in the middle of the main window that accepts dropped files; None without one.
+
+    Also found from a widget in a floating dock.
+    """
     parent = widget.parentWidget()
     while parent is not None and not isinstance(parent, QMainWindow):
         parent = parent.parentWidget()
@@ -113,13 +116,13 @@ def canvas_of(widget: QWidget) -> QWidget | None:
 
 
 def retitle(widget: QWidget, title: str) -> None:
-    """What stands on the tab of a widget's dock; napari's own title names the plugin, too."""
+    """Sets the title on the tab of a widget's dock; napari's own title also names the plugin."""
     if (dock := dock_of(widget)) is not None:
         dock.setWindowTitle(title)
 
 
 def share_the_place(widget: QWidget, other: QWidget) -> None:
-    """Makes a widget's dock a tab beside another's: under it neither would be tall enough."""
+    """Makes a widget's dock a tab beside another's: one below the other, neither would be tall enough."""
     own, there, window = dock_of(widget), dock_of(other), widget.window()
     if own is None or there is None or not isinstance(window, QMainWindow):
         return

@@ -22,15 +22,15 @@ def small_picture(pixels: npt.NDArray[Any], side: int) -> QImage:
 
 
 def as_qimage(pixels: npt.NDArray[np.uint8]) -> QImage:
-    """An image, uint8 (H, W, 3), as Qt's."""
+    """An image, uint8 (H, W, 3), as a QImage."""
     pixels = np.ascontiguousarray(pixels)
     height, width = pixels.shape[:2]
     image = QImage(pixels.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
-    return image.copy()  # Qt's own memory; numpy's goes
+    return image.copy()  # into memory of Qt's own: the bytes are freed when this returns
 
 
 def as_html(image: QImage) -> str:
-    """A picture as Qt's tooltips show it."""
+    """A picture as HTML for a tooltip."""
     data = QByteArray()
     buffer = QBuffer(data)
     buffer.open(QBuffer.OpenModeFlag.WriteOnly)
