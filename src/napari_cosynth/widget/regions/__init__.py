@@ -1,1 +1,1 @@
-"""Several regions of a slide: named, laid out, sampled one after the other, written into the slide."""
+"""Several regions of a slide: name them, lay them out, sample them in turn, write them into the slide."""

@@ -1,4 +1,4 @@
-"""Layouts for several regions at once: empty, of the nuclei that the slide shows, or drawn by a model."""
+"""Layouts for several regions at once: empty, with the nuclei in the slide, or drawn by a model."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from napari_cosynth.widget.layers.shapes import Region
 from napari_cosynth.widget.run.sampling_controls import LARGEST_DRAWN
 
 EMPTY, FOUND, DRAWN = "no points", "as the slide shows", "drawn by "
-"""Where the points come from; the last with a layout model's name."""
+"""Sources of the points; a layout model's name follows the last one."""
 
 
 def sources() -> list[str]:
-    """What can be chosen."""
+    """The sources that can be chosen."""
     return [FOUND, *(DRAWN + name for name in layout_models()), EMPTY]
 
 
@@ -45,14 +45,17 @@ class Laid:
 def placed(
     viewer: ViewerModel, regions: Sequence[Region], mpp: float, ask_mpp: AskMpp
 ) -> list[Laid]:
-    """The canvases at ``mpp``, none where the user does not tell the slide's µm/px. Raises ValueError."""
+    """The regions with their canvases at ``mpp``; empty if the user does not enter the slide's µm/px.
+
+    Raises ValueError if a region has no image under it or is too large.
+    """
     found = []
     for region in regions:
         place = region_placement(viewer, region, mpp, ask_mpp)
         if place is None:
             return []
         slide, placement = place
-        assert isinstance(slide, Image)  # it is what image_under looks for
+        assert isinstance(slide, Image)  # image_under finds only images
         found.append(Laid(region, slide, placement))
     return found
 
@@ -60,7 +63,7 @@ def placed(
 def lay_out(
     laid: Sequence[Laid], source: str, classes: ClassTable, name: str
 ) -> Callable[[], list[Laid]]:
-    """What makes the layouts, in any thread; ``name``: the class of nuclei that are found."""
+    """A function that makes the layouts, in any thread; ``name``: the class of detected nuclei."""
     pixels = [slide_pixels(one.slide, one.placement) if source == FOUND else None for one in laid]
 
     nowhere, no_ids = np.zeros((0, 2), np.float32), np.zeros(0, np.uint8)
@@ -86,7 +89,7 @@ def lay_out(
 
 
 def _mask(one: Laid) -> npt.NDArray[np.bool_]:
-    """Which pixels of the canvas lie in the region, bool (H, W)."""
+    """Mask of the canvas' pixels that lie in the region, bool (H, W)."""
     shape = one.placement.shape
     if one.region.upright:
         return np.ones(shape, bool)
@@ -94,7 +97,7 @@ def _mask(one: Laid) -> npt.NDArray[np.bool_]:
 
 
 def _inside(one: Laid, layout: Layout) -> Layout:
-    """The points that lie in the region."""
+    """The layout with only the points that lie in the region."""
     at = np.floor(layout.centroids + 0.5).astype(np.int64).clip(0, np.array(layout.shape) - 1)
     kept = _mask(one)[at[:, 0], at[:, 1]]
     return dataclasses.replace(
@@ -103,7 +106,7 @@ def _inside(one: Laid, layout: Layout) -> Layout:
 
 
 def layout_of(viewer: ViewerModel, region: Region) -> Points | None:
-    """The newest layout that bears a region's name and lies on its bounding box."""
+    """The newest layout with a region's name that lies on its bounding box; None if there is none."""
     for layer in reversed(viewer.layers):
         if not is_layout(layer) or layer.name.split(" [")[0] != region.name:
             continue

@@ -1,4 +1,4 @@
-"""What was sampled into a slide, and the slide written with it."""
+"""The results that were sampled into a slide, and the writing of a slide with them."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class Painted:
 
     name: str
     image: str
-    """The name of the image's layer."""
+    """Name of the image's layer."""
     region: Box
-    """In that image's pixels."""
+    """Box in that image's pixels."""
     seen: bool
     """Whether the viewer shows it."""
     made: Synthesis
     shown: npt.NDArray[np.uint8]
-    """Its picture as it is now: it may have been repainted or matched since."""
+    """The result's image as it is now, uint8 (H, W, 3); it may have been repainted or matched since."""
 
     def patch(self) -> Patch:
-        """What takes the region's place in the image."""
+        """The pixels that replace the region in the image."""
         pixels = self.made.patch
         assert pixels is not None  # it was sampled into an image
         changed = (self.shown != self.made.record.image).any(-1)
@@ -70,9 +70,9 @@ def painted_in(viewer: ViewerModel) -> list[Painted]:
 
 
 def one_for_each_place(painted: Sequence[Painted]) -> tuple[list[Painted], list[Painted]]:
-    """Which go into the image together, and which do not, as another lies in their place.
+    """Results that can go into the image together, and those left out because they overlap one of these.
 
-    What the viewer shows comes first, then what was made last.
+    Results that the viewer shows come first, then the newest.
     """
     order = sorted(enumerate(painted), key=lambda pair: (not pair[1].seen, -pair[0]))
     taken: list[Painted] = []
@@ -83,9 +83,9 @@ def one_for_each_place(painted: Sequence[Painted]) -> tuple[list[Painted], list[
 
 
 def slide_of(viewer: ViewerModel, painted: Sequence[Painted]) -> Image:
-    """The image that they were sampled into, the active one if there are several.
+    """The image layer that the results were sampled into; the active one if there are several.
 
-    Raises ValueError where it is not in the viewer.
+    Raises ValueError if there is no result or the image is not in the viewer.
     """
     names = {one.image for one in painted}
     found = [x for x in viewer.layers if isinstance(x, Image) and x.name in names]
@@ -106,6 +106,6 @@ def write_slide(
     painted: Sequence[Painted],
     advanced: Callable[[float], None],
 ) -> None:
-    """Writes the image with what was sampled into it. Not for the GUI thread."""
+    """Writes a copy of the image with the results in it. Not for the GUI thread."""
     level: Any = slide.data[0] if slide.multiscale else slide.data
     write_with_patches(path, level, [one.patch() for one in painted], mpp, advanced)

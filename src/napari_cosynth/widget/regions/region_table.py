@@ -1,4 +1,4 @@
-"""The regions of a Shapes layer as a table: a tick, the name, the size, and how many points there are."""
+"""The regions of a Shapes layer as a table: tick, name, size and number of points."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ NAME_COLUMN, SIZE_COLUMN, POINTS_COLUMN = range(3)
 
 
 class RegionTable(QTableWidget):
-    """A row per region; a double click on a name changes it."""
+    """Table with a row per region; a double click on a name edits it."""
 
     renamed = Signal(int, str)
-    """A row, and its new name."""
+    """A row and its new name."""
     ticked = Signal()
-    """Other rows have a tick now."""
+    """The rows with a tick changed."""
 
     def __init__(self) -> None:
         super().__init__(0, len(HEADERS))
@@ -39,7 +39,7 @@ class RegionTable(QTableWidget):
         self.itemChanged.connect(self._on_changed)
 
     def fill(self, regions: Sequence[Region], sizes: Sequence[str], points: Sequence[str]) -> None:
-        """Other regions, or others' sizes and points; a tick stays with its row, new ones have one."""
+        """Shows these regions with their sizes and points. A row keeps its tick; new rows have one."""
         unticked = set(range(self.rowCount())) - set(self.rows)
         self._filling = True
         self.setRowCount(len(regions))

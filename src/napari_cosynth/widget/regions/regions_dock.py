@@ -1,4 +1,4 @@
-"""The dock ``Plugins > CoSynth regions``: several regions of a slide, sampled as one run and written."""
+"""The dock ``Plugins > CoSynth regions``: samples several regions of a slide and writes the slide."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ from napari_cosynth.widget.regions.region_table import RegionTable
 from napari_cosynth.widget.run.background import Background
 
 SIDE = 256
-"""Pixels of a square that is added: what the model sees at once."""
+"""Side of an added square in pixels: the size that the model sees at once."""
 SETTLED_MS = 50
 
 
 class RegionsDock(Companion):
-    """npe2 passes the viewer. The regions are those of the active Shapes layer, or of the topmost."""
+    """Dock for the regions of the active Shapes layer, or else the topmost. npe2 passes the viewer."""
 
     title = "Regions"
     advanced = Signal(float)
@@ -130,7 +130,8 @@ class RegionsDock(Companion):
             layers.selection.events.active,
         ):
             self._viewer_events.to(event, touch)
-        # Not bound methods: the CoSynth dock may outlive this one, whose Qt side goes first.
+        # Not bound methods: the CoSynth dock may outlive this one, and Qt destroys this one's C++ side
+        # before its Python side.
         heard: list[tuple[SignalInstance, Callable[..., None]]] = [
             (self.panel.layout_controls.edited, touch),
             (self.panel.runs.changed, touch),
@@ -153,7 +154,7 @@ class RegionsDock(Companion):
             self._timer.start()
 
     def refresh(self) -> None:
-        """Shows the shapes as they are."""
+        """Shows the current shapes in the table."""
         layer = shapes_layer(self.viewer)
         if layer is not self._heard:
             self._shape_events.stop()
@@ -192,7 +193,10 @@ class RegionsDock(Companion):
     # -- the buttons
 
     def add_square(self, side: float) -> None:
-        """A square of so many µm a side, in the middle of the window. Raises ValueError without slide."""
+        """Adds a square with this side in µm in the middle of the window.
+
+        Raises ValueError if there is no slide.
+        """
         slide = next((x for x in reversed(self.viewer.layers) if is_slide(x)), None)
         if slide is None:
             raise ValueError("no image: open a slide first")
@@ -209,7 +213,7 @@ class RegionsDock(Companion):
                 units=slide.units[-2:],
             )
             self.viewer.add_layer(layer)
-        # One world unit of the layer, in those of the slide, whose µm/px is known.
+        # The layer's world unit in units of the slide, whose µm/px is known.
         factor = unit_factor(unit_of(layer), unit_of(slide))
         half = side / mpp * world_scale(slide) / factor / 2
         centre = np.array(self.viewer.scene.camera.center[-2:])
@@ -219,7 +223,7 @@ class RegionsDock(Companion):
         set_name(layer, layer.nshapes - 1, "")
 
     def lay_out_ticked(self) -> None:
-        """Makes the layouts that are missing."""
+        """Makes the missing layouts of the regions with a tick."""
         facts = self.panel.layout_controls.facts
         if facts is None:
             raise ValueError("no checkpoint: choose one first")
@@ -239,7 +243,7 @@ class RegionsDock(Companion):
 
     def _add(self, real: bool, made: list[Laid]) -> None:
         for one in made:
-            # The name has to be the shape's own, or the layout could not be known by it.
+            # The shape must keep the name, because the layout is found by it.
             if NAME not in one.region.layer.features:
                 set_name(one.region.layer, one.region.row, one.region.name)
             self.panel.layout_controls.add_region(one.region, one.placement, one.layout, real)
@@ -263,7 +267,7 @@ class RegionsDock(Companion):
             f", {missing} without a layout left out" if missing else ""
         )
 
-    # -- the slide, written
+    # -- writing the slide
 
     def ask_and_write(self) -> None:
         """Asks for the file, then writes."""
@@ -277,7 +281,10 @@ class RegionsDock(Companion):
             self.write_to(Path(path), mpp)
 
     def write_to(self, path: Path, mpp: float) -> None:
-        """Writes the slide with what was sampled into it, off the GUI thread."""
+        """Writes a copy of the slide with the results in it, off the GUI thread.
+
+        Raises ValueError if ``path`` is the slide itself.
+        """
         found = painted.painted_in(self.viewer)
         slide = painted.slide_of(self.viewer, found)
         source = slide.source.path
@@ -315,7 +322,7 @@ class RegionsDock(Companion):
 
 
 def size_of(region: Region) -> str:
-    """Height and width of a region in µm; in its layer's unit where that is no length."""
+    """Height and width of a region in µm; in its layer's unit if that is no length."""
     height, width = np.ptp(region.outline, axis=0)
     try:
         factor = unit_factor(unit_of(region.layer), "micrometer")
