@@ -1,1 +1,1 @@
-"""Working on a result: shown, separated anew, checked nucleus by nucleus, saved."""
+"""Work on a result: show it, separate it anew, check it nucleus by nucleus, save it."""

@@ -1,4 +1,4 @@
-"""Where a result's labels were corrected since its image was painted, and painting it there anew."""
+"""Repaint of a result's image where its labels were corrected after the image was painted."""
 
 from __future__ import annotations
 
@@ -19,39 +19,40 @@ from napari_cosynth.widget.result.shown import ShownResult
 from napari_cosynth.widget.run.sampling_controls import LARGEST_SEED
 
 PAINTED = "cosynth_painted"
-"""``layer.metadata[PAINTED]`` of labels: sample -> (labels, instances) that the image was painted for."""
+"""``layer.metadata[PAINTED]`` of labels: sample -> the (labels, instances) that its image was painted
+for."""
 RECIPE_KEY = "repainted"
-"""In a recipe: how the image was painted anew where its labels were corrected."""
+"""Key in a recipe: how the image was painted anew where its labels were corrected."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """An image that is to be painted anew where ``changed``, its labels held."""
+    """Wish for a repaint: the pixels in ``changed`` are painted anew, the labels stay."""
 
     shown: ShownResult
     sample: int
     record: Record
     changed: npt.NDArray[np.bool_]
-    """bool (H, W)."""
+    """Mask of the pixels to paint, bool (H, W)."""
     another: bool = False
-    """Whether from another seed than before: where the labels are the same, so would be the pixels."""
+    """Whether to use another seed: with the same labels, the same seed gives the same pixels."""
     before_shown: Callable[[], None] = lambda: None
-    """Called when it is painted, while the old image is still there."""
+    """Called after the painting, while the old image is still shown."""
 
 
 @dataclass(frozen=True)
 class Painting:
-    """A sample's image as it is, and what is known of how it was painted."""
+    """A sample's current image, and how it was painted."""
 
     pixels: npt.NDArray[np.uint8]
     painted_for: tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]] | None = None
-    """Labels and instances that it was painted anew for; None where it never was."""
+    """Labels and instances that the image was repainted for; None if it never was."""
     how: dict[str, Any] | None = None
-    """The recipe's note of that."""
+    """The recipe's entry about the repaint."""
 
 
 def corrected(shown: ShownResult) -> npt.NDArray[np.bool_]:
-    """Where the image of the shown sample does not show its labels, bool (H, W)."""
+    """Mask of the pixels where the shown sample's image does not fit its labels, bool (H, W)."""
     group, sample = shown.group(), shown.sample
     drawn = drawn_record(group, sample)
     painted = shown.layers["labels"].metadata.get(PAINTED, {}).get(sample)
@@ -61,12 +62,12 @@ def corrected(shown: ShownResult) -> npt.NDArray[np.bool_]:
             (raw.labels, raw.instances) if raw is not None else (drawn.labels, drawn.instances)
         )
     labels, instances = painted
-    # Ids may be others and the nuclei the same: what counts are classes and borders.
+    # Compare classes and borders, not ids: the same nuclei may have other ids.
     return np.asarray((labels != drawn.labels) | (_borders(instances) != _borders(drawn.instances)))
 
 
 def _borders(instances: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-    """Where a pixel's right or lower neighbour is of another nucleus, bool (H, W)."""
+    """Mask of pixels whose right or lower neighbour belongs to another instance, bool (H, W)."""
     found = np.zeros(instances.shape, bool)
     found[:-1] |= instances[:-1] != instances[1:]
     found[:, :-1] |= instances[:, :-1] != instances[:, 1:]
@@ -74,9 +75,10 @@ def _borders(instances: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
 
 
 def repaint_request(form: Request, wanted: Wanted) -> Request:
-    """The form's request for a record: its layout, prompt, tissue and stain; the look that it has.
+    """The form's request, with the record's layout, prompt, tissue and stain, and the recipe's look.
 
-    Raises ValueError where the result's recipe is damaged.
+    The seed is the recipe's, or the next one if ``wanted.another``. Raises ValueError if the result's
+    recipe is damaged.
     """
     record = wanted.record
     names = [record.classes.names[i] for i in np.unique(record.layout.class_ids)]
@@ -97,7 +99,7 @@ def repaint_request(form: Request, wanted: Wanted) -> Request:
 
 
 def put_painted(wanted: Wanted, made: Synthesis) -> None:
-    """Shows the painted image, and notes in the recipe how it was made."""
+    """Shows the painted image, and writes into the recipe how it was made."""
     wanted.before_shown()
     record = made.record
     how = {name: made.recipe[name] for name in ("checkpoint", "seed", "sampler", "steps")}
@@ -106,7 +108,7 @@ def put_painted(wanted: Wanted, made: Synthesis) -> None:
 
 
 def painting_of(shown: ShownResult, sample: int) -> Painting:
-    """The image of a sample as it is now."""
+    """The current image of a sample, and how it was painted."""
     image = shown.layers["image"].data
     return Painting(
         image[sample] if image.ndim == 4 else image,
@@ -116,7 +118,7 @@ def painting_of(shown: ShownResult, sample: int) -> Painting:
 
 
 def put_painting(shown: ShownResult, sample: int, painting: Painting) -> None:
-    """Shows an image, with what is known of it in the place of what was."""
+    """Shows an image, and replaces what the metadata and the recipe say about its painting."""
     metadata = shown.layers["labels"].metadata
     known = {key: value for key, value in metadata.get(PAINTED, {}).items() if key != sample}
     if painting.painted_for is not None:
@@ -133,7 +135,7 @@ def put_painting(shown: ShownResult, sample: int, painting: Painting) -> None:
 
 
 def show_as_made(shown: ShownResult, sample: int, raw: Record) -> None:
-    """Takes a painted image back, with its note."""
+    """Undoes all repaints: shows the image as made and removes the recipe's entry."""
     if sample in shown.layers["labels"].metadata.get(PAINTED, {}):
         put_painting(shown, sample, Painting(raw.image))
 

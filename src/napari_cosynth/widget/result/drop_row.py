@@ -1,4 +1,4 @@
-"""The quality dock's buttons for what is not kept: marked nuclei are dropped, with undo and redo."""
+"""The quality dock's buttons to mark and drop nuclei, with undo and redo."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from napari_cosynth.widget.result.sample_list import Key
 
 
 class DropRow(QWidget):
-    """Works on the table in ``view``."""
+    """Row of buttons that work on the table in ``view``."""
 
     dropped = Signal(object)
-    """The ``Key`` of a sample whose nuclei are others now."""
+    """The ``Key`` of a sample whose nuclei changed."""
 
     def __init__(self, model: NucleusModel, view: NucleusView, drops: Drops) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class DropRow(QWidget):
             button.changed.connect(told(action))
 
     def show_what_goes(self, key: Key | None) -> None:
-        """Enables the buttons that can do something to the sample in the table."""
+        """Takes the sample in the table, and enables the buttons that can be used now."""
         self.key = key
         allow(self.mark_shown, "" if self.view.shown.rowCount() else "no nucleus is shown")
         for button in (self.unmark, self.drop):
@@ -59,7 +59,7 @@ class DropRow(QWidget):
         allow(self.redo, "" if self.drops.can_redo else "nothing was undone")
 
     def drop_marked(self) -> None:
-        """Takes the marked nuclei, and their points, out of the result."""
+        """Removes the marked nuclei and their points from the result."""
         ids = set(self.model.marked)
         if self.key is None or not ids:
             return
@@ -69,7 +69,7 @@ class DropRow(QWidget):
         show_info(f"{len(ids)} nuclei dropped from {key[0]}")
 
     def undo_drop(self) -> None:
-        """Puts back what was dropped last."""
+        """Undoes the last drop, re-tag or repaint."""
         if (key := self.drops.undo()) is not None:
             self.dropped.emit(key)
 

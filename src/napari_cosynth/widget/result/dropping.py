@@ -1,4 +1,4 @@
-"""Nuclei taken out of a result, given another class or painted anew before it is saved; undo and redo."""
+"""Changes of a result's nuclei before it is saved: drop, re-tag and repaint, with undo and redo."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ MOST_STATES = 20
 
 @dataclass(frozen=True)
 class State:
-    """A sample as it was before a step."""
+    """State of a sample before a step."""
 
     key: Key
     record: Record
     painting: Painting
     made: Record | None
-    """The sample as it was made or read: another result may have the same name by now."""
+    """The sample as it was made or read; it tells whether another result has taken the name since."""
 
 
 class Drops:
-    """What was changed in a viewer's results, last in first out.
+    """Changes of a viewer's results, with undo and redo, last in, first out.
 
-    Undo puts back the sample as it was; what was painted since can be had again by redo.
+    Undo restores the sample as it was before the step; redo restores also what was painted later.
     """
 
     def __init__(self, viewer: ViewerModel) -> None:
@@ -49,11 +49,11 @@ class Drops:
         return any(map(self._is_there, self._future))
 
     def drop(self, key: Key, ids: Collection[int]) -> None:
-        """Takes nuclei and their points out of a result. Raises ValueError, in one line, if it cannot."""
+        """Removes nuclei and their points from a result. Raises ValueError in one line if it cannot."""
         self._change(key, lambda record: without_nuclei(record, ids))
 
     def retag(self, key: Key, ids: Collection[int], name: str) -> None:
-        """Gives nuclei and their points another class. Raises ValueError likewise."""
+        """Gives nuclei and their points another class. Raises ValueError in one line if it cannot."""
         self._change(key, lambda record: of_class(record, ids, name))
 
     def _change(self, key: Key, change: Callable[[Record], Record]) -> None:
@@ -69,7 +69,7 @@ class Drops:
         self._show(key, after)
 
     def remember(self, key: Key) -> None:
-        """Notes a sample as it is: what happens to its image next is a step of undo."""
+        """Records a sample's state, so that the next change of its image is a step of undo."""
         self._remember(self._state(key))
 
     def _remember(self, state: State) -> None:
@@ -77,11 +77,11 @@ class Drops:
         self._future.clear()
 
     def undo(self) -> Key | None:
-        """The sample that changed; None where there is nothing to undo."""
+        """Undoes the last step; returns the sample that changed, None if there is nothing to undo."""
         return self._step(self._past, self._future)
 
     def redo(self) -> Key | None:
-        """The sample that changed; None where there is nothing to redo."""
+        """Redoes the last undone step; returns the sample that changed, None if there is none."""
         return self._step(self._future, self._past)
 
     def _step(self, back: list[State], forth: list[State]) -> Key | None:
@@ -97,17 +97,17 @@ class Drops:
         return state.key
 
     def _is_there(self, state: State) -> bool:
-        """Whether its layers are in the viewer and still are of its sample."""
+        """Whether the state's layers are in the viewer and still show the same sample."""
         return state.key in samples_in(self.viewer) and self._made(state.key) is state.made
 
     def _made(self, key: Key) -> Record | None:
         labels = ShownResult(self.viewer, key[0]).layers["labels"]
-        # The metadata alone: the buttons ask for every state, and a layer's whole tuple is slow to make.
+        # The metadata alone: the buttons check every state, and a layer's whole tuple is slow to make.
         tuples = {"labels": (labels.data, {"metadata": labels.metadata}, "labels")}
         return Group(key[0], tuples).raw(key[1])
 
     def _state(self, key: Key) -> State:
-        """The sample as it is drawn, with the points of its own layout where it has one."""
+        """The sample's current state, with the points of its own layout if it has one."""
         shown = ShownResult(self.viewer, key[0])
         own = shown.own_layout
         record = shown.agreed(key[1]) if own is None else record_of(shown.group(own), key[1])

@@ -1,4 +1,4 @@
-"""The results with a tick, across layers, as one training stack: written off the GUI thread."""
+"""Writer of the results with a tick as one training stack, off the GUI thread."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from napari_cosynth.widget.result.shown import ShownResult
 
 
 def writer_of(viewer: ViewerModel, kept: list[Key], path: Path) -> Callable[[], Path]:
-    """What writes the samples as a training stack, or appends them to one, and returns its folder.
+    """A function that writes the samples as a training stack, or appends them, and returns the folder.
 
-    Their arrays are taken from the layers now; writing needs no GUI. ``path`` is the stack's folder or
-    its description in it. Raises ValueError here where a result is gone; the returned function raises
-    ValueError and OSError, and leaves a stack as it was.
+    The arrays are taken from the layers now; the function needs no GUI. ``path`` is the stack's folder or
+    its description file. Raises ValueError now if a result is gone. The function raises ValueError or
+    OSError, and then leaves an existing stack as it was.
     """
     groups: dict[str, Group] = {}
     for name, _ in kept:

@@ -1,4 +1,4 @@
-"""The quality table's nuclei in the viewer: a box around the current one, the marked ones in red."""
+"""Marks of the quality table's nuclei in the viewer: a box around the current one, red for marked."""
 
 from __future__ import annotations
 
@@ -16,18 +16,21 @@ from napari_cosynth.widget.result.nuclei import NucleusTable
 BOX = "cosynth nucleus"
 MARKED = np.array([1.0, 0.0, 0.0, 1.0])
 LEAST_SIDE = 10.0
-"""Pixels: a missed point has no extent, and a line over a nucleus would hide it."""
+"""Least side of the box in pixels: a missed point has no extent, and a line over a nucleus hides it."""
 
 
 class Marks:
-    """What is marked in the viewer; of one result at a time."""
+    """Box and colours of one result's nuclei at a time."""
 
     def __init__(self) -> None:
         self._boxed: Labels | None = None
         self._reddened: Labels | None = None
 
     def show_current(self, layer: Labels | None, table: NucleusTable | None, id_: int) -> None:
-        """A box around a nucleus, or a missed point, of the instances in ``layer``; none elsewhere."""
+        """Draws the box around a nucleus, or a missed point, of the instances in ``layer``.
+
+        Removes the box from any other layer.
+        """
         if self._boxed is not None and self._boxed is not layer:
             hide_box(self._boxed, BOX)
         self._boxed = layer
@@ -43,8 +46,11 @@ class Marks:
     def show_marked(
         self, layer: Labels | None, table: NucleusTable | None, marked: Collection[int]
     ) -> None:
-        """One sample's instances by class, the marked ones red; what was never marked is left alone."""
-        # Of a stack's samples the ids repeat.
+        """Colours a single sample's marked instances red, the others by class.
+
+        A layer that was never marked keeps its colours.
+        """
+        # In a stack ids repeat in each sample, so an id has no colour of its own.
         if layer is None or table is None or layer.ndim != 2:
             return
         if not marked and layer is not self._reddened:

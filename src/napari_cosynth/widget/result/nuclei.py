@@ -1,4 +1,4 @@
-"""The nuclei of a result as a table without Qt: id, class, area, place and what is wrong with each."""
+"""Table of a result's nuclei, without Qt: id, class, area, position and flags of each."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class NucleusTable:
 
     classes: ClassTable
     ids: npt.NDArray[np.int64]
-    """(M,): the instance's id; of a missed point its row in the layout + 1."""
+    """(M,): the instance's id; for a missed point its row in the layout + 1."""
     class_ids: npt.NDArray[np.int64]
-    """(M,), 0..K-1: the labels' majority, or the missed point's class; 0 where there is no label."""
+    """(M,), 0..K-1: the majority of the labels, or the missed point's class; 0 without a label."""
     area: npt.NDArray[np.float64]
     """(M,), µm²; NaN for a missed point."""
     centroids: npt.NDArray[np.float64]
@@ -36,19 +36,19 @@ class NucleusTable:
         return len(self.ids)
 
     def same_as(self, other: NucleusTable) -> bool:
-        """Whether a view of one shows all that the other holds."""
+        """Whether both tables look the same in a view."""
         return self.classes == other.classes and all(
             np.array_equal(getattr(self, name), getattr(other, name), equal_nan=name == "area")
             for name in ("ids", "class_ids", "area", "centroids", "flags")
         )
 
     def row_of(self, id_: int) -> int | None:
-        """The row of an id; None where there is none."""
+        """The row of an id; None if the table has no such id."""
         row = int(np.searchsorted(self.ids, id_))
         return row if row < len(self) and self.ids[row] == id_ else None
 
     def summary(self) -> str:
-        """Numbers in one line."""
+        """The numbers of nuclei and flags, in one line."""
         nuclei = len(self) - int(self.flags[:, FLAGS.index("missed")].sum())
         counts = [
             f"{count:,} {name}"
@@ -59,10 +59,10 @@ class NucleusTable:
 
 
 def nucleus_table(record: Record) -> NucleusTable:
-    """The table of a record whose instance ids name the points of its layout.
+    """The table of a record; instance ids are its layout's rows + 1.
 
-    The flags are those of :func:`report_on`, so of a fresh sample its report's. Raises ValueError where
-    labels name no class.
+    The flags are those of :func:`report_on`, so for a fresh sample those of its report. Raises ValueError
+    if a label has no class.
     """
     if record.labels.max(initial=0) >= len(record.classes):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Qt's side of :mod:`.nuclei`: a model of the table, a filter over it, and the view."""
+"""Qt's model, filter and view of the table in :mod:`.nuclei`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
 class NucleusModel(QAbstractTableModel):
-    """A :class:`NucleusTable` and which of its nuclei are marked to be dropped."""
+    """Qt model of a :class:`NucleusTable`, with the nuclei that are marked to be dropped."""
 
     marked_changed = Signal()
 
@@ -44,15 +44,15 @@ class NucleusModel(QAbstractTableModel):
         super().__init__(parent)
         self.table: NucleusTable | None = None
         self.marked: set[int] = set()
-        """Ids."""
+        """Ids of the marked nuclei."""
         self.rows: npt.NDArray[np.int64] = np.zeros(0, np.int64)
         """Row of the model -> row of the table."""
         self._sorted = ID, Qt.SortOrder.AscendingOrder
         self._columns: list[list[Any]] = []
-        """Of the model's rows, as Python's own values."""
+        """Columns in the model's order of rows, as plain Python values."""
 
     def show(self, table: NucleusTable | None, marked: Collection[int] = ()) -> None:
-        """Another table, or none; marks of ids that it lacks are forgotten."""
+        """Shows another table, or none; drops the marks of ids that it lacks."""
         self.beginResetModel()
         self.table = table
         self.marked = set() if table is None else set(marked) & set(table.ids.tolist())
@@ -61,7 +61,7 @@ class NucleusModel(QAbstractTableModel):
         self.marked_changed.emit()
 
     def _arrange(self) -> None:
-        """The rows in their order. Qt would ask for two cells at every comparison."""
+        """Sorts the rows. numpy does it, because Qt would ask for two cells at each comparison."""
         table = self.table
         if table is None:
             self.rows, self._columns = np.zeros(0, np.int64), []
@@ -83,7 +83,7 @@ class NucleusModel(QAbstractTableModel):
         self._columns = [c[self.rows].tolist() for c in columns]
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
-        """Sorts by a column; rows that are equal there stay in the order of their ids."""
+        """Sorts by a column; equal rows stay in the order of their ids."""
         self.layoutAboutToBeChanged.emit()
         before, self._sorted = self.rows, (column, order)
         self._arrange()
@@ -95,16 +95,16 @@ class NucleusModel(QAbstractTableModel):
         self.layoutChanged.emit()
 
     def id_at(self, row: int) -> int:
-        """The id in a row."""
+        """The id in a row of the model."""
         return int(self._columns[ID][row])
 
     def row_of(self, id_: int) -> int | None:
-        """The row of an id; None where there is none."""
+        """The model's row of an id; None if there is no such id."""
         row = None if self.table is None else self.table.row_of(id_)
         return None if row is None else int(np.flatnonzero(self.rows == row)[0])
 
     def mark(self, ids: Iterable[int], on: bool = True) -> None:
-        """Marks nuclei to be dropped, or takes the marks off."""
+        """Marks nuclei to be dropped, or removes the marks."""
         before = set(self.marked)
         self.marked = before | set(ids) if on else before - set(ids)
         if self.table is not None and before != self.marked:
@@ -112,7 +112,7 @@ class NucleusModel(QAbstractTableModel):
             last = self.index(len(self.table) - 1, DROP)
             self.dataChanged.emit(self.index(0, DROP), last)
 
-    # -- what Qt asks for
+    # -- Qt's interface
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:
         inside = parent is not None and parent.isValid()
@@ -171,7 +171,7 @@ class NucleusModel(QAbstractTableModel):
 
 
 class NucleusFilter(QSortFilterProxyModel):
-    """The rows of one class and one flag."""
+    """Qt filter that lets through the rows of one class and one flag."""
 
     def __init__(self, model: NucleusModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -183,7 +183,7 @@ class NucleusFilter(QSortFilterProxyModel):
         model.marked_changed.connect(self._stale)
 
     def choose(self, class_name: str, flag: str) -> None:
-        """Shows one class, or every one, and one of ``FLAG_CHOICES``."""
+        """Chooses one class, or every class, and one of ``FLAG_CHOICES``."""
         self._class, self._flag = class_name, flag
         self._stale()
         self.invalidateFilter()
@@ -192,13 +192,13 @@ class NucleusFilter(QSortFilterProxyModel):
         self._accepted = np.zeros(0, bool)
 
     def filterAcceptsRow(self, row: int, _: QModelIndex) -> bool:
-        # All rows at once: Qt asks for them one by one.
+        # Qt asks row by row, so all rows are decided at the first call.
         if len(self._accepted) != self.model.rowCount():
             self._accepted = self._accept()
         return bool(self._accepted[self.model.rows[row]])
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
-        """The model sorts itself: Qt would sort through Python, cell by cell."""
+        """Lets the model sort itself: Qt would call Python for each cell."""
         self.model.sort(column, order)
 
     def _accept(self) -> npt.NDArray[np.bool_]:
@@ -216,7 +216,7 @@ class NucleusFilter(QSortFilterProxyModel):
         return accepted
 
     def ids(self) -> list[int]:
-        """The ids that are shown, in their order."""
+        """The shown ids, in their order."""
         return [self.id_at(row) for row in range(self.rowCount())]
 
     def id_at(self, row: int) -> int:
@@ -224,7 +224,7 @@ class NucleusFilter(QSortFilterProxyModel):
         return self.model.id_at(self.mapToSource(self.index(row, 0)).row())
 
     def row_of(self, id_: int) -> int | None:
-        """The shown row of an id; None where it is filtered out."""
+        """The shown row of an id; None if it is filtered out."""
         row = self.model.row_of(id_)
         if row is None:
             return None
@@ -233,10 +233,10 @@ class NucleusFilter(QSortFilterProxyModel):
 
 
 class NucleusView(QTableView):
-    """The table; a row that becomes the current one is where the user wants to go."""
+    """View of the table; it emits ``went`` when the user makes a row the current one."""
 
     went = Signal(int)
-    """The id of a nucleus."""
+    """Id of the nucleus to go to."""
 
     def __init__(self, model: NucleusModel) -> None:
         super().__init__()
@@ -249,7 +249,7 @@ class NucleusView(QTableView):
         self.sortByColumn(ID, Qt.SortOrder.AscendingOrder)
         self.setShowGrid(False)
         self.setWordWrap(False)
-        # Rows of one height: Qt would measure 10,000 of them.
+        # All rows have the same height: Qt would measure each of 10,000 rows.
         rows = sure(self.verticalHeader())
         rows.hide()
         rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
@@ -271,7 +271,7 @@ class NucleusView(QTableView):
             self.went.emit(self.shown.id_at(current.row()))
 
     def select(self, id_: int) -> None:
-        """Shows a nucleus' row as the current one without going there."""
+        """Makes a nucleus' row the current one without emitting ``went``."""
         row = self.shown.row_of(id_)
         if row is None or row == self.currentIndex().row():
             return
@@ -280,9 +280,9 @@ class NucleusView(QTableView):
         self._told = True
 
     def step(self, forth: bool, wanted: Collection[int]) -> bool:
-        """Goes to the next shown row, or the one before, of the ``wanted`` ids; round at the end.
+        """Goes to the next or the previous shown row with one of the ``wanted`` ids.
 
-        False where none is shown.
+        After the last row it goes on with the first. False if no such row is shown.
         """
         ids = self.shown.ids()
         count, at = len(ids), self.currentIndex().row()
@@ -290,7 +290,8 @@ class NucleusView(QTableView):
         for offset in order:
             row = (at + offset) % count if at >= 0 or forth else count + offset
             if ids[row] in wanted:
-                # Not selectRow: with Shift held, as the key back has it, that would add the row.
+                # Not selectRow: the key for the row above is Shift-N, and with Shift held selectRow
+                # would add the row to the selection.
                 flags = QItemSelectionModel.SelectionFlag
                 sure(self.selectionModel()).setCurrentIndex(
                     self.shown.index(row, 0), flags.ClearAndSelect | flags.Rows

@@ -33,18 +33,18 @@ from napari_cosynth.widget.result.saving import (
 from napari_cosynth.widget.result.shown import ShownResult, is_points
 
 MAJORITY = "not set"
-"""Choice of class for new nuclei: none, so that Update names the nucleus that needs one."""
+"""Choice of no class for new nuclei; Update then raises an error that names the nucleus."""
 
 
 class RefinePanel(QWidget):
     """Buttons that make an edited result's layers agree again, restore it, and save it.
 
-    ``result`` is the dock's own box of results, if it has one; the panel fills it too, with what was
-    opened as well as with what was made.
+    ``result`` is the dock's own box of results, if it has one. The panel fills it, too, with opened and
+    with sampled results.
     """
 
     wanted = Signal(object)
-    """A :class:`Wanted`, where somebody listens who can paint it."""
+    """A :class:`Wanted`; a dock that can sample listens to it."""
 
     def __init__(self, viewer: ViewerModel, result: ComboBox | None = None) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class RefinePanel(QWidget):
         self.repaint_here = PushButton(text="Repaint here")
         self.offer = Offer()
         self.status = Status()
-        self._told = ""  # the result that the status is about
+        self._told = ""  # name of the result in the status
         self.points.tooltip = (
             "The layout whose points seed the watershed, and that is saved; none: the points that "
             "the result was made from"
@@ -96,7 +96,7 @@ class RefinePanel(QWidget):
             (self.save, self.ask_and_save),
         ):
             button.changed.connect(told(action))
-        # Not a bound method: napari could not let go of a QWidget that Qt has destroyed.
+        # Not a bound method: napari could not disconnect a method of a QWidget that Qt has destroyed.
         self._hear = partial(RefinePanel.refresh, self)
         events = viewer.layers.events
         self._heard = (events.inserted, events.removed, events.renamed)
@@ -105,11 +105,11 @@ class RefinePanel(QWidget):
         self.refresh()
 
     def let_go(self) -> None:
-        """Hears no more of the viewer; the dock is going."""
+        """Disconnects from the viewer, because the dock is being destroyed."""
         for event in self._heard:
             event.disconnect(self._hear)
 
-    # -- what there is to choose from
+    # -- choices
 
     def _results(self, _: object = None) -> list[str]:
         return list(groups(self.viewer))
@@ -123,7 +123,7 @@ class RefinePanel(QWidget):
         return [MAJORITY, *(tag.classes.names[1:] if tag else ())]
 
     def refresh(self, _: object = None) -> None:
-        """Offers the viewer's results, a new one chosen, and its layouts."""
+        """Lists the viewer's results and layouts; chooses a new result if there is one."""
         names = self._results()
         before = self.result.value
         with self.result.changed.blocked():
@@ -143,7 +143,7 @@ class RefinePanel(QWidget):
         if (own := self._shown.own_layout) is not None:
             self.points.value = own
         elif chosen is not None:
-            # Not another result's: this one was not made from them.
+            # Keep the chosen points unless they belong to another result.
             tag = read_tag(chosen.metadata)
             self.points.value = None if tag is None or tag.result in results else chosen
         found = results.get(str(self.result.value), {})
@@ -151,7 +151,7 @@ class RefinePanel(QWidget):
         for button in (self.separate, self.update_rest, self.restore, self.repaint_here, self.save):
             allow(button, "" if complete else "there is no finished result")
         if self._told and (self._told != self.result.value or not complete):
-            self._tell("")  # it is about another result, or one that is gone
+            self._tell("")  # the status is about another result, or one that is gone
 
     def _tell(self, text: str) -> None:
         self._told = str(self.result.value or "") if text else ""
@@ -160,14 +160,14 @@ class RefinePanel(QWidget):
     # -- the buttons
 
     def separate_again(self) -> None:
-        """Re-separate: the watershed again from the labels, the distance and the chosen points."""
+        """Re-separate: runs the watershed again from labels, distance and the chosen points."""
         group, sample = self._group()
         record, report = separated_again(record_of(group, sample))
         self._shown.show(record, sample)
         self._tell(_summary(record, report))
 
     def update_from_instances(self) -> None:
-        """Update: labels, distance and a layout of this result's own from the instances."""
+        """Update: makes labels, distance and the result's own layout from the instances."""
         group, sample = self._group(with_layout=False)
         name = str(self.new_class.value)
         new = None if name == MAJORITY else group.tag.classes.index(name)
@@ -178,7 +178,7 @@ class RefinePanel(QWidget):
         self._tell(f"{len(record.layout)} nuclei; labels, distance and points agree")
 
     def restore_raw(self) -> None:
-        """The sample as it was made or read."""
+        """Restores the sample as it was made or read. Raises ValueError if it is not known."""
         group, sample = self._group(with_layout=False)
         raw = group.raw(sample)
         if raw is None:
@@ -192,16 +192,19 @@ class RefinePanel(QWidget):
         self._tell("the sample as it was made")
 
     def ask_to_repaint(self) -> None:
-        """Repaint here: whoever samples is asked for the image where labels were corrected."""
+        """Repaint here: emits ``wanted`` for the pixels where labels were corrected.
+
+        Raises ValueError if there are none.
+        """
         group, sample = self._group()
         changed = corrected(self._shown)
         if not changed.any():
             raise ValueError(f"{group.name}: no label was corrected: the image shows them all")
-        described_sample(group, sample)  # refuses in one line where its parts disagree
+        described_sample(group, sample)  # raises ValueError if the result's layers disagree
         self.wanted.emit(Wanted(self._shown, sample, record_of(group, sample), changed))
 
     def ask_and_save(self) -> None:
-        """Asks for the folder, then saves; where the image shows other nuclei, that is asked first."""
+        """Asks for the folder, then saves; offers a repaint first if labels were corrected."""
         self._group()
         if self.wanted and corrected(self._shown).any():
             self.offer.make(
@@ -220,7 +223,7 @@ class RefinePanel(QWidget):
 
     def save_to(self, path: Path) -> None:
         """Saves the chosen result with its points as a training stack, or appends it to one."""
-        self._group()  # refuses in one line where the result is incomplete
+        self._group()  # raises ValueError if the result is incomplete
         written = save_layers(path, self._shown.tuples(self._points()))
         count = read_count(written)
         told = "1 sample" if count == 1 else f"now {count} samples"

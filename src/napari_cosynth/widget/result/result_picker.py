@@ -1,4 +1,4 @@
-"""Which result is shown and worked on; results to keep or discard."""
+"""Choice of the result to show and work on; buttons to close results and reopen them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from napari_cosynth.widget.result.result_view import insert_below_points
 
 
 class ResultPicker(QWidget):
-    """The viewer's results by name, made or opened."""
+    """List of the viewer's results by name, sampled or opened."""
 
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class ResultPicker(QWidget):
         )
         self.undo.tooltip = "Put back the layers that were closed last, as they were"
         box = column_in(self)
-        # A line of its own: results of one layout differ at the end of their names.
+        # A line of its own, so that the end of the name is visible: results of one layout differ there.
         box.addWidget(side_by_side(self.result))
         box.addWidget(side_by_side(self.go_on, self.discard, self.keep_only, self.undo))
         self.result.changed.connect(self._show)
@@ -44,11 +44,11 @@ class ResultPicker(QWidget):
 
     @property
     def name(self) -> str:
-        """The chosen result; empty where there is none."""
+        """Name of the chosen result; empty if there is none."""
         return str(self.result.value or "")
 
     def refresh(self) -> None:
-        """Offers the results that are there; a chosen one stays chosen."""
+        """Lists the viewer's results; the chosen one stays chosen."""
         names = list(results.groups(self.viewer))
         with self.result.changed.blocked():
             before = self.result.value
@@ -60,7 +60,7 @@ class ResultPicker(QWidget):
         allow(self.undo, "" if self._closed else "nothing was closed")
 
     def choose(self, name: str) -> None:
-        """Chooses a result whose layers are shown already."""
+        """Chooses a result whose layers are already visible."""
         self.refresh()
         with self.result.changed.blocked():
             self.result.value = name

@@ -1,4 +1,4 @@
-"""A result while it is sampled: its layers appear one by one, preview, and become the result."""
+"""View of a result while it is sampled: its layers appear one by one, show previews, then the result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from napari_cosynth.widget.layers.results import (
 )
 
 BETWEEN_LAYERS_MS = 20
-"""Adding a layer holds the window for about 0.1 s; in between it may answer."""
+"""Pause in ms: adding a layer blocks the window for about 0.1 s; in the pause it can respond."""
 
 
 class ResultView:
@@ -46,10 +46,10 @@ class ResultView:
         self._unfinished = False
 
     def lies_on(self, placement: Placement, classes: ClassTable) -> bool:
-        """Whether all its layers are in the viewer, or about to be, and are of this grid and classes."""
+        """Whether all layers are in the viewer, or about to be, and have this grid and these classes."""
         there = [*self.viewer.layers, *self._waiting]
         complete = all(layer in there for layer in self.layers.values())
-        # Not of its µm/px: while a checkpoint is being changed, a sample may be of the last one's.
+        # µm/px is not compared: while the checkpoint changes, a sample may have the earlier one's.
         same_grid = (self.placement.shape, self.placement.layer_kwargs) == (
             placement.shape,
             placement.layer_kwargs,
@@ -57,7 +57,7 @@ class ResultView:
         return complete and same_grid and self.classes == classes
 
     def show_progress(self, progress: Progress) -> None:
-        """Shows the clean estimate, where the progress carries one."""
+        """Shows the clean estimate if the progress has one."""
         if progress.image is None or progress.labels is None:
             return
         self.layers["image"].data = progress.image
@@ -76,7 +76,7 @@ class ResultView:
             show_estimate(self.layers, progress.image)
 
     def settle(self) -> None:
-        """No sample follows what was previewed: shows the last one again, or nothing."""
+        """Replaces a preview that no sample follows by the last sample; removes it if there is none."""
         if self._sample is None:
             self.remove()
         elif self._unfinished:
@@ -84,10 +84,10 @@ class ResultView:
             fill(self.layers, self._sample, self.group)
 
     def show_sample(self, sample: Synthesis) -> None:
-        """Shows the finished sample; a layer that was removed meanwhile comes back."""
-        first = self._sample is None  # later ones leave to the user what is seen
+        """Shows the finished sample; adds layers again that were removed meanwhile."""
+        first = self._sample is None  # later samples do not change which layers are visible
         if first:
-            # What is hidden is filled in no time; what is seen napari maps and draws.
+            # Filling hidden layers is fast; napari maps and draws visible ones.
             hide_all(self.viewer)
             for layer in self.layers.values():
                 layer.visible = False
@@ -100,7 +100,7 @@ class ResultView:
             self.layers["image"].visible = self.layers["instances"].visible = True
 
     def remove(self) -> None:
-        """Takes away what is there of it."""
+        """Removes its layers from the viewer."""
         self.stop()
         for layer in self._added:
             if layer in self.viewer.layers:
@@ -121,7 +121,7 @@ class ResultView:
 
 
 def insert_below_points(viewer: ViewerModel, layer: Layer) -> None:
-    """Adds a layer under the topmost Points and Shapes; what is selected stays so."""
+    """Adds a layer under the topmost Points and Shapes; the selection stays."""
     index = len(viewer.layers)
     while index > 0 and viewer.layers[index - 1]._type_string in ("points", "shapes"):
         index -= 1
@@ -132,11 +132,11 @@ def insert_below_points(viewer: ViewerModel, layer: Layer) -> None:
 
 
 def insert_unselected(viewer: ViewerModel, index: int, layer: Layer) -> None:
-    """Adds a layer; what is selected stays so."""
+    """Adds a layer; the selection stays."""
     selection = viewer.layers.selection
     before = set(selection)
-    # napari selects what is inserted, and shows its controls. Selecting the old layer again at once
-    # would take as long as inserting does, so nobody is told of either.
+    # napari selects an inserted layer and shows its controls. Selecting the old layer again would take
+    # as long as the insertion, so the events of both are blocked.
     with selection.events.blocker_all():
         viewer.layers.insert(index, layer)
         selection.discard(layer)
@@ -144,20 +144,20 @@ def insert_unselected(viewer: ViewerModel, index: int, layer: Layer) -> None:
 
 
 class RunView:
-    """What a running synthesis needs to show what it makes."""
+    """Layout, placement and layers of a running synthesis, for showing its samples."""
 
     def __init__(self, layout: Layout, placement: Placement, name: str) -> None:
         self.layout = layout
-        """As it was when the run began."""
+        """The layout when the run began."""
         self.name = name
         self.placement = placement
-        """Of the result, on its own grid."""
+        """Placement of the result on its own grid."""
         self.view: ResultView | None = None
         self.fleeting = False
-        """Whether the layers of a sample make way for those of the next one."""
+        """Whether the next sample replaces the layers of the one before."""
 
     def view_of(self, viewer: ViewerModel, seed: int, others: Collection[str] = ()) -> ResultView:
-        """The layers of the sample that is being made, named as none of ``others``."""
+        """View of the sample that is being made; its name differs from all of ``others``."""
         if self.view is None:
             group = free_name(viewer, group_name(self.name, seed), others)
             self.view = ResultView(viewer, self.placement, self.layout.classes, group)
@@ -165,33 +165,33 @@ class RunView:
 
 
 class LiveView:
-    """What live sampling shows its samples in: one result per layout, replaced by every sample."""
+    """View of live sampling: one result per layout, which each sample replaces."""
 
     def __init__(self, viewer: ViewerModel) -> None:
         self.viewer = viewer
         self._view: ResultView | None = None
 
     def preview(self, progress: Progress, points: Points, mpp: float) -> None:
-        """The estimate after a step, on the checkpoint's grid of ``mpp``."""
+        """Shows the clean estimate after a step, on the checkpoint's grid of ``mpp``."""
         if progress.labels is not None:
             self._view_of(points, mpp, progress.labels.shape).show_estimate(progress)
 
     def show(self, sample: Synthesis, points: Points, mpp: float) -> None:
-        """A draft or a full sample of the layout."""
+        """Shows a draft or a full sample of the layout."""
         self._view_of(points, mpp, sample.record.labels.shape).show_sample(sample)
 
     def settle(self) -> None:
-        """No sample follows the estimates that were previewed: shows the last one again."""
+        """Replaces a preview that no sample follows by the last sample."""
         if self._view is not None:
             self._view.settle()
 
     def leave(self) -> None:
-        """The next sample is of another layout, and gets layers of its own."""
+        """Gives the next sample layers of its own, because it is of another layout."""
         self.settle()
         self._view = None
 
     def _view_of(self, points: Points, mpp: float, shape: tuple[int, ...]) -> ResultView:
-        """The layers in use; new ones where there are none, not all, or on another grid."""
+        """The view in use; a new one if there is none, a layer is missing, or the grid differs."""
         grid = placement_from(points).at_mpp(mpp, (shape[0], shape[1]))
         classes = class_table_of(points)
         if self._view is None or not self._view.lies_on(grid, classes):
@@ -202,7 +202,7 @@ class LiveView:
 
 
 def summary(report: Report) -> str:
-    """What a report found, in one line."""
+    """A report's findings in one line."""
     counts = {name: len(ids) for name, ids in report.to_json().items() if ids}
     found = [f"{count} {name}" for name, count in counts.items()]
     return ", ".join(found) or "every point has its nucleus"

@@ -1,4 +1,4 @@
-"""Which nuclei of a result were looked at, kept with the result; and the class of one put right."""
+"""Review of a result's nuclei: which were seen, kept in its recipe; nuclei given another class."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from napari_cosynth.widget.result.nuclei import NucleusTable
 from napari_cosynth.widget.result.shown import ShownResult
 
 SEEN = "seen"
-"""In a recipe: (y, x) of the pixels in which the nuclei lie that were looked at. Not their ids, which are
-others once one is dropped; a nucleus that was painted on has another place, and is to be seen again."""
+"""Key in a recipe: centre pixels (y, x) of the nuclei that were seen.
+
+Not their ids, because ids change when a nucleus is dropped. Painting on a nucleus moves its centre, so
+it must be seen again."""
 
 
 def seen_rows(shown: ShownResult, sample: int, table: NucleusTable) -> npt.NDArray[np.bool_]:
-    """Which rows of the table were looked at, bool (M,)."""
+    """Mask of the table's rows that were seen, bool (M,)."""
     recipes = shown.layers["labels"].metadata[KEY]["recipes"]
     stored = recipes[sample].get(SEEN, ()) if sample < len(recipes) else ()
     known = {(int(y), int(x)) for y, x in stored}
@@ -29,8 +31,10 @@ def seen_rows(shown: ShownResult, sample: int, table: NucleusTable) -> npt.NDArr
 
 
 def mark_seen(shown: ShownResult, sample: int, table: NucleusTable, rows: Collection[int]) -> None:
-    """Notes that these rows were looked at. A place where nothing lies any more stays: undo may bring its
-    nucleus back."""
+    """Notes in the recipe that these rows were seen.
+
+    Entries of nuclei that are gone stay, because undo may bring them back.
+    """
     places = _places(table)
 
     def seen(recipe: dict[str, Any]) -> dict[str, Any]:
@@ -42,7 +46,10 @@ def mark_seen(shown: ShownResult, sample: int, table: NucleusTable, rows: Collec
 
 
 def of_class(record: Record, ids: Collection[int], name: str) -> Record:
-    """The record with nuclei, and their points, of another class. Raises ValueError for an unknown."""
+    """The record with another class for these nuclei and their points.
+
+    Raises ValueError if the class is unknown.
+    """
     if name not in record.classes.names[1:]:
         known = ", ".join(record.classes.names[1:])
         raise ValueError(f"{record.source}: unknown class {name!r}; known are: {known}")

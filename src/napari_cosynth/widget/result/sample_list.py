@@ -1,4 +1,4 @@
-"""The results and samples of a viewer in a list, with a tick at each that is kept."""
+"""List of a viewer's results and samples, with a tick at each that is kept."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def samples_in(viewer: ViewerModel) -> list[Key]:
 
 
 class SampleList(QListWidget):
-    """One line per sample; the current one is looked at, those with a tick are kept."""
+    """List with one line per sample; the current one is shown, those with a tick are kept."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class SampleList(QListWidget):
 
     @property
     def key(self) -> Key | None:
-        """The sample that is looked at."""
+        """The current sample; None if there is none."""
         item = self.currentItem()
         return None if item is None else item.data(_KEY_ROLE)
 
@@ -56,9 +56,9 @@ class SampleList(QListWidget):
         return [item.data(_KEY_ROLE) for item in self._items() if item.checkState() == ticked]
 
     def offer(self, there: list[Key]) -> bool:
-        """Lists these samples; a new one becomes the current one, and what had no tick has none.
+        """Lists these samples. A new one becomes the current one; samples without a tick stay without.
 
-        False where they are listed already.
+        False if they are listed already.
         """
         before, chosen = self.keys, self.key
         if there == before:
@@ -83,7 +83,7 @@ class SampleList(QListWidget):
         return True
 
     def _fit(self) -> None:
-        """As high as its lines, up to five of them."""
+        """Sets the height to that of the lines, at most five."""
         line = max(self.sizeHintForRow(0), 20)
         self.setFixedHeight(line * min(max(self.count(), 1), 5) + 6)
 

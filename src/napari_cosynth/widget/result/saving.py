@@ -1,4 +1,4 @@
-"""Layers of results -> records with their descriptions, checked to agree before they are saved."""
+"""Layers of results -> records with descriptions; checks before saving that the layers agree."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from napari_cosynth.widget.layers.slide_layers import LayerTuple
 from napari_cosynth.widget.layers.tags import KEY, Tag, read_tag
 
 NEEDED = ("image", "labels", "instances")
-"""What a training stack needs; distance and layout follow from the instances."""
+"""Roles that a training stack needs; distance and layout can be made from the instances."""
 
 
 @dataclass
@@ -33,26 +33,26 @@ class Group:
 
     name: str
     layers: dict[str, LayerTuple] = field(default_factory=dict)
-    """Role -> layer tuple; ``layout`` among them if there is one."""
+    """Role -> layer tuple, with ``layout`` if there is one."""
 
     def data(self, role: str) -> npt.NDArray[Any]:
         return np.asarray(self.layers[role][0])
 
     @property
     def tag(self) -> Tag:
-        """What the semantic labels say of the result."""
+        """The tag of the semantic labels."""
         tag = _tag(self.layers["labels"])
-        assert tag is not None  # it is by its tag that the layer got here
+        assert tag is not None  # groups_of chose the layer by its tag
         return tag
 
     @property
     def samples(self) -> int | None:
-        """How many samples are stacked along the first axis; None where there is no such axis."""
+        """Number of samples along the first axis; None if there is no such axis."""
         labels = self.data("labels")
         return len(labels) if labels.ndim == 3 else None
 
     def raw(self, sample: int = 0) -> Record | None:
-        """The record as it was made or read, whatever was edited since."""
+        """The record as it was made or read, before any edit; None if it is not known."""
         metadata = self.layers["labels"][1].get("metadata", {})
         if isinstance(made := metadata.get(SAMPLE_KEY), Synthesis):
             return made.record
@@ -60,7 +60,7 @@ class Group:
         return read[sample] if sample < len(read) else None
 
     def agreed(self, sample: int = 0) -> Record | None:
-        """The record as its parts last agreed: made again from points or instances, else raw."""
+        """The last record whose parts agreed: that of Re-separate or Update, else :meth:`raw`."""
         metadata = self.layers["labels"][1].get("metadata", {})
         last = metadata.get(AGREED_KEY, {}).get(sample)
         return last if isinstance(last, Record) else self.raw(sample)
@@ -73,8 +73,8 @@ def _tag(layer: LayerTuple) -> Tag | None:
 def groups_of(layers: Sequence[LayerTuple]) -> list[Group]:
     """The results among some layers, in their order; other layers are left out.
 
-    A layout that belongs to no result is every result's: several seeds share it. Raises ValueError
-    in one line where there is no result, or one lacks an image, labels or instances.
+    A layout that belongs to no result counts for every result, because several seeds share it. Raises
+    ValueError in one line if there is no result, or one lacks an image, labels or instances.
     """
     found: dict[str, Group] = {}
     layouts: list[tuple[str, LayerTuple]] = []
@@ -114,8 +114,8 @@ def groups_of(layers: Sequence[LayerTuple]) -> list[Group]:
 def described_samples(layers: Sequence[LayerTuple]) -> list[Described]:
     """Every sample of every result among some layers, checked, with its recipe.
 
-    Raises ValueError in one line, naming result and layer, where a layer is missing, shapes differ
-    or labels, instances and points disagree.
+    Raises ValueError in one line, naming result and layer, if a layer is missing, shapes differ, or
+    labels, instances and points disagree.
     """
     found = []
     for group in groups_of(layers):
@@ -128,13 +128,16 @@ def save_layers(path: Path, layers: Sequence[LayerTuple]) -> Path:
     """Saves the results among some layers as a training stack, or appends them to one.
 
     ``path``: the stack's folder, new or existing, or the ``cosynth.json`` inside it. Returns the
-    folder. Raises ValueError in one line, and writes nothing, where that cannot be.
+    folder. Raises ValueError in one line, and writes nothing, if it cannot.
     """
     return append_stack(described_samples(layers), stack_folder(path))
 
 
 def stack_folder(path: Path) -> Path:
-    """The folder that a user means by it or by its ``cosynth.json``. Raises ValueError."""
+    """The stack's folder from its own path or that of its ``cosynth.json``.
+
+    Raises ValueError if the path is another file.
+    """
     folder = path.parent if path.name == DESCRIPTION else path
     if folder.is_file() or folder.suffix == ".json":
         raise ValueError(
@@ -163,7 +166,7 @@ def described_sample(group: Group, sample: int = 0) -> Described:
 
 
 def _same_instances(raw: Record, record: Record) -> bool:
-    """The same instances of the same points, whatever their classes."""
+    """Whether both have the same instances and points; classes may differ."""
     points = raw.layout.centroids, record.layout.centroids
     return np.array_equal(raw.instances, record.instances) and (
         points[0].shape == points[1].shape and np.allclose(points[0], points[1], atol=1e-3)
@@ -182,16 +185,16 @@ def _require_points_in_their_instances(record: Record) -> None:
 
 
 def record_of(group: Group, sample: int = 0) -> Record:
-    """One sample as its layers show it, whether or not its parts agree.
+    """One sample from its current layers, whether or not they agree.
 
-    Raises ValueError where shapes differ or values do not fit.
+    Raises ValueError if shapes differ or values do not fit.
     """
     drawn = drawn_record(group, sample)
     return dataclasses.replace(drawn, layout=_layout(group, sample, drawn.labels, drawn.instances))
 
 
 def drawn_record(group: Group, sample: int = 0) -> Record:
-    """One sample's arrays as its layers show them, with no points; see :func:`record_of`."""
+    """One sample's arrays from its current layers, without points; see :func:`record_of`."""
     where = group.name if group.samples is None else f"{group.name}: sample {sample}"
     shape = group.data("labels").shape
     for role in ROLES:
@@ -241,7 +244,7 @@ def _layout(
     if agreed is not None and np.array_equal(agreed.instances, instances):
         return agreed.layout
     ids = majority_classes(instances, labels, len(classes))
-    if (ids == 0).any():  # gaps in the numbering, or nuclei without a class
+    if (ids == 0).any():  # an id is missing, or a nucleus has no class
         raise ValueError(f"{group.name}: instances were edited: press Update from instances")
     return layout_of(instances, ids, mpp, classes)
 
@@ -263,7 +266,7 @@ def _layout_of_points(group: Group, sample: int, shape: tuple[int, int]) -> Layo
         points, names = points[rows, 1:], names[rows]
     try:
         ids = np.array([classes.index(str(n)) for n in names], np.uint8)
-        # A layout drawn at another µm/px was sampled on the checkpoint's grid, where the result is.
+        # The layout may have another µm/px; the result is on the checkpoint's grid.
         layout = Layout(points.astype(np.float32), ids, canvas, mpp, classes).scaled_to(
             group.tag.mpp
         )
@@ -281,7 +284,7 @@ def _recipe(group: Group, sample: int) -> dict[str, Any]:
 
 
 def _description(group: Group, record: Record, sample: int) -> dict[str, Any]:
-    """The recipe, with ``edited`` where labels or instances are no longer as they were made."""
+    """The recipe, with ``edited`` if labels or instances differ from the sample as it was made."""
     description = _recipe(group, sample)
     raw = group.raw(sample)
     if raw is not None and not (
@@ -289,7 +292,7 @@ def _description(group: Group, record: Record, sample: int) -> dict[str, Any]:
         and np.array_equal(raw.instances, record.instances)
     ):
         description["edited"] = True
-        # Without the points it was sampled from it could not be made again.
+        # Note the changed points, so that those it was sampled from can be recovered for a replay.
         edit = edit_between(raw.layout, record.layout)
         if edit["removed"] or edit["added"]:
             description["relaid"] = [*description.get("relaid", ()), edit]

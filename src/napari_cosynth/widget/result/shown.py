@@ -1,4 +1,4 @@
-"""A result in a viewer, by its name: its layers as records, and records back into its layers."""
+"""A result in a viewer, by its name: reads records from its layers and puts records into them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from napari_cosynth.widget.result.saving import Group, drawn_record, groups_of
 
 
 class ShownResult:
-    """The layers of the result called ``name``, whichever they are now."""
+    """The result called ``name``; its layers are looked up at each call."""
 
     def __init__(self, viewer: ViewerModel, name: str) -> None:
         self.viewer = viewer
@@ -38,7 +38,7 @@ class ShownResult:
 
     @property
     def layers(self) -> dict[str, Layer]:
-        """Role -> layer. Raises ValueError where there is no such result."""
+        """Role -> layer. Raises ValueError if there is no such result."""
         found = groups(self.viewer).get(self.name)
         if not found:
             raise ValueError("no result: synthesise one, or open a training stack")
@@ -46,7 +46,7 @@ class ShownResult:
 
     @property
     def own_layout(self) -> Points | None:
-        """The layout that belongs to this result alone."""
+        """The layout that belongs to this result alone; None if it has none."""
         for layer in self.viewer.layers:
             tag = read_tag(layer.metadata)
             if is_points(layer) and tag is not None and tag.result == self.name:
@@ -54,18 +54,18 @@ class ShownResult:
         return None
 
     def tuples(self, points: Layer | None = None) -> list[LayerTuple]:
-        """The layers, and the points if there are any, as napari's writers get them."""
+        """Layer tuples of the result, and of ``points`` if given, as napari passes them to writers."""
         layers = [*self.layers.values(), *([] if points is None else [points])]
         return [layer.as_layer_data_tuple() for layer in layers]
 
     def group(self, points: Layer | None = None) -> Group:
-        """The result as it is saved. Raises ValueError where it is incomplete."""
+        """The result's layers as a group to save. Raises ValueError if it is incomplete."""
         (group,) = groups_of(self.tuples(points))
         return group
 
     @property
     def sample(self) -> int:
-        """Which of a stack's samples the viewer's slider shows; 0 where there is no stack."""
+        """Number of the stack's sample that the viewer's slider shows; 0 if there is no stack."""
         labels = self.layers["labels"]
         if labels.ndim == 2:
             return 0
@@ -79,10 +79,10 @@ class ShownResult:
             self.viewer.dims.set_point(0, labels.data_to_world((sample, 0, 0))[0])
 
     def agreed(self, sample: int) -> Record:
-        """One sample's arrays as its layers show them, with the points that its instances are of.
+        """One sample's arrays from its current layers, with the points that its instance ids refer to.
 
-        Those were separated from the points, or the points counted from them; what was painted since
-        has no point yet.
+        The instances were separated from these points, or the points are their centroids. A nucleus that
+        was painted later has no point yet.
         """
         group = self.group()
         drawn = drawn_record(group, sample)
@@ -90,7 +90,7 @@ class ShownResult:
         return drawn if last is None else dataclasses.replace(drawn, layout=last.layout)
 
     def show(self, record: Record, sample: int) -> None:
-        """Puts a record's arrays, which agree with its layout, into the layers."""
+        """Puts a record's labels, instances and distance, which fit its layout, into the layers."""
         layers = self.layers
         for role in ("labels", "instances", "distance"):
             if role not in layers:
@@ -112,9 +112,9 @@ class ShownResult:
         _put(layer, pixels, sample, stacked=layer.data.ndim == 4)
 
     def show_layout(self, record: Record, sample: int) -> None:
-        """Shows a record's layout in the result's own Points layer, made where there is none.
+        """Shows a record's layout in the result's own Points layer, which is added if there is none.
 
-        The drawn layout stays as it is: other results were made from it.
+        The drawn layout stays as it is, because other results were made from it.
         """
         own, labels = self.own_layout, self.layers["labels"]
         points = np.asarray(record.layout.centroids, np.float64)
@@ -127,18 +127,18 @@ class ShownResult:
             kwargs.update({k: getattr(labels, k) for k in ("scale", "translate", "units")})
             del kwargs["axis_labels"]
             layer = Points(points, ndim=labels.ndim, **kwargs)
-            # Not selected: to the dock that would be choosing it, in the place of the drawn layout.
+            # Not selected: the dock would then work on it instead of the drawn layout.
             insert_unselected(self.viewer, len(self.viewer.layers), layer)
             return
         if stacked:
             others = np.round(own.data[:, 0]).astype(int) != sample
             points = np.concatenate([own.data[others], points])
             names = np.concatenate([np.asarray(own.features["class"], object)[others], names])
-        # One edit: whoever listens, the history first of all, hears of it once both are new.
+        # One edit: listeners, above all the history, get one event once points and features are new.
         with own.events.data.blocker():
             own.selected_data = set()
             own.data = points
-            # What the last separation found says nothing about these points.
+            # The notes of the last separation do not apply to these points.
             fresh = {"class": class_column(names, record.classes), "note": no_notes(len(points))}
             set_features(own, own.features.assign(**fresh))
         own.refresh_colors()
@@ -153,17 +153,17 @@ class ShownResult:
 
 
 def _put(layer: Layer, data: npt.NDArray[Any], sample: int, stacked: bool) -> None:
-    """Puts one sample's array into a layer; into labels as an edit, a step of their own undo.
+    """Puts one sample's array into a layer; for labels as an edit that napari's own undo can take back.
 
-    napari's steps hold pixels' old values. Over an array that was replaced behind their back, Ctrl+Z
-    would write ids of nuclei into it that are others by now.
+    napari's undo holds the old values of pixels. If the array were simply replaced, Ctrl+Z would write
+    outdated ids of nuclei into it.
     """
     if isinstance(layer, Labels):
         now = layer.data[sample] if stacked else layer.data
         changed = np.nonzero(now != data)
         at = (np.full(len(changed[0]), sample), *changed) if stacked else changed
         fresh = data[changed].astype(layer.data.dtype)
-        # Not data_setitem: it also paints the view, which a hidden layer has none of.
+        # Not data_setitem: it also paints the view, and a hidden layer has none.
         layer._save_history((at, layer.data[at], fresh))
         layer.data[at] = fresh
         layer.refresh()
@@ -176,6 +176,6 @@ def _put(layer: Layer, data: npt.NDArray[Any], sample: int, stacked: bool) -> No
 
 
 def is_points(layer: Layer) -> TypeGuard[Points]:
-    """Whether a layer is a layout's, of a result or of none."""
+    """Whether a layer is the layout of a result, or a drawn one."""
     tag = read_tag(layer.metadata)
     return isinstance(layer, Points) and tag is not None and tag.role == "layout"

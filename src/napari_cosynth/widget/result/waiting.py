@@ -1,4 +1,4 @@
-"""Runs that wait for the one that goes on: each as the form said when it was asked for."""
+"""Queue of runs that wait for the current one; each keeps the form's settings of its own start."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from napari_cosynth.widget.run.worker import Events
 
 @dataclass
 class Into:
-    """A run's real image; what is found of it while it is read."""
+    """The real image that a run paints into, and what was found while it was read."""
 
     image: IntoImage
     previews: Previews
     sure: bool = False
-    """Whether it is painted into though it is no H&E."""
+    """Whether the user agreed to paint into it although it is not H&E."""
     is_brown: bool = False
-    """Whether it was not, for it is none."""
+    """Whether nothing was painted because the image is not H&E."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,20 +33,20 @@ class Job:
     """One run, ready to begin."""
 
     name: str
-    """In words, as it stands in the list."""
+    """Name in the list of waiting runs."""
     request: Request
     source: Callable[[], Events]
-    """Called in the worker's thread."""
+    """Function that starts the run; called in the worker's thread."""
     points: Points | None = None
-    """The layer that it is of; None for a repaint, which is of a result."""
+    """The layout's layer; None for a repaint, which belongs to a result."""
     view: RunView | None = None
-    """What shows its samples."""
+    """View that shows its samples; None for a repaint."""
     repaint: Wanted | None = None
     into: Into | None = None
-    """The image that it goes into."""
+    """The image that it paints into; None for a whole canvas."""
 
     def same_as(self, other: Job | None) -> bool:
-        """Whether both give the same pixels in the same place."""
+        """Whether both give the same pixels in the same place; False for repaints."""
         if other is None or other.view is None or self.view is None:
             return False
         same_place = (other.view.placement, other.view.name) == (
@@ -57,7 +57,7 @@ class Job:
 
 
 class Waiting:
-    """First in, first out; of a layout that is removed none is left."""
+    """Queue of jobs, first in, first out."""
 
     changed = Signal()
 
@@ -69,7 +69,7 @@ class Waiting:
         self.changed.emit()
 
     def take(self) -> Job | None:
-        """The next one, which waits no longer; None where none does."""
+        """Removes the next job and returns it; None if there is none."""
         if not self.jobs:
             return None
         job = self.jobs.pop(0)
@@ -77,12 +77,12 @@ class Waiting:
         return job
 
     def drop(self, row: int) -> None:
-        """Takes one back."""
+        """Removes the job in this row."""
         del self.jobs[row]
         self.changed.emit()
 
     def keep(self, wanted: Callable[[Job], bool]) -> None:
-        """Takes back all but these."""
+        """Removes all jobs but those that are ``wanted``."""
         before = len(self.jobs)
         self.jobs = [job for job in self.jobs if wanted(job)]
         if len(self.jobs) != before:
