@@ -1,1 +1,1 @@
-"""A run: how to sample, where it is computed, how long it takes; live and into an image."""
+"""Runs: sampling settings, the sampling process, expected times; Live, and runs into an image."""

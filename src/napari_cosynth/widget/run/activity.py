@@ -1,4 +1,4 @@
-"""A run in napari's own activity dock, for as long as the plugin's dock is not there to show it."""
+"""Progress of a run in napari's activity dock while the plugin's dock is closed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from napari_cosynth.types import Progress
 from napari_cosynth.widget.run.worker import Runner
 
 PARTS = 100
-"""Of a sample's step."""
+"""Units of the progress bar."""
 
 
 class Activity:
-    """Shown from :meth:`begin` until the last run that waits has ended, or :meth:`end`."""
+    """Progress bar, shown from :meth:`begin` until the last waiting run has ended, or :meth:`end`."""
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
@@ -22,13 +22,13 @@ class Activity:
         runner.ended.connect(self._on_end)
 
     def begin(self) -> None:
-        """The dock was closed. What goes on is said, and where it can be stopped."""
+        """Shows the bar because the dock was closed; a message tells how to follow or cancel the run."""
         if self.runner.busy and self.bar is None:
             self.bar = progress(total=PARTS, desc="CoSynth samples")
             show_info("CoSynth goes on sampling: open its dock again to follow or cancel the run")
 
     def end(self) -> None:
-        """All runs are over, or the dock is there to show them."""
+        """Removes the bar, because all runs are over or the dock shows them again."""
         if self.bar is not None:
             self.bar.close()
             self.bar = None

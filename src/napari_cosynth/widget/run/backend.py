@@ -1,7 +1,7 @@
-"""Where a synthesis is computed: in a process of its own, or in the thread that asks.
+"""Backends of a synthesis: a process of its own, or the calling thread.
 
 ``benchmarks/gui_stalls.py`` compares them. In a thread, sampling and napari's own Python share one
-interpreter lock, and a layer that takes 0.15 s to add takes up to 0.8 s; so the dock uses a process.
+interpreter lock: adding a layer then takes up to 0.8 s instead of 0.15 s. So the dock uses a process.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from napari_cosynth.widget.run.shared_arrays import Named, NotKept
 
 
 class Backend(Protocol):
-    """What the dock's worker threads ask; several may at the same time."""
+    """Interface that the dock's worker threads call; several threads may call it at the same time."""
 
     def call(self, kind: str, *arguments: Any) -> Iterator[Progress | Synthesis]:
-        """The events of one of :data:`server.KINDS`, computed as they are asked for."""
+        """The events of one of :data:`server.KINDS`, computed as they are iterated."""
         ...
 
     def ask(self, kind: str, *arguments: Any) -> Any:
-        """The answer of one of :data:`server.ASIDE`, whatever is being sampled."""
+        """The answer of one of :data:`server.ASIDE`, also while something is being sampled."""
         ...
 
     def warm_up(self, checkpoint: str, device: str) -> None:
-        """Gets ready for a call, where that can be done without holding anybody up."""
+        """Prepares for a call, if that does not block the window."""
         ...
 
     def cancel(self) -> None:
-        """From any thread: the calls made so far stop before their next step."""
+        """Stops all calls made so far before their next step; may be called in any thread."""
         ...
 
     def close(self) -> None:
-        """Cancels everything and gives back what is held."""
+        """Cancels everything and frees all resources."""
         ...
 
 
@@ -54,21 +54,21 @@ class InThread:
         return next(KINDS[kind](*arguments))
 
     def warm_up(self, checkpoint: str, device: str) -> None:
-        """Nothing: importing torch here would hold up the window."""
+        """Does nothing: importing torch here would block the window."""
 
     def cancel(self) -> None:
         """The worker thread stops by itself at the next event."""
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing: there are no resources to free."""
 
 
 class RemoteError(Exception):
-    """The traceback in the sampling process, as the cause of an error."""
+    """Cause of an error that holds the traceback of the sampling process."""
 
 
 class SeparateProcess:
-    """A sampling process, started by the first call and kept."""
+    """A sampling process that the first call starts and later calls use again."""
 
     def __init__(self) -> None:
         self._server: _Server | None = None
@@ -125,11 +125,11 @@ class SeparateProcess:
 
 
 class _Server:
-    """One sampling process, and who waits for which of its answers."""
+    """One sampling process, with a queue of answers for each running call."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            # Not -m: run as __main__, its classes would have other names in their pickles.
+            # Not -m: the module would be __main__, and its classes would have other names in pickles.
             [sys.executable, "-c", "from napari_cosynth.widget.run.server import main; main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -151,7 +151,7 @@ class _Server:
         return self._process.pid
 
     def answers_to(self, number: int) -> queue.SimpleQueue[Any]:
-        """Where the events of a call will come, which is made after this; None ends them."""
+        """Queue for the events of a call, to be made before the call is sent; None ends the events."""
         answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
         with self._waiting:
             self._answers[number] = answers
@@ -160,7 +160,7 @@ class _Server:
         return answers
 
     def forget(self, number: int) -> None:
-        """What this call still has to say is passed over."""
+        """Drops the further events of this call."""
         with self._waiting:
             self._answers.pop(number, None)
 
@@ -171,10 +171,10 @@ class _Server:
                 pickle.dump(message, self._process.stdin, protocol=5)
                 self._process.stdin.flush()
         except (BrokenPipeError, ValueError):
-            pass  # the answers will say that the process has ended
+            pass  # _listen reports that the process has ended
 
     def kill(self) -> None:
-        # The server ends with its input; a step that is under way ends with it at once.
+        # Closing the input would also end the server, but only after the current step.
         self._process.kill()
         self._process.wait()
 

@@ -1,4 +1,4 @@
-"""Work off the GUI thread, one piece after the other; what it gives comes back on the GUI thread."""
+"""Work off the GUI thread, one piece after the other; the results come back on the GUI thread."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Background(QObject):
-    """A thread of its own and the way back from it."""
+    """One worker thread, and a Qt signal that brings its results to the GUI thread."""
 
     _done = Signal(object)
 
@@ -28,7 +28,7 @@ class Background(QObject):
 
     @property
     def busy(self) -> bool:
-        """Whether something that was asked for has not come back yet."""
+        """Whether the result of some work has not come back yet."""
         return self._waiting > 0
 
     def do(
@@ -37,19 +37,22 @@ class Background(QObject):
         then: Callable[[T], None] = lambda _: None,
         failed: Callable[[Exception], None] | None = None,
     ) -> None:
-        """``then`` gets what ``work`` returns; ``failed``, or else the user, what it raises."""
+        """Runs ``work`` in the thread and calls ``then`` with its result.
+
+        If it raises, ``failed`` gets the error; without ``failed`` the user is told.
+        """
         self._waiting += 1
         future = self._executor.submit(work)
         future.add_done_callback(lambda done: self._post(done, then, failed or tell))
 
     def close(self) -> None:
-        """Nothing comes back any more; what is under way, such as a file, is finished."""
+        """Drops later results; work that has begun or waits, such as writing a file, is still done."""
         self._open = False
         self._executor.shutdown(wait=False)
 
     def _post(self, done: Future[Any], then: Callable[[Any], None], failed: Any) -> None:
         if self._open:
-            with suppress(RuntimeError):  # Qt has destroyed the way back: the program ends
+            with suppress(RuntimeError):  # the program ends, and Qt has destroyed this object
                 self._done.emit((done, then, failed))
 
     def _deliver(self, message: tuple[Future[Any], Callable[[Any], None], Any]) -> None:

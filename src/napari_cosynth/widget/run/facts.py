@@ -1,8 +1,8 @@
-"""What a checkpoint knows, read from its ``config.json`` alone.
+"""A checkpoint's facts for a form, read from its ``config.json`` alone.
 
 The dock shows classes, tissues and stains as soon as it opens; :mod:`napari_cosynth.model` would
-import torch for that. Only names and the grid are read here: whether the checkpoint can be used is
-decided by its real reader, when it is.
+import torch for that. Only these facts are read here. Whether the checkpoint can be used is decided
+later, when :mod:`napari_cosynth.model` reads it.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ class CheckpointFacts:
     """The part of a checkpoint's configuration that a form needs."""
 
     name: str
-    """A bundled checkpoint's name, or the path of a folder: what ``Request.checkpoint`` takes."""
+    """A bundled checkpoint's name, or the path of a folder, as for ``Request.checkpoint``."""
     classes: ClassTable
     mpp: float
-    """Micrometres per pixel of the grid the model samples on."""
+    """Micrometres per pixel of the grid that the model samples on."""
     tissues: tuple[str, ...]
     stains: tuple[str, ...]
     areas: dict[str, float] = field(default_factory=dict)
-    """Class name -> its nuclei's usual area in µm²; empty where the checkpoint does not tell."""
+    """Class name -> usual area of its nuclei in µm²; empty if the checkpoint does not state it."""
     nodes: int = 0
-    """So many times it was trained for to be sampled in as few passes; 0: for none."""
+    """Number of passes of the sampler ``few`` that it was trained for; 0: not trained for it."""
     follows_looks: bool = False
-    """Whether it paints in the look of a reference."""
+    """Whether it can follow the look of a reference."""
 
 
 def read_facts(name: str) -> CheckpointFacts:

@@ -1,7 +1,7 @@
-"""Into the image under a layout: its canvas, or what is around the points that changed, sampled anew.
+"""Requests into the image under a layout: the whole canvas, or only around the points that changed.
 
-A layout whose points were taken from the image remembers them. Against those it is known which points
-the user added, moved, re-tagged or removed; the image stays as it is everywhere else.
+A layout whose points were taken from the image remembers them. Comparing them with the current points
+shows which ones the user added, moved, re-tagged or removed. Elsewhere the image stays as it is.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from napari_cosynth.widget.layers.placement import Placement
 from napari_cosynth.widget.layers.region import AskMpp, image_under, known_mpp
 
 SHOWN_KEY = "cosynth_shown"
-"""In a layout layer's metadata: the nuclei that the image under it shows, and on which canvas."""
+"""Key in a layout layer's metadata: the nuclei of the image under it, and their canvas."""
 
 _MOVED = 0.5
-"""Pixels that a point has to move by, as for :func:`~napari_cosynth.geometry.edits.near_changes`."""
+"""Least move of a changed point in pixels, as for :func:`~napari_cosynth.geometry.edits.near_changes`."""
 
 
 def remember_shown(points: Points, layout: Layout) -> None:
-    """Notes that ``layout``, which the layer shows, are the nuclei of the image under it."""
+    """Stores that ``layout``, which the layer shows, is the nuclei in the image under it."""
     points.metadata[SHOWN_KEY] = layout, placement_from(points)
 
 
 def shown_nuclei(points: Points) -> Layout | None:
-    """The remembered layout. None without one, or if the canvas or the classes have changed since."""
+    """The remembered layout; None without one, or if the canvas or the classes have changed since."""
     layout, canvas = points.metadata.get(SHOWN_KEY, (None, None))
     known = layout is not None and canvas == placement_from(points)
     return layout if known and layout.classes == class_table_of(points) else None
@@ -47,11 +47,11 @@ class IntoImage:
     """A request into a real image, ready to run."""
 
     request: Request
-    """Its layout is on the canvas of the image's part."""
+    """The request; its layout is on the part of the image that is read."""
     placement: Placement
-    """Where the result lies: exactly on the image's pixels."""
+    """Placement of the result, exactly on the image's pixels."""
     read: Callable[[], Place]
-    """Reads the image's part, which may take a while: not for the GUI thread."""
+    """Function that reads the part of the image; may take long, so not for the GUI thread."""
 
 
 def into_image(
@@ -62,12 +62,12 @@ def into_image(
     ask_mpp: AskMpp,
     whole: bool = False,
 ) -> IntoImage | None:
-    """``request`` of the layout ``points``, into the topmost image under its canvas.
+    """The ``request`` for the layout ``points``, into the topmost image under its canvas.
 
-    Where it is known which nuclei the image shows, only what is around other points is painted, unless
-    the ``whole`` canvas is to be; of a layout of a polygon, only its inside. The canvas is moved to
-    whole pixels of the image. None if the user does not tell the image's µm/px. Raises ValueError
-    saying what is missing.
+    If the layout remembers the image's nuclei, only the surroundings of changed points are painted; with
+    ``whole`` the whole canvas is. If the layout covers a polygon, only its inside is painted. The canvas
+    is moved to whole pixels of the image. None if the user does not enter the image's µm/px. Raises
+    ValueError if there is no 8-bit RGB image, the canvas reaches beyond it, or no point changed.
     """
     canvas = placement_from(points)
     corners = canvas.world
@@ -78,7 +78,8 @@ def into_image(
         return None
     shape = (int(level.shape[0]), int(level.shape[1]))
     pixels = canvas.mpp / working_mpp(mpp, canvas.mpp)
-    # Both grids by their pixels' corners: the canvas' first, and how many image pixels it has.
+    # The grids are aligned by their pixels' corners: first corner of the canvas, then its size in
+    # image pixels.
     first = np.array([slide.world_to_data(c)[-2:] for c in corners])[0]
     y, x = (int(v) for v in np.floor(first + 1))
     height, width = (max(1, round(n * pixels)) for n in canvas.shape)
@@ -125,7 +126,7 @@ def into_image(
 
 
 def _level(slide: Layer) -> Any:
-    """The image's finest level. Raises ValueError where it is no 8-bit RGB image."""
+    """The image's finest level. Raises ValueError if it is no 8-bit RGB image."""
     level = slide.data[0] if slide.multiscale else slide.data
     if not isinstance(slide, Image) or not slide.rgb or level.ndim != 3 or level.dtype != np.uint8:
         raise ValueError(f"{slide.name}: expected an 8-bit RGB image to sample into")

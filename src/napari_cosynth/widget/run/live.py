@@ -1,4 +1,4 @@
-"""Live: every edit of the layout is followed by its sample, the newest edit winning."""
+"""Live: samples the layout after every edit; a newer edit replaces an older one."""
 
 from __future__ import annotations
 
@@ -17,20 +17,24 @@ from napari_cosynth.widget.run.sampling_controls import PREVIEW_S, draft_steps
 from napari_cosynth.widget.run.worker import Runner
 
 GATHER_MS = 30
-"""Edits that come closer together than this, such as a brush's, are one."""
+"""Edits that follow each other within this time, such as a brush's, count as one."""
 REST_MS, FEW_REST_MS = 1000, 250
-"""A hand that rests so long gets the full number of steps; the second where those are few, and so are
-done soon."""
+"""Time without an edit after which the full number of steps is sampled; the second is for the sampler
+``few``, whose steps are soon done."""
 WINDOW_ABOVE = 256
-"""Canvases with a longer side are only ever sampled around the edit; smaller ones in drafts."""
+"""Longest side in pixels of canvases that are sampled whole once the user rests.
+
+On larger ones drafts and full samples cover only the surroundings of the edit; on smaller ones only
+drafts do."""
 LARGEST_EDIT = 768
-"""Pixels; an edit that reaches further is a new sample: a window is sampled at once, and takes memory."""
+"""Longest side of an edit's window in pixels; beyond it the whole canvas is sampled, because a window is
+sampled in one piece and takes memory."""
 DRAFT = Previews(every=1, after=PREVIEW_S)
-"""Every step of a draft is shown."""
+"""Previews of drafts: every step is shown."""
 _FOLLOWING = ("prompt", "steps", "look_of")
-"""Of a request: what an edit or a draft may change, beside the points."""
+"""Fields of a request that an edit or a draft may change, beside the points."""
 REMEMBERED = 256 * 2**20
-"""Bytes of full samples kept, so that undo brings back the very pixels."""
+"""Bytes of full samples that are kept, so that undo shows exactly the same pixels again."""
 
 
 class Live:
@@ -39,29 +43,29 @@ class Live:
     began = Signal(Request)
     """A draft or a full run begins."""
     shown = Signal(Synthesis)
-    """A sample of the layout as it is now: a draft, a full one, or one remembered."""
+    """A sample of the current layout: a draft, a full sample, or a remembered one."""
     previewed = Signal(Progress)
-    """The estimate after a step of a draft: what is seen first after an edit."""
+    """The clean estimate after a step of a draft, which is the first thing seen after an edit."""
     dropped = Signal()
-    """No sample follows the estimates that were previewed."""
+    """No sample will follow the previewed estimates."""
 
     def __init__(self, runner: Runner, make_request: Callable[[], Request | None]) -> None:
         self.runner = runner
         self.make_request = make_request
-        """The form's request, or None where it makes none at the moment."""
+        """Returns the form's request, or None if it has none at the moment."""
         self.on = False
         self._running: Request | None = None
         self._previews = NO_PREVIEWS
-        """Of the run under way; drafts have some."""
+        """Previews of the current run; only drafts have some."""
         self._newest: Request | None = None
-        """Of the newest edit, with the full number of steps. The layout may be ahead of it, within a
-        stroke whose end will be the next edit."""
+        """Request of the newest edit, with the full number of steps. During a stroke the layout may be
+        newer; the end of the stroke is the next edit."""
         self._wanted: Callable[[], None] | None = None
-        """Starts the newest edit's run once the present one has ended."""
+        """Starts the newest edit's run once the current one has ended."""
         self._finish_next = False
-        """Whether the full number of steps follows the draft under way, which is of this layout."""
+        """Whether the full number of steps follows the current draft, which is of this layout."""
         self._seen = False
-        """Whether the run under way has shown anything yet."""
+        """Whether the current run has shown anything yet."""
         self._full: deque[Synthesis] = deque()
         self._previewed = False
         self._gather = self._timer(GATHER_MS, self._draft)
@@ -78,7 +82,7 @@ class Live:
         return timer
 
     def switch(self, on: bool) -> None:
-        """On: begins with a sample of the layout as it is. Off: drops what is under way."""
+        """On: begins with a sample of the current layout. Off: drops the current run."""
         self.on = on
         if on:
             self.touch()
@@ -86,13 +90,13 @@ class Live:
             self.stop()
 
     def touch(self) -> None:
-        """The layout or the form was edited."""
+        """Tells that the layout or the form was edited."""
         if self.on:
             self._gather.start()
             self._rest.stop()
 
     def stop(self) -> None:
-        """Drops the running draft and every plan for one."""
+        """Cancels the current run and drops all planned ones."""
         for timer in (self._gather, self._rest):
             with suppress(RuntimeError):  # when the program ends, Qt may have destroyed it first
                 timer.stop()
@@ -107,7 +111,7 @@ class Live:
     def _draft(self) -> None:
         self._newest = request = self.make_request()
         if request is None:
-            self._drop_running()  # the layout is no longer what it samples
+            self._drop_running()  # it samples an earlier layout
             return
         known = self._remembered(request)
         if known is not None:
@@ -123,7 +127,7 @@ class Live:
             self._rest.start()  # the draft comes first
             return
         if self.runner.busy:
-            # A draft that is still under way is of this very layout, and may be all that is wanted.
+            # The current draft is of this same layout, and may have all steps that are wanted.
             self._finish_next = True
             return
         request = self._newest
@@ -136,11 +140,11 @@ class Live:
             self.runner.cancel()
 
     def _start(self, request: Request, base: Synthesis | None, previews: Previews) -> None:
-        """Starts a run once the present one has ended; that is cancelled if it is ours.
+        """Starts a run once the current one has ended; a current run of Live is cancelled.
 
-        A draft is cancelled only once its first estimate is seen: else a hand that clicks faster than
-        a step takes would see nothing before it rests. With a ``base`` only the surroundings of what
-        differs from it are sampled.
+        A draft is cancelled only after its first estimate was shown. Else a user who clicks faster than a
+        step takes would see nothing until the last click. With a ``base`` only the surroundings of the
+        differences from it are sampled.
         """
         if self.runner.busy:
             self._wanted = lambda: self._start(request, base, previews)
@@ -151,7 +155,7 @@ class Live:
         self._running, self._previews = request, previews
         self._seen = self._finish_next = False
         sent = self._in_the_look_before(request)
-        # No box where the points are the old ones: then the text is new, which concerns all pixels.
+        # No box if the points are the same: then the text is new, which concerns all pixels.
         box = changed_box(base.request.layout, request.layout) if base else None
         if box is None or max(box.shape) > LARGEST_EDIT:
             self.runner.call("synthesize", sent, previews)
@@ -160,7 +164,7 @@ class Live:
         self.began.emit(request)
 
     def _base(self, request: Request) -> Synthesis | None:
-        """The newest full sample, if one of the edited layout may differ from it in a window only."""
+        """The newest full sample, if a sample of the edited layout needs to differ only in a window."""
         if not self._full:
             return None
         base = self._full[-1]
@@ -168,7 +172,7 @@ class Live:
         return base if same_grid and same_but(base.request, request, *_FOLLOWING) else None
 
     def _in_the_look_before(self, request: Request) -> Request:
-        """The request in the look that a seed drew before: an edit would draw another."""
+        """The request with the look that the seed drew before the edit; it would draw another now."""
         base = self._base(request)
         if base is None or request.look != BY_SEED or not base.provenance.get("look"):
             return request
@@ -182,7 +186,7 @@ class Live:
         return None
 
     def _remember(self, sample: Synthesis) -> None:
-        """Keeps a full sample, and of the older ones as many as fit beside it."""
+        """Keeps a full sample, and as many older ones as fit into ``REMEMBERED``."""
         self._full.append(sample)
         while len(self._full) > 1 and sum(kept.nbytes for kept in self._full) > REMEMBERED:
             self._full.popleft()
@@ -197,14 +201,14 @@ class Live:
             return
         self._previewed = self._seen = True
         self.previewed.emit(progress)
-        if self._wanted is not None:  # a newer edit waited for this
+        if self._wanted is not None:  # a newer edit has waited for this estimate
             self.runner.cancel()
 
     def _on_sample(self, sample: Synthesis) -> None:
         if self._running is None:
             return
         asked = replace(sample.request, look=self._running.look, look_of=self._running.look_of)
-        sample = replace(sample, request=asked)  # its recipe has the look that it is in
+        sample = replace(sample, request=asked)  # the recipe still has the look that was followed
         request = self.make_request()
         whole = _large(sample.request) or "resampled" not in sample.provenance
         if request is not None and request.steps == sample.request.steps and whole:

@@ -1,4 +1,4 @@
-"""The dock's form: how to sample. What can be chosen, and what is usual, follows the checkpoint."""
+"""The form's sampling settings; choices and usual values depend on the checkpoint."""
 
 from __future__ import annotations
 
@@ -14,42 +14,45 @@ from napari_cosynth.widget.run.facts import CheckpointFacts
 
 LARGEST_SEED = 2**31 - 1
 LARGEST_DRAWN = 99_999
-"""Of seeds drawn at random: they stand in the names of layers."""
+"""Largest random seed; small, because seeds are part of layer names."""
 DRAFT, FINAL, CUSTOM = "Draft", "Final", "Custom"
 AROUND, WHOLE = "around changes", "the whole canvas"
 MOST_STEPS = 1000
 FEW_DRAFT, USUAL_DRAFT = 2, 6
-"""Steps of a draft."""
+"""Steps of a draft, with the sampler ``few`` and with others."""
 USUAL_PREVIEW = 4
 PREVIEW_S = 3.0
-"""Seconds after which a picture is shown, however few steps are done."""
+"""Seconds after which a preview is shown even if fewer steps are done."""
 
 
 def preview_every(sampler: str) -> int:
-    """Steps between previews, unless the user says otherwise."""
+    """Steps between previews, unless the user chooses another number."""
     return 1 if sampler == FEW else USUAL_PREVIEW
 
 
 def draft_steps(sampler: str, steps: int) -> int:
-    """The steps of a draft of what takes ``steps``."""
+    """Number of steps of a draft if the full run takes ``steps``."""
     return min(steps, FEW_DRAFT if sampler == FEW else USUAL_DRAFT)
 
 
 def presets(nodes: int) -> dict[str, tuple[str, int]]:
-    """Name -> sampler and steps, for a checkpoint that was trained for ``nodes`` times."""
+    """Name -> (sampler, steps), for a checkpoint that was trained for ``nodes`` passes of ``few``."""
     sampler, steps = usual_sampler(nodes)
     return {DRAFT: (sampler, draft_steps(sampler, steps)), FINAL: (sampler, steps)}
 
 
 class SamplingControls:
-    """Preset, sampler, steps, guidance, seed, count, preview; and Live, which the dock places."""
+    """Form group with preset, sampler, steps, guidance, seed, count and preview.
+
+    It also has the switch for Live, which the run bar places.
+    """
 
     edited = Signal()
 
     def __init__(self, steps: int = 0, device: ComboBox | None = None) -> None:
-        """``steps``: what the form starts with; 0: what is usual for the checkpoint.
+        """``steps``: number of steps at the start; 0: the checkpoint's usual number.
 
-        ``device``: the form's own, placed here.
+        ``device``: the box for the device, which this form places.
         """
         self._nodes = 0  # until there is a checkpoint
         self.preset = ComboBox(choices=[DRAFT, FINAL, CUSTOM], value=FINAL, label="Quality")
@@ -113,9 +116,10 @@ class SamplingControls:
         self._shown = FAST
 
     def use_facts(self, facts: CheckpointFacts) -> None:
-        """What this checkpoint can be sampled with; a preset stays, and becomes this checkpoint's.
+        """Offers what this checkpoint can be sampled with.
 
-        A choice of one's own stays where the checkpoint has it.
+        A chosen preset stays, with this checkpoint's steps. A custom choice stays if the checkpoint
+        supports it.
         """
         self._nodes = facts.nodes
         offer(self.sampler, self._reason_against)
@@ -144,11 +148,11 @@ class SamplingControls:
 
     @property
     def whole_canvas(self) -> bool:
-        """Whether *Into image* paints also where no point changed."""
+        """Whether *Into image* also paints where no point changed."""
         return bool(self.painted.value == WHOLE)
 
     def draw_seeds(self) -> tuple[int, ...]:
-        """The next run's seeds; a random one is shown, so that it can be used again."""
+        """The next run's seeds; a random seed is shown in the form, so that it can be used again."""
         if self.random.value:
             with self.seed.changed.blocked():
                 self.seed.value = random.randint(0, LARGEST_DRAWN)
@@ -158,7 +162,7 @@ class SamplingControls:
         return tuple(range(first, first + int(self.count.value)))
 
     def use(self, sampler: str, steps: int) -> bool:
-        """Takes a sampler and its steps; False, and nothing is changed, where the form has no such."""
+        """Chooses a sampler and its steps; False, without a change, if the form does not have them."""
         most = self._nodes if sampler == FEW else MOST_STEPS
         if sampler not in self.sampler.choices or not 1 <= steps <= most:
             return False
@@ -167,12 +171,12 @@ class SamplingControls:
         return True
 
     def hold(self, seed: int) -> None:
-        """The seed of the runs that follow."""
+        """Fixes the seed of the following runs."""
         self.seed.value = seed
         self._hold()
 
     def _hold(self) -> None:
-        """A seed that the user puts in is meant to be used."""
+        """Switches random seeds off, because the user entered a seed."""
         with self.random.changed.blocked():
             self.random.value = False
         self.edited.emit()
@@ -188,7 +192,7 @@ class SamplingControls:
         return "the checkpoint was not trained for a few passes"
 
     def _set(self, sampler: str, steps: int) -> None:
-        """Shows a sampler and as many steps as it can have, without telling anybody."""
+        """Shows a sampler and its steps, at most as many as it can have, without a signal."""
         most = self._nodes if sampler == FEW else MOST_STEPS
         with self.sampler.changed.blocked(), self.steps.changed.blocked():
             self.sampler.value = sampler
@@ -205,7 +209,7 @@ class SamplingControls:
         self.edited.emit()
 
     def _use_sampler(self, name: str) -> None:
-        """The steps of ``few`` are the checkpoint's, and say nothing of any other sampler's."""
+        """Chooses a sampler; to and from ``few`` the steps become the usual ones of the new sampler."""
         few = FEW in (name, self._shown) and name != self._shown
         self._set(name, usual_steps(name, self._nodes) if few else int(self.steps.value))
         self._name_preset()
@@ -213,7 +217,7 @@ class SamplingControls:
     def _name_preset(self) -> None:
         now = (str(self.sampler.value), int(self.steps.value))
         known = presets(self._nodes)
-        # A checkpoint of one or two passes has drafts that are final; what was chosen stays.
+        # With one or two passes, draft and final are the same; then the chosen preset stays.
         fitting = [name for name in known if known[name] == now]
         if self.preset.value not in fitting:
             with self.preset.changed.blocked():

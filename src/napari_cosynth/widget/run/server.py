@@ -1,11 +1,11 @@
 """The sampling process: pickled calls on stdin, pickled events on stdout. It imports no Qt.
 
-The window starts it by ``main()`` in a fresh interpreter and keeps it: torch is imported once, no
+The window starts it by ``main()`` in a fresh interpreter and keeps it. So torch is imported once, no
 computation shares the window's interpreter, and a sample that does not fit into memory ends this
-process and not the window's. Only its parent speaks to it, so pickles are safe here.
+process, not the window. Only its parent talks to it, so pickles are safe here.
 
-A message in is ``Call``; for each, messages out are ``(number, event)`` and last ``(number, None)``
-or ``(number, Failure)``. A message in that is an int cancels all calls up to that number.
+A message in is a ``Call``. The messages out for each call are ``(number, event)``, and at the end
+``(number, None)`` or ``(number, Failure)``. An int as message in cancels all calls up to that number.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from napari_cosynth.types import Progress, Synthesis
 from napari_cosynth.widget.run.shared_arrays import Kept
 
 SURVEYED = 20
-"""Records of a data set that are read to count its nuclei, spread over it."""
+"""Number of records, spread over a data set, that are read to count its nuclei."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Call:
     kind: str
     """One of :data:`KINDS`."""
     arguments: bytes
-    """What it takes, packed (``shared_arrays``)."""
+    """The packed arguments of that kind (``shared_arrays``)."""
 
 
 @dataclass(frozen=True)
@@ -82,14 +82,14 @@ def _look_of(pixels: Any) -> Iterator[Any]:
 
 
 def _look_from(*arguments: Any) -> Iterator[Any]:
-    """The look of an image file, and where it comes from, in words."""
+    """The look of an image file, and its reference in words."""
     from napari_cosynth.synthesis.looks import look_from
 
     yield look_from(*arguments)
 
 
 def _survey(path: Any, kind: str | None, options: dict[str, Any]) -> Iterator[Any]:
-    """What a data set holds, by some of its records, and one of them as a picture."""
+    """A survey of a data set from some of its records, with one of them as a picture."""
     from napari_cosynth.datasets.survey import survey
 
     yield survey(path, kind, SURVEYED, pictures=1, **options)
@@ -98,7 +98,7 @@ def _survey(path: Any, kind: str | None, options: dict[str, Any]) -> Iterator[An
 def _training_recipe(
     found: Any, base: str, wishes: tuple[Any, ...], weights: int, file: Any
 ) -> Iterator[Any]:
-    """A recipe for a surveyed data set, written where ``file`` is a path; yields what it will cost."""
+    """Makes a recipe for a surveyed data set, writes it if ``file`` is a path, and yields its cost."""
     from napari_cosynth.training.config import load_recipe
     from napari_cosynth.training.own.cost import cost_of
     from napari_cosynth.training.own.proposal import propose, write_recipe
@@ -110,7 +110,7 @@ def _training_recipe(
 
 
 def _training_cost(recipe: Any, weights: int) -> Iterator[Any]:
-    """What a recipe costs."""
+    """The cost of a recipe."""
     from napari_cosynth.training.config import load_recipe
     from napari_cosynth.training.own.cost import cost_of
 
@@ -118,7 +118,7 @@ def _training_cost(recipe: Any, weights: int) -> Iterator[Any]:
 
 
 def _warm_up(checkpoint: str, device: str) -> Iterator[Progress | Synthesis]:
-    """Imports torch and reads the weights before they are needed; samples nothing."""
+    """Imports torch and reads the weights before they are needed; does not sample."""
     from napari_cosynth.model.precision import choose_device
     from napari_cosynth.synthesis.preparation import open_checkpoint
 
@@ -139,11 +139,11 @@ KINDS: dict[str, Callable[..., Iterator[Any]]] = {
     "training cost": _training_cost,
 }
 ASIDE = frozenset({"look of", "look from", "survey", "training recipe", "training cost"})
-"""Short calls that are answered beside whatever is being sampled, and are not cancelled with it."""
+"""Short calls that are answered at once, beside a running sample; they are not cancelled with it."""
 
 
 class Server:
-    """Answers calls in their order until stdin ends; those of ``ASIDE`` at once."""
+    """Answers calls in order until stdin ends; those of ``ASIDE`` at once."""
 
     def __init__(self, source: BinaryIO, target: BinaryIO) -> None:
         self._source = source
@@ -182,7 +182,7 @@ class Server:
                         break
                     self._kept.add(call.number, event)
                     self._send(call.number, event)
-        except Exception as error:  # every error belongs to the parent
+        except Exception as error:  # the parent handles every error
             last = Failure(_plain(error), traceback.format_exc())
         self._send(call.number, last)
 
@@ -196,22 +196,22 @@ class Server:
 
 
 def _plain(error: Exception) -> Exception:
-    """The error itself where it survives pickling, else one of the same words."""
+    """The error itself if it can be pickled, else a RuntimeError with the same text."""
     try:
         pickle.loads(pickle.dumps(error))
-    except Exception:  # whatever its class does when pickled
+    except Exception:  # pickling can raise any error
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error
 
 
 NICENESS = 5
-"""The window comes first where both want the same core."""
+"""Lowers this process' priority, so that the window goes first if both want the same core."""
 
 
 def main() -> None:
     if hasattr(os, "nice"):
         os.nice(NICENESS)
-    # Whatever prints must not land between two messages.
+    # Printed text must not land between two messages.
     target = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     Server(sys.stdin.buffer, target).run()

@@ -1,7 +1,7 @@
-"""Messages between window and sampling process that leave out arrays which the other side has.
+"""Messages to the sampling process that name arrays which it still has, instead of sending them.
 
-A live edit is sampled around the sample before it, whose arrays are 13 MiB at 1024 x 1024: the
-process that made them keeps the newest, and the window names them instead of sending them back.
+A live edit is sampled around the sample before it, whose arrays are 13 MiB at 1024 x 1024. The process
+that made them keeps the newest, and the window names them instead of sending them back.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ import numpy.typing as npt
 from napari_cosynth.types import Synthesis
 
 Key: TypeAlias = tuple[int, int, str]
-"""Of an array: the number of the call that made it, its seed, its name."""
+"""Name of an array: number of the call that made it, seed, field."""
 KEPT_BYTES = 256 * 2**20
-"""Of the newest arrays, in the sampling process."""
+"""Bytes of the newest arrays that the sampling process keeps."""
 _SMALLEST = 2**14
-"""Bytes of an array that is worth naming."""
+"""Bytes from which an array is named instead of sent."""
 
 
 class NotKept(Exception):
-    """An array that is named is no longer there: the message has to be sent whole."""
+    """A named array is no longer kept: the message must be sent whole."""
 
 
 def arrays_of(number: int, event: object) -> dict[Key, npt.NDArray[Any]]:
-    """The large arrays of a sample that a call made, by key; none of any other event."""
+    """The large arrays of a sample that a call made, by key; empty for other events."""
     if not isinstance(event, Synthesis):
         return {}
     found = {
@@ -52,19 +52,19 @@ class Kept:
         self._arrays: OrderedDict[Key, npt.NDArray[Any]] = OrderedDict()
 
     def add(self, number: int, event: object) -> None:
-        """Keeps the arrays of an event, and of older ones as many as fit beside them."""
+        """Keeps the arrays of an event, and as many older ones as fit."""
         self._arrays.update(arrays_of(number, event))
         total = sum(array.nbytes for array in self._arrays.values())
         while total > self.most:
             total -= self._arrays.popitem(last=False)[1].nbytes
 
     def read(self, packed: bytes) -> Any:
-        """What :meth:`Named.packed` made. Raises NotKept where it names an array that is gone."""
+        """Unpacks a message of :meth:`Named.packed`. Raises NotKept if a named array is gone."""
         return _Reader(packed, self._arrays).load()
 
 
 class Named:
-    """The arrays that the window has got from the sampling process and still holds."""
+    """The arrays that the window received from the sampling process and still holds."""
 
     def __init__(self) -> None:
         self._keys: dict[int, tuple[weakref.ref[npt.NDArray[Any]], Key]] = {}
@@ -74,11 +74,11 @@ class Named:
             self._keys[id(array)] = weakref.ref(array, self._gone(id(array))), key
 
     def _gone(self, identity: int) -> Any:
-        # Another array may get the same identity once this one is no more.
+        # Once this array is freed, another one may get the same id.
         return lambda _: self._keys.pop(identity, None)
 
     def packed(self, message: Any) -> bytes:
-        """A message in which these arrays are named."""
+        """The pickled message, with names in place of these arrays."""
         target = io.BytesIO()
         _Writer(target, self._keys).dump(message)
         return target.getvalue()

@@ -1,4 +1,4 @@
-"""How long a sample takes here: measured at every run, kept, and told before the next one."""
+"""Time of a sample on this machine: measured at every run, stored, and shown before the next run."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from napari_cosynth.types import Synthesis
 from napari_cosynth.widget.run.background import Background
 
 FILE = "napari-cosynth/speed.json"
-"""Inside the user's cache folder."""
+"""File in the user's cache folder."""
 WORTH_KEEPING = 0.2
-"""A measurement that differs from the kept one by less than this part is not written again."""
+"""Relative difference below which a new measurement is not written to the file."""
 
 
 INTO_IMAGE = " into image"
-"""Beside a device: samples into real images, which take longer."""
+"""Suffix of a device for samples into real images, which take longer."""
 IMAGE_PASSES = 1.5
-"""Passes of each step into an image, until it was measured: most are taken twice, the first are left out
-(``diffusion.blend``)."""
+"""Assumed passes of each step into an image until measured: most steps are taken twice, the first are
+left out (``diffusion.blend``)."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,10 @@ class Speed:
     """One measurement; a sample's time is nearly proportional to its steps and pixels."""
 
     seconds: float
-    """Per step and megapixel, of one pass of the network (guidance other than 0 and 1 takes two)."""
+    """Seconds per step and megapixel, for one pass of the network; guidance other than 0 and 1 takes
+    two."""
     device: str
-    """What was computed on, which is what ``auto`` chose."""
+    """The device that computed it; for ``auto`` the one it chose."""
     precision: str
 
     def __post_init__(self) -> None:
@@ -57,15 +58,15 @@ class Speeds:
 
     @property
     def busy(self) -> bool:
-        """Whether a measurement is on its way to the file."""
+        """Whether a measurement is being written to the file."""
         return self._work.busy
 
     def close(self) -> None:
-        """The dock is going; a file under way is finished."""
+        """Ends the background work; a file that is being written is finished."""
         self._work.close()
 
     def of(self, checkpoint: str, device: str) -> Speed | None:
-        """What is known of a checkpoint on a device or ``auto``; None before the first run."""
+        """Measurement of a checkpoint on a device or ``auto``; None before the first run."""
         return self._known.get(_key(checkpoint, device))
 
     def seconds(
@@ -77,7 +78,7 @@ class Speeds:
         shape: tuple[float, float],
         into_image: bool = False,
     ) -> float | None:
-        """How many a sample of (H, W) pixels will take; None where nothing was measured."""
+        """Expected seconds of a sample of (H, W) pixels; None if nothing was measured."""
         usual = self.of(checkpoint, device)
         if not into_image:
             return None if usual is None else usual.seconds * work(steps, guidance, shape)
@@ -87,7 +88,7 @@ class Speeds:
         return None if usual is None else IMAGE_PASSES * usual.seconds * pixels
 
     def learn(self, sample: Synthesis) -> None:
-        """Measures by a finished sample; one of a window in a larger canvas tells nothing."""
+        """Takes the measurement from a finished sample; ignores samples of only a window of a canvas."""
         if sample.seconds <= 0 or "resampled" in sample.provenance:
             return
         request, shape = sample.request, sample.record.labels.shape
@@ -102,23 +103,23 @@ class Speeds:
         key = _key(request.checkpoint, request.device + (INTO_IMAGE if inside else ""))
         before, self._known[key] = self._known.get(key), speed
         if before is None or abs(speed.seconds / before.seconds - 1) > WORTH_KEEPING:
-            # The disk is waited for, which may take long, before a file is called written.
+            # In the background, because waiting until the file is on the disk may take long.
             self._work.do(partial(_write, self.file, dict(self._known)))
 
 
 def window_shape(region: tuple[float, ...]) -> tuple[float, ...]:
-    """What is sampled of an image around a region of (H, W) pixels, where the image reaches so far."""
+    """(H, W) of the window that is sampled around a region of (H, W) pixels in a large enough image."""
     return tuple(max(side + 2 * CONTEXT, SMALLEST_WINDOW) for side in region)
 
 
 def work(steps: int, guidance: float, shape: tuple[float, ...]) -> float:
-    """Steps x megapixels x passes of a sample of (H, W)."""
+    """Steps x megapixels x passes of a sample of (H, W) pixels."""
     passes = 1 if guidance in (0.0, 1.0) else 2
     return steps * passes * shape[0] * shape[1] / 1e6
 
 
 def duration(seconds: float) -> str:
-    """A time in words, no more precise than it is known."""
+    """A time in words, rounded to the precision of the estimate."""
     if seconds < 1:
         return "under 1 s"
     if seconds < 90:
@@ -134,13 +135,13 @@ def _key(checkpoint: str, device: str) -> str:
 
 def _write(file: Path, known: dict[str, Speed]) -> None:
     table = {key: asdict(speed) for key, speed in known.items()}
-    # A cache that cannot be written is no reason to disturb anybody.
+    # If the cache cannot be written, the user need not know.
     with suppress(OSError), replaced_file(file) as fresh:
         fresh.write_text(json.dumps(table, indent=1), encoding="utf-8")
 
 
 def _read(file: Path) -> dict[str, Speed]:
-    """What an earlier session kept; nothing where that is missing or not readable as such."""
+    """The measurements of earlier sessions; empty if the file is missing or damaged."""
     try:
         table = json.loads(file.read_text(encoding="utf-8"))
         return {

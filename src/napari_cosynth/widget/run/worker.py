@@ -1,7 +1,7 @@
 """Runs a synthesis off the GUI thread: one at a time, cancelled within one step.
 
-The generator runs in napari's worker thread; what it yields arrives here on the GUI thread. Where
-the numbers are computed is the :mod:`.backend`'s business.
+The generator runs in napari's worker thread; its events arrive here on the GUI thread. The
+:mod:`.backend` decides in which process they are computed.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ Events = Iterator[Progress | Synthesis]
 class Failure:
     """An error on its way to the GUI thread.
 
-    Yielded rather than raised: napari's workers take a RuntimeError for a deleted worker and drop
-    it, and torch says "out of memory" with one.
+    It is yielded, not raised: napari's workers drop a RuntimeError, because they take it for a deleted
+    worker, and torch raises one for "out of memory".
     """
 
     error: Exception
@@ -40,7 +40,7 @@ def _guarded(source: Callable[[], Events]) -> Iterator[Progress | Synthesis | Fa
 
 
 class Runner:
-    """The one running synthesis of a dock, and its signals, emitted on the GUI thread."""
+    """A dock's one running synthesis; its signals are emitted on the GUI thread."""
 
     began = Signal()
     """A run began: `busy` is true."""
@@ -48,7 +48,7 @@ class Runner:
     sampled = Signal(Synthesis)
     failed = Signal(Exception)
     ended = Signal(str)
-    """An :data:`Outcome`: the last signal of every run."""
+    """An :data:`Outcome`; the last signal of every run."""
 
     def __init__(self, backend: Backend | None = None) -> None:
         self.backend: Backend = backend or SeparateProcess()
@@ -58,7 +58,7 @@ class Runner:
 
     @property
     def busy(self) -> bool:
-        """True from :meth:`start` until ``ended``, also while a cancelled run still stops."""
+        """True from :meth:`start` until ``ended``, also while a cancelled run is stopping."""
         return self._worker is not None
 
     @property
@@ -82,14 +82,14 @@ class Runner:
         self.began.emit()
 
     def cancel(self) -> None:
-        """Stops the run before its next step; nothing more of it is reported but ``ended``."""
+        """Stops the run before its next step; after this it emits only ``ended``."""
         if self._worker is not None and not self._cancelled:
             self._cancelled = True
             self._worker.quit()  # type: ignore[attr-defined]
             self.backend.cancel()
 
     def close(self) -> None:
-        """Cancels for good: no signal is emitted any more."""
+        """Cancels for good: no further signal is emitted."""
         for signal in (self.began, self.progressed, self.sampled, self.failed, self.ended):
             signal.disconnect()
         self.cancel()
