@@ -1,1 +1,1 @@
-"""The train dock: a data set of one's own, a run in its own process, how it goes, and its model."""
+"""The train dock: one's own data set, a run in its own process, its progress, and its model."""

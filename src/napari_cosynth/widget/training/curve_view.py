@@ -12,13 +12,13 @@ from napari_cosynth.training.run_folder import Curve
 
 CURVE = QColor(60, 150, 210)
 MEANS = 20
-"""The running mean is over so many parts of the curve."""
+"""The width of the running mean is the curve's length divided by this."""
 MOST_POINTS = 400
-"""Points that are drawn; more are as narrow as a pixel."""
+"""Most points that are drawn; with more, a point would be narrower than a pixel."""
 
 
 class CurveView(QWidget):
-    """Draws one curve; its largest and smallest value and its last step stand at the axes."""
+    """Plot of one curve, with its largest and smallest value and its last step at the axes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class CurveView(QWidget):
 def thinned(
     steps: npt.NDArray[np.int64], values: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """At most :data:`MOST_POINTS` of a curve's points: the last step and the mean of neighbours."""
+    """A curve with at most :data:`MOST_POINTS` points: the last step and the mean of neighbours."""
     kept = np.isfinite(values)
     steps, values = steps[kept], values[kept]
     apart = -(-len(steps) // MOST_POINTS)
@@ -79,7 +79,7 @@ def thinned(
 
 
 def running_mean(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The mean of each value and those before it, as many as a part of the curve has."""
+    """Running mean: the mean of each value and those before it, over ``1 / MEANS`` of the curve."""
     width = max(1, len(values) // MEANS)
     sums = np.concatenate([[0.0], np.cumsum(values)])
     ends = np.arange(1, len(values) + 1)

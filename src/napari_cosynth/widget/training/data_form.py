@@ -1,4 +1,4 @@
-"""The train dock's form for the data set: its folder, what is in it, its classes and a picture of it."""
+"""The train dock's form for the data set: folder, survey, classes and a picture."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ from napari_cosynth.widget.run.background import Background
 
 KEPT = "a new class"
 PICTURE = 340
-"""Pixels of the picture's width: a tile, and beside it the same with its nuclei outlined."""
+"""Width of the picture in pixels: a tile, and beside it the same tile with outlined nuclei."""
 MOST_CLASSES = 30
-"""More class names than that are something else in the files' field of classes."""
+"""Most class names; with more, the files' field of classes holds something else."""
 
 
 class DataForm(QWidget):
-    """Surveys a folder off the GUI thread, and asks what the files do not tell."""
+    """Form that surveys a folder off the GUI thread, and asks for facts that the files do not have."""
 
     changed = Signal()
-    """Another data set, another mapping: anything that decides the recipe."""
+    """Something changed that goes into the recipe: data set, mapping, µm/px or tissue."""
 
     def __init__(self, ask: Callable[..., Any]) -> None:
         """``ask`` answers the calls of :data:`napari_cosynth.widget.run.server.ASIDE`."""
@@ -87,7 +87,7 @@ class DataForm(QWidget):
 
     @property
     def missing(self) -> str:
-        """Why there is nothing to train on yet; empty where there is."""
+        """Why training cannot begin with this data set yet; empty if it can."""
         if self.survey is None:
             return "the data set is being read" if self.busy else "no data set is chosen"
         if not self.survey.mpp_stated and not self.mpp.value:
@@ -96,13 +96,13 @@ class DataForm(QWidget):
 
     @property
     def mapping(self) -> dict[str, str]:
-        """Class name of the data set -> that of the recipe."""
+        """Class name of the data set -> class name of the recipe."""
         chosen = {name: str(box.currentText()) for name, box in self.boxes.items()}
         return {name: name if new == KEPT else new for name, new in chosen.items()}
 
     @property
     def options(self) -> dict[str, Any]:
-        """What the reader is told."""
+        """Options for the data set's reader."""
         found: dict[str, Any] = {}
         if self.survey is not None and not self.survey.mpp_stated and self.mpp.value:
             found["mpp"] = float(self.mpp.value)
@@ -111,7 +111,7 @@ class DataForm(QWidget):
         return found
 
     def seen(self) -> Survey | None:
-        """The survey with the lengths that the user's µm/px give, without its pictures."""
+        """The survey with lengths by the user's µm/px, without its pictures; None without a survey."""
         found = self.survey
         if found is None:
             return None
@@ -126,13 +126,13 @@ class DataForm(QWidget):
         )
 
     def use_classes(self, classes: ClassTable) -> None:
-        """The classes of the model that training starts from."""
+        """Offers the classes of the model that training starts from."""
         self.classes = classes
         if self.survey is not None:
             self._show_classes(self.survey)
 
     def look_into(self, name: str) -> None:
-        """Surveys a folder, in whatever format it is."""
+        """Surveys a folder in any known format."""
         name = name.strip()
         if (self.survey is not None and name == str(self.survey.path)) or not name:
             return
@@ -164,13 +164,13 @@ class DataForm(QWidget):
         self._work.do(work, show, refuse)
 
     def remember(self) -> None:
-        """Keeps the mapping for the next data set with such class names."""
+        """Saves the mapping for later data sets with the same class names."""
         if self.classes is not None:
             known = self.classes.names[1:]
             remember(self.classes, {n: c for n, c in self.mapping.items() if c in known})
 
     def close_it(self) -> None:
-        """The dock is going."""
+        """Ends the background work, because the dock is being destroyed."""
         self._work.close()
 
     def _choose(self) -> None:
@@ -222,7 +222,7 @@ class DataForm(QWidget):
 
 
 def summary(found: Survey) -> str:
-    """A survey in a line: format, tiles, nuclei, what is assumed."""
+    """A survey in one line: format, tiles, nuclei, assumptions."""
     part = "" if found.read == found.records else f" in {found.read:,} of them"
     sides = " and ".join(f"{h} x {w}" for (h, w), _ in found.shapes.most_common(2))
     more = " and others" if len(found.shapes) > 2 else ""

@@ -39,11 +39,14 @@ from napari_cosynth.widget.training.run_view import RunView
 from napari_cosynth.widget.training.training import Training, time_left, told_of
 
 SETTLED_MS = 300
-"""After an edit of the form, until what the run will take is asked for."""
+"""Delay in ms after an edit of the form before the run's cost is estimated."""
 
 
 class TrainDock(Companion, Staying):
-    """Closed, it stays with its run; a run goes on until it is paused, done, or napari is closed."""
+    """Dock that stays with its run when it is closed.
+
+    A run goes on until it is paused, done, or napari is closed.
+    """
 
     title = "Train"
 
@@ -64,7 +67,7 @@ class TrainDock(Companion, Staying):
         self.status = Status(lines=2)
         self.offer = Offer()
         self.cost: Cost | None = None
-        """Of the run that is shown."""
+        """Cost of the shown run."""
         self._cost_of: Path | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -115,7 +118,7 @@ class TrainDock(Companion, Staying):
 
     @property
     def busy(self) -> bool:
-        """Whether something that was asked for off the GUI thread has not come back."""
+        """Whether work off the GUI thread has not come back yet."""
         return self.data.busy or self._work.busy or self._timer.isActive()
 
     # -- before a run
@@ -127,7 +130,7 @@ class TrainDock(Companion, Staying):
         self._show_buttons()
 
     def _wishes(self) -> tuple[str, int, dict[str, str], dict[str, Any]]:
-        """What ``propose`` takes beside the survey and the recipe that is followed."""
+        """Arguments of ``propose`` after survey and base recipe: name, steps, mapping, options."""
         return (
             str(self.form.name.value).strip(),
             int(self.form.steps.value),
@@ -136,7 +139,7 @@ class TrainDock(Companion, Staying):
         )
 
     def _estimate(self) -> None:
-        """What the run that the form describes will take: counted in the sampling process."""
+        """Estimates the cost of the run in the form; the sampling process counts it."""
         self._asked += 1
         number, found = self._asked, self.data.seen()
         if found is None or self.data.missing:
@@ -155,7 +158,7 @@ class TrainDock(Companion, Staying):
         self._work.do(lambda: self._ask("training recipe", *arguments), show, refuse)
 
     def _of_pass(self) -> float | None:
-        """Seconds of a megapixel pass, as samples of the bundled model have taken."""
+        """Seconds per pass and megapixel, as measured when sampling; None before the first sample."""
         device = str(self.panel.model.device.value)
         for name in ("default", self.panel.model.facts.name if self.panel.model.facts else ""):
             if (known := self.panel.runs.speeds.of(name, device)) is not None:
@@ -165,7 +168,7 @@ class TrainDock(Companion, Staying):
     # -- a run
 
     def begin(self) -> None:
-        """Writes the recipe and begins the run. Raises ValueError where the form is not complete."""
+        """Writes the recipe and begins the run. Raises ValueError if the form is not complete."""
         reason = self.data.missing or self.form.missing
         found = self.data.seen()
         if reason or found is None:
@@ -202,7 +205,7 @@ class TrainDock(Companion, Staying):
             self.open_run(Path(name))
 
     def open_run(self, folder: Path) -> None:
-        """Shows a run by its folder. Raises ValueError where there is none."""
+        """Shows the run in a folder. Raises ValueError if there is none."""
         self.offer.close_it()
         self.training.open(folder)
         self.sections["Progress"].heading.setChecked(True)
@@ -212,7 +215,7 @@ class TrainDock(Companion, Staying):
         self.training.choose(self.view.chosen)
 
     def _enlarge(self) -> None:
-        """The samples as a layer, to be looked at closely."""
+        """Adds the shown samples as a layer of the viewer, in full size."""
         grid = self.training.grid
         if grid is None:
             return
@@ -224,7 +227,7 @@ class TrainDock(Companion, Staying):
         self._work.do(lambda: imread(grid), show)
 
     def _keep(self, run: Run) -> None:
-        """The model of a finished run goes among the checkpoints, and into the list."""
+        """Copies the model of a finished run to the checkpoints, and adds it to the list."""
         place = read_preferences().checkpoints or own_folder(CHECKPOINTS)
 
         def show(model: Path) -> None:
@@ -236,7 +239,7 @@ class TrainDock(Companion, Staying):
 
         self._work.do(lambda: keep_model(run.folder, place, run.folder.name), show)
 
-    # -- what is shown
+    # -- display
 
     def _show(self) -> None:
         run = self.training.run
@@ -253,7 +256,7 @@ class TrainDock(Companion, Staying):
         self._show_buttons()
 
     def _count(self, run: Run) -> None:
-        """What a run that was opened by its folder takes."""
+        """Counts the cost of a run that was opened by its folder."""
         self.cost, self._cost_of = None, run.folder
 
         def show(cost: Cost) -> None:
@@ -286,17 +289,20 @@ class TrainDock(Companion, Staying):
 
 
 class OpenedTrainDock(QWidget):
-    """Makes the dock, or brings back the one that was closed, with its run. npe2 passes the viewer."""
+    """Class whose call returns the viewer's :class:`TrainDock`, a closed one with its run.
+
+    It is a class because npe2 expects one, to which it passes the viewer.
+    """
 
     def __new__(cls, napari_viewer: ViewerModel) -> TrainDock:  # type: ignore[misc]
         return closed(TrainDock, napari_viewer) or TrainDock(napari_viewer)
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
-        """Never runs; napari reads from it that the viewer is wanted."""
+        """Never runs; its signature tells napari to pass the viewer."""
 
 
 def _weights() -> int:
-    """Weights of the bundled model, from which and like which models are trained; of two bytes each."""
+    """Number of weights of the bundled model, two bytes each; own models have as many."""
     return (locate("default") / WEIGHTS).stat().st_size // 2
 
 

@@ -1,4 +1,4 @@
-"""The train dock's form for the run: its name and folder, its recipe and steps, and what it will take."""
+"""The train dock's form for the run: name, folder, recipe, steps and expected cost."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ RECIPES = {
     "few: on from the bundled model": ("few", "default"),
     "default: from random weights": ("default", None),
 }
-"""What it is called -> the recipe that is followed, and the checkpoint it starts from."""
+"""Text of the choice -> the base recipe, and the checkpoint that training starts from or None."""
 STEPS = 3000
 GIGABYTE = 1e9
 
 
 class RunForm(QWidget):
-    """Name, folder, recipe, steps."""
+    """Form with name, folder, recipe and steps of a run."""
 
     changed = Signal()
 
     def __init__(self, place: Path) -> None:
-        """``place``: the folder that a run's own folder is made in."""
+        """``place``: the folder in which a run's own folder is made."""
         super().__init__()
         self.name = LineEdit(value="")
         self.recipe = ComboBox(choices=list(RECIPES))
@@ -50,7 +50,7 @@ class RunForm(QWidget):
             ("Recipe", [self.recipe]),
             ("Runs in", [self.place, self.browse]),
         )
-        # As high as its rows: the estimate below them, whose height follows its words, would press them.
+        # A fixed height: else the estimate below, whose height follows its text, would squeeze the rows.
         rows.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         box.addWidget(rows)
         box.addWidget(self.estimate.native)
@@ -60,7 +60,7 @@ class RunForm(QWidget):
 
     @property
     def base(self) -> tuple[str, str | None]:
-        """The recipe that is followed, and the checkpoint it starts from."""
+        """The base recipe, and the checkpoint that training starts from or None."""
         return RECIPES[str(self.recipe.value)]
 
     @property
@@ -70,7 +70,7 @@ class RunForm(QWidget):
 
     @property
     def missing(self) -> str:
-        """Why no run can be begun so; empty where it can."""
+        """Why no run can begin with this form; empty if it can."""
         name = str(self.name.value).strip()
         if not name or Path(name).name != name or name.startswith("."):
             return "the run has no name that a folder can have"
@@ -80,17 +80,19 @@ class RunForm(QWidget):
 
     @property
     def recipe_file(self) -> Path:
-        """Beside the run's folder."""
+        """File of the recipe, beside the run's folder."""
         return self.folder.with_name(self.folder.name + ".toml")
 
     @property
     def log(self) -> Path:
-        """What the run says, beside its folder."""
+        """File of the run's output, beside its folder."""
         return self.folder.with_name(self.folder.name + ".log")
 
     def expect(self, cost: Cost | None, of_pass: float | None, note: str = "") -> None:
-        """What the run will take, where a megapixel pass takes ``of_pass`` seconds; or why that is not
-        known."""
+        """Shows the time and disk space that the run will take; without a cost shows ``note``.
+
+        ``of_pass``: seconds per pass and megapixel, None if not measured.
+        """
         if cost is None:
             self.estimate.value = note
             return
@@ -115,7 +117,7 @@ class RunForm(QWidget):
 
 
 def _free(folder: Path) -> int | None:
-    """Bytes that are free where a folder would be made; None where the system does not tell."""
+    """Free bytes on the disk where a folder would be made; None if the system does not tell."""
     try:
         return shutil.disk_usage(next(p for p in folder.absolute().parents if p.is_dir())).free
     except OSError:

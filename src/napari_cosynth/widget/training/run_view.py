@@ -1,4 +1,4 @@
-"""How a run goes: a figure of its log as a curve, and the samples of its last validation."""
+"""Progress of a run: a figure of its log as a curve, and the samples of a validation."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ WORDS = {
     "nucleus_area": "nucleus area over real",
     SECONDS: "seconds of a step",
 }
-"""Figures of the log that are offered, in this order."""
+"""Figures of the log, in the order in which they are offered, and their texts."""
 HIGHEST = 330
-"""Pixels of the samples in the dock; with the curve they fit a small screen."""
+"""Largest height of the samples in pixels; with the curve they fit a small screen."""
 CAPTION = "real tile and labels · sample, its labels and distance"
 
 
 class RunView(QWidget):
-    """Shows a run; pictures come read, for reading them takes long."""
+    """View of a run. It is given pictures that were read already, because reading them takes long."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class RunView(QWidget):
         self.caption = QLabel(CAPTION)
         self._picture: QImage | None = None
         self.chosen: Path | None = None
-        """The grid that is to be shown; None: the newest."""
+        """File of the chosen grid of samples; None: always the newest."""
         self.figure.tooltip = "Which figure of the run's log"
         self.back.tooltip = "The samples of the validation before"
         self.forward.tooltip = "The samples of the validation after"
@@ -69,14 +69,14 @@ class RunView(QWidget):
 
     @property
     def wanted(self) -> Path | None:
-        """The file of the grid that is to be shown; None where there is none."""
+        """File of the grid to show; None if there is no grid."""
         grids = self.run.grids if self.run is not None else ()
         if self.chosen in grids:
             return self.chosen
         return grids[-1] if grids else None
 
     def step(self, by: int) -> None:
-        """Goes to an earlier or later grid; the newest is followed by those that come."""
+        """Goes to an earlier or later grid; from the newest on, newer ones are shown as they come."""
         grids = self.run.grids if self.run is not None else ()
         if self.wanted is None:
             return
@@ -85,7 +85,7 @@ class RunView(QWidget):
         self._show_buttons()
 
     def show_run(self, run: Run | None) -> None:
-        """Another run, or another moment of it."""
+        """Shows another run, or a newer state of the same run."""
         self.run = run
         there = run.curves if run is not None else {}
         choices = [words for name, words in WORDS.items() if name in there] or [WORDS["loss"]]
@@ -98,8 +98,8 @@ class RunView(QWidget):
         self._show_buttons()
 
     def show_picture(self, picture: QImage | None) -> None:
-        """The pixels of a grid."""
-        if picture is not self._picture:  # fitting a large one takes its time
+        """Shows the picture of a grid; None: no picture."""
+        if picture is not self._picture:  # fitting a large picture takes time
             self._picture = picture
             self._fit()
 

@@ -1,4 +1,4 @@
-"""The one run that a window trains or looks at: its process, and what its folder tells as it goes on."""
+"""The one run that a window trains or shows: its process, and the progress in its folder."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from napari_cosynth.widget.run.background import Background
 from napari_cosynth.widget.run.speed import duration
 
 LOOK_MS = 1000
-"""So often the folder of a run that goes on is looked into."""
+"""Interval in ms between two reads of a running run's folder."""
 
 State = Literal["none", "running", "pausing", "paused", "done", "failed"]
 
 
 class Training(QObject):
-    """Reads off the GUI thread; what it knows is there when ``changed`` is emitted."""
+    """One run and its state. It reads off the GUI thread, then emits ``changed``."""
 
     changed = Signal()
     finished = Signal(Run)
-    """A run came to its last step in this window."""
+    """A run that this window trained has done its last step."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,11 +45,11 @@ class Training(QObject):
         """The grid of :attr:`picture`."""
         self.picture: QImage | None = None
         self.error = ""
-        """What a run that failed said last."""
+        """Last line of output of a run that failed."""
 
     @property
     def state(self) -> State:
-        """Whether a run goes on, or how the last one stands."""
+        """State of the shown run."""
         if self._aside is not None:
             return "pausing" if self._pausing else "running"
         if self.error:
@@ -60,54 +60,54 @@ class Training(QObject):
 
     @property
     def alive(self) -> bool:
-        """Whether a run's process goes on."""
+        """Whether a run's process is running."""
         return self._aside is not None
 
     @property
     def resumable(self) -> bool:
-        """Whether the run that is shown can go on."""
+        """Whether the shown run can be resumed."""
         run = self.run
         return not self.alive and run is not None and not run.finished and run.start is not None
 
     def begin(self, arguments: Sequence[str], folder: Path, log: Path) -> None:
-        """Begins a run in a process of its own. Raises OSError where its log cannot be written."""
+        """Begins a run in a process of its own. Raises OSError if its log cannot be written."""
         self._forget()
         self.folder = folder
         self._start(arguments, log)
 
     def resume(self, device: str) -> None:
-        """Goes on with the run that is shown. Raises ValueError where it does not tell its data."""
+        """Resumes the shown run. Raises ValueError if its folder does not name its data."""
         assert self.run is not None
         arguments = resume_arguments(self.run, device)
         self._start(arguments, self.run.folder.with_name(self.run.folder.name + ".log"))
 
     def pause(self) -> None:
-        """Stops after the step, with the state to resume from."""
+        """Stops the run after the current step; it saves the state to resume from."""
         if self._aside is not None:
             self._pausing = True
             self._aside.stop()
             self.changed.emit()
 
     def open(self, folder: Path) -> None:
-        """Shows the run in a folder. Raises ValueError where there is none."""
+        """Shows the run in a folder. Raises ValueError if there is none."""
         if not (folder / RECIPE).is_file():
-            read_run(folder)  # says why
+            read_run(folder)  # raises the ValueError
         self._forget()
         self.folder = folder
         self.look_again()
 
     def look_again(self, chosen: Path | None = None) -> None:
-        """Reads the run's folder anew, and the grid ``chosen`` or the newest."""
+        """Reads the run's folder again, and the grid ``chosen`` or else the newest."""
         folder, shown = self.folder, self.grid
         if folder is None:
             return
 
         def work() -> tuple[Run | None, Path | None, QImage | None]:
             if not (folder / RECIPE).is_file():
-                return None, None, None  # it has not come so far
+                return None, None, None  # the run has not written its recipe yet
             run = read_run(folder)
             grid = chosen if chosen in run.grids else run.grids[-1] if run.grids else None
-            # Read and unpacked here: a grid has millions of pixels.
+            # The picture is read and decoded in this thread: a grid has millions of pixels.
             fresh = grid is not None and grid != shown
             return run, grid, QImage(str(grid)) if fresh else None
 
@@ -126,7 +126,7 @@ class Training(QObject):
         self._work.do(work, show, refuse)
 
     def close(self) -> None:
-        """The window is going: a run stops after its step, and can be resumed."""
+        """Stops a run after its current step, because the window closes; it can be resumed."""
         if self._aside is not None:
             self._aside.stop()
         self._work.close()
@@ -134,7 +134,7 @@ class Training(QObject):
             self._timer.stop()
 
     def wait(self, seconds: float) -> None:
-        """Until the process has ended."""
+        """Waits until the process has ended, at most this long."""
         if self._aside is not None:
             self._aside.wait(seconds)
 
@@ -157,12 +157,12 @@ class Training(QObject):
         self.look_again(self._chosen)
 
     def choose(self, grid: Path | None) -> None:
-        """The grid that is shown from now on; None: always the newest."""
+        """Shows this grid from now on; None: always the newest."""
         self._chosen = grid
         self.look_again(grid)
 
     def _end(self, aside: Aside, code: int) -> None:
-        """The process has ended: what its folder then holds is read before anything is said of it."""
+        """Ends the run whose process has ended: reads the folder once more, then emits the signals."""
         self._timer.stop()
         folder = self.folder
         assert folder is not None
@@ -185,7 +185,7 @@ class Training(QObject):
 
 
 def told_of(training: Training) -> str:
-    """How a run stands, in a line; empty where none is shown."""
+    """State of a run in one line; empty if none is shown."""
     state, run = training.state, training.run
     if state == "none":
         return ""
@@ -206,7 +206,7 @@ def told_of(training: Training) -> str:
 
 
 def time_left(run: Run | None, cost: Cost | None) -> str:
-    """How long a run still takes by its measured steps; empty where that is not known."""
+    """Time left of a run, from its measured steps; empty if it is not known."""
     if run is None or run.finished or cost is None or run.seconds is None:
         return ""
     return f"{duration(cost.seconds_as_measured(run.seconds, run.done))} left"
