@@ -8,6 +8,7 @@ from napari.components import ViewerModel
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_cosynth.widget.docks.panel import CoSynthPanel
+from napari_cosynth.widget.layers.tags import unwrapped
 from napari_cosynth.widget.qt.staying import Staying, dock_of
 
 T = TypeVar("T", bound=Staying)
@@ -31,11 +32,6 @@ def closed(kind: type[T], viewer: Any) -> T | None:
     for widget in QApplication.allWidgets():
         if isinstance(widget, kind) and dock_of(widget) is None:
             ours: Any = widget
-            if _plain(ours.viewer) is _plain(viewer):
+            if unwrapped(ours.viewer) is unwrapped(viewer):
                 return widget
     return None
-
-
-def _plain(viewer: Any) -> Any:
-    """The viewer without the wrapper in which napari passes it to plugins."""
-    return getattr(viewer, "__wrapped__", viewer)

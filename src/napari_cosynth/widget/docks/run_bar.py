@@ -6,7 +6,7 @@ import time
 
 from magicgui.widgets import CheckBox, ComboBox, Label, ProgressBar, PushButton
 from qtpy.QtCore import QEvent, QObject
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_cosynth.types import Progress, Request
 from napari_cosynth.widget.qt.forms import allow, column_in, side_by_side
@@ -34,15 +34,15 @@ class QueueRow(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.jobs = ComboBox(choices=[])
+        self.jobs = ComboBox(choices=[], label="Waiting runs")
         self.drop, self.drop_all = PushButton(text="Drop"), PushButton(text="Drop all")
         self._word = Label(value="")
         self._waiting: Waiting | None = None
         self.drop.tooltip = "Takes the chosen run back"
         self.drop_all.tooltip = "Takes all runs back that wait; the one that goes on stays"
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
+        box = column_in(self)
         box.addWidget(side_by_side(self._word, self.jobs, self.drop, self.drop_all))
+        self.jobs.tooltip = "Runs that wait, the next one first"
         self.drop.changed.connect(self._drop)
         self.drop_all.changed.connect(self._drop_all)
         self.hide()
@@ -57,7 +57,7 @@ class QueueRow(QWidget):
         jobs = self._waiting.jobs if self._waiting is not None else []
         names = [f"{row + 1}. {job.name}" for row, job in enumerate(jobs)]
         self.jobs.choices = names
-        self.jobs.tooltip = "\n".join(names)
+        self.jobs.tooltip = "\n".join(["Runs that wait, the next one first", *names])
         self._word.value = f"{len(jobs)} waiting"
         self.setVisible(bool(jobs))
 

@@ -12,6 +12,7 @@ from napari.layers import Layer, Points
 
 from napari_cosynth.widget.layers.layout import placement_from
 from napari_cosynth.widget.layers.placement import Placement
+from napari_cosynth.widget.layers.tags import unwrapped
 
 FRAME = "cosynth canvas"
 WORDS = "canvas "
@@ -39,7 +40,7 @@ def hide_box(layer: Layer, name: str) -> None:
 
 def _overlays(layer: Layer) -> Any:
     """A layer's overlays; napari has no public place for what belongs to a layer beside its data."""
-    return getattr(layer, "__wrapped__", layer)._overlays
+    return unwrapped(layer)._overlays
 
 
 def show_size(viewer: ViewerModel, layer: Points | None) -> None:

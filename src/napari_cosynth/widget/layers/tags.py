@@ -74,3 +74,8 @@ def read_tag(metadata: Mapping[str, Any]) -> Tag | None:
         )
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def unwrapped(value: Any) -> Any:
+    """A layer or viewer itself. Plugins get napari's wrapper, which warns about private attributes."""
+    return getattr(value, "__wrapped__", value)

@@ -20,6 +20,7 @@ from napari_cosynth.widget.layers.layout import (
     placement_from,
     set_current_class,
 )
+from napari_cosynth.widget.layers.tags import unwrapped
 
 PATIENCE = 3
 """Pause after a change of the layer, as a multiple of the change's own duration (0.2 s in a layout of
@@ -174,5 +175,5 @@ def _remove(layer: Points, rows: list[int]) -> None:
     napari shifts the number of the hovered point and that of the highlighted one together. It fails if
     its thread for the status bar has set the first but not yet the second.
     """
-    layer._value = None
+    unwrapped(layer)._value = None
     layer.remove(rows)

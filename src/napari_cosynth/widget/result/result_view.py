@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from napari.components import ViewerModel
-from napari.layers import Layer, Points
+from napari.layers import Layer, Points, Shapes
 from qtpy.QtCore import QTimer
 
 from napari_cosynth.types import ClassTable, Layout, Progress, Report, Synthesis
@@ -123,7 +123,7 @@ class ResultView:
 def insert_below_points(viewer: ViewerModel, layer: Layer) -> None:
     """Adds a layer under the topmost Points and Shapes; the selection stays."""
     index = len(viewer.layers)
-    while index > 0 and viewer.layers[index - 1]._type_string in ("points", "shapes"):
+    while index > 0 and isinstance(viewer.layers[index - 1], (Points, Shapes)):
         index -= 1
     if viewer.layers.selection:
         insert_unselected(viewer, index, layer)

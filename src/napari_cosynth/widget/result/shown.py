@@ -24,7 +24,7 @@ from napari_cosynth.widget.layers.layout import (
 from napari_cosynth.widget.layers.record_layers import record_layers
 from napari_cosynth.widget.layers.results import AGREED_KEY, groups, instance_colors
 from napari_cosynth.widget.layers.slide_layers import LayerTuple
-from napari_cosynth.widget.layers.tags import read_tag
+from napari_cosynth.widget.layers.tags import read_tag, unwrapped
 from napari_cosynth.widget.result.result_view import insert_unselected
 from napari_cosynth.widget.result.saving import Group, drawn_record, groups_of
 
@@ -164,7 +164,7 @@ def _put(layer: Layer, data: npt.NDArray[Any], sample: int, stacked: bool) -> No
         at = (np.full(len(changed[0]), sample), *changed) if stacked else changed
         fresh = data[changed].astype(layer.data.dtype)
         # Not data_setitem: it also paints the view, and a hidden layer has none.
-        layer._save_history((at, layer.data[at], fresh))
+        unwrapped(layer)._save_history((at, layer.data[at], fresh))
         layer.data[at] = fresh
         layer.refresh()
     elif stacked:
