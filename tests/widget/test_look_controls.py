@@ -101,7 +101,7 @@ def test_the_image_below_is_followed_without_being_asked_for(
     sample = run(dock, qtbot, dock.bar.synthesise)  # pressed before the look is known
     wanted = look_of(halved(slide[40:168, 60:188]))
     np.testing.assert_allclose(sample.request.look, wanted, atol=2e-3)
-    assert sample.recipe["look"] == list(sample.request.look)
+    assert sample.recipe["look"] == list(sample.request.look)[:16]  # as many as it knows
     assert sample.recipe["look_of"] == "slide, 40,60,128,128"
     assert "slide" in dock.look.choice.tooltip and "slide" in sample.request.look_of
     # The picture in the form is of that region.
