@@ -62,6 +62,18 @@ def test_white_is_no_background_tissue():
     )
 
 
+def test_ink_is_no_tissue():
+    inked = tile()
+    inked[:20] = (20, 80, 150)
+    plain, found = look_of(tile()[20:]), look_of(inked)
+    apart = np.abs(np.subtract(found, plain))
+    # The share of white is of all pixels; detail is seen at the border of the ink.
+    assert apart[:12].max() < 0.02
+    assert number(found, "deviation of red less green density") == pytest.approx(
+        number(plain, "deviation of red less green density"), abs=0.01
+    )
+
+
 def test_grain_is_seen():
     rng = np.random.default_rng(0)
     grainy = np.clip(tile() + rng.normal(0, 12, (64, 64, 1)), 0, 255).astype(np.uint8)

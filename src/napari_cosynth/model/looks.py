@@ -5,7 +5,8 @@ pixels only, so any image can be the reference. They are differentiable, so a lo
 towards them. Older networks know the first 16 numbers, without the detail of each part.
 
 Optical densities are log10. A pixel is dark where its red density is above the image's own threshold
-(Otsu 1979). Dark pixels are mostly nuclei, since haematoxylin absorbs red and eosin hardly does.
+(Otsu 1979). Dark pixels are mostly nuclei, since haematoxylin absorbs red and eosin hardly does. Ink is
+left out: it would be taken for nuclei of a colour that no tissue has.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from torch import Tensor
 
 from napari_cosynth.foreign.files import read_json
 from napari_cosynth.io.settings import FORBID_UNKNOWN, parse
+from napari_cosynth.stain.haematoxylin import is_ink
 
 _PARTS = ("background", "nuclei")
 _SIGMAS = (1.0, 2.0, 4.0)
@@ -64,9 +66,11 @@ def describe(images: Tensor) -> Tensor:
     levels = (images.float().clamp(-1, 1) + 1) * 127.5
     density = -((levels + 1) / 256).log10()
     red, mean = density[:, 0], density.mean(1)
-    dark = ((red - _thresholds(red.detach())[:, None, None]) / _EDGE).sigmoid()
+    tissue = 1 - is_ink(red, density[:, 1]).float()
+    dark = ((red - _thresholds(red.detach(), tissue)[:, None, None]) / _EDGE).sigmoid()
     white = ((_WHITE - mean) / (_EDGE / 2)).sigmoid()
-    paper = (1 - dark) * (1 - white)
+    paper = (1 - dark) * (1 - white) * tissue
+    dark = dark * tissue
     parts = [
         (weight / weight.sum((1, 2), keepdim=True).clamp_min(1e-3))[:, None]
         for weight in (paper, dark)
@@ -83,7 +87,13 @@ def describe(images: Tensor) -> Tensor:
     dense = paper * ((mean - _DENSE) / _EDGE).sigmoid()
     numbers.append(
         torch.stack(
-            [white.mean((1, 2)), dense.mean((1, 2)), _deviation(fine), _deviation(redness)], 1
+            [
+                white.mean((1, 2)),
+                dense.mean((1, 2)),
+                _deviation(fine, tissue),
+                _deviation(redness, tissue),
+            ],
+            1,
         )
     )
     bands = torch.cat([(a - b) / 255 for a, b in pairwise(blurred)], 1)
@@ -111,8 +121,10 @@ def look_of(image: npt.NDArray[np.uint8]) -> tuple[float, ...]:
         return tuple(round(float(v), 5) for v in describe(planes[None])[0])
 
 
-def _deviation(values: Tensor) -> Tensor:
-    return (values.var((1, 2), correction=0) + 1e-8).sqrt()
+def _deviation(values: Tensor, weight: Tensor) -> Tensor:
+    share = weight / weight.sum((1, 2), keepdim=True).clamp_min(1)
+    mean = (share * values).sum((1, 2), keepdim=True)
+    return ((share * (values - mean) ** 2).sum((1, 2)) + 1e-8).sqrt()
 
 
 def _blurred(grey: Tensor, sigma: float) -> Tensor:
@@ -124,11 +136,11 @@ def _blurred(grey: Tensor, sigma: float) -> Tensor:
     return F.conv2d(F.conv2d(padded, bell[None, None, :, None]), bell[None, None, None])
 
 
-def _thresholds(values: Tensor, bins: int = 64, top: float = 1.0) -> Tensor:
+def _thresholds(values: Tensor, weight: Tensor, bins: int = 64, top: float = 1.0) -> Tensor:
     """Otsu's threshold of each image, (B,), from densities (B, H, W) in [0, ``top``)."""
     index = (values.flatten(1) * (bins / top)).long().clamp(0, bins - 1)
     counts = torch.zeros(len(values), bins, device=values.device, dtype=torch.float64)
-    counts.scatter_add_(1, index, torch.ones_like(index, dtype=torch.float64))
+    counts.scatter_add_(1, index, weight.flatten(1).double())
     centres = (torch.arange(bins, device=values.device, dtype=torch.float64) + 0.5) * (top / bins)
     below = counts.cumsum(1)
     above = below[:, -1:] - below

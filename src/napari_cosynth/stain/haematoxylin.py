@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,10 +32,14 @@ def haematoxylin(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     absorbs red far more than green.
     """
     density = -np.log10((image[..., :2].astype(np.float32) + 1) / 256)
-    ink = (density[..., 0] > _INK * density[..., 1]) & (density[..., 0] > 0.2)
     stain = rgb2hed(image)[..., 0].clip(0)
-    stain[ink] = 0
+    stain[is_ink(density[..., 0], density[..., 1])] = 0
     return np.asarray(stain, np.float32)
+
+
+def is_ink(red: Any, green: Any) -> Any:
+    """Where there is ink, by optical densities (log10), arrays or tensors of one shape: booleans."""
+    return (red > _INK * green) & (red > 0.2)
 
 
 def judged(report: Report, record: Record, areas: Mapping[str, float]) -> Report:
