@@ -18,8 +18,8 @@ import tifffile
 import napari_cosynth
 from napari_cosynth.cli import main
 from napari_cosynth.cli.synthesis import sampling
+from napari_cosynth.datasets.recipes import read_count, read_sample
 from napari_cosynth.datasets.stack import StackDataset
-from napari_cosynth.export.recipes import read_count, read_sample
 from napari_cosynth.types import Progress, Record, Report, Request, Synthesis
 
 GOOD = (

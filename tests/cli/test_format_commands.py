@@ -14,8 +14,8 @@ from skimage.io import imread
 
 from napari_cosynth.cli import main
 from napari_cosynth.datasets.formats import open_records
+from napari_cosynth.datasets.recipes import read_sample
 from napari_cosynth.export.folder import write_folder
-from napari_cosynth.export.recipes import read_sample
 from napari_cosynth.export.stack import write_stack
 from napari_cosynth.types import ClassTable
 from nuclei import items, record

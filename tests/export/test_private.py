@@ -14,7 +14,7 @@ import tifffile
 
 from napari_cosynth import registry
 from napari_cosynth.cli import main
-from napari_cosynth.export.recipes import read_sample
+from napari_cosynth.datasets.recipes import read_sample
 from napari_cosynth.generate.plan import FolderLayouts, Plan
 from napari_cosynth.generate.run import generate
 from napari_cosynth.layouts.sources.points_csv import write_layout

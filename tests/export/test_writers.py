@@ -14,9 +14,9 @@ from scipy.io import loadmat
 from skimage.io import imread
 
 from napari_cosynth import registry
+from napari_cosynth.datasets.recipes import read_count, read_sample
 from napari_cosynth.export import stack as stack_module
 from napari_cosynth.export.conic import write_conic
-from napari_cosynth.export.recipes import read_count, read_sample
 from napari_cosynth.export.stack import write_stack
 from napari_cosynth.types import ClassTable
 from nuclei import CLASSES, items, record

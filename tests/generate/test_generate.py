@@ -15,11 +15,11 @@ import pytest
 
 from napari_cosynth.checks.splits import groups_of
 from napari_cosynth.cli import main
+from napari_cosynth.datasets.recipes import read_sample
 from napari_cosynth.datasets.shards import ShardsDataset
 from napari_cosynth.datasets.stack import StackDataset
 from napari_cosynth.export.base import Described
 from napari_cosynth.export.hovernet import write_tiles
-from napari_cosynth.export.recipes import read_sample
 from napari_cosynth.export.stack import write_stack
 from napari_cosynth.generate.manifest import read_manifest
 from napari_cosynth.generate.plan import DatasetLayouts, Plan, Quality

@@ -9,7 +9,7 @@ from npe2 import PluginManifest
 
 from napari_cosynth import registry
 from napari_cosynth.datasets.formats import open_records
-from napari_cosynth.export.recipes import read_sample
+from napari_cosynth.datasets.recipes import read_sample
 from napari_cosynth.export.stack import write_stack
 from nuclei import items
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from napari_cosynth.datasets.formats import open_records
-from napari_cosynth.export.recipes import read_sample
+from napari_cosynth.datasets.recipes import read_sample
 from napari_cosynth.generate.manifest import MANIFEST, read_manifest
 from napari_cosynth.geometry.box import Box
 from napari_cosynth.geometry.edits import undone

@@ -19,8 +19,8 @@ from napari_cosynth.checks.splits import groups_of, read_groups, split_by_group
 from napari_cosynth.datasets.formats import open_records
 from napari_cosynth.datasets.published.lizard import LIZARD_CLASSES
 from napari_cosynth.datasets.published.pannuke import PANNUKE_CLASSES
+from napari_cosynth.datasets.recipes import read_samples
 from napari_cosynth.export.base import Described
-from napari_cosynth.export.recipes import read_samples
 from napari_cosynth.geometry.raster import pixels
 from napari_cosynth.io.atomic import replaced_folder
 from napari_cosynth.records.base import NamedRecords, crop, remap

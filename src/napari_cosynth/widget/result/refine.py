@@ -12,7 +12,7 @@ from napari.utils.notifications import show_info
 from psygnal import Signal
 from qtpy.QtWidgets import QWidget
 
-from napari_cosynth.export.recipes import read_count
+from napari_cosynth.datasets.recipes import read_count
 from napari_cosynth.records.refine import separated_again, updated_from_instances
 from napari_cosynth.types import Record, Report
 from napari_cosynth.widget.layers.results import groups

@@ -18,6 +18,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, BinaryIO
 
 from napari_cosynth.types import Progress, Synthesis
@@ -46,46 +47,24 @@ class Failure:
     trace: str
 
 
-def _synthesize(*arguments: Any) -> Iterator[Progress | Synthesis]:
-    from napari_cosynth.synthesis.synthesize import synthesize
+def _events_of(function: str) -> Callable[..., Iterator[Any]]:
+    """A function ``module:name`` that yields events, imported when it is called: torch is heavy."""
 
-    events: Iterator[Progress | Synthesis] = synthesize(*arguments)
-    return events
+    def call(*arguments: Any) -> Iterator[Any]:
+        module, name = function.split(":")
+        events: Iterator[Any] = getattr(import_module(f"napari_cosynth.{module}"), name)(*arguments)
+        return events
 
-
-def _resynthesize(*arguments: Any) -> Iterator[Progress | Synthesis]:
-    from napari_cosynth.synthesis.resynthesize import resynthesize
-
-    events: Iterator[Progress | Synthesis] = resynthesize(*arguments)
-    return events
+    return call
 
 
-def _inpaint(*arguments: Any) -> Iterator[Progress | Synthesis]:
-    from napari_cosynth.synthesis.inpaint import inpaint
+def _answer_of(function: str) -> Callable[..., Iterator[Any]]:
+    """A function ``module:name`` whose value is the only event, imported when it is called."""
 
-    events: Iterator[Progress | Synthesis] = inpaint(*arguments)
-    return events
+    def call(*arguments: Any) -> Iterator[Any]:
+        yield _events_of(function)(*arguments)
 
-
-def _repaint(*arguments: Any) -> Iterator[Progress | Synthesis]:
-    from napari_cosynth.synthesis.repaint import repaint_around
-
-    events: Iterator[Progress | Synthesis] = repaint_around(*arguments)
-    return events
-
-
-def _look_of(pixels: Any) -> Iterator[Any]:
-    """The look of pixels on a checkpoint's grid, uint8 (H, W, 3)."""
-    from napari_cosynth.model.looks import look_of
-
-    yield look_of(pixels)
-
-
-def _look_from(*arguments: Any) -> Iterator[Any]:
-    """The look of an image file, and its reference in words."""
-    from napari_cosynth.synthesis.looks import look_from
-
-    yield look_from(*arguments)
+    return call
 
 
 def _survey(path: Any, kind: str | None, options: dict[str, Any]) -> Iterator[Any]:
@@ -127,13 +106,13 @@ def _warm_up(checkpoint: str, device: str) -> Iterator[Progress | Synthesis]:
 
 
 KINDS: dict[str, Callable[..., Iterator[Any]]] = {
-    "synthesize": _synthesize,
-    "resynthesize": _resynthesize,
-    "inpaint": _inpaint,
-    "repaint": _repaint,
+    "synthesize": _events_of("synthesis.synthesize:synthesize"),
+    "resynthesize": _events_of("synthesis.resynthesize:resynthesize"),
+    "inpaint": _events_of("synthesis.inpaint:inpaint"),
+    "repaint": _events_of("synthesis.repaint:repaint_around"),
     "warm up": _warm_up,
-    "look of": _look_of,
-    "look from": _look_from,
+    "look of": _answer_of("model.looks:look_of"),
+    "look from": _answer_of("synthesis.looks:look_from"),
     "survey": _survey,
     "training recipe": _training_recipe,
     "training cost": _training_cost,

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
+from napari_cosynth.datasets.recipes import read_count, read_sample
 from napari_cosynth.export.base import Described
-from napari_cosynth.export.recipes import read_count, read_sample
 from napari_cosynth.export.stack import append_stack, write_stack
 from napari_cosynth.records.base import make_record
 from napari_cosynth.types import ClassTable
