@@ -20,8 +20,9 @@ from napari_cosynth.geometry.box import Box
 from napari_cosynth.geometry.frame import Frame
 from napari_cosynth.model.checkpoint import load
 from napari_cosynth.model.encoding import decode_distance, decode_image, decode_labels
+from napari_cosynth.records.resample import enlarged
 from napari_cosynth.synthesis import inpaint, looks, place, resynthesize, trajectories, window
-from napari_cosynth.synthesis.inpaint import _enlarged, _in_look_of, _with_found
+from napari_cosynth.synthesis.inpaint import _in_look_of, _with_found
 from napari_cosynth.synthesis.looks import look_for, look_from, look_of_pixels
 from napari_cosynth.synthesis.place import Place
 from napari_cosynth.synthesis.preparation import open_checkpoint
@@ -135,7 +136,7 @@ def test_runs_that_make_other_pixels_have_other_identities(large, tmp_path, monk
 )
 def test_a_mask_on_another_grid_is_what_the_centres_lie_in(old, new):
     mask = np.random.default_rng(0).random(old) < 0.5
-    found = _enlarged(mask, new)
+    found = enlarged(mask, new)
     for y in range(new[0]):
         for x in range(new[1]):
             at = int((y + 0.5) * old[0] / new[0]), int((x + 0.5) * old[1] / new[1])
