@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 
 import numpy as np
 import pytest
 
 from napari_cosynth.types import ClassTable, Layout, Report, Request, default_palette
-from napari_cosynth.types.recipe import stated
+from napari_cosynth.types.recipe import Recipe, same_but, stated
 
 
 @pytest.mark.parametrize(
@@ -86,6 +87,32 @@ def test_a_stored_recipe_gives_the_fields_of_its_request():
     }  # fmt: skip
     assert stated({**recipe, "look": None})["look"] == "none"
     assert stated({}) == {}
+
+
+def test_a_recipe_is_read_as_it_was_stored():
+    layout = Layout(np.array([[5, 5]]), np.array([1]), (10, 12), 0.5, ClassTable.of("a"))
+    asked = Request(
+        layout, "p", sampler="fast", steps=3, guidance=2.0, seeds=(7, 8), tissue="colon"
+    )
+    stored = json.loads(json.dumps(asked.stored(8)))
+    read = Recipe.read(stored, layout)
+    assert same_but(read, Recipe(layout, "p", "default", "fast", 3, 2.0, (8,), "colon"))
+    assert Request.read(stored, layout, device="cpu").device == "cpu"
+    for field in ("seed", "prompt", "sampler", "steps", "guidance"):
+        with pytest.raises(ValueError, match=f"^{field}: missing$"):
+            Recipe.read({k: v for k, v in stored.items() if k != field}, layout)
+
+
+def test_recipes_are_compared_in_every_field_but_those_named():
+    layout = Layout(np.array([[5, 5]]), np.array([1]), (10, 12), 0.5, ClassTable.of("a"))
+    first = Request(layout, "p")
+    moved = dataclasses.replace(
+        first, layout=dataclasses.replace(layout, centroids=np.array([[6, 6]]))
+    )
+    assert same_but(first, moved)  # points are the caller's to compare
+    for change in ({"guidance": 2.0}, {"look": "none"}, {"device": "cpu"}, {"prompt": "q"}):
+        other = dataclasses.replace(first, **change)
+        assert not same_but(first, other) and same_but(first, other, *change)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from napari_cosynth.widget.docks.panel import CoSynthPanel
 from napari_cosynth.widget.layers import results
 from napari_cosynth.widget.layers.placement import free_placement
 from napari_cosynth.widget.result.result_view import LiveView
-from napari_cosynth.widget.run import sampling_controls
+from napari_cosynth.widget.run import live, sampling_controls
 
 WAIT = 120_000
 
@@ -226,3 +226,18 @@ def test_clicks_faster_than_a_step_are_seen_while_they_come(
     # Four superseded drafts, each with an estimate, before the first sample of all.
     assert seen[:4] == [0] * 4
     assert said and not any("cancelled" in text for text in said)
+
+
+def test_the_newest_samples_are_remembered_as_many_as_fit(
+    panel: CoSynthPanel, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = [made(layout, seed) for seed in range(4)]
+    monkeypatch.setattr(live, "REMEMBERED", 2 * samples[0].nbytes + 1)
+    for sample in samples:
+        panel.live._remember(sample)
+    known = [panel.live._remembered(sample.request) is sample for sample in samples]
+    assert known == [False, False, True, True]
+    monkeypatch.setattr(live, "REMEMBERED", 1)
+    panel.live._remember(samples[0])  # the newest is kept, however large it is
+    assert panel.live._remembered(samples[0].request) is samples[0]
+    assert panel.live._remembered(samples[3].request) is None

@@ -94,14 +94,20 @@ def test_it_may_be_saved_as_it_is(
     assert recipe["edited"] and "repainted" not in recipe
 
 
-def test_a_nucleus_is_repainted_from_the_review_again_and_back(
-    panel: CoSynthPanel, points: Points, qtbot: Any
-) -> None:
+def reviewed(panel: CoSynthPanel, qtbot: Any) -> QualityPanel:
+    """The quality dock over a result that was just made."""
     quality = QualityPanel(panel.viewer)
     panel.viewer.window.add_dock_widget(quality, name="CoSynth quality")
     panel.bar.synthesise.native.click()
     wait(panel, qtbot)
     qtbot.waitUntil(lambda: not quality.busy)
+    return quality
+
+
+def test_a_nucleus_is_repainted_from_the_review_again_and_back(
+    panel: CoSynthPanel, points: Points, qtbot: Any
+) -> None:
+    quality = reviewed(panel, qtbot)
     (layers,) = results.groups(panel.viewer).values()
     labels = layers["labels"].data.copy()
     pictures = [layers["image"].data.copy()]
@@ -138,11 +144,7 @@ def test_a_nucleus_is_repainted_from_the_review_again_and_back(
 def test_what_was_dropped_in_the_review_goes_from_the_picture_there(
     panel: CoSynthPanel, points: Points, qtbot: Any
 ) -> None:
-    quality = QualityPanel(panel.viewer)
-    panel.viewer.window.add_dock_widget(quality, name="CoSynth quality")
-    panel.bar.synthesise.native.click()
-    wait(panel, qtbot)
-    qtbot.waitUntil(lambda: not quality.busy)
+    quality = reviewed(panel, qtbot)
     (layers,) = results.groups(panel.viewer).values()
     before = layers["image"].data.copy()
     id_ = smallest(quality)

@@ -24,8 +24,8 @@ from napari_cosynth.synthesis.provenance import package_versions
 from napari_cosynth.synthesis.resynthesize import REACH, resynthesize
 from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.types import Layout, Record, Request, Synthesis
+from napari_cosynth.types.recipe import NEEDED
 
-_NEEDED = ("seed", "prompt", "sampler", "steps", "guidance", "checkpoint_sha256")
 _ELSEWHERE = {
     "inpainted": "was sampled into a real image",
     "labels_of": "was painted over the labels of another record",
@@ -64,7 +64,7 @@ def replay(
     for name, what in _ELSEWHERE.items():
         if name in recipe:
             raise ValueError(f"{where}: {what}: its recipe alone does not make it again")
-    for name in _NEEDED:
+    for name in (*NEEDED, "checkpoint_sha256"):
         if name not in recipe:
             raise ValueError(f"{where}: {name}: missing in its recipe")
     name, notes = _checkpoint(recipe, checkpoint, where)

@@ -101,6 +101,10 @@ def look_file(spec: str) -> tuple[Path, tuple[int, int, int, int] | None] | None
     )
 
 
+NEEDED = ("seed", "prompt", "sampler", "steps", "guidance")
+"""Fields without which a stored recipe reproduces nothing."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Everything that decides samples, apart from the checkpoint's bytes; one sample a seed."""
@@ -154,7 +158,7 @@ class Recipe:
 
         Raises ValueError naming the field that is missing, has the wrong type or is out of range.
         """
-        for name in ("prompt", "sampler", "steps", "guidance", "seed"):
+        for name in NEEDED:
             if name not in stored:
                 raise ValueError(f"{name}: missing")
         return cls(layout=layout, **{**stated(stored), **others})

@@ -119,6 +119,9 @@ class QualityPanel(Tabbed):
         )
         self.destroyed.connect(self._viewer_events.end)
         self.destroyed.connect(self._layer_events.end)
+        # The thread that measures ends with the dock; what is being saved is finished, and told.
+        self.destroyed.connect(self._measures.close)
+        self.destroyed.connect(self._writes.finish)
 
     def neighbour(self) -> QWidget | None:
         panels = [w for w in docked(self.viewer) if isinstance(w, Staying)]
@@ -291,12 +294,13 @@ class QualityPanel(Tabbed):
 
     def save_to(self, path: Path) -> None:
         """Saves the results with a tick as a training stack, or appends them, off the GUI thread."""
+        write = writer_of(self.viewer, self.samples.kept, path)  # raises before anything is marked
         self._saving = True
         self._show_buttons()
         # Not bound methods: if the dock is destroyed meanwhile, it must not be called, but the user must
         # still be told.
         self._writes.do(
-            writer_of(self.viewer, self.samples.kept, path),
+            write,
             lambda folder: _saved(self, lambda: show_info(f"saved in {folder}")),
             lambda error: _saved(self, lambda: tell(error)),
         )

@@ -45,7 +45,11 @@ class Background(QObject):
         future = self._executor.submit(work)
         future.add_done_callback(lambda done: self._post(done, then, failed or tell))
 
-    def close(self) -> None:
+    def finish(self, _: object = None) -> None:
+        """Takes no more work; what is under way is done, and its result comes back."""
+        self._executor.shutdown(wait=False)
+
+    def close(self, _: object = None) -> None:
         """Drops later results; work that has begun or waits, such as writing a file, is still done."""
         self._open = False
         self._executor.shutdown(wait=False)
