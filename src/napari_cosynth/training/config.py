@@ -160,6 +160,12 @@ class AdversarialConfig:
     separation: float = 0.0
     """Weight of the error of the nuclei's contrast in haematoxylin, in standard deviations, compared with
     the real patch."""
+    teacher: str = ""
+    """Checkpoint, by bundled name or path, whose clean estimates a smaller network learns; empty: none.
+
+    They are of the last state of each roll-out."""
+    distillation: float = 5.0
+    """Weight of the difference from the teacher's estimates."""
     look_rate: float = 10.0
     """Factor of the learning rate of the look's layer."""
     look_dropout: float = 0.1

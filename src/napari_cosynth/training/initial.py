@@ -12,6 +12,7 @@ from torch import Tensor
 
 from napari_cosynth.model.checkpoint import CheckpointConfig, Model, load
 from napari_cosynth.model.text import CompactTextEncoder
+from napari_cosynth.training.smaller import fits_within, shrunk
 
 logger = logging.getLogger(__name__)
 
@@ -22,13 +23,18 @@ def start_from(model: Model, config: CheckpointConfig, init: str | Path) -> str:
     Weights of a class (its embeddings, its rows of the output) and of a word of the vocabulary are
     matched by name; the background is a class like any other. New classes and words get new embeddings.
     The output rows of a new class are the mean of the old nucleus classes' rows, so that it starts as
-    some nucleus. Raises ValueError naming any other difference between the networks.
+    some nucleus. A network with fewer blocks or narrower levels gets a part of the start's weights
+    (``training.smaller``). Raises ValueError naming any other difference between the networks.
     """
     start = load(init)
     _check_alike(start.config, config, start.path)
     old, new = start.config.class_names, config.class_names
     fresh = model.state_dict()
     weights = dict(start.model.state_dict())
+    large, small = start.config.network, config.network
+    cut = (large.blocks, large.widths) != (small.blocks, small.widths)
+    if cut:
+        weights = shrunk(weights, large, fresh, small)
     for key in ("network.labels.weight", "network.points.classes.weight"):
         weights[key] = _by_name(weights[key], fresh[key], old, new)
     folded = config.network.patch**2
@@ -51,6 +57,10 @@ def start_from(model: Model, config: CheckpointConfig, init: str | Path) -> str:
         weights["network.look.weight"] = grown
         said += f"; {now - before} numbers of the look are new" if before else "; the look is new"
     model.load_state_dict(weights)
+    if cut:
+        said += (
+            f"; widths {small.widths} of {large.widths}, blocks {small.blocks} of {large.blocks}"
+        )
     if start.config.mpp != config.mpp:
         said += f"; its grid was {start.config.mpp:g} µm/px and is now {config.mpp:g}"
     return said
@@ -105,6 +115,7 @@ def _check_alike(start: CheckpointConfig, config: CheckpointConfig, path: Path) 
         before, now = (getattr(c.network, field.name) for c in (start, config))
         # New numbers of the look start with zero weights, so a network may be given more of them.
         given = field.name == "look" and before < now
+        given |= field.name in ("blocks", "widths") and fits_within(config.network, start.network)
         if before != now and field.name != "classes" and not given:
             raise ValueError(f"{path}: its network's {field.name} is {before}, the recipe's {now}")
     before, now = ({k: v for k, v in c.text.items() if k != "vocabulary"} for c in (start, config))

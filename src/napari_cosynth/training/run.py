@@ -29,6 +29,7 @@ from napari_cosynth.model.precision import choose_device, faster_in_bf16
 from napari_cosynth.model.text import vocabulary
 from napari_cosynth.model.unet import preset
 from napari_cosynth.training.adversarial.module import AdversarialDiffusion
+from napari_cosynth.training.adversarial.teacher import Teacher
 from napari_cosynth.training.callbacks import (
     AtomicStates,
     Housekeeping,
@@ -144,10 +145,12 @@ def train(
         logger.info(said)
         config = inherited(dataclasses.replace(config, training={"init": said}), start)
     model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    named = recipe.adversarial.teacher if recipe.adversarial else ""
+    teacher = Teacher(named, config) if named else None
     module = (
         JointDiffusion(model, recipe, config.look)
         if features is None
-        else AdversarialDiffusion(model, recipe, features, config.look)
+        else AdversarialDiffusion(model, recipe, features, config.look, teacher)
     )
 
     if first:

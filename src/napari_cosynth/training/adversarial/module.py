@@ -4,12 +4,14 @@ Each step has three parts:
 
 - the usual losses on some rows, so that the network stays a denoiser;
 - a roll-out of the other rows from noise through some of the nodes; its last clean estimate is judged by
-  the discriminator, and compared with the look, the spectrum and the class areas of the real patch;
+  the discriminator, and compared with the look, the spectrum and the class areas of the real patch, and
+  with a teacher's estimate where the recipe names one;
 - a step of the discriminator.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -35,6 +37,7 @@ from napari_cosynth.training.adversarial.losses import (
     power_error,
     separation_error,
 )
+from napari_cosynth.training.adversarial.teacher import Teacher, distillation_error
 from napari_cosynth.training.config import Recipe
 from napari_cosynth.training.data import Batch, seed_of
 from napari_cosynth.training.module import JointDiffusion
@@ -43,13 +46,28 @@ _SMOOTHING = 0.95
 """Decay of the moving averages of the two gradient norms that balance the adversarial term."""
 
 
+@dataclass(frozen=True)
+class _RollOut:
+    """What a roll-out came to: its last state, the time of that state and the clean estimate of it."""
+
+    state: JointState
+    time: float
+    clean: Clean
+    judged: Judged
+
+
 class AdversarialDiffusion(JointDiffusion):
     """A :class:`JointDiffusion` with a discriminator; both are part of the state."""
 
     norms: Tensor
 
     def __init__(
-        self, model: Model, recipe: Recipe, features: EfficientNetLite0, scale: LookScale | None
+        self,
+        model: Model,
+        recipe: Recipe,
+        features: EfficientNetLite0,
+        scale: LookScale | None,
+        teacher: Teacher | None = None,
     ) -> None:
         super().__init__(model, recipe, scale)
         assert recipe.adversarial is not None
@@ -57,6 +75,7 @@ class AdversarialDiffusion(JointDiffusion):
         self.discriminator = Discriminator(
             self.settings.discriminator, model.network.classes, features
         )
+        self.teacher = teacher
         # Smoothed gradient norms of the denoising losses and of the adversarial term.
         self.register_buffer("norms", torch.zeros(2))
         self.automatic_optimization = False
@@ -72,7 +91,8 @@ class AdversarialDiffusion(JointDiffusion):
         losses = self.losses(self.model, rows, self.recipe.loss, told)
         usual = losses.total(self.recipe.loss)
         asked, named = self._asked(rolled, draw)
-        made = self._roll_out(rolled, asked, draw)
+        run = self._roll_out(rolled, asked, draw)
+        made = run.judged
         leaves = Judged(*(v.detach().requires_grad_() for v in _parts(made)))
         features = self.discriminator.features(leaves.image)
         scores = self.discriminator(leaves, features)
@@ -96,6 +116,11 @@ class AdversarialDiffusion(JointDiffusion):
         )
         held = settings.area * area + settings.look * look + settings.power * power
         held = held + settings.separation * separation
+        taught = torch.zeros((), device=area.device)
+        if self.teacher is not None:
+            theirs = self.teacher.estimate(run.state, run.time, rolled, asked)
+            taught = distillation_error(run.clean, theirs)
+            held = held + settings.distillation * taught
         total = usual + balance * pull + held
         self._latest = batch, total.detach()
 
@@ -125,6 +150,8 @@ class AdversarialDiffusion(JointDiffusion):
             "power": power,
             "separation": separation,
         }
+        if self.teacher is not None:
+            figures["distillation"] = taught
         shown = {key: value.detach() for key, value in figures.items()}
         self.log_dict(shown, on_step=True, on_epoch=False, batch_size=len(batch.prompts))
 
@@ -142,7 +169,7 @@ class AdversarialDiffusion(JointDiffusion):
             looks = looks * named[:, None]
         return looks, named
 
-    def _roll_out(self, batch: Batch, asked: Tensor | None, draw: torch.Generator) -> Judged:
+    def _roll_out(self, batch: Batch, asked: Tensor | None, draw: torch.Generator) -> _RollOut:
         """The clean estimate after some passes from noise; only the last pass has a gradient."""
         times = self._draw_times(draw)
         network = self.model.network
@@ -161,7 +188,7 @@ class AdversarialDiffusion(JointDiffusion):
         chosen = F.one_hot(probabilities.argmax(1), network.classes).movedim(-1, 1)
         # Straight-through: the sampled label is judged, and its probabilities get the gradient.
         hard = chosen + probabilities - probabilities.detach()
-        return Judged(clean.image, clean.distance, hard)
+        return _RollOut(state, times[-1], clean, Judged(clean.image, clean.distance, hard))
 
     def _draw_times(self, draw: torch.Generator) -> list[float]:
         """Times of a roll-out's passes: the nodes up to a random one, jittered, some of them skipped."""
