@@ -221,3 +221,14 @@ def test_bad_input_is_the_last_line_of_its_log(endless, tmp_path):
     assert beside.wait(WAIT) == 2
     assert beside.last_line() == f"--data: {tmp_path / 'none'}: no such folder"
     assert last_line(tmp_path / "absent.log") == ""
+
+
+def test_tiles_are_held_out_by_a_part_of_their_names(mine):
+    found = survey(mine)
+    first, *others = sorted(found.slides)
+    (data,) = propose(found, load_recipe("few"), "m", 5, {}, {}, [first]).data
+    assert data.validation == (first,) and not data.validation_share
+    with pytest.raises(ValueError, match="no tile to hold out has 'nowhere' in its name"):
+        propose(found, load_recipe("few"), "m", 5, {}, {}, [first, "nowhere"])
+    with pytest.raises(ValueError, match="none is left to train on"):
+        propose(found, load_recipe("few"), "m", 5, {}, {}, [first, *others])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ def write_own(
     steps: int,
     classes: Mapping[str, str],
     options: Mapping[str, Any],
+    held_out: Sequence[str] = (),
 ) -> None:
     """Writes the recipe and says how to train by it; ``options`` are the reader's, None is left out.
 
@@ -32,12 +33,14 @@ def write_own(
         if name not in found.classes:
             raise ValueError(f"--classes: expected one of {', '.join(found.classes)}, got {name!r}")
     given = {key: value for key, value in options.items() if value is not None}
-    recipe = propose(found, load_recipe(base), out.stem, steps, classes, given)
+    recipe = propose(found, load_recipe(base), out.stem, steps, classes, given, held_out)
     write_recipe(recipe, out)
     kept = [name for name in found.classes if recipe.data[0].classes.get(name, name) == name]
     print(f"{out}: {found.records} tiles, {found.nuclei.total():,} nuclei")
     for own, new in recipe.data[0].classes.items():
         print(f"  {own} is {new}")
+    if recipe.data[0].validation:
+        print(f"  held out: {len(recipe.data[0].validation)} tiles")
     if kept:
         print(f"  as they are: {', '.join(kept)}")
     run = out.with_suffix("")

@@ -98,6 +98,14 @@ def add_recipe(commands: Commands) -> None:
         metavar="OLD=NEW",
         help="its classes as those of the recipe; the others are kept, as new ones",
     )
+    parser.add_argument(
+        "--hold-out",
+        nargs="+",
+        default=[],
+        metavar="TEXT",
+        help="keep the tiles with one of these in their names for validation, such as a patient's number "
+        "(default: some tiles)",
+    )
     parser.add_argument("--steps", type=int, default=3000, help="optimiser steps")
     parser.add_argument("--out", type=Path, required=True, help="TOML file to write, a new one")
     parser.set_defaults(run=_recipe)
@@ -115,6 +123,7 @@ def _recipe(options: argparse.Namespace) -> None:
         options.steps,
         parse_mapping(options.classes),
         {**source(options), "tissue": options.tissue},
+        options.hold_out,
     )
 
 

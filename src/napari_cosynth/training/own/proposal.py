@@ -30,13 +30,16 @@ def propose(
     steps: int,
     classes: Mapping[str, str],
     options: Mapping[str, Any],
+    held_out: Sequence[str] = (),
 ) -> Recipe:
     """A recipe that trains as ``base`` does on its largest patches, for ``steps`` steps, on a folder.
 
     ``classes`` takes class names of the folder to those of the recipe: one of ``base``, or a new one;
     a class that it does not name keeps its name. ``options`` are the reader's, such as ``mpp`` and
-    ``tissue``. Whole tiles are kept for validation. Raises ValueError where the folder holds no
-    nuclei, its tiles are too small, or ``steps`` are none.
+    ``tissue``. Whole tiles are kept for validation: those whose name has one of the texts ``held_out``,
+    such as a patient's number, or without such texts some that are chosen by hashes of their names.
+    Raises ValueError where the folder holds no nuclei, its tiles are too small, ``steps`` are none, or
+    ``held_out`` leaves no tile on one of the two sides.
     """
     if not found.nuclei:
         raise ValueError(f"{found.path}: no nuclei in it to train on")
@@ -56,7 +59,7 @@ def propose(
         classes={own: new for own, new in mapping.items() if own != new},
         options=dict(options),
         in_memory=fits,
-        **_held_out(found.slides),
+        **(_named(found, held_out) if held_out else _held_out(found.slides)),
     )
     largest = max(base.stages, key=lambda stage: stage.crop)
     stage = dataclasses.replace(largest, steps=steps, crop=min(largest.crop, side))
@@ -90,6 +93,17 @@ def _held_out(slides: Mapping[str, str]) -> dict[str, Any]:
         return {"validation_share": max(HELD_OUT, 1 / len(slides))}
     kept = set(validation_names(several, HELD_OUT))
     return {"validation": tuple(name for name, slide in slides.items() if slide in kept)}
+
+
+def _named(found: Survey, texts: Sequence[str]) -> dict[str, Any]:
+    """The field of a :class:`DataConfig` that keeps the tiles whose name has one of ``texts``."""
+    for text in texts:
+        if not any(text in name for name in found.slides):
+            raise ValueError(f"{found.path}: no tile to hold out has {text!r} in its name")
+    kept = tuple(name for name in found.slides if any(text in name for text in texts))
+    if len(kept) == len(found.slides):
+        raise ValueError(f"{found.path}: all tiles are held out; none is left to train on")
+    return {"validation": kept}
 
 
 def write_recipe(recipe: Recipe, path: Path) -> Path:
