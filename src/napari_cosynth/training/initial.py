@@ -16,14 +16,18 @@ from napari_cosynth.training.smaller import fits_within, shrunk
 
 logger = logging.getLogger(__name__)
 
+_ANY_NUCLEUS = "unspecified"
+"""Class of nuclei whose kind the data does not tell; new classes start as this one."""
+
 
 def start_from(model: Model, config: CheckpointConfig, init: str | Path) -> str:
     """Fills ``model`` with the weights of checkpoint ``init``; returns a line that says what was kept.
 
     Weights of a class (its embeddings, its rows of the output) and of a word of the vocabulary are
-    matched by name; the background is a class like any other. New classes and words get new embeddings.
-    The output rows of a new class are the mean of the old nucleus classes' rows, so that it starts as
-    some nucleus. A network with fewer blocks or narrower levels gets a part of the start's weights
+    matched by name; the background is a class like any other. A new class starts as the class
+    ``unspecified``, or as the mean of the old nucleus classes where there is none: with embeddings of its
+    own the network would have to learn anew what a nucleus looks like. New words get new embeddings.
+    A network with fewer blocks or narrower levels gets a part of the start's weights
     (``training.smaller``). Raises ValueError naming any other difference between the networks.
     """
     start = load(init)
@@ -36,7 +40,7 @@ def start_from(model: Model, config: CheckpointConfig, init: str | Path) -> str:
     if cut:
         weights = shrunk(weights, large, fresh, small)
     for key in ("network.labels.weight", "network.points.classes.weight"):
-        weights[key] = _by_name(weights[key], fresh[key], old, new)
+        weights[key] = _of_classes(weights[key], old, new)
     folded = config.network.patch**2
     for key in ("network.head.weight", "network.head.bias"):
         weights[key] = _head(weights[key], old, new, folded)
@@ -91,12 +95,16 @@ def _by_name(old: Tensor, new: Tensor, names: Sequence[str], wanted: Sequence[st
     return rows
 
 
+def _of_classes(old: Tensor, names: Sequence[str], wanted: Sequence[str]) -> Tensor:
+    """The rows of ``old`` (len(names), ...) for the classes ``wanted``."""
+    usual = old[names.index(_ANY_NUCLEUS)] if _ANY_NUCLEUS in names else old[1:].mean(0)
+    return torch.stack([old[names.index(n)] if n in names else usual for n in wanted])
+
+
 def _head(old: Tensor, names: Sequence[str], wanted: Sequence[str], folded: int) -> Tensor:
     """Weight or bias of the output layer: ``folded`` channels each for RGB, distance and every class."""
     groups = old.reshape(4 + len(names), folded, *old.shape[1:])
-    nuclei = groups[5:].mean(0)
-    rows = [groups[4 + names.index(n)] if n in names else nuclei for n in wanted]
-    return torch.cat([groups[:4], torch.stack(rows)]).flatten(0, 1)
+    return torch.cat([groups[:4], _of_classes(groups[4:], names, wanted)]).flatten(0, 1)
 
 
 def _kept(what: str, old: Sequence[str], new: Sequence[str]) -> str:
