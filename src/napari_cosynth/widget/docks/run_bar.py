@@ -116,8 +116,7 @@ class RunBar(QWidget):
 
         The expected time stays until the time left is measured.
         """
-        self.progress.min, self.progress.value = 0, 0
-        self.progress.max = PARTS * request.steps * len(request.seeds)
+        self._fill(0, PARTS * request.steps * len(request.seeds))
         self.status.value = "starting…"
         self.offer.close_it()
         self._first = None
@@ -126,7 +125,7 @@ class RunBar(QWidget):
         """Shows a step's progress, and from the second step on the time left."""
         now = time.perf_counter()
         done = progress.index * progress.steps + progress.step + progress.part
-        self.progress.value = int(PARTS * done)
+        self._fill(int(PARTS * done))
         sample = f"sample {progress.index + 1} of {progress.count}, " if progress.count > 1 else ""
         part = f", {progress.part:.0%} of the next" if progress.part else ""
         self.status.value = f"{sample}step {progress.step} of {progress.steps}{part}"
@@ -141,8 +140,17 @@ class RunBar(QWidget):
     def end(self, outcome: str) -> None:
         """Shows that a run is over; the status of a finished run stays, as it describes the sample."""
         if outcome != "finished":
-            self.progress.value = 0
+            self._fill(0)
             self.status.value = outcome
+
+    def _fill(self, value: int, most: int | None = None) -> None:
+        """Fills the progress bar. Qt would draw it, and with it the whole canvas, before it returns."""
+        bar = self.progress.native
+        bar.setUpdatesEnabled(False)
+        if most is not None:
+            self.progress.max = most
+        self.progress.value = value
+        bar.setUpdatesEnabled(True)
 
     def show_busy(self, busy: bool, ready: bool) -> None:
         """Updates the buttons. ``busy``: a run is going on that can be cancelled; ``ready``: there is a

@@ -10,6 +10,7 @@ from napari.layers import Labels, Layer
 
 from napari_cosynth.export.stack import Described
 from napari_cosynth.widget.layers import results
+from napari_cosynth.widget.layers.drawing_tools import build_when_used
 from napari_cosynth.widget.layers.layout import SAMPLE_KEY
 from napari_cosynth.widget.layers.placement import Placement
 from napari_cosynth.widget.layers.record_layers import record_layers
@@ -63,8 +64,10 @@ class Shown:
             for role in results.ROLES:
                 data, kwargs, kind = made[role]
                 layer = Layer.create(data, {**kwargs, "visible": False}, kind)
-                if isinstance(layer, Labels) and role == "instances":
-                    layer.contour, layer.opacity = 1, 0.9
+                if isinstance(layer, Labels):
+                    build_when_used(layer)
+                    if role == "instances":
+                        layer.contour, layer.opacity = 1, 0.9
                 insert_below_points(self.viewer, layer)
         self._group = group
         results.show_only(self.viewer, group)

@@ -18,6 +18,7 @@ from napari.utils import DirectLabelColormap
 
 from napari_cosynth.geometry.measure import majority_classes
 from napari_cosynth.types import ClassTable, Synthesis
+from napari_cosynth.widget.layers.drawing_tools import build_when_used
 from napari_cosynth.widget.layers.layout import SAMPLE_KEY, rgba
 from napari_cosynth.widget.layers.placement import Placement
 from napari_cosynth.widget.layers.tags import KEY, Tag, read_tag
@@ -95,6 +96,7 @@ def blank_layers(placement: Placement, classes: ClassTable, group: str) -> dict[
 
     instances = Labels(np.zeros(shape, np.int32), opacity=0.9, **common("instances"))
     instances.contour = 1
+    build_when_used(instances)
     return {
         "image": Image(np.zeros((*shape, 3), np.uint8), rgb=True, **common("image")),
         "distance": Image(
@@ -103,12 +105,14 @@ def blank_layers(placement: Placement, classes: ClassTable, group: str) -> dict[
             contrast_limits=(0, 1),
             **common("distance"),
         ),
-        "labels": Labels(
-            np.zeros(shape, np.uint8),
-            features=class_features(classes),
-            colormap=label_colors(classes),
-            opacity=0.4,
-            **common("labels"),
+        "labels": build_when_used(
+            Labels(
+                np.zeros(shape, np.uint8),
+                features=class_features(classes),
+                colormap=label_colors(classes),
+                opacity=0.4,
+                **common("labels"),
+            )
         ),
         "instances": instances,
     }
@@ -131,11 +135,13 @@ def fill(layers: dict[str, Layer], sample: Synthesis, group: str) -> None:
         if role == "instances":
             assert isinstance(layer, Labels)
             # napari maps a visible layer's pixels at each change, a hidden layer's only when it is shown.
-            seen, layer.visible = layer.visible, False
+            seen = layer.visible
+            show_layer(layer, False)
             if not features.equals(layer.features):
                 layer.features = features
                 layer.colormap = instance_colors(ids, record.classes)
-            layer.data, layer.visible = data.copy(), seen
+            layer.data = data.copy()
+            show_layer(layer, seen)
         else:
             layer.data = data.copy()
         layer.metadata.update(_metadata(sample, group, role))
@@ -185,14 +191,20 @@ def hide_all(viewer: ViewerModel) -> None:
     """Hides every result, so that the next one can be seen."""
     for layers in groups(viewer).values():
         for layer in layers.values():
-            layer.visible = False
+            show_layer(layer, False)
+
+
+def show_layer(layer: Layer, visible: bool) -> None:
+    """Shows or hides a layer; does nothing if it is so already: napari would arrange all anew."""
+    if layer.visible != visible:
+        layer.visible = visible
 
 
 def show_only(viewer: ViewerModel, group: str) -> None:
     """Shows one result's image and outlines and hides the other results."""
     for name, layers in groups(viewer).items():
         for role, layer in layers.items():
-            layer.visible = name == group and role in ("image", "instances")
+            show_layer(layer, name == group and role in ("image", "instances"))
 
 
 def discard(viewer: ViewerModel, group: str) -> None:

@@ -18,6 +18,7 @@ from napari_cosynth.widget.layers.results import (
     group_name,
     hide_all,
     show_estimate,
+    show_layer,
 )
 
 BETWEEN_LAYERS_MS = 20
@@ -65,7 +66,7 @@ class ResultView:
         if not self._shown:
             self._shown = True
             hide_all(self.viewer)
-            self.layers["image"].visible = self.layers["labels"].visible = True
+            self._show("image", "labels")
 
     def show_estimate(self, progress: Progress) -> None:
         """Shows the clean estimate of a run that will replace the sample, if there is one."""
@@ -89,15 +90,18 @@ class ResultView:
         if first:
             # Filling hidden layers is fast; napari maps and draws visible ones.
             hide_all(self.viewer)
-            for layer in self.layers.values():
-                layer.visible = False
+            self._show()
         fill(self.layers, sample, self.group)
         self._sample, self._unfinished = sample, False
         self._waiting = [x for x in self.layers.values() if x not in self.viewer.layers]
         while self._waiting:
             self._add_next()
         if first:
-            self.layers["image"].visible = self.layers["instances"].visible = True
+            self._show("image", "instances")
+
+    def _show(self, *roles: str) -> None:
+        for role, layer in self.layers.items():
+            show_layer(layer, role in roles)
 
     def remove(self) -> None:
         """Removes its layers from the viewer."""

@@ -13,6 +13,7 @@ from qtpy.QtCore import QTimer
 from napari_cosynth.geometry.edits import changed_box, same_layout
 from napari_cosynth.types import NO_PREVIEWS, Previews, Progress, Request, Synthesis
 from napari_cosynth.types.recipe import BY_SEED, FEW, same_but
+from napari_cosynth.widget.run.collection import NewOnly
 from napari_cosynth.widget.run.sampling_controls import PREVIEW_S, draft_steps
 from napari_cosynth.widget.run.worker import Runner
 
@@ -68,6 +69,7 @@ class Live:
         """Whether the current run has shown anything yet."""
         self._full: deque[Synthesis] = deque()
         self._previewed = False
+        self._collection = NewOnly()
         self._gather = self._timer(GATHER_MS, self._draft)
         self._rest = self._timer(REST_MS, self._finish)  # set anew by each draft
         runner.progressed.connect(self._on_progress)
@@ -92,6 +94,7 @@ class Live:
     def touch(self) -> None:
         """Tells that the layout or the form was edited."""
         if self.on:
+            self._collection.begin()
             self._gather.start()
             self._rest.stop()
 
@@ -100,6 +103,7 @@ class Live:
         for timer in (self._gather, self._rest):
             with suppress(RuntimeError):  # when the program ends, Qt may have destroyed it first
                 timer.stop()
+        self._collection.end()
         self._wanted, self._finish_next = None, False
         if self._running is not None:
             self.runner.cancel()

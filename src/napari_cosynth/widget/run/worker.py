@@ -16,6 +16,7 @@ from psygnal import Signal
 
 from napari_cosynth.types import Progress, Synthesis
 from napari_cosynth.widget.run.backend import Backend, SeparateProcess
+from napari_cosynth.widget.run.collection import NewOnly
 
 Outcome = Literal["finished", "cancelled", "failed"]
 Events = Iterator[Progress | Synthesis]
@@ -55,6 +56,7 @@ class Runner:
         self._worker: object | None = None
         self._failed = False
         self._cancelled = False
+        self._collection = NewOnly()
 
     @property
     def busy(self) -> bool:
@@ -74,6 +76,7 @@ class Runner:
         if self.busy:
             raise RuntimeError("a synthesis is running already")
         self._failed = self._cancelled = False
+        self._collection.begin()
         worker = create_worker(_guarded, source, _start_thread=False)  # type: ignore[arg-type]
         self._worker = worker
         worker.yielded.connect(self._receive)
@@ -94,6 +97,7 @@ class Runner:
             signal.disconnect()
         self.cancel()
         self.backend.close()
+        self._collection.end()
 
     def _receive(self, event: Progress | Synthesis | Failure) -> None:
         if self._cancelled:
@@ -111,4 +115,5 @@ class Runner:
         outcome: Outcome = (
             "cancelled" if self._cancelled else "failed" if self._failed else "finished"
         )
+        self._collection.end()
         self.ended.emit(outcome)
