@@ -5,6 +5,9 @@ long one waits for the dock, the first picture and the result.
 
 A 5 ms QTimer on the GUI thread writes down when it fires; what a tick comes late is a stall that a
 mouse or a key would feel. The first run includes importing torch and reading the weights.
+
+Where there is no graphics card, the canvas is drawn by the processor, in this same thread. So what the
+thread computed is printed with and without its drawing.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable
 
 import napari
 import numpy as np
@@ -19,12 +23,38 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_cosynth.layouts.drawn.patterns import bundled_layouts
-from napari_cosynth.types import Layout
+from napari_cosynth.types import Layout, Progress
 from napari_cosynth.widget.docks.panel import CoSynthPanel
 from napari_cosynth.widget.layers.placement import free_placement
 from napari_cosynth.widget.run.backend import InThread
 
 INTERVAL_MS = 5
+
+
+class Drawing:
+    """The canvas' drawing: how long this thread computed for it, and when it was last done."""
+
+    def __init__(self) -> None:
+        # Not at the top: vispy lets it be imported only once napari has chosen Qt.
+        from vispy.app.backends import _qt
+
+        self.took = 0.0
+        self.waiting: list[Callable[[], object]] = []
+        draw = _qt.CanvasBackendDesktop.paintGL
+
+        def timed(canvas: object) -> None:
+            begun = time.thread_time()
+            draw(canvas)
+            self.took += 1000 * (time.thread_time() - begun)
+            told, self.waiting = self.waiting, []
+            for tell in told:
+                tell()
+
+        _qt.CanvasBackendDesktop.paintGL = timed
+
+    def then(self, tell: Callable[[], object]) -> None:
+        """Calls ``tell`` when the canvas has next been drawn, with what was changed until now."""
+        self.waiting.append(tell)
 
 
 class Gaps:
@@ -33,11 +63,13 @@ class Gaps:
     On a machine where other programs run, too, only the latter tells of the window.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, drawing: Drawing) -> None:
         self.late: list[float] = []
         self.own: list[float] = []
+        self.rest: list[float] = []
+        self._drawing = drawing
         self._last: float | None = None
-        self._last_own = 0.0
+        self._last_own = self._last_drawn = 0.0
         self.timer = QTimer()
         self.timer.setInterval(INTERVAL_MS)
         self.timer.timeout.connect(self._tick)
@@ -47,19 +79,22 @@ class Gaps:
         if self._last is not None:
             self.late.append(max(0.0, 1000 * (now - self._last) - INTERVAL_MS))
             self.own.append(1000 * (own - self._last_own))
-        self._last, self._last_own = now, own
+            self.rest.append(self.own[-1] - self._drawing.took + self._last_drawn)
+        self._last, self._last_own, self._last_drawn = now, own, self._drawing.took
 
     def take(self) -> str:
         """The figures since the last call."""
         late, self.late, self._last = np.array(self.late), [], None
         own, self.own = np.array(self.own), []
+        rest, self.rest = np.array(self.rest), []
         # By time, not by tick: a stall of 500 ms is felt by whoever clicks in those 500 ms.
         felt = np.repeat(late, np.maximum(1, (late / INTERVAL_MS).astype(int)))
         return (
             f"ticks {late.size:5d}  p50 {np.percentile(late, 50):6.1f}  p99 "
             f"{np.percentile(late, 99):6.1f}  p99 by time {np.percentile(felt, 99):6.1f}  "
             f"max {late.max():6.1f} ms; computed here: max {own.max():5.1f} ms, over 100 ms "
-            f"{(own > 100).sum()} times"
+            f"{(own > 100).sum()} times; without drawing: max {rest.max():5.1f} ms, over 100 ms "
+            f"{(rest > 100).sum()} times"
         )
 
 
@@ -81,12 +116,6 @@ def wait(condition: object, seconds: float) -> None:
         time.sleep(0.0005)
 
 
-def _painted(times: list[float]) -> None:
-    """Has Qt paint what was changed and writes down when it has."""
-    QApplication.processEvents()
-    times.append(time.perf_counter())
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--backend", choices=("process", "thread"), default="process")
@@ -96,6 +125,7 @@ def main() -> None:
     options = parser.parse_args()
 
     viewer = napari.Viewer()
+    drawing = Drawing()
     begun, worked = time.perf_counter(), time.process_time()
     panel = CoSynthPanel(viewer)
     if options.backend == "thread":
@@ -112,24 +142,27 @@ def main() -> None:
         panel.sampling.preview.value = options.preview
     print(f"{options.size} x {options.size}, {len(layout):,} points")
     wait(lambda: False, 1)
-    gaps = Gaps()
+    gaps = Gaps(drawing)
     gaps.timer.start()
     wait(lambda: False, 3)
     print(f"idle:        {gaps.take()}")
     done: list[float] = []
     shown: list[float] = []
     panel.runner.sampled.connect(lambda _: done.append(time.perf_counter()), priority=1)
-    panel.sampled.connect(lambda _: _painted(shown))
+    panel.sampled.connect(lambda _: drawing.then(lambda: shown.append(time.perf_counter())))
     pictures: list[float] = []
+
+    def picture(progress: Progress) -> None:
+        if progress.image is not None and not pictures:
+            drawing.then(lambda: pictures.append(time.perf_counter()))
+
     # After the dock's own: it has given the picture to the viewer.
-    panel.runner.progressed.connect(
-        lambda p: _painted(pictures) if p.image is not None and not pictures else None, priority=-1
-    )
+    panel.runner.progressed.connect(picture, priority=-1)
     for name in ("first run", "second run", "third run"):
         pictures.clear()
         begun = time.perf_counter()
         panel.start()
-        wait(lambda: not panel.runner.busy, 600)
+        wait(lambda: not panel.runner.busy and not drawing.waiting, 600)
         print(f"{name + ':':12} {gaps.take()}  ({time.perf_counter() - begun:.1f} s)")
         first = f"{pictures[0] - begun:.2f} s" if pictures else "none"
         print(

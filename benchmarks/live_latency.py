@@ -14,13 +14,13 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 
 import napari
 import numpy as np
 from napari.layers import Points
-from qtpy.QtWidgets import QApplication
 
-from gui_stalls import Gaps, tiled, wait
+from gui_stalls import Drawing, Gaps, tiled, wait
 from napari_cosynth.types import Progress, Synthesis
 from napari_cosynth.widget.docks.panel import CoSynthPanel
 from napari_cosynth.widget.layers.placement import free_placement
@@ -30,8 +30,8 @@ from napari_cosynth.widget.run.sampling_controls import draft_steps
 class Clock:
     """When each thing happened after an edit, in milliseconds."""
 
-    def __init__(self, panel: CoSynthPanel) -> None:
-        self.panel = panel
+    def __init__(self, panel: CoSynthPanel, drawing: Drawing) -> None:
+        self.panel, self.drawing = panel, drawing
         sampling = panel.sampling
         self.draft = draft_steps(str(sampling.sampler.value), int(sampling.steps.value))
         self.at: dict[str, float] = {}
@@ -62,27 +62,20 @@ class Clock:
         if progress.steps == self.draft:
             self.steps.append(1000 * (time.perf_counter() - self._begun))
 
-    def _paint(self) -> None:
-        """As Qt does when it gets round to it: what was changed is on the screen after this."""
-        QApplication.processEvents()
-
     def _on_preview(self, _: Progress) -> None:
-        if "preview" not in self.at:
-            self._paint()
-            self._note("preview")
+        self.drawing.then(lambda: self._note("preview"))
 
     def _on_arrival(self, sample: Synthesis) -> None:
         if sample.request.steps == self.draft:
             self._note("sampled")
 
     def _on_shown(self, sample: Synthesis) -> None:
-        if sample.request.steps == self.draft:
-            self._paint()
-            self._note("draft")
-        else:
-            self._paint()
-            self._note("final")
-            self.full = True
+        is_draft = sample.request.steps == self.draft
+        self.drawing.then(partial(self._shown, "draft" if is_draft else "final"))
+
+    def _shown(self, name: str) -> None:
+        self._note(name)
+        self.full = self.full or name == "final"
 
 
 def edits(layer: Points, rng: np.random.Generator) -> dict[str, Callable[[], None]]:
@@ -128,6 +121,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     viewer = napari.Viewer()
+    drawing = Drawing()
     panel = CoSynthPanel(viewer)
     viewer.window.add_dock_widget(panel, name="CoSynth")
     panel.model.device.value = options.device
@@ -135,12 +129,12 @@ def main() -> None:
         panel.sampling.steps.value = options.full
     layout = tiled(options.size)
     layer = panel.layout_controls.add_layout(free_placement(layout.shape, layout.mpp, []), layout)
-    clock = Clock(panel)
+    clock = Clock(panel, drawing)
     clock.begin()
     panel.sampling.live.value = True
     wait(lambda: clock.full and not panel.live.busy, 120)
     print(f"{options.size} x {options.size}, {len(layer.data)} points, {clock.draft} draft steps")
-    gaps = Gaps()
+    gaps = Gaps(drawing)
     gaps.timer.start()
     for kind in options.kinds:
         edit = edits(layer, np.random.default_rng(0))[kind]
