@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_cosynth.diffusion import point_features
 from napari_cosynth.diffusion.canvas import Canvas, CanvasStep, _Sums
 from napari_cosynth.diffusion.canvas_noise import CanvasNoise
 from napari_cosynth.diffusion.guidance import guided
@@ -103,6 +104,44 @@ def test_progress_rises_to_every_step(network: JointUNet) -> None:
     events = [(s.index + s.part) for s in canvas(network).run()]
     assert events == sorted(events) and events[-1] == STEPS
     assert len(events) > 6 * STEPS
+
+
+def test_a_window_is_seen_before_its_row_is_done(network: JointUNet) -> None:
+    run = canvas(network)
+    events = run.run()
+    assert not run.visible
+    next(events)
+    assert run.visible and run.written == 0
+    first, labels = run.estimate(0, SHAPE[0])
+    seen = first[0].abs().sum(0) > 0
+    assert seen[:32, :40].all() and not seen[:, 48:].any() and not seen[48:].any()
+    assert (labels[0, 48:] == 0).all() and labels.shape == (1, *SHAPE)
+    while not run.written:
+        next(events)
+    done, likeliest = run.estimate(0, SHAPE[0])
+    # Only the first window covers these columns.
+    assert torch.allclose(
+        done[:, :, : run.written, :32], first[:, :, : run.written, :32], atol=1e-5
+    )
+    assert torch.equal(likeliest[:, : run.written, :32], labels[:, : run.written, :32])
+
+
+def test_features_are_made_when_their_rows_are_first_read(
+    network: JointUNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(point_features, "PART", 32)
+    asked: list[Box] = []
+    of = condition(SHAPE)
+
+    def noted(box: Box) -> Condition:
+        asked.append(box)
+        return of(box)
+
+    features = PointFeatures(network, noted, SHAPE)
+    assert not asked
+    for y1, parts in ((16, 4), (32, 4), (33, 8), (96, 12), (96, 12)):
+        features.rows(0, y1)
+        assert len(asked) == parts
 
 
 @pytest.mark.parametrize("killed_after", [1, 10, 25])

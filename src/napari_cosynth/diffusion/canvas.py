@@ -112,6 +112,7 @@ class Canvas:
         self._done = 0
         self.written = 0
         """Rows of the current step whose estimate is written."""
+        self._sums: _Sums | None = None
 
     def run(self) -> Iterator[CanvasStep]:
         """Every finished step, and the progress within each; an earlier run's last step comes first."""
@@ -133,8 +134,8 @@ class Canvas:
     def estimate(self, y0: int, y1: int) -> tuple[Tensor, Tensor]:
         """Rows ``y0 <= y < y1`` of the clean image (1, 3, h, W) and the likeliest labels (1, h, W).
 
-        Rows that the current step has written are from it, the others from the last finished step.
-        During the first step the others are 0.
+        Rows that the current step has written are from it, and so are its windows in the next rows.
+        The others are from the last finished step; during the first step they are 0.
         """
         split = min(max(self.written, y0), y1)
         images, labels = [], []
@@ -142,7 +143,19 @@ class Canvas:
             rows = self._sets[done % 2]
             images.append(rows.read_clean(first, last, self.device)[0])
             labels.append(torch.from_numpy(rows.likeliest.read(first, last)))
-        return torch.cat(images, 2), torch.cat(labels)[None]
+        image, likeliest = torch.cat(images, 2), torch.cat(labels)[None]
+        if self._sums is not None and split < min(y1, self.written + self._sums.height):
+            end = min(y1, self.written + self._sums.height)
+            there, seen, ids = self._sums.so_far(split - self.written, end - self.written)
+            at = slice(split - y0, end - y0)
+            image[:, :, at] = torch.where(there, seen, image[:, :, at])
+            likeliest[:, at] = torch.where(there.cpu(), ids.cpu(), likeliest[:, at])
+        return image, likeliest
+
+    @property
+    def visible(self) -> bool:
+        """Whether there is an estimate of any window."""
+        return self._done > 0 or self.written > 0 or self._sums is not None
 
     def _begin(self) -> None:
         height, width = self.shape
@@ -167,6 +180,7 @@ class Canvas:
             for first in range(0, len(columns.starts), self.at_once):
                 chosen = range(first, min(first + self.at_once, len(columns.starts)))
                 with torch.inference_mode():
+                    self._sums = sums
                     head = self._add(sums, band, features, rows.shares[row], columns, chosen, t)
                 yield (row * len(columns.starts) + chosen.stop) / total
             with torch.inference_mode():
@@ -184,7 +198,7 @@ class Canvas:
                 new.write_state(top, done)
                 new.write_clean(top, clean)
                 self.written = top + height
-        self.written = 0
+        self.written, self._sums = 0, None
         self._settle(new, index + 1)
 
     def _add(
@@ -220,16 +234,35 @@ class Canvas:
         self.scratch.mark(finished)
 
 
+SEEN = 0.01
+"""Sum of weights from which a pixel is shown before all windows are added; at their rims it is lower."""
+
+
 class _Sums:
     """Weighted sums of clean estimates over the rows that a row of windows covers."""
 
     def __init__(self, classes: int, side: int, width: int, device: torch.device) -> None:
-        self._sums = torch.zeros(1, 4 + classes, side, width, device=device)
+        # The last is the sum of the weights, which is 1 where all windows are added.
+        self._sums = torch.zeros(1, 4 + classes + 1, side, width, device=device)
+        self.height = side
 
     def add(self, clean: Clean, number: int, x: int, shares: Tensor) -> None:
         """Adds sample ``number`` of a batch at column ``x``, weighted by ``shares`` (h, w)."""
         one = torch.cat([clean.image, clean.distance, clean.probabilities], 1)[number]
-        self._sums[0, :, :, x : x + one.shape[-1]] += shares * one
+        columns = self._sums[0, :, :, x : x + one.shape[-1]]
+        columns[:-1] += shares * one
+        columns[-1] += shares
+
+    def so_far(self, y0: int, y1: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Of rows, what the windows added so far give.
+
+        Where there is any (h, W), the clean image (1, 3, h, W), and the likeliest labels (1, h, W).
+        """
+        rows = self._sums[:, :, y0:y1]
+        weights = rows[:, -1:]
+        there = weights[0, 0] > SEEN
+        image = rows[:, :3] / weights.clamp_min(SEEN)
+        return there, image, rows[:, 4:-1].argmax(1).to(torch.uint8)
 
     def take(self, height: int) -> Clean:
         """Removes and returns the upper ``height`` rows, which are complete; the others move up."""
@@ -237,7 +270,7 @@ class _Sums:
         left = self._sums[:, :, height:].clone()
         self._sums.zero_()
         self._sums[:, :, : left.shape[2]] = left
-        return Clean(done[:, :3], done[:, 3:4], done[:, 4:])
+        return Clean(done[:, :3], done[:, 3:4], done[:, 4:-1])
 
 
 def _top(state: JointState, height: int) -> JointState:

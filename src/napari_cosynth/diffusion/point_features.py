@@ -1,7 +1,7 @@
-"""Point features of a whole canvas, made part by part and kept on the disk.
+"""Point features of a whole canvas, made part by part when rows are first read, and kept on the disk.
 
 They do not depend on t. Making them takes a third of a pass of the compact network, too long to repeat
-for every window and step.
+for every window and step. Those of the first rows are made first, so a picture need not wait for all.
 """
 
 from __future__ import annotations
@@ -41,20 +41,24 @@ class PointFeatures:
         """Look of all contexts, float32 (1, N) as in :class:`Condition`, or None."""
         self._scratch = Scratch(None, "")
         self._rows: Rows | None = None
-        height, width = shape
-        with torch.inference_mode():
-            for y in range(0, height, PART):
-                for_row = [
-                    self._part(denoiser, condition, Box(y, x, y + PART, x + PART))
-                    for x in range(0, width, PART)
-                ]
-                self._write(y, torch.cat(for_row, 3))
+        self._denoiser, self._condition = denoiser, condition
+        self._made = 0
+        """Rows of pixels whose features are made."""
 
-    def _part(self, denoiser: Denoiser, condition: Callable[[Box], Condition], part: Box) -> Tensor:
+    def _make(self, y1: int) -> None:
+        """Makes the features of the rows up to ``y1``, unless they are made."""
+        with torch.inference_mode():
+            while self._made < y1:
+                y, width = self._made, self.shape[1]
+                for_row = [self._part(Box(y, x, y + PART, x + PART)) for x in range(0, width, PART)]
+                self._write(y, torch.cat(for_row, 3))
+                self._made = y + PART
+
+    def _part(self, part: Box) -> Tensor:
         """Features (g, C, h, w) of a part; g is the batch of one sample, 2 for a guided denoiser."""
         part = part.clipped(self.shape)
         around = part.grown(REACH).clipped(self.shape)
-        made = denoiser.prepare(condition(around))
+        made = self._denoiser.prepare(self._condition(around))
         self._fold = around.shape[0] // made.points.shape[2]
         self._text, self._text_mask = made.text, made.text_mask
         inside = part.moved(-around.y0, -around.x0)
@@ -78,6 +82,7 @@ class PointFeatures:
 
     def rows(self, y0: int, y1: int) -> FeatureRows:
         """Features of the canvas' rows ``y0 <= y < y1``, read once for all windows in them."""
+        self._make(y1)
         assert self._rows is not None
         bits = torch.from_numpy(self._rows.read(y0 // self._fold, y1 // self._fold))
         features = bits.view(self._dtype).permute(1, 2, 0, 3).to(self._device)

@@ -215,7 +215,7 @@ class _Windowed:
 
     @property
     def visible(self) -> bool:
-        return self.step > 0 or self.canvas.written > 0
+        return self.canvas.visible
 
     def estimate(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
         height, width = self.frame.shape
