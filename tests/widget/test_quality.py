@@ -286,6 +286,23 @@ def test_a_fresh_result_has_its_reports_flags(
     assert quality.model.rowCount() == 0
 
 
+def test_no_name_of_a_class_is_cut(qtbot):
+    names = ("stroma", "inflammatory, of any kind", "spindle")
+    instances = np.arange(4, dtype=np.int32).repeat(16).reshape(4, 16)
+    labels = instances.astype(np.uint8)
+    image = np.zeros((4, 16, 3), np.uint8)
+    record = make_record(image, instances, labels, ClassTable.of(*names), 0.5, "colon", "tile")
+    model = NucleusModel()
+    view = NucleusView(model)
+    qtbot.addWidget(view)
+    model.show(nucleus_table(record))
+    assert view.shown.rowCount() == 3
+    for row in range(3):
+        index = view.shown.index(row, CLASS)
+        assert index.data() in names
+        assert view.sizeHintForIndex(index).width() <= view.columnWidth(CLASS)
+
+
 def test_ten_thousand_nuclei(qtbot):
     side = 800
     instances = np.zeros((side, side), np.int32)

@@ -35,6 +35,10 @@ FLAG_CHOICES = (EVERY_FLAG, ANY_FLAG, *FLAGS, NO_FLAG, MARKED)
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
+BESIDE_NAME, WIDEST_CLASS = 40, 260
+"""Pixels beside a class' name in its column, for the swatch and the margins; and of the widest column."""
+
+
 class NucleusModel(QAbstractTableModel):
     """Qt model of a :class:`NucleusTable`, with the nuclei that are marked to be dropped."""
 
@@ -258,12 +262,22 @@ class NucleusView(QTableView):
         header.setMinimumSectionSize(30)
         for column, width in enumerate((40, 44, 92, 48, 56, 54, 62, 56)):
             self.setColumnWidth(column, width)
+        self._narrowest = self.columnWidth(CLASS)
+        model.modelReset.connect(self._fit_classes)
         self.setTabKeyNavigation(False)
         self.setAccessibleName("Nuclei")
         self.setToolTip(
             "Click a row to go to its nucleus; Delete marks the selected rows to be dropped, or takes "
             "the marks off"
         )
+
+    def _fit_classes(self) -> None:
+        """Makes the column of classes as wide as the longest name in the table with its swatch."""
+        table = self.shown.model.table
+        names = () if table is None else table.classes.names[1:]
+        metrics = self.fontMetrics()
+        words = max((metrics.horizontalAdvance(name) for name in names), default=0)
+        self.setColumnWidth(CLASS, min(max(self._narrowest, words + BESIDE_NAME), WIDEST_CLASS))
 
     def currentChanged(self, current: QModelIndex, previous: QModelIndex) -> None:
         super().currentChanged(current, previous)
