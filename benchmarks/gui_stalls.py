@@ -1,7 +1,7 @@
 """How long the window does not answer while a synthesis runs, percentiles of event-loop gaps; and how
 long one waits for the dock, the first picture and the result.
 
-    xvfb-run -a python benchmarks/gui_stalls.py [--backend thread|process] [--size 256] [--steps 20]
+    xvfb-run -a python benchmarks/gui_stalls.py [--backend thread|process] [--size 256] [--steps 20] [--runs 3]
 
 A 5 ms QTimer on the GUI thread writes down when it fires; what a tick comes late is a stall that a
 mouse or a key would feel. The first run includes importing torch and reading the weights.
@@ -122,6 +122,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--steps", type=int, help="the checkpoint's own where it is not given")
     parser.add_argument("--preview", type=int, help="steps; the dock's own where it is not given")
+    parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
 
     viewer = napari.Viewer()
@@ -158,12 +159,12 @@ def main() -> None:
 
     # After the dock's own: it has given the picture to the viewer.
     panel.runner.progressed.connect(picture, priority=-1)
-    for name in ("first run", "second run", "third run"):
+    for number in range(options.runs):
         pictures.clear()
         begun = time.perf_counter()
         panel.start()
         wait(lambda: not panel.runner.busy and not drawing.waiting, 600)
-        print(f"{name + ':':12} {gaps.take()}  ({time.perf_counter() - begun:.1f} s)")
+        print(f"{f'run {number + 1}:':12} {gaps.take()}  ({time.perf_counter() - begun:.1f} s)")
         first = f"{pictures[0] - begun:.2f} s" if pictures else "none"
         print(
             f"             first picture after {first}; the result is on the screen "
