@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_cosynth.geometry.raster import distance_map
 from napari_cosynth.types import Layout, Record, Report, Request, Synthesis
+from napari_cosynth.widget.gallery.stored_runs import StoredRun
 from napari_cosynth.widget.layers.placement import Placement
 
 PLACEMENT = Placement((64, 64), 0.5, 0.25, (3.0, -2.0), "millimeter")
@@ -46,13 +47,35 @@ while True:
 """
 
 
+KILLED_WITH_RUNS = """
+import pickle, sys, time
+from pathlib import Path
+from napari_cosynth.widget.gallery.session import Session
+root, runs = pickle.load(sys.stdin.buffer)
+session = Session(root)
+session.keep_runs(runs)
+print("written", flush=True)
+while True:
+    session.keep_runs(runs)
+"""
+
+
+def kill_while_keeping(root: Path, runs: list[StoredRun]) -> None:
+    """Another program whose queue is ``runs``, and which is killed while it writes it again."""
+    _kill_after_writing(KILLED_WITH_RUNS, (root, runs))
+
+
 def kill_while_writing(root: Path, samples: list[Synthesis]) -> None:
     """Another program that writes these samples, and is killed while it writes more of them."""
+    _kill_after_writing(KILLED, (root, samples, PLACEMENT))
+
+
+def _kill_after_writing(program: str, given: object) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", KILLED], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         assert process.stdin is not None and process.stdout is not None
-        pickle.dump((root, samples, PLACEMENT), process.stdin)
+        pickle.dump(given, process.stdin)
         process.stdin.close()
         assert process.stdout.readline().strip() == b"written"
         os.kill(process.pid, signal.SIGKILL)

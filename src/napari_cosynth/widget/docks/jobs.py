@@ -32,7 +32,8 @@ def synthesis_job(form: RequestForm, backend: Backend, request: Request, fleetin
     view = RunView(request.layout, form.placement_of(request), points.name)
     view.fleeting = fleeting
     source = partial(backend.call, "synthesize", request, form.previews)
-    return Job(_words(points.name, request), request, source, points, view)
+    words = _words(points.name, request)
+    return Job(words, request, source, points, view, previews=form.previews)
 
 
 def into_image_job(viewer: ViewerModel, form: RequestForm, backend: Backend) -> Job | None:

@@ -11,6 +11,7 @@ from napari.utils.notifications import ErrorNotification, notification_manager
 from qtpy.QtWidgets import QWidget
 
 from napari_cosynth.widget.docks.continuing import continue_from
+from napari_cosynth.widget.docks.keeping_runs import KeepingRuns
 from napari_cosynth.widget.docks.model_controls import ModelControls
 from napari_cosynth.widget.docks.preferences import read_preferences
 from napari_cosynth.widget.docks.request_form import RequestForm
@@ -53,6 +54,7 @@ class CoSynthPanel(Staying):
         self.gallery = Gallery(napari_viewer)
         self.recovery = RecoveryBar(self.gallery)
         self.runs = Runs(napari_viewer, self.runner, self.form, self.bar, self.gallery)
+        self.keeping_runs = KeepingRuns(napari_viewer, self.runs, self.gallery)
         self.live, self.sampled = self.runs.live, self.runs.sampled
         self.activity = Activity(self.runner)
         self.start, self.vary, self.stop = self.runs.start, self.runs.vary, self.runs.stop

@@ -60,6 +60,7 @@ class Runs:
         self.live_sampling = LiveSampling(viewer, runner, form, bar, self._tell)
         self.live = self.live_sampling.live
         self._job: Job | None = None
+        self._done = 0  # samples of the current job that are here
         self._start_next: Callable[[], None] | None = None
         self._plan: list[tuple[Points, bool]] = []
         self._planning = False
@@ -146,7 +147,7 @@ class Runs:
                 },
             )
             return
-        self._submit(synthesis_job(self.form, self.runner.backend, request, fleeting))
+        self.submit(synthesis_job(self.form, self.runner.backend, request, fleeting))
 
     def _start_with_another_seed(self) -> None:
         self.form.sampling.random.value = True
@@ -162,7 +163,7 @@ class Runs:
             show_warning(str(error))
             return
         if job is not None:
-            self._submit(job)
+            self.submit(job)
 
     def _ask_about_stain(self) -> None:
         jobs, self._brown = self._brown, []
@@ -170,7 +171,7 @@ class Runs:
 
         def paint() -> None:
             for job in jobs:
-                self._submit(painted_all_the_same(job, self.runner.backend))
+                self.submit(painted_all_the_same(job, self.runner.backend))
 
         self.bar.offer.make(
             "The image is brown, as immunohistochemistry with DAB is. This model knows H&E only and "
@@ -181,11 +182,16 @@ class Runs:
     def start_repaint(self, wanted: Wanted) -> None:
         """Paints a result's image anew where the user wants it; while a run goes on, this one waits."""
         try:
-            self._submit(repaint_job(self.form, self.runner.backend, wanted))
+            self.submit(repaint_job(self.form, self.runner.backend, wanted))
         except ValueError as error:
             show_warning(str(error))
 
-    def _submit(self, job: Job) -> None:
+    def undone(self) -> list[tuple[Job, int]]:
+        """The current run and those that wait, in their order, each with how many samples it has made."""
+        current = [] if self._job is None else [(self._job, self._done)]
+        return [*current, *((job, 0) for job in self.waiting.jobs)]
+
+    def submit(self, job: Job) -> None:
         """Begins a run, or queues it; refuses one that is the same as the current or a waiting one."""
         if any(job.same_as(other) for other in (self._job, *self.waiting.jobs)):
             show_info(f"{job.name} is under way already: vary the seed for another one")
@@ -196,7 +202,7 @@ class Runs:
             self._begin(job)
 
     def _begin(self, job: Job) -> None:
-        self._job = job
+        self._job, self._done = job, 0
         self.bar.begin(job.request)
         self.runner.start(job.source)
         self.changed.emit()
@@ -275,6 +281,7 @@ class Runs:
         view.show_sample(sample)
         self.gallery.record(sample, run.name, run.placement, view.group, run.fleeting)
         run.view = None
+        self._done = min(self._done + 1, len(job.request.seeds) - 1)
         self.displayed.emit(view.group)
         if job.points is not None:
             self._mark(sample, job.points, run.layout)

@@ -20,6 +20,7 @@ from napari_cosynth.types import Record, Synthesis
 from napari_cosynth.widget.gallery.comparison import MOST, Compared, compared
 from napari_cosynth.widget.gallery.gallery_layers import Shown, touched
 from napari_cosynth.widget.gallery.session import Entry, Orphan, Session, orphans
+from napari_cosynth.widget.gallery.stored_runs import StoredRun
 from napari_cosynth.widget.layers import results
 from napari_cosynth.widget.layers.placement import Placement
 from napari_cosynth.widget.qt.thumbnails import small_picture
@@ -51,8 +52,10 @@ class Item:
 class Gallery(QAbstractListModel):
     """Rows are the session's samples, oldest first. Reads and writes happen off the GUI thread."""
 
-    found = Signal(int)
-    """Number of results of unfinished sessions that can be recovered."""
+    found = Signal(int, int)
+    """Numbers of results and of waiting runs of unfinished sessions that can be recovered."""
+    runs_found = Signal(object)
+    """Runs of unfinished sessions that were recovered, in their order."""
     displayed = Signal(str)
     """Name of the group whose layers are now the visible ones."""
     changed = Signal()
@@ -270,6 +273,10 @@ class Gallery(QAbstractListModel):
                 (found[item.number],) = groups_of(tuples)
         return found
 
+    def keep_runs(self, runs: Sequence[StoredRun]) -> None:
+        """Writes the runs that are not done yet, in place of those that were written before."""
+        self._work.do(partial(self._session.keep_runs, runs))
+
     # -- samples of a killed program
 
     def look_for_orphans(self) -> None:
@@ -278,7 +285,8 @@ class Gallery(QAbstractListModel):
         def tell(sessions: list[Orphan]) -> None:
             self._orphans = sessions
             if sessions:
-                self.found.emit(sum(len(orphan.samples) for orphan in sessions))
+                samples = sum(len(orphan.samples) for orphan in sessions)
+                self.found.emit(samples, sum(len(orphan.runs) for orphan in sessions))
 
         self._work.do(lambda: orphans(self._session.root), tell)
 
@@ -307,6 +315,8 @@ class Gallery(QAbstractListModel):
             items, damaged = found
             if items:
                 self._append(*items)
+            if runs := [run for orphan in sessions for run in orphan.runs]:
+                self.runs_found.emit(runs)
             if damaged:
                 show_warning(f"{len(damaged)} could not be recovered; the first: {damaged[0]}")
 

@@ -17,7 +17,9 @@ class RecoveryBar(QWidget):
         self.recover = PushButton(text="Recover")
         self.discard = PushButton(text="Delete…")
         self.discard.tooltip = "Delete for good what an earlier session left; it is asked first"
-        self.recover.tooltip = "Take these results into the gallery"
+        self.recover.tooltip = (
+            "Take these results into the gallery, and sample the runs that were not done"
+        )
         self.label.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         box = QHBoxLayout(self)
         box.setContentsMargins(2, 0, 2, 0)
@@ -28,14 +30,14 @@ class RecoveryBar(QWidget):
         self.hide()
         gallery.found.connect(self._offer)
         self._gallery, self._sure = gallery, False
-        self._count, self._what = 0, ""
+        self._count, self._what = (0, 0), ""
         self.recover.changed.connect(self._recover)
         self.discard.changed.connect(self._delete)
 
     def _recover(self) -> None:
         """Recovers the results; while the bar asks whether to delete them, the same button says no."""
         if self._sure:
-            self._offer(self._count)
+            self._offer(*self._count)
             return
         self.hide()
         self._gallery.recover()
@@ -50,9 +52,11 @@ class RecoveryBar(QWidget):
         self.hide()
         self._gallery.forget()
 
-    def _offer(self, count: int) -> None:
-        self._count, self._sure = count, False
-        self._what = "1 result" if count == 1 else f"{count} results"
+    def _offer(self, samples: int, runs: int) -> None:
+        self._count, self._sure = (samples, runs), False
+        results = "1 result" if samples == 1 else f"{samples} results"
+        waiting = "1 run" if runs == 1 else f"{runs} runs"
+        self._what = " and ".join([results] * bool(samples) + [waiting] * bool(runs))
         self.recover.text, self.discard.text = "Recover", "Delete…"
         self.label.value = self.label.tooltip = f"{self._what} of an unfinished session"
         self.show()

@@ -4,11 +4,12 @@ A session is a folder of its own under the user's data, locked while its program
 
     sessions/20260102-101112-4242-9f3c/
         lock                  the program that uses it (Qt's lock file: pid, host, program)
+        waiting.json          the runs that are not done yet; missing if there are none
         0001/entry.json       layout, seed, place in the world, kept, note, saved
         0001/stack/           a training stack of this one sample
 
 Each sample's folder appears whole or not at all. So all folders can be read, whenever the program dies.
-A session whose program is gone is an :class:`Orphan`: its samples can be taken over.
+A session whose program is gone is an :class:`Orphan`: its samples and its runs can be taken over.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from __future__ import annotations
 import atexit
 import itertools
 import json
+import logging
 import os
 import secrets
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +34,10 @@ from napari_cosynth.foreign.files import read_json
 from napari_cosynth.io.atomic import replaced_file, replaced_folder
 from napari_cosynth.io.settings import FORBID_UNKNOWN, parse, plain
 from napari_cosynth.types import Synthesis
+from napari_cosynth.widget.gallery.stored_runs import StoredRun, read_runs, written
 from napari_cosynth.widget.layers.placement import Placement
+
+logger = logging.getLogger(__name__)
 
 FOLDER = "napari-cosynth/sessions"
 """Inside the user's data folder."""
@@ -39,7 +45,7 @@ MOST_BYTES = 2 * 2**30
 """Limit of all sessions together, bytes; beyond it the oldest samples that nobody kept are removed."""
 FRESH_S = 60
 """Seconds for which an empty session is left alone."""
-ENTRY, STACK, LOCK = "entry.json", "stack", "lock"
+ENTRY, STACK, LOCK, RUNS = "entry.json", "stack", "lock", "waiting.json"
 
 
 @dataclass(frozen=True)
@@ -120,6 +126,14 @@ class Session:
         if number in self.entries:
             self.remove(number)
 
+    def keep_runs(self, runs: Sequence[StoredRun]) -> None:
+        """Replaces the list of the runs that are not done yet."""
+        if runs:
+            with replaced_file(self._own_folder() / RUNS) as fresh:
+                fresh.write_text(written(runs), encoding="utf-8")
+        elif self.folder is not None:
+            (self.folder / RUNS).unlink(missing_ok=True)
+
     def take_over(self, orphan: Orphan) -> tuple[list[int], list[str]]:
         """Moves another session's samples here and deletes that session.
 
@@ -141,7 +155,10 @@ class Session:
         return taken, damaged
 
     def close(self) -> None:
-        """Ends the session with the program: only samples that were kept but not saved stay."""
+        """Ends the session with the program.
+
+        What stays are the runs that are not done, and the samples that were kept but not saved.
+        """
         if self.folder is None:
             return
         for number, entry in list(self.entries.items()):
@@ -149,7 +166,7 @@ class Session:
                 self.remove(number)
         if self._lock is not None:
             self._lock.unlock()
-        if not self.entries:
+        if not self.entries and not (self.folder / RUNS).exists():
             shutil.rmtree(self.folder, ignore_errors=True)
         self.folder = None
 
@@ -192,6 +209,8 @@ class Orphan:
     samples: tuple[Path, ...]
     """The samples' folders, oldest first."""
     lock: QLockFile
+    runs: tuple[StoredRun, ...] = ()
+    """The runs that were not done when its program ended."""
 
     def remove(self) -> None:
         """Deletes the session's folder with all samples in it."""
@@ -205,17 +224,27 @@ def orphans(root: Path | None = None) -> list[Orphan]:
     root = root or sessions_folder()
     for folder in sorted(path for path in root.glob("*") if path.is_dir()):
         samples = tuple(sorted(path.parent for path in folder.glob(f"[0-9]*/{ENTRY}")))
-        if not samples and time.time() - folder.stat().st_mtime < FRESH_S:
+        runs = folder / RUNS
+        if not samples and not runs.exists() and time.time() - folder.stat().st_mtime < FRESH_S:
             continue  # its program may be about to lock it
         lock = _locked(folder)
         if lock is None:
             continue
-        orphan = Orphan(folder, samples, lock)
-        if samples:
+        orphan = Orphan(folder, samples, lock, _runs_in(runs))
+        if orphan.samples or orphan.runs:
             found.append(orphan)
         else:
             orphan.remove()
     return found
+
+
+def _runs_in(file: Path) -> tuple[StoredRun, ...]:
+    """The runs in a file; none if it is missing or damaged: they can be asked for again."""
+    try:
+        return tuple(read_runs(file)) if file.exists() else ()
+    except (ValueError, OSError) as error:
+        logger.warning("the waiting runs of an earlier session are lost: %s", error)
+        return ()
 
 
 def _locked(folder: Path) -> QLockFile | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from napari.layers import Points
 from psygnal import Signal
 
-from napari_cosynth.types import Previews, Request
+from napari_cosynth.types import NO_PREVIEWS, Previews, Request
 from napari_cosynth.widget.result.corrections import Wanted
 from napari_cosynth.widget.result.result_view import RunView
 from napari_cosynth.widget.run.into_image import IntoImage
@@ -44,6 +44,8 @@ class Job:
     repaint: Wanted | None = None
     into: Into | None = None
     """The image that it paints into; None for a whole canvas."""
+    previews: Previews = NO_PREVIEWS
+    """Previews of a whole canvas' run."""
 
     def same_as(self, other: Job | None) -> bool:
         """Whether both give the same pixels in the same place; False for repaints."""
