@@ -1,7 +1,7 @@
 """How long the window does not answer while a synthesis runs, percentiles of event-loop gaps; and how
 long one waits for the dock, the first picture and the result.
 
-    xvfb-run -a python benchmarks/gui_stalls.py [--backend thread|process] [--size 256] [--steps 20] [--runs 3]
+    xvfb-run -a python benchmarks/gui_stalls.py [--backend thread|process] [--size 256] [--steps 20]
 
 A 5 ms QTimer on the GUI thread writes down when it fires; what a tick comes late is a stall that a
 mouse or a key would feel. The first run includes importing torch and reading the weights.

@@ -26,6 +26,7 @@ from qtpy.QtCore import QEventLoop, QPoint, Qt, QTimer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
+import napari_cosynth
 from napari_cosynth.layouts.drawn.patterns import bundled_layouts
 from napari_cosynth.widget.docks.gallery_dock import GalleryDock
 from napari_cosynth.widget.docks.layout_dock import LayoutDock
@@ -34,8 +35,11 @@ from napari_cosynth.widget.docks.quality import QualityPanel
 from napari_cosynth.widget.gallery import session
 from napari_cosynth.widget.layers.placement import placed_on
 from napari_cosynth.widget.layout.brush import Tool
+from napari_cosynth.widget.regions.laying_out import FOUND
+from napari_cosynth.widget.regions.regions_dock import RegionsDock
 from napari_cosynth.widget.result.nuclei_view import AREA
 from napari_cosynth.widget.run import speed
+from napari_cosynth.widget.training.dock import TrainDock
 
 PLUGIN = "napari-cosynth"
 SIZE = (1280, 800)
@@ -241,6 +245,40 @@ def gallery_dock(scene: Scene) -> None:
     scene.settle()
 
 
+def regions_dock(scene: Scene) -> None:
+    """The regions dock over the bundled slide: two squares, laid out with the nuclei found there."""
+    samples = Path(napari_cosynth.__file__).parent / "samples"
+    (slide,) = scene.viewer.open(samples / "project.tif", plugin=PLUGIN)
+    scene.viewer.reset_view()
+    dock, panel = scene.viewer.window.add_plugin_dock_widget(PLUGIN, "CoSynth regions", tabify=True)
+    assert isinstance(panel, RegionsDock)
+    scene.window.resizeDocks([dock], [400], Qt.Orientation.Horizontal)
+    middle = slide.extent.world.mean(0)[-2:]
+    for side in (-1, 1):
+        scene.viewer.scene.camera.center = (0, middle[0], middle[1] + side * 45)
+        panel.squares["40x"].native.click()
+        scene.settle()
+    while panel.table.rowCount() < 2:
+        QApplication.processEvents()
+    panel.source.value = FOUND
+    panel.lay_out.native.click()
+    while panel.busy:
+        QApplication.processEvents()
+    scene.viewer.reset_view()
+
+
+def train_dock(scene: Scene) -> None:
+    """The train dock over the finished pair: what was found in it, and what a run would take."""
+    samples = Path(napari_cosynth.__file__).parent / "samples"
+    dock, panel = scene.viewer.window.add_plugin_dock_widget(PLUGIN, "CoSynth train", tabify=True)
+    assert isinstance(panel, TrainDock)
+    scene.window.resizeDocks([dock], [460], Qt.Orientation.Horizontal)
+    panel.data.folder.value = str(samples / "pair")
+    panel.data.look_into(panel.data.folder.value)
+    while panel.cost is None or panel.busy or panel.data.busy:
+        QApplication.processEvents()
+
+
 SCENES: dict[str, Callable[[Scene], None]] = {
     "layout": layout,
     "brush": brush,
@@ -250,6 +288,8 @@ SCENES: dict[str, Callable[[Scene], None]] = {
     "quality": quality,
     "layout-dock": layout_dock,
     "gallery-dock": gallery_dock,
+    "regions-dock": regions_dock,
+    "train-dock": train_dock,
 }
 
 
