@@ -275,7 +275,7 @@ def train_dock(scene: Scene) -> None:
     scene.window.resizeDocks([dock], [460], Qt.Orientation.Horizontal)
     panel.data.folder.value = str(samples / "pair")
     panel.data.look_into(panel.data.folder.value)
-    while panel.cost is None or panel.busy or panel.data.busy:
+    while panel.busy:
         QApplication.processEvents()
 
 
