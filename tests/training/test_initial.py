@@ -12,7 +12,7 @@ from napari_cosynth.cli import main
 from napari_cosynth.io.settings import plain
 from napari_cosynth.model.checkpoint import build, load, save
 from napari_cosynth.model.looks import LookScale
-from napari_cosynth.training.initial import start_from
+from napari_cosynth.training.initial import models_of, start_from
 from napari_cosynth.training.run import checkpoint_config, train
 
 
@@ -44,13 +44,14 @@ def test_rows_of_kept_names_are_copied_and_new_ones_made(start, config, tiny_che
     for key in ("network.labels.weight", "network.points.classes.weight"):
         assert torch.equal(new[key][0], old[key][0])  # background
         assert torch.equal(new[key][2], old[key][2])  # epithelial
-        torch.testing.assert_close(new[key][1], old[key][1:].mean(0))  # mitosis: some nucleus
+        assert torch.equal(
+            new[key][1], old[key][1]
+        )  # mitosis: as the first, where no area is known
     # Four channels a pixel-shuffled plane: RGB and distance, then each class.
     for key in ("network.head.weight", "network.head.bias"):
         assert torch.equal(new[key][:20], old[key][:20])
         assert torch.equal(new[key][24:28], old[key][24:28])
-        nuclei = torch.stack([old[key][20 + 4 * i : 24 + 4 * i] for i in range(3)]).mean(0)
-        torch.testing.assert_close(new[key][20:24], nuclei)
+        assert torch.equal(new[key][20:24], old[key][20:24])
     before, after = start.config.text["vocabulary"], config.text["vocabulary"]
     tokens = "text.tokens.weight"
     for row, word in enumerate(after):
@@ -68,16 +69,22 @@ def test_rows_of_kept_names_are_copied_and_new_ones_made(start, config, tiny_che
     assert "new 2 (lung, mitosis)" in said
 
 
-def test_a_new_class_starts_as_the_class_of_any_nucleus(start, config, tmp_path):
-    names = ("background", "inflammatory", "unspecified", "spindle-shaped")
-    renamed = dataclasses.replace(start.config, class_names=names)
-    old = start.model.state_dict()
-    model = build(config)
-    start_from(model, config, save(start.model, renamed, tmp_path / "start", "card", half=False))
-    new = model.state_dict()
-    for key in ("network.labels.weight", "network.points.classes.weight"):
-        assert torch.equal(new[key][1], old[key][2]), key
-    assert torch.equal(new["network.head.weight"][20:24], old["network.head.weight"][24:28])
+def test_new_classes_start_as_different_old_ones_of_like_size(start):
+    def sized(**areas):
+        colors = tuple((i, i, i) for i in range(len(areas) + 1))
+        names = ("background", *areas)
+        network = dataclasses.replace(start.config.network, classes=len(names))
+        return dataclasses.replace(
+            start.config, network=network, class_names=names, class_colors=colors, areas=areas
+        )
+
+    old = sized(small=20.0, middle=40.0, large=80.0)
+    new = sized(tumour=90.0, lymphocyte=18.0, middle=10.0)
+    assert models_of(old, new) == {"tumour": "large", "lymphocyte": "small"}
+    # Both are nearest to the same one: no class is taken twice, and the larger starts as the larger.
+    assert models_of(old, sized(a=85.0, b=99.0)) == {"a": "middle", "b": "large"}
+    many = models_of(old, sized(a=20.0, b=40.0, c=80.0, d=81.0))
+    assert set(many.values()) == {"small", "middle", "large"} and len(many) == 4
 
 
 def test_another_network_is_refused(start, config, tiny_checkpoint):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from napari_cosynth.model.checkpoint import CheckpointConfig, Model, load
@@ -16,23 +19,22 @@ from napari_cosynth.training.smaller import fits_within, shrunk
 
 logger = logging.getLogger(__name__)
 
-_ANY_NUCLEUS = "unspecified"
-"""Class of nuclei whose kind the data does not tell; new classes start as this one."""
-
 
 def start_from(model: Model, config: CheckpointConfig, init: str | Path) -> str:
     """Fills ``model`` with the weights of checkpoint ``init``; returns a line that says what was kept.
 
     Weights of a class (its embeddings, its rows of the output) and of a word of the vocabulary are
-    matched by name; the background is a class like any other. A new class starts as the class
-    ``unspecified``, or as the mean of the old nucleus classes where there is none: with embeddings of its
-    own the network would have to learn anew what a nucleus looks like. New words get new embeddings.
+    matched by name; the background is a class like any other. A new class starts as an old one
+    (:func:`models_of`): with embeddings of its own the network would have to learn anew what a nucleus
+    looks like. New words get new embeddings.
     A network with fewer blocks or narrower levels gets a part of the start's weights
     (``training.smaller``). Raises ValueError naming any other difference between the networks.
     """
     start = load(init)
     _check_alike(start.config, config, start.path)
     old, new = start.config.class_names, config.class_names
+    models = models_of(start.config, config)
+    rows = [old.index(models.get(name, name)) for name in new]
     fresh = model.state_dict()
     weights = dict(start.model.state_dict())
     large, small = start.config.network, config.network
@@ -40,11 +42,12 @@ def start_from(model: Model, config: CheckpointConfig, init: str | Path) -> str:
     if cut:
         weights = shrunk(weights, large, fresh, small)
     for key in ("network.labels.weight", "network.points.classes.weight"):
-        weights[key] = _of_classes(weights[key], old, new)
+        weights[key] = weights[key][rows]
     folded = config.network.patch**2
     for key in ("network.head.weight", "network.head.bias"):
-        weights[key] = _head(weights[key], old, new, folded)
+        weights[key] = _head(weights[key], rows, folded)
     said = f"started from {start.name}: " + _kept("classes", old[1:], new[1:])
+    said += "".join(f"; {name} starts as {model}" for name, model in models.items())
     if isinstance(start.model.text, CompactTextEncoder):
         # Rows 0 and 1 are padding and unknown words.
         words = [
@@ -86,6 +89,30 @@ def inherited(config: CheckpointConfig, start: CheckpointConfig) -> CheckpointCo
     return dataclasses.replace(config, licence=licence, tiles=tiles)
 
 
+def models_of(start: CheckpointConfig, config: CheckpointConfig) -> dict[str, str]:
+    """The class of ``start`` that each new class of ``config`` starts as, by name.
+
+    New classes start as different old ones, as far as these suffice, so that the network tells them apart
+    from the first step. Those whose usual nucleus areas are most alike go together: the sum of squared
+    logarithms of their quotients is the least. Where an area is not known, the order decides.
+    """
+    new = [name for name in config.class_names[1:] if name not in start.class_names]
+    old = start.class_names[1:]
+    found: dict[str, str] = {}
+    while len(found) < len(new):
+        left = [name for name in new if name not in found]
+        cost = np.array(
+            [[_unlike(config.areas.get(a), start.areas.get(b)) for b in old] for a in left]
+        )
+        pairs = zip(*linear_sum_assignment(cost), strict=True)
+        found |= {left[row]: old[column] for row, column in pairs}
+    return found
+
+
+def _unlike(area: float | None, other: float | None) -> float:
+    return math.log(area / other) ** 2 if area and other else 0.0
+
+
 def _by_name(old: Tensor, new: Tensor, names: Sequence[str], wanted: Sequence[str]) -> Tensor:
     """``new`` (len(wanted), ...), with the rows of ``old`` for those names that ``old`` has."""
     rows = new.clone()
@@ -95,16 +122,13 @@ def _by_name(old: Tensor, new: Tensor, names: Sequence[str], wanted: Sequence[st
     return rows
 
 
-def _of_classes(old: Tensor, names: Sequence[str], wanted: Sequence[str]) -> Tensor:
-    """The rows of ``old`` (len(names), ...) for the classes ``wanted``."""
-    usual = old[names.index(_ANY_NUCLEUS)] if _ANY_NUCLEUS in names else old[1:].mean(0)
-    return torch.stack([old[names.index(n)] if n in names else usual for n in wanted])
+def _head(old: Tensor, rows: Sequence[int], folded: int) -> Tensor:
+    """Weight or bias of the output layer: ``folded`` channels each for RGB, distance and every class.
 
-
-def _head(old: Tensor, names: Sequence[str], wanted: Sequence[str], folded: int) -> Tensor:
-    """Weight or bias of the output layer: ``folded`` channels each for RGB, distance and every class."""
-    groups = old.reshape(4 + len(names), folded, *old.shape[1:])
-    return torch.cat([groups[:4], _of_classes(groups[4:], names, wanted)]).flatten(0, 1)
+    ``rows`` are the old classes of the new ones.
+    """
+    groups = old.reshape(-1, folded, *old.shape[1:])
+    return torch.cat([groups[:4], groups[4:][list(rows)]]).flatten(0, 1)
 
 
 def _kept(what: str, old: Sequence[str], new: Sequence[str]) -> str:
