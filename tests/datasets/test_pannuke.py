@@ -122,6 +122,7 @@ def damage(root: Path, name: str, change) -> None:
         ),
         ("types", lambda a: a[:1], r"types\.npy: expected 2 tissue names"),
         ("types", lambda a: np.arange(2), r"types\.npy: expected 2 tissue names"),
+        ("types", lambda a: a.view(a.dtype.newbyteorder()), r"types\.npy: .* no characters"),
         ("types", lambda a: (a.view("u4") | 2**30).view(a.dtype), r"types\.npy: expected text"),
         ("types", lambda a: a.astype(object), r"types\.npy: cannot be read as a plain"),
     ],

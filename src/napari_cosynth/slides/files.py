@@ -114,8 +114,10 @@ def load_npy(path: Path, mapped: bool = False) -> npt.NDArray[Any]:
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{path}: expected one array")
     # Python cannot make text of other numbers, and says so with a SystemError.
-    if array.dtype.kind == "U" and (np.frombuffer(array.tobytes(), "u4") > 0x10FFFF).any():
-        raise ValueError(f"{path}: expected text, got numbers that are no characters")
+    if array.dtype.kind == "U":
+        numbers = np.frombuffer(array.tobytes(), f"{array.dtype.str[0]}u4")
+        if (numbers > 0x10FFFF).any():
+            raise ValueError(f"{path}: expected text, got numbers that are no characters")
     return array
 
 
