@@ -41,6 +41,7 @@ INSIDE = "COSYNTH_BENCHMARK_NAMESPACE"
 ENVIRONMENT = {  # docs/cluster.md
     "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "60s",
     "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "10",
+    "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "30s",
     "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
     "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "1s",
     "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "5s",
@@ -145,6 +146,8 @@ class Watched:
             longest, last = max(longest, time.monotonic() - last), time.monotonic()
             self.waits[phase] = longest
             yield item
+            if count % 500 == 0:
+                print(f"{count} samples, {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
             if self.calm:
                 continue
             if count == len(todo) // 3:
