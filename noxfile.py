@@ -50,7 +50,9 @@ def versions(session: nox.Session, versions: str, qt: str) -> None:
     """Installs the package with such versions and runs the tests."""
     wanted = {"oldest": oldest(qt), "known": ["-c", "constraints.txt"], "newest": ["--upgrade"]}
     session.install("-e", f".[{','.join(EXTRAS)}]", *TOOLS, qt, *wanted[versions])
-    show = f"from importlib.metadata import version as v; print(*[(n, v(n)) for n in {[*SHOWN, qt]}])"
+    show = (
+        f"from importlib.metadata import version as v; print(*[(n, v(n)) for n in {[*SHOWN, qt]}])"
+    )
     session.run("python", "-c", show)
     tests = session.posargs or TESTS
     session.run(

@@ -97,7 +97,9 @@ def cluster() -> tuple[subprocess.Popen[bytes], list[subprocess.Popen[bytes]]]:
     ip("link", "add", "bridge", "type", "bridge")
     ip("addr", "add", f"{HOST}/24", "dev", "bridge")
     ip("link", "set", "bridge", "up")
-    scheduler = start(*dask_command("scheduler"), "--host", HOST, "--port", str(PORT), "--no-dashboard")
+    scheduler = start(
+        *dask_command("scheduler"), "--host", HOST, "--port", str(PORT), "--no-dashboard"
+    )
     workers = [
         other_machine(
             number, *dask_command("worker"), f"tcp://{HOST}:{PORT}", "--nthreads", "1", "--no-nanny",
@@ -147,7 +149,11 @@ class Watched:
             self.waits[phase] = longest
             yield item
             if count % 500 == 0:
-                print(f"{count} samples, {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+                print(
+                    f"{count} samples, {time.monotonic() - begun:.0f} s",
+                    file=sys.stderr,
+                    flush=True,
+                )
             if self.calm:
                 continue
             if count == len(todo) // 3:
@@ -225,12 +231,16 @@ def measure(plan: Plan, folder: Path, calm: bool) -> None:
     generate(replace(plan, samples=4), folder / "warm", folder, quiet=True)
     sampling, one = alone(plan, folder / "one", folder)
     count = plan.samples
-    print(f"{count} samples, {plan.shape[0]} x {plan.shape[1]}, {watched.wall:.0f} s on {WORKERS} workers")
+    print(
+        f"{count} samples, {plan.shape[0]} x {plan.shape[1]}, {watched.wall:.0f} s on {WORKERS} workers"
+    )
     for phase, seconds in watched.waits.items():
         print(f"- {phase}: at most {seconds:.1f} s between two samples")
     many = watched.taken()
     for name, seconds in (("sampling", sampling), ("one process", one), ("cluster", many)):
-        print(f"- CPU, {name}: {seconds / count * 1e3:.1f} ms a sample, {seconds / sampling - 1:+.1%}")
+        print(
+            f"- CPU, {name}: {seconds / count * 1e3:.1f} ms a sample, {seconds / sampling - 1:+.1%}"
+        )
     same = files(folder / "many") == files(folder / "one")
     print(f"- the folder is that of one process: {same}, {len(files(folder / 'one'))} files")
     if not same:

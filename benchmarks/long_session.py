@@ -116,8 +116,14 @@ def main() -> None:
         work = Session(options.size, checkpoint)
         if options.tiny:
             work.panel.sampling.steps.value = 2
-        print("| samples | window, MiB | sampling, MiB | threads (Python's) | its threads | files | ", end="")
-        print("layers | in the gallery |\n| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
+        print(
+            "| samples | window, MiB | sampling, MiB | threads (Python's) | its threads | files | ",
+            end="",
+        )
+        print(
+            "layers | in the gallery |\n| --- | --- | --- | --- | --- | --- | --- | --- |",
+            flush=True,
+        )
         begun, rounds = time.perf_counter(), 0
         while work.done < options.samples:
             work.round()

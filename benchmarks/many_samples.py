@@ -1,11 +1,11 @@
-"""A data set of many samples: memory, time outside sampling, a kill in the middle.
+"""A data set of many samples: memory, threads, files, time outside sampling, a kill in the middle.
 
     python benchmarks/many_samples.py 10000 --kill 4000        # the bundled model, 64 x 64, 1 step
     python benchmarks/many_samples.py 10000 --tiny             # a network of a few thousand weights
     python benchmarks/many_samples.py 2000 --tiny --workers 2
 
 Runs ``cosynth generate`` on a plan. Memory is the resident memory of all its processes together,
-looked at five times a second. CPU seconds are those of the process; what is outside of sampling is all
+looked at five times a second, as are their threads and open files. CPU seconds are those of the process; what is outside of sampling is all
 that ``generate.sample.make`` does not take: plan, files, shards and manifest. ``--kill N`` sends SIGKILL
 once N samples are finished and resumes; the list then says what was made twice or is missing.
 ``--out FOLDER`` keeps the data set.
@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -57,12 +57,23 @@ sys.exit(main(sys.argv[1:]))
 
 
 @dataclass(frozen=True)
+class Look:
+    """What all processes together have once so many samples are finished."""
+
+    done: int
+    memory: int
+    """Bytes."""
+    threads: int
+    files: int
+
+
+@dataclass(frozen=True)
 class Watched:
     """What one process did until its end."""
 
     seconds: float
-    memory: list[tuple[int, int]]
-    """(samples finished, bytes of all processes together), in time."""
+    looks: list[Look]
+    """In time."""
     made: list[tuple[int, float, float]]
     """(sample, CPU seconds since the first one, those inside of sampling)."""
 
@@ -104,12 +115,12 @@ def watch(command: list[str], log: Path, kill: int = 0) -> Watched:
     log.touch()
     begun = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(log), *command])
-    memory: list[tuple[int, int]] = []
+    looks: list[Look] = []
     with log.open() as lines:
         finished = 0
         while process.poll() is None:
             finished += sum(1 for _ in lines)
-            memory.append((finished, resident(process.pid)))
+            looks.append(look(finished, process.pid))
             if kill and finished >= kill:
                 os.kill(process.pid, signal.SIGKILL)
                 process.wait()
@@ -117,31 +128,43 @@ def watch(command: list[str], log: Path, kill: int = 0) -> Watched:
     if not kill and process.returncode:
         raise SystemExit(process.returncode)
     made = [json.loads(line) for line in log.read_text().splitlines()]
-    return Watched(time.perf_counter() - begun, memory, [tuple(m) for m in made])
+    return Watched(time.perf_counter() - begun, looks, [tuple(m) for m in made])
 
 
-def resident(pid: int) -> int:
-    total = 0
+def look(done: int, pid: int) -> Look:
+    memory = threads = files = 0
     try:
         process = psutil.Process(pid)
         for each in [process, *process.children(recursive=True)]:
-            total += each.memory_info().rss
+            memory += each.memory_info().rss
+            threads += each.num_threads()
+            files += each.num_fds()
     except psutil.NoSuchProcess:
         pass
-    return total
+    return Look(done, memory, threads, files)
 
 
 def report(samples: int, parts: list[Watched], out: Path, workers: int) -> None:
     manifest = read_manifest(out)
-    memory = [
-        (done + sum(len(p.made) for p in parts[:n]), size)
+    looks = [
+        replace(look, done=look.done + sum(len(p.made) for p in parts[:n]))
         for n, part in enumerate(parts)
-        for done, size in part.memory
+        for look in part.looks
     ]
-    print("| samples finished | peak memory until then, MiB |\n| --- | --- |")
+    print(
+        "| samples finished | peak memory until then, MiB | threads since the row above | files |"
+    )
+    print("| --- | --- | --- | --- |")
+    before = 0
     for mark in sorted({samples // 100, samples // 10, samples // 2, samples}):
-        until = [size for done, size in memory if done <= mark]
-        print(f"| {mark:,} | {max(until) / 2**20:.0f} |")
+        until = max(look.memory for look in looks if look.done <= mark)
+        since = [look for look in looks if before <= look.done <= mark and look.threads]
+        ranges = (
+            f"{min(values)} to {max(values)}"
+            for values in ([look.threads for look in since], [look.files for look in since])
+        )
+        print(f"| {mark:,} | {until / 2**20:.0f} | {' | '.join(ranges)} |")
+        before = mark
     kept = manifest.counts["kept"]
     print(f"\n- {kept} of {samples} samples kept, {sum(p.seconds for p in parts):.0f} s in all")
     made = sum(len(p.made) - 1 for p in parts)
