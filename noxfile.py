@@ -5,9 +5,9 @@
     nox -s "versions(3.11, oldest, PyQt6)"       # one of them
     nox -s "versions(3.11, oldest, PyQt6)" -- tests/export
 
-``oldest`` are the lower bounds of pyproject.toml, ``known`` the versions of constraints.txt, ``newest`` what
-the package index has. Each runs the tests below, core and window, and prints what it ran them with. What was
-really run: docs/reference/versions.md.
+``oldest`` are the lower bounds of pyproject.toml, ``known`` the versions of constraints.txt, ``newest``
+what the package index has. Each runs the tests below, core and window, and says with what. What was really
+run: docs/reference/versions.md.
 """
 
 from __future__ import annotations
@@ -26,15 +26,30 @@ EXTRAS = ("gui", "train", "wsi", "cluster")
 QT = {"PyQt6": "6.5.1", "PySide6": "6.7.1"}
 """The oldest of each, as napari has them."""
 TOOLS = ("hypothesis", "psutil", "pytest", "pytest-qt", "pytest-xdist", "pytest-xvfb")
-SHOWN = "numpy torch napari scipy scikit-image dask lightning transformers".split()
-TESTS = """
-tests/test_types.py tests/test_bundled.py tests/datasets/test_readers.py tests/diffusion/test_joint.py
-tests/export/test_stack.py tests/generate/test_cluster.py tests/geometry/test_instances.py
-tests/geometry/test_measure.py tests/io/test_atomic.py tests/layouts/test_points_csv.py tests/model
-tests/records/test_base.py tests/slides tests/stain tests/synthesis/test_synthesize.py
-tests/training/test_run.py tests/widget/test_gallery.py tests/widget/test_layout_dock.py
-tests/widget/test_live.py tests/widget/test_menu_to_stack.py tests/widget/test_quality.py
-""".split()
+SHOWN = ("numpy", "torch", "napari", "scipy", "scikit-image", "dask", "lightning", "transformers")
+TESTS = (
+    "tests/test_types.py",
+    "tests/test_bundled.py",
+    "tests/datasets/test_readers.py",
+    "tests/diffusion/test_joint.py",
+    "tests/export/test_stack.py",
+    "tests/generate/test_cluster.py",
+    "tests/geometry/test_instances.py",
+    "tests/geometry/test_measure.py",
+    "tests/io/test_atomic.py",
+    "tests/layouts/test_points_csv.py",
+    "tests/model",
+    "tests/records/test_base.py",
+    "tests/slides",
+    "tests/stain",
+    "tests/synthesis/test_synthesize.py",
+    "tests/training/test_run.py",
+    "tests/widget/test_gallery.py",
+    "tests/widget/test_layout_dock.py",
+    "tests/widget/test_live.py",
+    "tests/widget/test_menu_to_stack.py",
+    "tests/widget/test_quality.py",
+)
 RUNS = (
     ("3.11", "oldest", "PyQt6"),
     ("3.11", "oldest", "PySide6"),

@@ -88,7 +88,7 @@ def other_machine(number: int, *words: str) -> subprocess.Popen[bytes]:
 
 
 def namespace(pid: int) -> str:
-    return os.readlink(f"/proc/{pid}/ns/net")
+    return str(Path(f"/proc/{pid}/ns/net").readlink())
 
 
 def cluster() -> tuple[subprocess.Popen[bytes], list[subprocess.Popen[bytes]]]:

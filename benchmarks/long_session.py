@@ -2,10 +2,10 @@
 
     xvfb-run -a python benchmarks/long_session.py [--samples 1000] [--tiny]
 
-A real window with the docks CoSynth and gallery, and the sampling process. Again and again: seven variations
-for the gallery, a sample of its own, and two edits with Live on (a nucleus added, one removed). The newest
-of the gallery is kept, an earlier one shown and the run's own discarded, as somebody would who looks for a
-few good ones. Memory is the resident memory of the window's process and of the sampling process.
+A real window with the docks CoSynth and gallery, and the sampling process. Again and again: seven
+variations for the gallery, a sample of its own, and two edits with Live on (a nucleus added, one removed).
+The newest of the gallery is kept, an earlier one shown and the run's own discarded, as somebody would who
+looks for a few good ones. Memory is the resident memory of the window's process and of the sampling process.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ from napari_cosynth.widget.run import speed
 
 PATIENCE = 300
 VARIATIONS = 7
+COLUMNS = (
+    "samples", "window, MiB", "sampling, MiB", "threads (Python's)", "its threads", "files", "layers",
+    "in the gallery",
+)  # fmt: skip
 
 
 class Session:
@@ -116,14 +120,7 @@ def main() -> None:
         work = Session(options.size, checkpoint)
         if options.tiny:
             work.panel.sampling.steps.value = 2
-        print(
-            "| samples | window, MiB | sampling, MiB | threads (Python's) | its threads | files | ",
-            end="",
-        )
-        print(
-            "layers | in the gallery |\n| --- | --- | --- | --- | --- | --- | --- | --- |",
-            flush=True,
-        )
+        print(f"| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}", flush=True)
         begun, rounds = time.perf_counter(), 0
         while work.done < options.samples:
             work.round()
