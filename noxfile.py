@@ -6,8 +6,8 @@
     nox -s "versions(3.11, oldest, PyQt6)" -- tests/export
 
 ``oldest`` are the lower bounds of pyproject.toml, ``known`` the versions of constraints.txt, ``newest``
-what the package index has. Each runs the tests below, core and window, and says with what. What was really
-run: docs/reference/versions.md.
+what the package index has. Each runs the tests below, core and window, and says with what. What was
+really run: docs/reference/versions.md.
 """
 
 from __future__ import annotations

@@ -3,9 +3,10 @@
     xvfb-run -a python benchmarks/long_session.py [--samples 1000] [--tiny]
 
 A real window with the docks CoSynth and gallery, and the sampling process. Again and again: seven
-variations for the gallery, a sample of its own, and two edits with Live on (a nucleus added, one removed).
-The newest of the gallery is kept, an earlier one shown and the run's own discarded, as somebody would who
-looks for a few good ones. Memory is the resident memory of the window's process and of the sampling process.
+variations for the gallery, a sample of its own, and two edits with Live on (a nucleus added, one
+removed). The newest of the gallery is kept, an earlier one shown and the run's own discarded, as
+somebody would who looks for a few good ones. Memory is the resident memory of the window's process and
+of the sampling process.
 """
 
 from __future__ import annotations

@@ -4,11 +4,11 @@
     python benchmarks/many_samples.py 10000 --tiny             # a network of a few thousand weights
     python benchmarks/many_samples.py 2000 --tiny --workers 2
 
-Runs ``cosynth generate`` on a plan. Memory is the resident memory of all its processes together, looked at
-five times a second, as are their threads and open files. CPU seconds are those of the process; what is
-outside of sampling is all that ``generate.sample.make`` does not take: plan, files, shards and manifest.
-``--kill N`` sends SIGKILL once N samples are finished and resumes; the list then says what was made twice or
-is missing.
+Runs ``cosynth generate`` on a plan. Memory is the resident memory of all its processes together, looked
+at five times a second, as are their threads and open files. CPU seconds are those of the process; what
+is outside of sampling is all that ``generate.sample.make`` does not take: plan, files, shards and
+manifest. ``--kill N`` sends SIGKILL once N samples are finished and resumes; the list then says what
+was made twice or is missing.
 ``--out FOLDER`` keeps the data set.
 """
 
