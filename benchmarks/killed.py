@@ -28,7 +28,7 @@ import torch
 
 import killed_jobs
 from conftest import untrained
-from killing import REFUSED, Figures, Job, judge_refusal, killed, run, whole
+from killing import REFUSED, Content, Figures, Job, judge_refusal, killed, run, whole
 from napari_cosynth import registry
 from napari_cosynth.export.folder import write_folder
 from napari_cosynth.generate.run import Engine
@@ -41,6 +41,8 @@ from napari_cosynth.training.config import (
     StageConfig,
 )
 from nuclei import CLASSES, items
+
+PAGE = 4096
 
 
 def recipe(adversarial: bool) -> Recipe:
@@ -116,15 +118,19 @@ def disk(place: Path, size: int) -> Iterator[Callable[[], None]]:
         place.rmdir()
 
 
+def pages(content: Content) -> int:
+    """Of a tmpfs: each file's own, and some for folders."""
+    return 8 + sum(-(-len(part) // PAGE) for part in content.values())
+
+
 def full(job: Job, root: Path, moments: int, seed: int) -> Figures:
     """Runs a job on disks that are too small by random amounts, then with room."""
     old, new, _ = whole(job, root)
-    needed = sum(map(len, new.values())) + sum(map(len, old.values()))
+    first, needed = pages(old), pages(old) + pages(new)
     random, figures = Random(seed), Figures()
     for moment in range(moments):
-        with disk(
-            root / f"disk-{moment}", random.randint(1, int(1.5 * needed) // 4096) * 4096
-        ) as grow:
+        size = random.randint(first, first + int(1.5 * needed)) * PAGE
+        with disk(root / f"disk-{moment}", size) as grow:
             out = root / f"disk-{moment}" / "in" / "out"
             try:
                 out.parent.mkdir()

@@ -38,6 +38,20 @@ def test_openslide_reads_the_real_slide_alike(data_root):
     np.testing.assert_array_equal(ours.levels[0], theirs.levels[0])
 
 
+def test_openslide_makes_up_no_pixels_that_the_file_cannot_hold(tmp_path):
+    """OpenSlide takes any width for granted, and reads what is not there for minutes."""
+    pytest.importorskip("openslide")
+    path = tmp_path / "wide.tif"
+    tifffile.imwrite(path, IMAGE[:48, :64], tile=(16, 16), photometric="rgb")
+    with tifffile.TiffFile(path, mode="r+") as opened:
+        opened.pages[0].tags["ImageWidth"].overwrite(2**22)
+    with pytest.raises(
+        ValueError, match=r"wide\.tif: truncated: its smallest level has 48 x 4194304"
+    ):
+        open_with_openslide(path)
+    assert open_with_openslide(path, overview=False).levels[0].shape == (48, 2**22, 3)
+
+
 def test_large_levels_are_lazy_and_the_same_pixels(data_root, monkeypatch):
     path = data_root / "slides" / "CMU-1-Small-Region.svs"
     whole = open_slide(path).levels[0]

@@ -21,6 +21,10 @@ from napari_cosynth.slides.pyramid import (
 
 _TILE = 512
 """Side of a read in pixels. OpenSlide does not tell every vendor's tiles, and caches decoded ones."""
+_ONE_FILE = (".bif", ".ndpi", ".scn", ".svs", ".svslide", ".tif", ".tiff")
+"""Files that hold all pixels of their slide."""
+_PIXELS_OF_A_BYTE = 5000
+"""More than a compressed white slide has. For tiles that are not there OpenSlide makes pixels up."""
 
 
 def openslide_missing() -> bool:
@@ -33,7 +37,7 @@ def open_with_openslide(path: Path, overview: bool = True) -> Slide:
 
     ``overview`` adds a coarse level if the file has none
     (:func:`~napari_cosynth.slides.pyramid.with_overview`). Raises ValueError naming the file, or the
-    missing extra.
+    missing extra, and where a TIFF states a size for which it has by far too few bytes.
     """
     try:
         import openslide
@@ -47,6 +51,8 @@ def open_with_openslide(path: Path, overview: bool = True) -> Slide:
         properties = dict(opened.properties)
     except Exception as error:  # openslide raises errors of PIL, ctypes and its own
         raise unreadable(path, "cannot be read by OpenSlide", error) from None
+    if overview and path.suffix.lower() in _ONE_FILE:
+        _check_bytes(path, sizes[-1])
     colour = properties.get(openslide.PROPERTY_NAME_BACKGROUND_COLOR, "FFFFFF")
     background = np.array(list(bytes.fromhex(colour)), np.uint8)
     levels = [
@@ -74,6 +80,16 @@ def mpp_by_openslide(path: Path) -> float | None:
             return _mpp(dict(opened.properties))
     except Exception:  # openslide raises errors of PIL, ctypes and its own
         return None
+
+
+def _check_bytes(path: Path, smallest: tuple[int, int]) -> None:
+    """Raises ValueError where a level that would be read whole cannot be in the file."""
+    width, height = smallest
+    if width * height > _PIXELS_OF_A_BYTE * max(path.stat().st_size, 10_000):
+        raise ValueError(
+            f"{path}: truncated: its smallest level has {height} x {width} pixels, the file "
+            f"{path.stat().st_size} bytes"
+        )
 
 
 def _level(
