@@ -25,6 +25,7 @@ from qtpy.QtWidgets import QApplication
 
 from generating import tiny
 from gui_stalls import tiled, wait
+from napari_cosynth.types import Synthesis
 from napari_cosynth.widget.docks import preferences
 from napari_cosynth.widget.docks.gallery_dock import GalleryDock
 from napari_cosynth.widget.docks.panel import CoSynthPanel
@@ -59,10 +60,22 @@ class Session:
         place = free_placement(layout.shape, layout.mpp, [])
         self.layer = self.panel.layout_controls.add_layout(place, layout)
         self.rng, self.size, self.done, self.seed = np.random.default_rng(0), size, 0, 1000
+        self.settled = False
         self.panel.runner.sampled.connect(self._count)
+        self.panel.live.shown.connect(self._on_shown)
 
     def _count(self, _: object) -> None:
         self.done += 1
+
+    def _on_shown(self, sample: Synthesis) -> None:
+        full = sample.request.steps == self.panel.sampling.steps.value
+        self.settled = full and len(sample.record.layout) == len(self.layer.data)
+
+    def rest(self) -> None:
+        """Until Live has shown the layout as it is now, with all steps."""
+        wait(lambda: self.settled, PATIENCE)
+        self.settled = False
+        self.settle()
 
     def settle(self) -> None:
         panel, gallery = self.panel, self.panel.gallery
@@ -80,12 +93,13 @@ class Session:
         self.settle()
         gallery.discard([gallery.rowCount() - 1])
         self.settle()
+        self.settled = False
         self.panel.sampling.live.value = True
-        self.settle()
+        self.rest()
         self.layer.add(self.rng.uniform(4, self.size - 5, (1, 2)))
-        self.settle()
+        self.rest()
         self.layer.remove([int(self.rng.integers(len(self.layer.data)))])
-        self.settle()
+        self.rest()
         self.panel.sampling.live.value = False
         self.settle()
 
