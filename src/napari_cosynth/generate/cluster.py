@@ -30,9 +30,6 @@ ALLOWED_DEATHS = 10
 machines back, which is no fault of the sample."""
 CONFIG = {
     "distributed.scheduler.allowed-failures": ALLOWED_DEATHS,
-    # A worker that is cut off says no goodbye: by default its samples wait for five minutes.
-    "distributed.scheduler.worker-ttl": "60s",
-    "distributed.comm.timeouts.tcp": "30s",
     # dask's setting gives memory back to the system after every tensor, and page faults fetch it again:
     # 60 % more CPU (docs/results/scale.md). Samples need equal memory, so a worker keeps it instead.
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
