@@ -142,4 +142,4 @@ def test_the_recipe_says_what_reproduces_it(request_):
     assert recipe["seed"] == 7
     assert len(recipe["checkpoint_sha256"]) == 64
     assert recipe["unknown_words"] == ["zebra"]
-    assert recipe["versions"]["torch"] == torch.__version__
+    assert recipe["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]

@@ -23,13 +23,16 @@ def read_torch(path: Path, what: str, mmap: bool = False) -> Any:
     if not path.is_file():
         raise ValueError(f"{path}: no such file")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except MemoryError as error:
         raise ValueError(f"{path}: {one_line(error)}") from None
     except PermissionError as error:
         raise ValueError(f"{path}: {error.strerror}") from None
     except Exception as error:  # on damaged files torch raises exceptions of any type
         raise ValueError(f"{path}: not {what} ({_reason(path, str(error))})") from None
+    if isinstance(content, torch.jit.ScriptModule):  # which torch before 2.6 loads all the same
+        raise ValueError(f"{path}: not {what} ({_reason(path, 'TorchScript')})")
+    return content
 
 
 def _reason(path: Path, message: str) -> str:
