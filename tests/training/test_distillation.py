@@ -15,6 +15,7 @@ from napari_cosynth.training.adversarial.teacher import Teacher, distillation_er
 from napari_cosynth.training.data import CosynthData
 from napari_cosynth.training.initial import start_from
 from napari_cosynth.training.run import train
+from napari_cosynth.training.smaller import shrunk
 
 SMALL = {"widths": [8, 8], "blocks": [1, 1]}
 
@@ -76,6 +77,18 @@ def test_a_narrower_network_keeps_channels_of_either_part_of_a_concatenation(lar
     grown = (40 / 24) ** 0.5
     wanted = theirs[name][rows][:, below + skip] * grown
     assert torch.allclose(ours[name], wanted)
+
+
+def test_a_narrower_network_leaves_classes_and_numbers_of_the_look(large):
+    old, new = load(large).config.network, smaller(large, widths=(8, 16)).network
+    wanted = build(smaller(large, widths=(8, 16))).state_dict()
+    key = "network.look.weight"
+    wanted[key] = torch.zeros(len(wanted[key]), old.look + 2)
+    wanted["network.labels.weight"] = torch.zeros(1, old.label_width)
+    theirs = load(large).model.state_dict()
+    ours = shrunk(theirs, old, wanted, new)
+    assert torch.equal(ours[key], theirs[key][::2])  # twice as wide a time embedding
+    assert torch.equal(ours["network.labels.weight"], theirs["network.labels.weight"])
 
 
 def test_a_network_of_the_same_size_gets_every_weight(large):

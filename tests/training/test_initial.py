@@ -83,6 +83,8 @@ def test_new_classes_start_as_different_old_ones_of_like_size(start):
     assert models_of(old, new) == {"tumour": "large", "lymphocyte": "small"}
     # Both are nearest to the same one: no class is taken twice, and the larger starts as the larger.
     assert models_of(old, sized(a=85.0, b=99.0)) == {"a": "middle", "b": "large"}
+    # A class that the data have is no start for another one.
+    assert models_of(old, sized(large=75.0, tumour=90.0)) == {"tumour": "middle"}
     many = models_of(old, sized(a=20.0, b=40.0, c=80.0, d=81.0))
     assert set(many.values()) == {"small", "middle", "large"} and len(many) == 4
 

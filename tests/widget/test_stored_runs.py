@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,11 @@ def kept(root: Path) -> list[tuple[str, tuple[int, ...]]]:
     """Name and seeds of each run in the only session's file."""
     found = [run for file in root.glob(f"*/{sessions.RUNS}") for run in read_runs(file)]
     return [(run.name, run.request.seeds) for run in found]
+
+
+def test_no_field_of_a_request_is_left_out(layout: Layout) -> None:
+    asked = json.loads(stored_runs.written([stored(layout, 3)]))["runs"][0]["request"]
+    assert {"layout", *asked} == {field.name for field in fields(Request)}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")

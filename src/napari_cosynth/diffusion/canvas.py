@@ -172,7 +172,7 @@ class Canvas:
         nodes = self.sampler(self.schedule).nodes(self.steps)
         t, before = nodes[index], nodes[index - 1] if index else None
         total = len(rows.starts) * len(columns.starts)
-        sums = _Sums(self.denoiser.classes, rows.side, self.shape[1], self.device)
+        self._sums = sums = _Sums(self.denoiser.classes, rows.side, self.shape[1], self.device)
         for row, top in enumerate(rows.starts):
             with torch.inference_mode():
                 band = old.read_state(top, top + rows.side, self.device)
@@ -180,7 +180,6 @@ class Canvas:
             for first in range(0, len(columns.starts), self.at_once):
                 chosen = range(first, min(first + self.at_once, len(columns.starts)))
                 with torch.inference_mode():
-                    self._sums = sums
                     head = self._add(sums, band, features, rows.shares[row], columns, chosen, t)
                 yield (row * len(columns.starts) + chosen.stop) / total
             with torch.inference_mode():

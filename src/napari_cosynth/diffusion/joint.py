@@ -11,7 +11,7 @@ from torch import Tensor
 
 from napari_cosynth.diffusion import categorical, gaussian
 from napari_cosynth.diffusion.schedule import T_MAX, CosineSchedule, JointSchedule
-from napari_cosynth.diffusion.tensors import Clean, JointState, Prediction
+from napari_cosynth.diffusion.tensors import Clean, Context, Denoiser, JointState, Prediction
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,14 @@ def estimate(
         gaussian.clean(prediction.distance.float(), state.distance, t, schedule.distance, kind),
         prediction.label_logits.float().softmax(1),
     )
+
+
+def estimate_at(
+    network: Denoiser, state: JointState, t: float, context: Context, schedule: JointSchedule
+) -> Clean:
+    """The clean estimate that ``network`` makes of a batch of states that are all at time ``t``."""
+    times = torch.full((len(state.labels),), t, dtype=torch.float64)
+    return estimate(network(state, times, context), state, times, schedule)
 
 
 def losses(

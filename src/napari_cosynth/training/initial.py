@@ -92,12 +92,14 @@ def inherited(config: CheckpointConfig, start: CheckpointConfig) -> CheckpointCo
 def models_of(start: CheckpointConfig, config: CheckpointConfig) -> dict[str, str]:
     """The class of ``start`` that each new class of ``config`` starts as, by name.
 
-    New classes start as different old ones, as far as these suffice, so that the network tells them apart
-    from the first step. Those whose usual nucleus areas are most alike go together: the sum of squared
-    logarithms of their quotients is the least. Where an area is not known, the order decides.
+    New classes start as different old ones, and as none that the data have (``config.areas``), as far as
+    there are enough: so the network tells all classes apart from the first step. Those whose usual
+    nucleus areas are most alike go together; the sum of squared logarithms of their quotients is the
+    least. Where an area is not known, the order decides.
     """
     new = [name for name in config.class_names[1:] if name not in start.class_names]
     old = start.class_names[1:]
+    old = tuple(name for name in old if name not in config.areas) or old
     found: dict[str, str] = {}
     while len(found) < len(new):
         left = [name for name in new if name not in found]

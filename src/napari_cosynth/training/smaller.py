@@ -10,6 +10,14 @@ from torch import Tensor
 
 from napari_cosynth.model.unet import NetworkConfig
 
+_BY_CLASS = (
+    "network.labels.weight",
+    "network.points.classes.weight",
+    "network.head.weight",
+    "network.head.bias",
+)
+"""Weights whose rows are classes, which are matched by name (``training.initial``)."""
+
 
 def fits_within(small: NetworkConfig, large: NetworkConfig) -> bool:
     """Whether ``small`` has the levels of ``large``, with no more blocks and no wider ones."""
@@ -23,23 +31,20 @@ def fits_within(small: NetworkConfig, large: NetworkConfig) -> bool:
 def shrunk(
     weights: dict[str, Tensor], old: NetworkConfig, wanted: dict[str, Tensor], new: NetworkConfig
 ) -> dict[str, Tensor]:
-    """``weights`` of a network ``old``, cut to the shapes of ``wanted``, those of a network ``new``.
+    """``weights`` of a network ``old``, cut to the widths and blocks of a network ``new``.
 
-    Along each axis evenly spaced channels are kept, separately in the two parts of a concatenation.
-    Weights of the inputs grow by the root of the share that was left out, so that sums keep their
-    variance. Only keys that begin with ``network.`` are cut.
-    What the old network lacks is as in ``wanted``.
+    ``wanted`` are the weights of ``new``; what the old network lacks is as in them. Along each axis
+    evenly spaced channels are kept, separately in the two parts of a concatenation. Weights of the
+    inputs grow by the root of the quotient of the numbers of inputs, so that sums keep their variance.
+    Classes and numbers of the look are left as they are.
     """
     kept = _of_fewer_blocks(weights, old.blocks, new.blocks)
     for key, value in kept.items():
-        target = wanted.get(key)
-        # Classes, words and numbers of the look are matched by name elsewhere.
-        if target is None or not key.startswith("network.") or _by_name_elsewhere(key):
-            continue
-        for axis in range(min(2, value.ndim)):
-            if value.shape[axis] == target.shape[axis]:
+        for axis, size in enumerate(wanted[key].shape[:2] if key in wanted else ()):
+            if value.shape[axis] <= size or (axis == 0 and key in _BY_CLASS):
                 continue
-            index = _kept(key, axis, value.shape[axis], target.shape[axis], old, new)
+            parts = _concatenated(key, value.shape[axis], old, new) or [(value.shape[axis], size)]
+            index = _evenly(parts)
             if axis == 1:
                 value = value * (value.shape[1] / len(index)) ** 0.5
             value = value.index_select(axis, index)
@@ -48,46 +53,30 @@ def shrunk(
     return {key: kept.get(key, value) for key, value in wanted.items()}
 
 
-def _by_name_elsewhere(key: str) -> bool:
-    return key in ("network.labels.weight", "network.points.classes.weight", "network.head.bias")
-
-
-def _kept(
-    key: str, axis: int, before: int, now: int, old: NetworkConfig, new: NetworkConfig
-) -> Tensor:
-    """The indices of an axis that are kept, int64 (now,)."""
-    if key == "network.head.weight":
-        if axis == 0:  # its rows are the classes'
-            return torch.arange(before)
-        parts = [(old.widths[0], new.widths[0]), (before - old.widths[0], now - new.widths[0])]
-    elif key.startswith("network.up.") and (place := _input_of_up(key, before, old, new)):
-        parts = place
-        if sum(n for _, n in parts) != now:
-            parts = [(before, now)]
-    else:
-        parts = [(before, now)]
-    found, start = [], 0
-    for size, kept in parts:
-        found.append(start + torch.arange(kept) * size // max(1, kept))
-        start += size
-    return torch.cat(found)
-
-
-def _input_of_up(
-    key: str, before: int, old: NetworkConfig, new: NetworkConfig
+def _concatenated(
+    key: str, size: int, old: NetworkConfig, new: NetworkConfig
 ) -> list[tuple[int, int]]:
-    """Old and new widths of what a stage on the way up concatenates: from below and from its skip."""
-    level = len(old.widths) - 1 - int(key.split(".")[2])
-    near = range(len(old.widths))
-    for below in near:
-        for skip in near:
-            fits = below in (level, level + 1) and skip in (level, level - 1)
-            if fits and old.widths[below] + old.widths[skip] == before:
-                return [
-                    (old.widths[below], new.widths[below]),
-                    (old.widths[skip], new.widths[skip]),
-                ]
-    return []
+    """Old and new widths of the two parts that an axis of ``size`` joins; none where it joins nothing."""
+    parts = []
+    if key == "network.head.weight":  # the last level and the features of the points
+        rest = size - old.widths[0]
+        parts = [(old.widths[0], new.widths[0]), (rest, rest)]
+    elif key.startswith("network.up."):  # what comes from below and from the skip
+        _, _, level, number, *_ = key.split(".")
+        last, here = len(old.widths) - 1, len(old.widths) - 1 - int(level)
+        below = min(here + 1, last) if number == "0" else here
+        skip = max(here - 1, 0) if int(number) == new.blocks[here] else here
+        parts = [(old.widths[i], new.widths[i]) for i in (below, skip)]
+    return parts if sum(before for before, _ in parts) == size else []
+
+
+def _evenly(parts: list[tuple[int, int]]) -> Tensor:
+    """Of parts that lie one after another, the indices of the channels that are kept."""
+    found, start = [], 0
+    for before, now in parts:
+        found.append(start + torch.arange(now) * before // now)
+        start += before
+    return torch.cat(found)
 
 
 def _of_fewer_blocks(

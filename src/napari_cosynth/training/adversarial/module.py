@@ -183,7 +183,7 @@ class AdversarialDiffusion(JointDiffusion):
         for t, s in pairwise(times):
             with torch.no_grad():
                 state = self._pass_on(state, t, s, context, sampler, noise)
-        clean = self._estimate(state, times[-1], context)
+        clean = joint.estimate_at(network, state, times[-1], context, self.schedule)
         probabilities = clean.probabilities
         chosen = F.one_hot(probabilities.argmax(1), network.classes).movedim(-1, 1)
         # Straight-through: the sampled label is judged, and its probabilities get the gradient.
@@ -202,11 +202,6 @@ class AdversarialDiffusion(JointDiffusion):
             if i in (0, last) or kept[i]
         ]
 
-    def _estimate(self, state: JointState, t: float, context: Context) -> Clean:
-        times = torch.full((len(state.labels),), t, dtype=torch.float64)
-        prediction = self.model.network(state, times, context)
-        return joint.estimate(prediction, state, times, self.schedule)
-
     def _pass_on(
         self,
         state: JointState,
@@ -216,9 +211,10 @@ class AdversarialDiffusion(JointDiffusion):
         sampler: FewSampler,
         noise: NoiseSource,
     ) -> JointState:
-        clean = self._estimate(state, t, context)
+        network = self.model.network
+        clean = joint.estimate_at(network, state, t, context, self.schedule)
         now, then = (torch.tensor(v, dtype=torch.float64) for v in (t, s))
-        head = self.model.network.config.label_head
+        head = network.config.label_head
         return sampler.step(state, clean, head, now, then, noise)
 
     def _balance(self, usual: Tensor, pull: Tensor, step: int) -> Tensor:

@@ -45,9 +45,8 @@ class Teacher:
         """
         model = self.model.to(state.image.device)
         condition = encode_condition(batch.points, batch.prompts, model.text, looks)
-        times = torch.full((len(state.labels),), t, dtype=torch.float64)
-        prediction = model.network(state, times, model.network.prepare(condition))
-        return joint.estimate(prediction, state, times, self.schedule)
+        context = model.network.prepare(condition)
+        return joint.estimate_at(model.network, state, t, context, self.schedule)
 
 
 def distillation_error(student: Clean, teacher: Clean) -> Tensor:

@@ -7,9 +7,10 @@ from dataclasses import replace
 from functools import partial
 
 from napari.components import ViewerModel
+from napari.layers import Points
 
 from napari_cosynth.stain.brown import BROWN, brown_share
-from napari_cosynth.types import Progress, Request, Synthesis
+from napari_cosynth.types import Previews, Progress, Request, Synthesis
 from napari_cosynth.widget.docks.request_form import RequestForm
 from napari_cosynth.widget.layers import results
 from napari_cosynth.widget.layers.layout import SAMPLE_KEY
@@ -31,9 +32,15 @@ def synthesis_job(form: RequestForm, backend: Backend, request: Request, fleetin
     assert points is not None  # the request has a layout
     view = RunView(request.layout, form.placement_of(request), points.name)
     view.fleeting = fleeting
-    source = partial(backend.call, "synthesize", request, form.previews)
-    words = _words(points.name, request)
-    return Job(words, request, source, points, view, previews=form.previews)
+    return canvas_job(backend, request, form.previews, points, view)
+
+
+def canvas_job(
+    backend: Backend, request: Request, previews: Previews, points: Points, view: RunView
+) -> Job:
+    """Job that samples a whole canvas, the layout of ``points``, and shows it by ``view``."""
+    source = partial(backend.call, "synthesize", request, previews)
+    return Job(_words(view.name, request), request, source, points, view, previews=previews)
 
 
 def into_image_job(viewer: ViewerModel, form: RequestForm, backend: Backend) -> Job | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 from napari.components import ViewerModel
 
+from napari_cosynth.widget.docks.jobs import canvas_job
 from napari_cosynth.widget.docks.runs import Runs
 from napari_cosynth.widget.gallery.gallery import Gallery
 from napari_cosynth.widget.gallery.stored_runs import StoredRun
@@ -44,10 +44,8 @@ class KeepingRuns:
                 self.viewer.add_layer(layers[id(layout)])
             view = RunView(layout, run.placement, run.name)
             view.fleeting = run.fleeting
-            source = partial(self.runs.runner.backend.call, "synthesize", run.request, run.previews)
-            points = layers[id(layout)]
-            job = Job(_words(run), run.request, source, points, view, previews=run.previews)
-            self.runs.submit(job)
+            backend, points = self.runs.runner.backend, layers[id(layout)]
+            self.runs.submit(canvas_job(backend, run.request, run.previews, points, view))
 
 
 def _can_be_kept(job: Job) -> bool:
@@ -60,8 +58,3 @@ def _stored(job: Job, done: int) -> StoredRun:
     run = job.view
     canvas = placement_from(job.points)
     return StoredRun(run.name, canvas, run.placement, request, job.previews, run.fleeting)
-
-
-def _words(run: StoredRun) -> str:
-    first, *others = run.request.seeds
-    return f"{run.name} #{first}" + (f" and {len(others)} more" if others else "")
