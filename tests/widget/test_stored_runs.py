@@ -176,3 +176,10 @@ def test_of_several_seeds_those_that_were_made_are_not_made_again(
     panel.vary((5, 6, 7))
     qtbot.waitUntil(lambda: not (panel.runner.busy or panel.gallery.busy), timeout=WAIT)
     assert [[done for _, done in undone] for undone in on_disk] == [[1], [2], [2]]
+    panel.sampling.steps.value = 200  # so that the second is still under way when the file is read
+    panel.vary((5, 6, 7))
+    root = tmp_path / "sessions"
+    qtbot.waitUntil(lambda: kept(root) == [("layout", (6, 7))], timeout=WAIT)
+    qtbot.mouseClick(panel.bar.cancel.native, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not (panel.runner.busy or panel.gallery.busy), timeout=WAIT)
+    assert kept(root) == []
