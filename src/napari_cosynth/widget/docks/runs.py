@@ -205,6 +205,8 @@ class Runs:
         self._job, self._done = job, 0
         self.bar.begin(job.request)
         self.runner.start(job.source)
+        if job.view is not None:  # its layers come in while the first pass is computed
+            job.view.view_of(self.viewer, job.request.seeds[0], self.gallery.names)
         self.changed.emit()
 
     def _on_repainted(self, wanted: Wanted, made: Synthesis) -> None:

@@ -23,6 +23,8 @@ from napari_cosynth.widget.layers.results import (
 
 BETWEEN_LAYERS_MS = 20
 """Pause in ms: adding a layer blocks the window for about 0.1 s; in the pause it can respond."""
+BEFORE_PICTURE = 2
+"""Number of layers that are added before the first clean estimate is here; more would delay it."""
 
 
 class ResultView:
@@ -38,7 +40,9 @@ class ResultView:
         self.layers = blank_layers(placement, classes, group)
         self._waiting = list(self.layers.values())
         self._added: list[Layer] = []
+        # One shot at a time: a timer that repeats is due again after a slow layer, before a click is.
         self._timer = QTimer()
+        self._timer.setSingleShot(True)
         self._timer.setInterval(BETWEEN_LAYERS_MS)
         self._timer.timeout.connect(self._add_next)
         self._timer.start()
@@ -67,6 +71,7 @@ class ResultView:
             self._shown = True
             hide_all(self.viewer)
             self._show("image", "labels")
+            self._timer.start()
 
     def show_estimate(self, progress: Progress) -> None:
         """Shows the clean estimate of a run that will replace the sample, if there is one."""
@@ -120,7 +125,9 @@ class ResultView:
             layer = self._waiting.pop(0)
             insert_below_points(self.viewer, layer)
             self._added.append(layer)
-        if not self._waiting:
+        if self._waiting and (self._shown or len(self._added) < BEFORE_PICTURE):
+            self._timer.start()
+        else:
             self._timer.stop()
 
 
