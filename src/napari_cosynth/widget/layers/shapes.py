@@ -103,7 +103,7 @@ def set_name(layer: Shapes, row: int, name: str) -> None:
     features[NAME] = names
     layer.features = features
     layer.feature_defaults = {NAME: ""}
-    layer.text = {"string": "{" + NAME + "}", "size": 10, "color": "blue", "anchor": "upper_left"}
+    layer.text = {"string": "{" + NAME + "}", "size": 12, "color": "black", "anchor": "upper_left"}
 
 
 def put_away(layer: Shapes, row: int) -> None:
