@@ -156,18 +156,42 @@ def bank() -> list[TileLook]:
     numbers = tuple(float(v) for v in range(16))
     return [
         TileLook("a", "colon", {"x": 1.0}, numbers),
-        TileLook("b", "colon", {"y": 1.0}, numbers),
+        TileLook("b", "colon", {"y": 0.9, "x": 0.1}, numbers),
         TileLook("c", "lung", {"x": 1.0}, numbers),
+        TileLook("d", "colon", {"z": 1.0}, numbers),
     ]
 
 
 def test_a_seed_draws_of_the_tissue_and_rather_of_the_classes():
-    drawn = [draw_look(bank(), "colon", {"x": 1.0}, seed).tile for seed in range(300)]
+    drawn = [draw_look(bank(), "colon", {"x": 1.0}, 5000, seed).tile for seed in range(300)]
     assert set(drawn) == {"a", "b"}
     assert drawn.count("b") < 30
-    assert drawn == [draw_look(bank(), "colon", {"x": 1.0}, seed).tile for seed in range(300)]
-    assert {draw_look(bank(), "liver", {}, seed).tile for seed in range(100)} == {"a", "b", "c"}
-    assert draw_look([], "colon", {}, 0) is None
+    assert {draw_look(bank(), "colon", {"z": 1.0}, 0, seed).tile for seed in range(50)} == {"d"}
+    assert drawn == [draw_look(bank(), "colon", {"x": 1.0}, 5000, seed).tile for seed in range(300)]
+    assert {draw_look(bank(), "liver", {}, 5000, seed).tile for seed in range(100)} == {
+        "a",
+        "b",
+        "c",
+        "d",
+    }
+    assert draw_look([], "colon", {}, 0, 0) is None
+
+
+def test_a_seed_draws_rather_a_tile_with_as_many_nuclei():
+    sparse, dense, unknown = (
+        dataclasses.replace(bank()[0], tile=name, density=density)
+        for name, density in (("sparse", 2000), ("dense", 12_000), ("unknown", None))
+    )
+    for density, likelier in ((1500, "sparse"), (15_000, "dense")):
+        drawn = [
+            draw_look([sparse, dense], "colon", {"x": 1.0}, density, seed).tile
+            for seed in range(300)
+        ]
+        assert drawn.count(likelier) > 270
+    drawn = [draw_look([dense, unknown], "colon", {}, 12_000, seed).tile for seed in range(300)]
+    assert 100 < drawn.count("unknown") < 200
+    with pytest.raises(ValueError, match="density: expected nuclei per mm²"):
+        dataclasses.replace(dense, density=-1)
 
 
 def test_a_look_beyond_all_training_tiles_is_asked_for_in_part():

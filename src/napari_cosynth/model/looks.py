@@ -214,12 +214,18 @@ class TileLook:
     shares: dict[str, float]
     """Shares of the tile's nuclei by class name."""
     look: tuple[float, ...]
+    density: float | None = None
+    """Nuclei per mm²; None in banks that were written before they had it."""
 
     def __post_init__(self) -> None:
         if len(self.look) not in SIZES:
             raise ValueError(f"look: expected {_sizes()} numbers, got {len(self.look)}")
+        if self.density is not None and not 0 <= self.density < np.inf:
+            raise ValueError(f"density: expected nuclei per mm², got {self.density}")
 
 
+_SPARSE = 500.0
+"""Nuclei per mm² below which two densities count as alike: a handful on a canvas."""
 _RIDGE = 0.1
 """Added to the variances of the bank's looks, in squared standard deviations. A few tiles underestimate
 the variance along directions in which they hardly differ."""
@@ -257,13 +263,15 @@ def read_bank(folder: Path) -> tuple[TileLook, ...]:
 
 
 def draw_look(
-    bank: Sequence[TileLook], tissue: str, shares: dict[str, float], seed: int
+    bank: Sequence[TileLook], tissue: str, shares: dict[str, float], density: float, seed: int
 ) -> TileLook | None:
     """A training tile drawn by the seed, whose look a sample is to have; None where the bank is empty.
 
-    Tiles of this tissue are preferred; where the bank has none, all tiles count. Among them, tiles with
-    the layout's mix of classes are likelier: the chance falls by a factor e for each fifth of the nuclei
-    that differ in class. ``shares`` are the shares of the layout's nuclei by class name.
+    Tiles of this tissue are preferred; where the bank has none, all tiles count. Of these only tiles with
+    one of the layout's classes count, if there are any. Among them, tiles with its mix of classes and
+    about as many nuclei are likelier: the chance falls by a factor e for each fifth of the nuclei that
+    differ in class, and for each factor of 1.65 between the densities.
+    ``shares`` are the shares of the layout's nuclei by class name, ``density`` its nuclei per mm².
     """
     fitting = [tile for tile in bank if tile.tissue == tissue] or list(bank)
     if not fitting:
@@ -273,6 +281,13 @@ def draw_look(
     def differ(tile: TileLook) -> float:
         return sum(abs(tile.shares.get(n, 0.0) - shares.get(n, 0.0)) for n in classes) / 2
 
-    chances = np.exp(-5 * np.array([differ(tile) for tile in fitting]))
+    def denser(tile: TileLook) -> float:
+        if tile.density is None:
+            return 0.0
+        return abs(np.log((tile.density + _SPARSE) / (density + _SPARSE)))
+
+    # A tile of wholly other classes says nothing of this layout, unless all tiles are such.
+    fitting = [tile for tile in fitting if differ(tile) < 0.999] or fitting
+    chances = np.exp([-5 * differ(tile) - 2 * denser(tile) for tile in fitting])
     rng = np.random.default_rng([seed, 0x100C])
     return fitting[int(rng.choice(len(fitting), p=chances / chances.sum()))]

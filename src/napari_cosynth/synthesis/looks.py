@@ -90,7 +90,7 @@ def _from_bank(
     names = layout.classes.names
     counts = Counter(names[i] for i in layout.class_ids.tolist())
     shares = {name: count / len(layout) for name, count in counts.items()}
-    return draw_look(bank, tissue, shares, seed)
+    return draw_look(bank, tissue, shares, layout.density, seed)
 
 
 def look_of_pixels(

@@ -174,7 +174,8 @@ def tile_looks(sets: Sequence[Records], most: int = 400) -> tuple[TileLook, ...]
             counts = np.bincount(ids, minlength=len(names)) / max(1, len(ids))
             shares = {n: round(float(c), 4) for n, c in zip(names, counts, strict=True) if c}
             tile = Path(record.source).name
-            found.append(TileLook(tile, record.tissue, shares, look_of(record.image)))
+            look, density = look_of(record.image), round(record.layout.density)
+            found.append(TileLook(tile, record.tissue, shares, look, density))
     return tuple(found)
 
 

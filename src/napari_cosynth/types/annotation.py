@@ -71,6 +71,12 @@ class Layout:
     def __len__(self) -> int:
         return len(self.centroids)
 
+    @property
+    def density(self) -> float:
+        """Nuclei per mm² of the canvas."""
+        height, width = self.shape
+        return len(self) / (height * width * (self.mpp / 1000) ** 2)
+
     def in_classes(self, classes: ClassTable) -> Layout:
         """This layout with the ids of another class table; classes are matched by name.
 
