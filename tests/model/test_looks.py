@@ -62,9 +62,10 @@ def test_white_is_no_background_tissue():
     )
 
 
-def test_ink_is_no_tissue():
+@pytest.mark.parametrize("ink", [(20, 80, 150), (45, 35, 40)], ids=["blue", "black"])
+def test_ink_is_no_tissue(ink):
     inked = tile()
-    inked[:20] = (20, 80, 150)
+    inked[:20] = ink
     plain, found = look_of(tile()[20:]), look_of(inked)
     apart = np.abs(np.subtract(found, plain))
     # The share of white is of all pixels; detail is seen at the border of the ink.

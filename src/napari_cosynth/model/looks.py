@@ -66,7 +66,7 @@ def describe(images: Tensor) -> Tensor:
     levels = (images.float().clamp(-1, 1) + 1) * 127.5
     density = -((levels + 1) / 256).log10()
     red, mean = density[:, 0], density.mean(1)
-    tissue = 1 - is_ink(red, density[:, 1]).float()
+    tissue = 1 - is_ink(red, density[:, 1], density[:, 2]).float()
     dark = ((red - _thresholds(red.detach(), tissue)[:, None, None]) / _EDGE).sigmoid()
     white = ((_WHITE - mean) / (_EDGE / 2)).sigmoid()
     paper = (1 - dark) * (1 - white) * tissue

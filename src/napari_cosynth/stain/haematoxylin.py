@@ -16,7 +16,8 @@ from napari_cosynth.geometry.measure import majority_classes
 from napari_cosynth.types import Record, Report
 
 _INK = 1.25
-"""Largest ratio of the optical densities of red and green; above it a pixel is ink (0.93 by Ruifrok)."""
+"""Largest ratio of the optical densities of red and green; above it a pixel is blue ink (0.93 by
+Ruifrok)."""
 AROUND = 2.0
 """Width in µm of the surroundings with which an instance's haematoxylin is compared."""
 BAND = 512
@@ -28,18 +29,23 @@ SMALL = 0.5
 def haematoxylin(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """Optical density of haematoxylin, float32 (H, W), 0 where there is none or there is ink.
 
-    Blue ink of surgical margins looks like the strongest haematoxylin. It is told apart because it
-    absorbs red far more than green.
+    The inks of surgical margins look like the strongest haematoxylin. They are told apart because blue ink
+    absorbs red far more than green, and black ink absorbs blue as much as the others.
     """
-    density = -np.log10((image[..., :2].astype(np.float32) + 1) / 256)
+    density = -np.log10((image.astype(np.float32) + 1) / 256)
     stain = rgb2hed(image)[..., 0].clip(0)
-    stain[is_ink(density[..., 0], density[..., 1])] = 0
+    stain[is_ink(density[..., 0], density[..., 1], density[..., 2])] = 0
     return np.asarray(stain, np.float32)
 
 
-def is_ink(red: Any, green: Any) -> Any:
-    """Where there is ink, by optical densities (log10), arrays or tensors of one shape: booleans."""
-    return (red > _INK * green) & (red > 0.2)
+def is_ink(red: Any, green: Any, blue: Any) -> Any:
+    """Where there is ink, by optical densities (log10), arrays or tensors of one shape: booleans.
+
+    H&E absorbs blue least, so that a pixel which absorbs all three much and alike is black ink.
+    """
+    of_blue = (red > _INK * green) & (red > 0.2)
+    of_black = (blue > 0.9 * red) & (blue > 0.85 * green) & (red > 0.5) & (green > 0.5) & (blue > 0.5)
+    return of_blue | of_black
 
 
 def judged(report: Report, record: Record, areas: Mapping[str, float]) -> Report:
