@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_cosynth.stain import haematoxylin as haematoxylin_module
-from napari_cosynth.stain.haematoxylin import AROUND, _means, haematoxylin, judged
+from napari_cosynth.stain.haematoxylin import AROUND, _means, haematoxylin, ink_share, judged
 from napari_cosynth.types import ClassTable, Layout, Record, Report
 
 PINK, VIOLET, PALE = (230, 170, 200), (110, 80, 150), (240, 200, 215)
@@ -108,6 +108,7 @@ def test_an_empty_record_is_judged_too(classes: ClassTable) -> None:
 
 
 def test_haematoxylin_is_none_where_there_is_ink() -> None:
-    image = np.array([[VIOLET, (20, 120, 200)]], np.uint8)
+    image = np.array([[VIOLET, (20, 120, 200), (45, 35, 40)]], np.uint8)
     stain = haematoxylin(image)[0]
-    assert stain[0] > 0.05 and stain[1] == 0
+    assert stain[0] > 0.05 and (stain[1:] == 0).all()
+    assert ink_share(image) == pytest.approx(2 / 3)

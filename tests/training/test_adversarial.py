@@ -41,6 +41,17 @@ def module(few_recipe, data) -> AdversarialDiffusion:
     return AdversarialDiffusion(model, few_recipe, pretrained(), scale)
 
 
+def test_the_bank_knows_densities_and_leaves_out_inked_tiles(few_recipe, data):
+    first = CosynthData(few_recipe, data).training[0][0]
+    image = first.image.copy()
+    image[: len(image) // 10] = (45, 35, 40)
+    inked = dataclasses.replace(first, image=image)
+    (tile,) = tile_looks([[first, inked]])
+    assert tile.density == round(first.layout.density) > 0
+    area = np.prod(first.layout.shape) * first.mpp**2 / 1e6
+    assert tile.density == pytest.approx(len(first.layout) / area, abs=1)
+
+
 def test_a_run_exports_nodes_looks_and_a_card_that_names_the_features(run, few_recipe):
     checkpoint = load(run / "model")
     assert checkpoint.config.nodes == few_recipe.adversarial.nodes

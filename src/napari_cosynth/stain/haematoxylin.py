@@ -29,13 +29,19 @@ SMALL = 0.5
 def haematoxylin(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """Optical density of haematoxylin, float32 (H, W), 0 where there is none or there is ink.
 
-    The inks of surgical margins look like the strongest haematoxylin. They are told apart because blue ink
-    absorbs red far more than green, and black ink absorbs blue as much as the others.
+    The inks of surgical margins look like the strongest haematoxylin. They are told apart because blue
+    ink absorbs red far more than green, and black ink absorbs blue as much as the others.
     """
     density = -np.log10((image.astype(np.float32) + 1) / 256)
     stain = rgb2hed(image)[..., 0].clip(0)
     stain[is_ink(density[..., 0], density[..., 1], density[..., 2])] = 0
     return np.asarray(stain, np.float32)
+
+
+def ink_share(image: npt.NDArray[np.uint8]) -> float:
+    """Share of the pixels of an image, uint8 (H, W, 3), that are ink."""
+    density = -np.log10((image.astype(np.float32) + 1) / 256)
+    return float(is_ink(density[..., 0], density[..., 1], density[..., 2]).mean())
 
 
 def is_ink(red: Any, green: Any, blue: Any) -> Any:
@@ -44,7 +50,9 @@ def is_ink(red: Any, green: Any, blue: Any) -> Any:
     H&E absorbs blue least, so that a pixel which absorbs all three much and alike is black ink.
     """
     of_blue = (red > _INK * green) & (red > 0.2)
-    of_black = (blue > 0.9 * red) & (blue > 0.85 * green) & (red > 0.5) & (green > 0.5) & (blue > 0.5)
+    of_black = (
+        (blue > 0.9 * red) & (blue > 0.85 * green) & (red > 0.5) & (green > 0.5) & (blue > 0.5)
+    )
     return of_blue | of_black
 
 

@@ -24,6 +24,7 @@ from napari_cosynth.model.encoding import encode_points, encode_records
 from napari_cosynth.model.looks import TileLook, look_of
 from napari_cosynth.records.augment import augment, random_crop
 from napari_cosynth.records.base import Records
+from napari_cosynth.stain.haematoxylin import ink_share
 from napari_cosynth.training.balance import ClassBalance
 from napari_cosynth.training.config import Recipe, StageConfig
 from napari_cosynth.training.records import open_split
@@ -164,12 +165,21 @@ class TrainingStream(IterableDataset[Batch]):
         return (self.batch_at(step) for step in steps)
 
 
+INKED = 0.05
+"""Largest share of ink in a tile whose look is followed."""
+
+
 def tile_looks(sets: Sequence[Records], most: int = 400) -> tuple[TileLook, ...]:
-    """The looks of training tiles, of at most ``most`` tiles spread over each data set."""
+    """The looks of training tiles, of at most ``most`` tiles spread over each data set.
+
+    Tiles with much ink are left out: what lies under it and beside it has its colour, too.
+    """
     found = []
     for records in sets:
         count = min(most, len(records))
         for record in (records[i * len(records) // count] for i in range(count)):
+            if ink_share(record.image) > INKED:
+                continue
             names, ids = record.layout.classes.names, record.layout.class_ids
             counts = np.bincount(ids, minlength=len(names)) / max(1, len(ids))
             shares = {n: round(float(c), 4) for n, c in zip(names, counts, strict=True) if c}
