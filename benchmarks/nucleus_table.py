@@ -20,7 +20,8 @@ from qtpy.QtWidgets import QApplication
 from napari_cosynth.records.base import make_record
 from napari_cosynth.types import ClassTable, Record
 from napari_cosynth.widget.result.nuclei import nucleus_table
-from napari_cosynth.widget.result.nuclei_view import AREA, EVERY_CLASS, NucleusModel, NucleusView
+from napari_cosynth.widget.result.nuclei_model import AREA, NucleusModel
+from napari_cosynth.widget.result.nuclei_view import EVERY_CLASS, NucleusView
 
 
 def grid_of_nuclei(side: int) -> Record:

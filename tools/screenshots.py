@@ -37,7 +37,7 @@ from napari_cosynth.widget.layers.placement import placed_on
 from napari_cosynth.widget.layout.brush import Tool
 from napari_cosynth.widget.regions.laying_out import FOUND
 from napari_cosynth.widget.regions.regions_dock import RegionsDock
-from napari_cosynth.widget.result.nuclei_view import AREA
+from napari_cosynth.widget.result.nuclei_model import AREA
 from napari_cosynth.widget.run import speed
 from napari_cosynth.widget.training.dock import TrainDock
 

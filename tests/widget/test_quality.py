@@ -23,15 +23,8 @@ from napari_cosynth.widget.layers.placement import free_placement
 from napari_cosynth.widget.layers.record_layers import record_layers
 from napari_cosynth.widget.result.marks import BOX
 from napari_cosynth.widget.result.nuclei import FLAGS, nucleus_table
-from napari_cosynth.widget.result.nuclei_view import (
-    AREA,
-    CLASS,
-    DROP,
-    EVERY_CLASS,
-    ID,
-    NucleusModel,
-    NucleusView,
-)
+from napari_cosynth.widget.result.nuclei_model import AREA, CLASS, DROP, ID, NucleusModel
+from napari_cosynth.widget.result.nuclei_view import EVERY_CLASS, NucleusView
 
 CLASSES = ClassTable.of("inflammatory", "spindle-shaped")
 

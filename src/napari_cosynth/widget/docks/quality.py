@@ -31,11 +31,11 @@ from napari_cosynth.widget.result.dropping import Drops
 from napari_cosynth.widget.result.kept import writer_of
 from napari_cosynth.widget.result.marks import Marks
 from napari_cosynth.widget.result.nuclei import NucleusTable, nucleus_table
+from napari_cosynth.widget.result.nuclei_model import NucleusModel
 from napari_cosynth.widget.result.nuclei_view import (
     EVERY_CLASS,
     EVERY_FLAG,
     FLAG_CHOICES,
-    NucleusModel,
     NucleusView,
 )
 from napari_cosynth.widget.result.sample_list import Key, SampleList, samples_in

@@ -10,7 +10,8 @@ from qtpy.QtWidgets import QWidget
 from napari_cosynth.widget.qt.errors import told
 from napari_cosynth.widget.qt.forms import allow, column_in, side_by_side
 from napari_cosynth.widget.result.dropping import Drops
-from napari_cosynth.widget.result.nuclei_view import NucleusModel, NucleusView
+from napari_cosynth.widget.result.nuclei_model import NucleusModel
+from napari_cosynth.widget.result.nuclei_view import NucleusView
 from napari_cosynth.widget.result.sample_list import Key
 
 
