@@ -20,7 +20,8 @@ from qtpy.QtWidgets import (
 from napari_cosynth.types import Progress
 from napari_cosynth.widget.docks.companion import Companion
 from napari_cosynth.widget.gallery.comparison import MOST, Compared, Comparison
-from napari_cosynth.widget.gallery.gallery import THUMBNAIL, Gallery
+from napari_cosynth.widget.gallery.gallery import Gallery
+from napari_cosynth.widget.gallery.item import THUMBNAIL
 from napari_cosynth.widget.look.stain import StainControls
 from napari_cosynth.widget.qt.column import Section
 from napari_cosynth.widget.qt.errors import told

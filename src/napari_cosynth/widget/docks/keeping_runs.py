@@ -25,7 +25,7 @@ class KeepingRuns:
         self._kept: list[tuple[Job, int]] = []
         runs.changed.connect(self._keep)
         runs.waiting.changed.connect(self._keep)
-        gallery.runs_found.connect(self._start)
+        gallery.unfinished.runs_found.connect(self._start)
 
     def _keep(self) -> None:
         """Writes the runs if they are others than those on the disk."""

@@ -52,7 +52,7 @@ class CoSynthPanel(Staying):
         self.refine = RefinePanel(napari_viewer, self.results.result)
         self.bar = RunBar(self.sampling.live)
         self.gallery = Gallery(napari_viewer)
-        self.recovery = RecoveryBar(self.gallery)
+        self.recovery = RecoveryBar(self.gallery.unfinished)
         self.runs = Runs(napari_viewer, self.runner, self.form, self.bar, self.gallery)
         self.keeping_runs = KeepingRuns(napari_viewer, self.runs, self.gallery)
         self.live, self.sampled = self.runs.live, self.runs.sampled
@@ -67,7 +67,7 @@ class CoSynthPanel(Staying):
         self._show_results()
         self._show_busy()
         self._summarise()
-        self.gallery.look_for_orphans()
+        self.gallery.unfinished.look()
 
     def _lay_out(self) -> None:
         result = QWidget()

@@ -1,9 +1,9 @@
-"""The session's samples as a Qt model: keep, discard, note, show, compare, save and recover them."""
+"""The session's samples as a Qt model: keep, discard, note, show, compare and save them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,17 @@ from napari.layers import Layer
 from napari.utils.notifications import show_info, show_warning
 from psygnal import Signal
 from qtpy.QtCore import QAbstractListModel, QModelIndex, Qt
-from qtpy.QtGui import QIcon, QImage, QPixmap
 
 from napari_cosynth.export.stack import Described, append_stack
 from napari_cosynth.types import Record, Synthesis
 from napari_cosynth.widget.gallery.comparison import MOST, Compared, compared
 from napari_cosynth.widget.gallery.gallery_layers import Shown, touched
-from napari_cosynth.widget.gallery.session import Entry, Orphan, Session, orphans
+from napari_cosynth.widget.gallery.item import Item, caption, icon
+from napari_cosynth.widget.gallery.session import Entry, Session
 from napari_cosynth.widget.gallery.stored_runs import StoredRun
+from napari_cosynth.widget.gallery.unfinished import UnfinishedSessions
 from napari_cosynth.widget.layers import results
 from napari_cosynth.widget.layers.placement import Placement
-from napari_cosynth.widget.qt.thumbnails import small_picture
 from napari_cosynth.widget.result.result_view import insert_below_points
 from napari_cosynth.widget.result.saving import (
     Group,
@@ -34,28 +34,10 @@ from napari_cosynth.widget.result.saving import (
 )
 from napari_cosynth.widget.run.background import Background
 
-THUMBNAIL = 96
-"""Pixels of a thumbnail's longer side."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """One row: a sample that is written to the disk."""
-
-    number: int
-    entry: Entry
-    thumbnail: QImage
-    group: str
-    """Name of the sample's layers, whether they are in the viewer or not."""
-
 
 class Gallery(QAbstractListModel):
     """Rows are the session's samples, oldest first. Reads and writes happen off the GUI thread."""
 
-    found = Signal(int, int)
-    """Numbers of results and of waiting runs of unfinished sessions that can be recovered."""
-    runs_found = Signal(object)
-    """Runs of unfinished sessions that were recovered, in their order."""
     displayed = Signal(str)
     """Name of the group whose layers are now the visible ones."""
     changed = Signal()
@@ -70,8 +52,10 @@ class Gallery(QAbstractListModel):
         self._session = session or Session()
         self._work = Background("gallery")
         self._shown = Shown(viewer)
-        self._orphans: list[Orphan] = []
         self._discarded: list[tuple[Item, list[Layer]]] = []
+        self.unfinished = UnfinishedSessions(
+            self._session, self._work, self._names_taken, self._append
+        )
 
     @property
     def busy(self) -> bool:
@@ -94,7 +78,7 @@ class Gallery(QAbstractListModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return caption(item.entry)
         if role == Qt.ItemDataRole.DecorationRole:
-            return _icon(item.thumbnail)
+            return icon(item.thumbnail)
         if role == Qt.ItemDataRole.ToolTipRole:
             lines = [item.group, item.entry.prompt, item.entry.note]
             return "\n".join(line for line in lines if line)
@@ -120,12 +104,11 @@ class Gallery(QAbstractListModel):
 
         def work() -> Item:
             number = self._session.add(sample, layout, placement)
-            picture = small_picture(sample.record.image, THUMBNAIL)
-            return Item(number, self._session.entries[number], picture, group)
+            return Item.of(number, self._session.entries[number], sample.record.image, group)
 
-        self._work.do(work, self._append)
+        self._work.do(work, lambda item: self._append([item]))
 
-    def _append(self, *items: Item) -> None:
+    def _append(self, items: Sequence[Item]) -> None:
         # The session's limit on the disk may have removed samples that nobody kept.
         for row in reversed(range(len(self.items))):
             if self.items[row].number not in self._session.entries:
@@ -135,6 +118,9 @@ class Gallery(QAbstractListModel):
         self.names.update(item.group for item in items)
         self.endInsertRows()
         self.changed.emit()
+
+    def _names_taken(self) -> set[str]:
+        return {*results.groups(self._viewer), *self.names}
 
     def keep(self, rows: Sequence[int], kept: bool) -> None:
         """Marks these samples as kept, or no longer as kept."""
@@ -276,74 +262,3 @@ class Gallery(QAbstractListModel):
     def keep_runs(self, runs: Sequence[StoredRun]) -> None:
         """Writes the runs that are not done yet, in place of those that were written before."""
         self._work.do(partial(self._session.keep_runs, runs))
-
-    # -- samples of a killed program
-
-    def look_for_orphans(self) -> None:
-        """Looks for unfinished sessions; emits ``found`` if there are some."""
-
-        def tell(sessions: list[Orphan]) -> None:
-            self._orphans = sessions
-            if sessions:
-                samples = sum(len(orphan.samples) for orphan in sessions)
-                self.found.emit(samples, sum(len(orphan.runs) for orphan in sessions))
-
-        self._work.do(lambda: orphans(self._session.root), tell)
-
-    def recover(self) -> None:
-        """Takes over the unfinished sessions that were found; one warning counts the damaged samples."""
-        sessions, self._orphans = self._orphans, []
-        names = {*results.groups(self._viewer), *self.names}
-
-        def work() -> tuple[list[Item], list[str]]:
-            items: list[Item] = []
-            damaged: list[str] = []
-            for orphan in sessions:
-                taken, broken = self._session.take_over(orphan)
-                damaged += broken
-                for number in taken:
-                    entry = self._session.entries[number]
-                    group = results.group_name(entry.layout, entry.seed)
-                    taken_names = [*names, *(item.group for item in items)]
-                    while group in taken_names:
-                        group += "′"
-                    image = small_picture(self._session.read(number).record.image, THUMBNAIL)
-                    items.append(Item(number, entry, image, group))
-            return items, damaged
-
-        def show(found: tuple[list[Item], list[str]]) -> None:
-            items, damaged = found
-            if items:
-                self._append(*items)
-            if runs := [run for orphan in sessions for run in orphan.runs]:
-                self.runs_found.emit(runs)
-            if damaged:
-                show_warning(f"{len(damaged)} could not be recovered; the first: {damaged[0]}")
-
-        self._work.do(work, show)
-
-    def forget(self) -> None:
-        """Deletes the unfinished sessions that were found."""
-        sessions, self._orphans = self._orphans, []
-
-        def work() -> None:
-            for orphan in sessions:
-                orphan.remove()
-
-        self._work.do(work)
-
-
-def _icon(image: QImage) -> QIcon:
-    pixmap = QPixmap.fromImage(image)
-    icon = QIcon(pixmap)
-    # Qt would tint the selected picture, but the user compares colours.
-    icon.addPixmap(pixmap, QIcon.Mode.Selected)
-    return icon
-
-
-def caption(entry: Entry) -> str:
-    """Two lines under a thumbnail: the group's name, and how the sample was made."""
-    steps = "1 step" if entry.steps == 1 else f"{entry.steps} steps"
-    how = [steps] if entry.steps else []
-    how += [entry.kind] if entry.kind else []
-    return f"{results.group_name(entry.layout, entry.seed)}\n{', '.join(how)}"

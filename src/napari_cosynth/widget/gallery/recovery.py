@@ -5,13 +5,13 @@ from __future__ import annotations
 from magicgui.widgets import Label, PushButton
 from qtpy.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
-from napari_cosynth.widget.gallery.gallery import Gallery
+from napari_cosynth.widget.gallery.unfinished import UnfinishedSessions
 
 
 class RecoveryBar(QWidget):
-    """Bar that stays hidden until the gallery finds an unfinished session."""
+    """Bar that stays hidden until an unfinished session is found."""
 
-    def __init__(self, gallery: Gallery) -> None:
+    def __init__(self, sessions: UnfinishedSessions) -> None:
         super().__init__()
         self.label = Label(value="")
         self.recover = PushButton(text="Recover")
@@ -28,8 +28,8 @@ class RecoveryBar(QWidget):
         box.addWidget(self.recover.native)
         box.addWidget(self.discard.native)
         self.hide()
-        gallery.found.connect(self._offer)
-        self._gallery, self._sure = gallery, False
+        sessions.found.connect(self._offer)
+        self._sessions, self._sure = sessions, False
         self._count, self._what = (0, 0), ""
         self.recover.changed.connect(self._recover)
         self.discard.changed.connect(self._delete)
@@ -40,7 +40,7 @@ class RecoveryBar(QWidget):
             self._offer(*self._count)
             return
         self.hide()
-        self._gallery.recover()
+        self._sessions.recover()
 
     def _delete(self) -> None:
         """Asks at the first press; deletes at the second, when the button says "Yes, delete"."""
@@ -50,7 +50,7 @@ class RecoveryBar(QWidget):
             self.recover.text, self.discard.text = "No", "Yes, delete"
             return
         self.hide()
-        self._gallery.forget()
+        self._sessions.forget()
 
     def _offer(self, samples: int, runs: int) -> None:
         self._count, self._sure = (samples, runs), False
