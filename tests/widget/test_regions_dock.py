@@ -171,7 +171,7 @@ def test_what_was_repainted_is_written_so_and_of_two_in_one_place_the_one_that_i
     results.show_only(panel.viewer, first)
     image = results.groups(panel.viewer)[first]["image"]
     image.data = np.where(np.arange(80)[:, None, None] < 5, np.uint8(7), image.data)
-    dock.write_to(tmp_path / "edited.tif", MPP)
+    dock.writer.write_to(tmp_path / "edited.tif", MPP)
     qtbot.waitUntil(lambda: not dock.busy, timeout=WAIT)
     assert dock.status.value.endswith(f"with 1 region; left out, as others lie there: {second}")
     pixels = np.asarray(open_slide(tmp_path / "edited.tif").levels[0])

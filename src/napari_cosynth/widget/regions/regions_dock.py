@@ -1,19 +1,16 @@
-"""The dock ``Plugins > CoSynth regions``: samples several regions of a slide and writes the slide."""
+"""The dock ``Plugins > CoSynth regions``: several regions of a slide, laid out and sampled in turn."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from magicgui.widgets import ComboBox, PushButton
 from napari.components import ViewerModel
 from napari.layers import Shapes
-from napari.utils import progress
 from psygnal import SignalInstance
-from qtpy.QtCore import QTimer, Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtCore import QTimer
 
 from napari_cosynth.widget.docks.companion import Companion
 from napari_cosynth.widget.layers.placement import unit_of, world_scale
@@ -44,6 +41,7 @@ from napari_cosynth.widget.regions.laying_out import (
     sources,
 )
 from napari_cosynth.widget.regions.region_table import RegionTable
+from napari_cosynth.widget.regions.slide_writer import SlideWriter
 from napari_cosynth.widget.run.background import Background
 
 SIDE = 256
@@ -55,7 +53,6 @@ class RegionsDock(Companion):
     """Dock for the regions of the active Shapes layer, or else the topmost. npe2 passes the viewer."""
 
     title = "Regions"
-    advanced = Signal(float)
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer)
@@ -68,7 +65,7 @@ class RegionsDock(Companion):
         self.write = PushButton(text="Write slide…")
         self.status = Status(lines=2)
         self._work = Background("regions")
-        self._bar: progress | None = None
+        self.writer = SlideWriter(napari_viewer, self._work, self.status, self)
         self.regions: list[Region] = []
         for power, button in self.squares.items():
             button.tooltip = (
@@ -115,12 +112,12 @@ class RegionsDock(Companion):
             (self.lay_out, self.lay_out_ticked),
             (self.synthesise, partial(self.sample, False)),
             (self.into_image, partial(self.sample, True)),
-            (self.write, self.ask_and_write),
+            (self.write, self.writer.ask_and_write),
         ):
             widget.changed.connect(told(action))
         self.table.renamed.connect(self._rename)
         self.table.ticked.connect(self._show_buttons)
-        self.advanced.connect(self._show_written)
+        self.writer.changed.connect(self._show_buttons)
         self._timer.timeout.connect(self.refresh)
         touch = partial(RegionsDock._touch, self)
         layers = self.viewer.layers
@@ -180,7 +177,7 @@ class RegionsDock(Companion):
         for button in (self.synthesise, self.into_image):
             allow(button, reason)
         nothing = "" if painted.painted_in(self.viewer) else "nothing was sampled into an image"
-        allow(self.write, "it is being written" if self._bar is not None else nothing)
+        allow(self.write, "it is being written" if self.writer.busy else nothing)
 
     def _rename(self, row: int, name: str) -> None:
         region = self.regions[row]
@@ -266,59 +263,6 @@ class RegionsDock(Companion):
         self.status.value = f"{told} to be sampled" + (
             f", {missing} without a layout left out" if missing else ""
         )
-
-    # -- writing the slide
-
-    def ask_and_write(self) -> None:
-        """Asks for the file, then writes."""
-        found = painted.painted_in(self.viewer)
-        slide = painted.slide_of(self.viewer, found)
-        mpp = known_mpp(slide, ask_mpp)
-        path, _ = QFileDialog.getSaveFileName(
-            self, "A copy of the slide, edited", f"{slide.name}-edited.ome.tif", "*.ome.tif *.tif"
-        )
-        if path and mpp is not None:
-            self.write_to(Path(path), mpp)
-
-    def write_to(self, path: Path, mpp: float) -> None:
-        """Writes a copy of the slide with the results in it, off the GUI thread.
-
-        Raises ValueError if ``path`` is the slide itself.
-        """
-        found = painted.painted_in(self.viewer)
-        slide = painted.slide_of(self.viewer, found)
-        source = slide.source.path
-        if source is not None and Path(source).exists() and path.exists() and path.samefile(source):
-            raise ValueError(f"{path}: this is the slide itself, which is never written to")
-        here = [one for one in found if one.image == slide.name]
-        taken, left = painted.one_for_each_place(here)
-        self._bar = progress(total=100, desc=f"writing {path.name}")
-        self._show_buttons()
-
-        def done(_: object) -> None:
-            self._end_bar()
-            parts = "1 region" if len(taken) == 1 else f"{len(taken)} regions"
-            also = f"; left out, as others lie there: {', '.join(o.name for o in left)}"
-            self.status.value = f"written: {path.name} with {parts}" + (also if left else "")
-
-        def failed(error: Exception) -> None:
-            self._end_bar()
-            self.status.value = str(error)
-
-        self._work.do(
-            lambda: painted.write_slide(path, slide, mpp, taken, self.advanced.emit), done, failed
-        )
-
-    def _show_written(self, share: float) -> None:
-        if self._bar is not None:
-            self._bar.update(int(100 * share) - self._bar.n)
-            self.status.value = f"writing the slide, {share:.0%}"
-
-    def _end_bar(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
-        self._show_buttons()
 
 
 def size_of(region: Region) -> str:
