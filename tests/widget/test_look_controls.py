@@ -23,7 +23,7 @@ from napari_cosynth.types import Layout, Synthesis
 from napari_cosynth.widget.docks.panel import CoSynthPanel
 from napari_cosynth.widget.layers.placement import free_placement
 from napari_cosynth.widget.layers.results import blank_layers
-from napari_cosynth.widget.look import look_controls
+from napari_cosynth.widget.look import look_choice, look_controls
 
 WAIT = 120_000
 PLUGIN = "napari-cosynth"
@@ -97,7 +97,7 @@ def test_the_image_below_is_followed_without_being_asked_for(
     dock: CoSynthPanel, over: Points, qtbot: Any
 ) -> None:
     slide = dock.viewer.layers["slide"].data
-    assert dock.look.choice.value == look_controls.BELOW
+    assert dock.look.choice.value == look_choice.BELOW
     sample = run(dock, qtbot, dock.bar.synthesise)  # pressed before the look is known
     wanted = look_of(halved(slide[40:168, 60:188]))
     np.testing.assert_allclose(sample.request.look, wanted, atol=2e-3)
@@ -121,9 +121,9 @@ def test_without_an_image_below_seeds_draw_looks(
     wait_for_look(dock, qtbot)
     dock.viewer.layers.remove("slide")
     assert wait_for_look(dock, qtbot) == ("seed", "")
-    assert dock.look.choice.value == look_controls.SEED
+    assert dock.look.choice.value == look_choice.SEED
     box = dock.look.choice.native
-    below = box.model().item(list(dock.look.choice.choices).index(look_controls.BELOW))
+    below = box.model().item(list(dock.look.choice.choices).index(look_choice.BELOW))
     assert not below.isEnabled()
     assert "no image under" in below.data(Qt.ItemDataRole.ToolTipRole)
     assert not dock.look.picture.visible
@@ -141,7 +141,7 @@ def test_a_layer_is_followed_and_outlives_itself(
     dock.viewer.add_image(other, name="other", scale=(0.5, 0.5), units=("µm", "µm"))
     asked: list[list[str]] = []
     monkeypatch.setattr(look_controls, "ask_layer", lambda names: asked.append(names) or "other")
-    dock.look.choice.value = look_controls.LAYER
+    dock.look.choice.value = look_choice.LAYER
     look = wait_for_look(dock, qtbot)
     assert asked == [["other", "slide"]] and dock.look.choice.value == "layer other"
     np.testing.assert_allclose(look[0], look_of(other), atol=1e-4)
@@ -149,7 +149,7 @@ def test_a_layer_is_followed_and_outlives_itself(
     # Under a chosen rectangle it is that part.
     corners = np.array([[0, 0], [0, 19.9], [29.9, 19.9], [29.9, 0]])
     dock.viewer.add_shapes([corners], scale=(1, 1), units=("µm", "µm"))
-    dock.look.choice.value = look_controls.LAYER
+    dock.look.choice.value = look_choice.LAYER
     part = wait_for_look(dock, qtbot)
     assert part[1] == "other, 0,0,60,40" and part[0] != look[0]
     dock.viewer.layers.remove("other")
@@ -157,7 +157,7 @@ def test_a_layer_is_followed_and_outlives_itself(
     # Each layout has its own.
     beside = dataclasses.replace(free_placement((64, 64), 0.5, []), origin=(500.0, 500.0))
     dock.layout_controls.add_layout(beside)
-    assert dock.look.choice.value == look_controls.SEED
+    assert dock.look.choice.value == look_choice.SEED
     dock.layout_controls.use_layer(over)
     assert dock.look.choice.value == "layer other" and wait_for_look(dock, qtbot) == part
     # What a look is of is JSON-ready like all of a layout's settings.
@@ -177,14 +177,14 @@ def test_a_file_is_followed_as_the_shell_does(
     chosen[0] = str(file)
     monkeypatch.setattr(look_controls, "ask_mpp", lambda name: 0.25)
     monkeypatch.setattr(look_controls.QFileDialog, "getOpenFileName", lambda *_: (chosen[0], ""))
-    dock.look.choice.value = look_controls.FILE
+    dock.look.choice.value = look_choice.FILE
     qtbot.waitUntil(lambda: dock.look.choice.value == "file stain.png", timeout=WAIT)
     assert wait_for_look(dock, qtbot) == look_from(str(file), 0.5, 0.25)
     before = wait_for_look(dock, qtbot)
     damaged = tmp_path / "damaged.png"
     damaged.write_bytes(b"\x89PNG nothing")
     chosen[0] = str(damaged)
-    dock.look.choice.value = look_controls.FILE
+    dock.look.choice.value = look_choice.FILE
     qtbot.waitUntil(
         lambda: any("damaged.png" in str(r.message) for r in notification_manager.records),
         timeout=WAIT,
@@ -219,11 +219,11 @@ def test_the_look_survives_a_stack(
     dock.viewer.open(tmp_path / "stack", plugin=PLUGIN)
     layer = next(x for x in dock.viewer.layers if isinstance(x, Points))
     dock.layout_controls.use_layer(layer)
-    assert dock.look.choice.value == look_controls.KEPT
+    assert dock.look.choice.value == look_choice.KEPT
     look, whose = wait_for_look(dock, qtbot)
     np.testing.assert_allclose(look, sample.recipe["look"])
     assert whose == sample.request.look_of
-    dock.look.choice.value = look_controls.SEED
+    dock.look.choice.value = look_choice.SEED
     assert wait_for_look(dock, qtbot) == ("seed", "")
 
 

@@ -13,7 +13,7 @@ from napari_cosynth.types.recipe import stated, usual_sampler
 from napari_cosynth.widget.docks.request_form import RequestForm
 from napari_cosynth.widget.layers.placement import placement_of
 from napari_cosynth.widget.layers.tags import KEY
-from napari_cosynth.widget.look.look_controls import LOOK, from_recipes
+from napari_cosynth.widget.look.look_choice import LOOK, from_recipes
 from napari_cosynth.widget.result.saving import record_of
 from napari_cosynth.widget.result.shown import ShownResult
 

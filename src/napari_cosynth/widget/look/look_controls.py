@@ -1,8 +1,6 @@
 """The form's *Look*: a reference for the stain and grain of the next sample; each layout has its own.
 
-The choice is kept in the layout's ``metadata["cosynth"]["look"]``: ``kind``, what identifies the
-reference and, once measured, its numbers. So the look survives when layer or file are gone. A thread
-reads the pictures; the sampling process measures the numbers.
+A thread reads the pictures; the sampling process measures the numbers.
 """
 
 from __future__ import annotations
@@ -19,16 +17,15 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QPixmap
 from qtpy.QtWidgets import QFileDialog
 
-from napari_cosynth.types.recipe import BY_SEED, NO_LOOK, asked_again
+from napari_cosynth.types.recipe import BY_SEED
 from napari_cosynth.widget.layers.region import known_mpp
-from napari_cosynth.widget.layers.tags import KEY
 from napari_cosynth.widget.look import look_reference
+from napari_cosynth.widget.look.look_choice import BELOW, FILE, LAYER, SEED, Asked, LookChoice
 from napari_cosynth.widget.look.look_reader import LookReader
 from napari_cosynth.widget.look.look_reference import (
     LARGEST,
     Ask,
     FileReference,
-    Measured,
     Reference,
     file_facts,
     too_large,
@@ -39,16 +36,8 @@ from napari_cosynth.widget.qt.thumbnails import as_html
 from napari_cosynth.widget.run.background import Background
 from napari_cosynth.widget.run.facts import CheckpointFacts
 
-BELOW, LAYER, FILE, SEED = "from below", "layer…", "file…", "by seed"
-KEPT = "as sampled"
-LOOK = "look"
-"""Key in a layout's ``metadata["cosynth"]``. Without it the look is that of the image below, or by seed
-if there is no image below."""
 HEIGHT, LARGE = 22, 192
 """Height in pixels of the picture in the form, and longer side of the picture in its tooltip."""
-
-Asked = tuple[str | tuple[float, ...], str]
-"""The pair ``Request.look`` and ``Request.look_of``."""
 
 
 class LookControls:
@@ -59,12 +48,11 @@ class LookControls:
 
     def __init__(self, viewer: ViewerModel, ask: Ask) -> None:
         self.viewer = viewer
+        self.chosen = LookChoice()
         self.choice = ComboBox(choices=[BELOW, LAYER, FILE, SEED], value=BELOW, label="Look")
         self.picture = Label(value="")
         self.picture.native.setFixedHeight(HEIGHT)
         self.facts: CheckpointFacts | None = None
-        self.points: Points | None = None
-        self._without: dict[str, Any] = {}  # the choice while there is no layout
         self._reason = ""  # why there is no image below to follow
         self.reader = LookReader(ask, LARGE)
         self._work = Background("look-file")
@@ -93,27 +81,25 @@ class LookControls:
     def ready(self, into_image: bool = False) -> bool:
         """Whether the look is known; if not, ``edited`` is emitted once it is."""
         self.refresh()
-        by_itself = into_image and self._chosen.get("kind", BELOW) == BELOW
+        by_itself = into_image and self.chosen.kind == BELOW
         return self.reader.ready or by_itself
 
     def asked(self) -> Asked:
         """Look for a request that samples a whole canvas. Raises ValueError if it cannot be followed."""
-        chosen = self._chosen
-        kind = chosen.get("kind", BELOW)
+        kind = self.chosen.kind
         if not self._follows or kind == SEED:
             return BY_SEED, ""
         if self.reader.found is not None:
             return self.reader.found
         if kind == BELOW:
             return BY_SEED, ""
-        if LOOK in chosen:
-            numbers = chosen[LOOK]
-            return (NO_LOOK if numbers is None else tuple(numbers)), str(chosen.get("look_of", ""))
+        if (measured := self.chosen.measured) is not None:
+            return measured
         raise ValueError(f"look: {self.reader.failure or 'it is being read'}")
 
     def asked_into_image(self) -> Asked:
         """Look for a request into an image; without a choice it follows the image around the region."""
-        return (BY_SEED, "") if self._chosen.get("kind", BELOW) == BELOW else self.asked()
+        return (BY_SEED, "") if self.chosen.kind == BELOW else self.asked()
 
     # -- the choice
 
@@ -124,13 +110,10 @@ class LookControls:
 
     def use_layout(self, points: Points | None) -> None:
         """Shows this layout's look: the chosen one or, for a layout from a stack, that of its sample."""
-        self.points = points
-        if points is not None and LOOK not in points.metadata[KEY]:
-            try:
-                if kept := from_recipes(points.metadata[KEY].get("recipes", ())):
-                    points.metadata[KEY][LOOK] = kept
-            except ValueError as error:
-                show_warning(f"{points.name}: {error}")
+        try:
+            self.chosen.use_layout(points)
+        except ValueError as error:
+            show_warning(str(error))
         self._update()
 
     def choose_layer(self, name: str) -> None:
@@ -166,10 +149,7 @@ class LookControls:
         self._work.do(lambda: file_facts(path), choose)
 
     def _choose(self, chosen: dict[str, Any]) -> None:
-        if self.points is None:
-            self._without = chosen
-        else:
-            self.points.metadata[KEY][LOOK] = chosen
+        self.chosen.choose(chosen)
         self._update()
 
     def _on_choice(self, value: str) -> None:
@@ -194,13 +174,6 @@ class LookControls:
             self._show()
 
     @property
-    def _chosen(self) -> dict[str, Any]:
-        if self.points is None:
-            return self._without
-        found = self.points.metadata[KEY].get(LOOK, {})
-        return found if isinstance(found, dict) else {}
-
-    @property
     def _follows(self) -> bool:
         return self.facts is not None and self.facts.follows_looks
 
@@ -211,7 +184,7 @@ class LookControls:
         reason, reference = self._reason, self._reference()
         another = self.reader.follow(reference)
         if another:
-            self._keep()
+            self.chosen.keep(self.reader.found)
         if another or reason != self._reason:
             self._show()
 
@@ -222,10 +195,9 @@ class LookControls:
 
     def _reference(self) -> Reference | None:
         self._reason = ""
-        chosen, facts = self._chosen, self.facts
+        kind, chosen, facts = self.chosen.kind, self.chosen.stored, self.facts
         if facts is None or not facts.follows_looks:
             return None
-        kind = chosen.get("kind", BELOW)
         try:
             if kind == LAYER and chosen["name"] in self.viewer.layers:
                 layer = self.viewer.layers[chosen["name"]]
@@ -234,22 +206,16 @@ class LookControls:
                 )
             if kind == FILE and (path := Path(chosen["path"])).exists():
                 return FileReference(path, chosen["mpp"], facts.mpp)
-            if self.points is None:
+            if self.chosen.points is None:
                 raise ValueError("no layout")
-            below = look_reference.below(self.viewer, self.points, facts.mpp)
+            below = look_reference.below(self.viewer, self.chosen.points, facts.mpp)
         except ValueError as error:
             self._reason = str(error)
             return None
         return below if kind == BELOW else None
 
-    def _keep(self) -> None:
-        """Keeps the numbers with the choice, so that they survive layer and file."""
-        found = self.reader.found
-        if found is not None and self._chosen.get("kind") in (LAYER, FILE):
-            self._chosen[LOOK], self._chosen["look_of"] = list(found[0]), found[1]
-
     def _take(self) -> None:
-        self._keep()
+        self.chosen.keep(self.reader.found)
         self._show()
         self.edited.emit()
 
@@ -264,13 +230,7 @@ class LookControls:
         self._show()
 
     def _show(self) -> None:
-        chosen = self._chosen
-        kind = chosen.get("kind", BELOW)
-        own = {
-            LAYER: f"layer {chosen.get('name')}",
-            FILE: f"file {Path(str(chosen.get('path'))).name}",
-            KEPT: KEPT,
-        }.get(kind)
+        kind, own = self.chosen.kind, self.chosen.own_name
         nothing = kind == BELOW and (self.reader.reference is None or bool(self.reader.failure))
         value = own or (SEED if nothing else kind)
         choices = [*([own] if own else []), BELOW, LAYER, FILE, SEED]
@@ -283,7 +243,7 @@ class LookControls:
         self.choice.enabled = self._follows
         name = Path(self.facts.name).name if self.facts else "the checkpoint"
         self.choice.tooltip = (
-            _explained(value, chosen, self.reader.found)
+            self.chosen.explained(value, self.reader.found)
             if self._follows
             else f"{name} follows no look: it was trained without"
         )
@@ -296,26 +256,5 @@ class LookControls:
             self.picture.tooltip = as_html(image)
 
 
-def _explained(value: str, chosen: dict[str, Any], found: Measured | None) -> str:
-    whose = found[1] if found else str(chosen.get("look_of", ""))
-    if value == SEED:
-        return "Each seed draws a training tile of that tissue and follows its look"
-    if value == KEPT and chosen.get(LOOK) is None:
-        return "As the sample that it was opened with: no look"
-    return "Stain and grain of the next sample: as " + (whose or "what is below")
-
-
 def _is_rgb(layer: Any) -> bool:
     return isinstance(layer, Image) and bool(layer.rgb) and layer.ndim == 2
-
-
-def from_recipes(recipes: Any) -> dict[str, Any]:
-    """The choice for a layout from a stack, from its sample's recipe; empty if the recipe has no look.
-
-    Raises ValueError if the recipe's look is not valid.
-    """
-    asked = asked_again(recipes[0]) if len(recipes) == 1 else None
-    if asked is None:
-        return {}
-    look, look_of = asked
-    return {"kind": KEPT, LOOK: None if look == NO_LOOK else list(look), "look_of": look_of}
