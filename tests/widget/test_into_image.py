@@ -18,7 +18,7 @@ from napari_cosynth.widget.docks.panel import CoSynthPanel
 from napari_cosynth.widget.layers import results
 from napari_cosynth.widget.layers.layout import SAMPLE_KEY
 from napari_cosynth.widget.layers.placement import Placement
-from napari_cosynth.widget.layout import layout_controls
+from napari_cosynth.widget.layout import layout_sources
 from napari_cosynth.widget.run.into_image import shown_nuclei
 from napari_cosynth.widget.run.sampling_controls import AROUND, WHOLE
 
@@ -81,7 +81,7 @@ def test_a_finer_slide_is_brought_to_the_models_grid(make: Any) -> None:
 def test_around_found_nuclei_only_what_changed_is_painted(
     panel: CoSynthPanel, qtbot: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layout_controls, "ask_class", lambda names: names[0])
+    monkeypatch.setattr(layout_sources, "ask_class", lambda names: names[0])
     pixels = np.full((200, 200, 3), (230, 190, 215), np.uint8)
     for centre in ((50, 50), (60, 150), (150, 60), (150, 150)):
         pixels[disk(centre, 7)] = (90, 60, 140)
@@ -93,8 +93,8 @@ def test_around_found_nuclei_only_what_changed_is_painted(
         units=("µm", "µm"),
     )
     controls = panel.layout_controls
-    controls.nuclei.find.native.click()
-    qtbot.waitUntil(lambda: not controls.nuclei.busy and controls.points is not None)
+    controls.sources.nuclei.find.native.click()
+    qtbot.waitUntil(lambda: not controls.sources.nuclei.busy and controls.points is not None)
     points = controls.points
     assert points is not None and len(points.data) == 4
 

@@ -21,7 +21,7 @@ from napari_cosynth.types import ClassTable
 from napari_cosynth.widget.docks.panel import CoSynthPanel
 from napari_cosynth.widget.files.readers import nuclei_reader
 from napari_cosynth.widget.files.samples import finished_pair
-from napari_cosynth.widget.layout import class_dialog, layout_controls
+from napari_cosynth.widget.layout import class_dialog, layout_sources
 from napari_cosynth.widget.layout.class_dialog import ClassDialog, remembered
 from napari_cosynth.widget.layout.dataset_dialog import DatasetDialog, TileDialog
 from slides import bare_tiff, edit_metadata, ome_zarr, rgb_tags, sparse_pyramid
@@ -72,8 +72,8 @@ def last_message() -> str:
 def test_one_click_makes_an_editable_layout_of_the_whole_image(
     panel: CoSynthPanel, slide: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layout_controls, "ask_class", lambda names: names[1])
-    row = panel.layout_controls.nuclei
+    monkeypatch.setattr(layout_sources, "ask_class", lambda names: names[1])
+    row = panel.layout_controls.sources.nuclei
     row.find.native.click()
     assert row.busy and not row.find.enabled
     qtbot.waitUntil(lambda: not row.busy, timeout=WAIT)
@@ -92,10 +92,10 @@ def test_one_click_makes_an_editable_layout_of_the_whole_image(
 def test_only_the_rectangle_is_looked_at(
     panel: CoSynthPanel, slide: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layout_controls, "ask_class", lambda names: names[0])
+    monkeypatch.setattr(layout_sources, "ask_class", lambda names: names[0])
     draw(panel, slide, (40, 60), (240, 260))
-    panel.layout_controls.nuclei.find.native.click()
-    qtbot.waitUntil(lambda: not panel.layout_controls.nuclei.busy, timeout=WAIT)
+    panel.layout_controls.sources.nuclei.find.native.click()
+    qtbot.waitUntil(lambda: not panel.layout_controls.sources.nuclei.busy, timeout=WAIT)
     points = panel.layout_controls.points
     assert points.metadata["cosynth"]["shape"] == [100, 100]
     wanted = np.array([slide.data_to_world(2 * CENTRES[row]) for row in (0, 1, 2)])
@@ -105,12 +105,12 @@ def test_only_the_rectangle_is_looked_at(
 def test_a_region_of_the_real_slide_becomes_a_layout(
     data_root: Path, panel: CoSynthPanel, qtbot: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layout_controls, "ask_class", lambda names: names[0])
+    monkeypatch.setattr(layout_sources, "ask_class", lambda names: names[0])
     path = data_root / "slides" / "CMU-1-Small-Region.svs"
     (slide,) = panel.viewer.open(str(path), plugin="napari-cosynth")
     draw(panel, slide, (1000, 800), (1256, 1056))
-    panel.layout_controls.nuclei.find.native.click()
-    qtbot.waitUntil(lambda: not panel.layout_controls.nuclei.busy, timeout=WAIT)
+    panel.layout_controls.sources.nuclei.find.native.click()
+    qtbot.waitUntil(lambda: not panel.layout_controls.sources.nuclei.busy, timeout=WAIT)
     points = panel.layout_controls.points
     assert 20 < len(points.data) < 600
     at = np.round(points.data * 0.5 / 0.499).astype(int) + np.array([1000, 800])
@@ -122,12 +122,12 @@ def test_a_region_of_the_real_slide_becomes_a_layout(
 def test_without_mpp_or_an_image_it_is_asked_or_said(
     panel: CoSynthPanel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    row = panel.layout_controls.nuclei
+    row = panel.layout_controls.sources.nuclei
     row.find.native.click()
     assert last_message() == "no image: open a slide or a tile first" and not row.busy
     panel.viewer.add_image(np.zeros((64, 64, 3), np.uint8), name="bare")
     asked: list[str] = []
-    monkeypatch.setattr(layout_controls, "ask_mpp", lambda name: asked.append(name))
+    monkeypatch.setattr(layout_sources, "ask_mpp", lambda name: asked.append(name))
     row.find.native.click()
     assert asked == ["bare"] and not row.busy and panel.layout_controls.points is None
 
@@ -136,7 +136,7 @@ def test_a_slide_too_large_to_be_a_canvas_asks_for_a_rectangle(panel: CoSynthPan
     data = [np.zeros((9000 // s, 9000 // s, 3), np.uint8) for s in (1, 8)]
     place = {"scale": (0.5, 0.5), "units": ("µm", "µm")}
     panel.viewer.add_image(data, name="slide", multiscale=True, **place)
-    panel.layout_controls.nuclei.find.native.click()
+    panel.layout_controls.sources.nuclei.find.native.click()
     assert "draw a smaller rectangle" in last_message() or "draw a rectangle" in last_message()
     assert panel.layout_controls.points is None
 
@@ -190,7 +190,7 @@ def test_a_file_becomes_a_layout_in_its_place_and_the_mapping_is_remembered(
 ) -> None:
     shown = accept_with(monkeypatch, {"Tumor": "epithelial", "": "leave them out"})
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *a, **k: (str(cells), ""))
-    row = panel.layout_controls.nuclei
+    row = panel.layout_controls.sources.nuclei
     row.open.native.click()
     qtbot.waitUntil(lambda: not row.busy, timeout=WAIT)
     points = panel.layout_controls.points
@@ -215,8 +215,8 @@ def test_a_file_is_placed_beside_a_result_where_there_is_no_image(
     for layer in finished_pair():
         panel.viewer.add_layer(Layer.create(*layer))
     accept_with(monkeypatch, {"Tumor": "epithelial", "": "leave them out"})
-    monkeypatch.setattr(layout_controls, "ask_mpp", lambda name: 0.5)
-    row = panel.layout_controls.nuclei
+    monkeypatch.setattr(layout_sources, "ask_mpp", lambda name: 0.5)
+    row = panel.layout_controls.sources.nuclei
     row.from_file(cells)
     qtbot.waitUntil(lambda: not row.busy, timeout=WAIT)
     points = panel.layout_controls.points
@@ -265,7 +265,7 @@ def test_a_bad_file_is_one_line_and_the_window_stays_alive(
     text, reason = BAD[name]
     if name != "gone.geojson":
         (tmp_path / name).write_text(text)
-    row = panel.layout_controls.nuclei
+    row = panel.layout_controls.sources.nuclei
     row.from_file(tmp_path / name)
     qtbot.waitUntil(lambda: not row.busy, timeout=WAIT)
     assert name in last_message() and reason in last_message() and "\n" not in last_message()
@@ -280,7 +280,7 @@ def test_null_geometry_and_far_away_nuclei_are_counted(
     empty = {"type": "Feature", "geometry": None, "properties": {}}
     far = square(9e8, 9e8, "inflammatory")
     path = geojson(tmp_path / "a.geojson", square(8, 16, "inflammatory"), empty, far)
-    row = panel.layout_controls.nuclei
+    row = panel.layout_controls.sources.nuclei
     row.from_file(path)
     qtbot.waitUntil(lambda: not row.busy, timeout=WAIT)
     assert len(panel.layout_controls.points.data) == 1
@@ -298,7 +298,7 @@ def test_seventy_thousand_nuclei_in_a_region(
     place = {"scale": (0.25, 0.25), "units": ("µm", "µm"), "contrast_limits": (0, 255)}
     slide = panel.viewer.add_image(levels, name="slide", multiscale=True, **place)
     draw(panel, slide, (5000, 5000), (9000, 9000))
-    row = panel.layout_controls.nuclei
+    row = panel.layout_controls.sources.nuclei
     row.from_file(path)
     qtbot.waitUntil(lambda: not row.busy, timeout=WAIT)
     middles = corners[:, ::-1] + 4 - 0.5
@@ -365,11 +365,11 @@ def test_a_damaged_tile_is_a_line_when_it_is_needed(
         np.asarray(slide.data[1][:10, :10])
     np.testing.assert_array_equal(np.asarray(slide.data[0][:2, :2]), 200)
     draw(panel, slide, (0, 0), (200, 200))
-    monkeypatch.setattr(layout_controls, "ask_class", lambda names: names[0])
-    panel.layout_controls.nuclei.find.native.click()
-    qtbot.waitUntil(lambda: not panel.layout_controls.nuclei.busy, timeout=WAIT)
+    monkeypatch.setattr(layout_sources, "ask_class", lambda names: names[0])
+    panel.layout_controls.sources.nuclei.find.native.click()
+    qtbot.waitUntil(lambda: not panel.layout_controls.sources.nuclei.busy, timeout=WAIT)
     assert "slide.tif: cannot be decoded near row 0, column 0" in last_message()
-    assert panel.layout_controls.nuclei.find.enabled
+    assert panel.layout_controls.sources.nuclei.find.enabled
 
 
 def test_a_tile_of_a_data_set_becomes_an_image_and_a_layout(
@@ -409,7 +409,7 @@ def test_a_tile_of_a_data_set_becomes_an_image_and_a_layout(
     record = ConsepDataset(folder, only=["train_12"])[0]
     present = {record.classes.names[i] for i in record.layout.class_ids}
     accept_with(monkeypatch, {n: c for n, c in (classes | rest).items() if n in present})
-    row = panel.layout_controls.nuclei
+    row = panel.layout_controls.sources.nuclei
     row.tile.native.click()
     qtbot.waitUntil(lambda: panel.layout_controls.points is not None, timeout=WAIT)
     points, image = panel.layout_controls.points, panel.viewer.layers["train_12"]

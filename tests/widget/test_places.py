@@ -181,7 +181,7 @@ def test_ome_zarr_opens_as_a_folder_with_its_labels(panel: CoSynthPanel, tmp_pat
         assert str(layer.units[0]) == "micrometer"
     assert list(labels.features["class"]) == ["", "inflammatory"]
     panel.viewer.layers.selection.active = labels
-    panel.layout_controls.from_labels.native.click()
+    panel.layout_controls.sources.from_labels.native.click()
     points = panel.layout_controls.points
     assert list(points.features["class"]) == ["inflammatory"]
     np.testing.assert_allclose(

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QRadioButton
 from napari_cosynth.widget.docks.panel import CoSynthPanel
 from napari_cosynth.widget.layers import results
 from napari_cosynth.widget.layers.frame import FRAME
-from napari_cosynth.widget.layout import layout_controls
+from napari_cosynth.widget.layout import layout_sources
 
 SLIDE_MPP = 0.499
 
@@ -48,7 +48,7 @@ def test_a_region_becomes_a_canvas_in_its_place(
     panel: CoSynthPanel, slide: Any, qtbot: Any
 ) -> None:
     draw(panel, slide, (40, 60), (140, 124))
-    panel.layout_controls.from_region.native.click()
+    panel.layout_controls.sources.from_region.native.click()
     points = panel.layout_controls.points
     shape = tuple(points.metadata["cosynth"]["shape"])
     assert shape == (round(100 * SLIDE_MPP / 0.5), round(64 * SLIDE_MPP / 0.5))
@@ -108,7 +108,7 @@ def test_of_several_regions_the_one_that_became_a_canvas_is_seen_through(
     shapes.add_rectangles([np.array([(150, 150), (150, 220), (220, 220), (220, 150)])])
     shapes.selected_data = {0}
     panel.viewer.layers.selection.active = shapes
-    panel.layout_controls.from_region.native.click()
+    panel.layout_controls.sources.from_region.native.click()
     assert shapes.visible and list(shapes.face_color[:, 3] > 0) == [False, True]
 
 
@@ -131,11 +131,11 @@ def test_without_metadata_the_pixel_size_is_asked_for_once(
     panel: CoSynthPanel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(layout_controls, "ask_mpp", lambda name: asked.append(name) or 0.25)
+    monkeypatch.setattr(layout_sources, "ask_mpp", lambda name: asked.append(name) or 0.25)
     slide = panel.viewer.add_image(np.zeros((400, 400, 3), np.uint8), name="bare")
     draw(panel, slide, (0, 0), (200, 100))
     for _ in range(2):
-        panel.layout_controls.from_region.native.click()
+        panel.layout_controls.sources.from_region.native.click()
     points = panel.layout_controls.points
     assert points.metadata["cosynth"]["shape"] == [100, 50]
     np.testing.assert_allclose(points.scale, 2.0)  # in the slide's own unit, its pixels
@@ -147,13 +147,13 @@ def test_without_metadata_the_pixel_size_is_asked_for_once(
 def test_what_is_missing_is_said(panel: CoSynthPanel, slide: Any) -> None:
     from napari.utils.notifications import notification_manager
 
-    panel.layout_controls.from_region.native.click()
+    panel.layout_controls.sources.from_region.native.click()
     assert "draw a rectangle" in notification_manager.records[-1].message
     shapes = draw(panel, slide, (1000, 1000), (1100, 1100))
-    panel.layout_controls.from_region.native.click()
+    panel.layout_controls.sources.from_region.native.click()
     assert "no image under Shapes" in notification_manager.records[-1].message
     shapes.add_lines([np.array([(10, 10), (60, 30)])])
-    panel.layout_controls.from_region.native.click()
+    panel.layout_controls.sources.from_region.native.click()
     assert (
         "expected a rectangle or a polygon, got line 1" in notification_manager.records[-1].message
     )
@@ -171,7 +171,7 @@ def test_points_come_from_labels_with_their_classes(panel: CoSynthPanel, slide: 
         translate=(30, 40),
         features={"index": [0, 3, 700], "class": ["", "epithelial", "spindle-shaped"]},
     )
-    panel.layout_controls.from_labels.native.click()
+    panel.layout_controls.sources.from_labels.native.click()
     points = panel.layout_controls.points
     assert list(points.features["class"]) == ["epithelial", "spindle-shaped"]
     nuclei = panel.viewer.layers["nuclei"]
@@ -184,12 +184,12 @@ def test_points_come_from_labels_with_their_classes(panel: CoSynthPanel, slide: 
 def test_labels_without_classes_are_of_one_chosen_class(
     panel: CoSynthPanel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layout_controls, "ask_class", lambda names: names[1])
-    monkeypatch.setattr(layout_controls, "ask_mpp", lambda name: 1.0)
+    monkeypatch.setattr(layout_sources, "ask_class", lambda names: names[1])
+    monkeypatch.setattr(layout_sources, "ask_mpp", lambda name: 1.0)
     data = np.zeros((40, 40), np.uint8)
     data[4:8, 4:8] = 1
     panel.viewer.add_labels(data, name="nuclei")
-    panel.layout_controls.from_labels.native.click()
+    panel.layout_controls.sources.from_labels.native.click()
     points = panel.layout_controls.points
     assert list(points.features["class"]) == ["epithelial"]
     assert points.metadata["cosynth"]["shape"] == [80, 80]
@@ -209,7 +209,7 @@ def test_a_region_of_the_real_slide(real_slide: Path, panel: CoSynthPanel, qtbot
     checksum = real_slide.read_bytes()
     (slide,) = [panel.viewer._add_layer_from_data(*x)[0] for x in reader(str(real_slide))]
     draw(panel, slide, (1000, 800), (1128, 928))
-    panel.layout_controls.from_region.native.click()
+    panel.layout_controls.sources.from_region.native.click()
     points = panel.layout_controls.points
     assert points.metadata["cosynth"]["shape"] == [128, 128]
     top_left = points.data_to_world((-0.5, -0.5))

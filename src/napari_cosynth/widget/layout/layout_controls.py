@@ -9,7 +9,7 @@ from napari.components import ViewerModel
 from napari.layers import Points
 from napari.utils.notifications import show_info, show_warning
 from psygnal import Signal
-from qtpy.QtWidgets import QSizePolicy, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_cosynth.types import ClassTable, Layout
 from napari_cosynth.widget.layers.frame import show_frame, show_size
@@ -22,25 +22,17 @@ from napari_cosynth.widget.layers.layout import (
     style_new_points,
 )
 from napari_cosynth.widget.layers.placement import LARGEST_SIDE, Placement, free_placement
-from napari_cosynth.widget.layers.region import (
-    chosen_labels,
-    chosen_region,
-    layout_of_labels,
-    placement_in_view,
-    put_away_region,
-    region_placement,
-)
-from napari_cosynth.widget.layers.shapes import NAME, Region
+from napari_cosynth.widget.layers.region import placement_in_view
 from napari_cosynth.widget.layout.brush_controls import BrushControls
 from napari_cosynth.widget.layout.history import History
+from napari_cosynth.widget.layout.layout_sources import LayoutSources
 from napari_cosynth.widget.layout.legend import Legend
-from napari_cosynth.widget.layout.nuclei_row import NucleiRow
 from napari_cosynth.widget.layout.points import LayoutEditor, adopt
+from napari_cosynth.widget.qt.camera import fill_view
 from napari_cosynth.widget.qt.errors import told
 from napari_cosynth.widget.qt.forms import allow, column_in, form
-from napari_cosynth.widget.qt.questions import ask_class, ask_mpp
+from napari_cosynth.widget.qt.questions import ask_class
 from napari_cosynth.widget.run.facts import CheckpointFacts
-from napari_cosynth.widget.run.into_image import remember_shown
 
 NONE = "none yet"
 
@@ -68,15 +60,7 @@ class LayoutControls(QWidget):
         self.height_px = SpinBox(value=256, min=1, max=LARGEST_SIDE, label="Canvas rows")
         self.width_px = SpinBox(value=256, min=1, max=LARGEST_SIDE, label="Canvas columns")
         self.new = PushButton(text="New layout")
-        self.from_region = PushButton(text="Region")
-        self.from_labels = PushButton(text="Labels")
-        self.nuclei = NucleiRow(
-            viewer,
-            self._require_facts,
-            self.add_real,
-            lambda name: ask_mpp(name),
-            lambda names: ask_class(names),
-        )
+        self.sources = LayoutSources(viewer, self._require_facts, self.add_layout)
         self.undo = PushButton(text="Undo")
         self.redo = PushButton(text="Redo")
         self.legend = Legend()
@@ -88,16 +72,7 @@ class LayoutControls(QWidget):
             "An empty layout of this many rows and columns of pixels; over a slide, in the middle of "
             "what is seen of it"
         )
-        self.from_region.tooltip = (
-            "A layout over the rectangle or polygon of a Shapes layer, at the model's µm/px"
-        )
-        self.from_labels.tooltip = "Points at the centroids of a Labels layer's objects"
         self.undo.tooltip, self.redo.tooltip = "Ctrl+Z", "Ctrl+Shift+Z"
-        sources = [self.from_region, self.from_labels, *self.nuclei.buttons]
-        for button in sources:  # five in a row of a narrow dock: as wide as their words
-            words = button.native.fontMetrics().horizontalAdvance(button.text)
-            button.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-            button.native.setMinimumWidth(words + 12)
         for button in (self.undo, self.redo):  # beside a layer's name, which may be long
             words = button.native.fontMetrics().horizontalAdvance(button.text)
             button.native.setFixedWidth(words + 16)
@@ -107,7 +82,7 @@ class LayoutControls(QWidget):
             form(
                 ("Points", [self.layer, self.undo, self.redo]),
                 ("Canvas", [self.height_px, self._times, self.width_px, self.new]),
-                ("From", sources),
+                ("From", self.sources.buttons),
             )
         )
         box.addWidget(self.legend)
@@ -115,8 +90,6 @@ class LayoutControls(QWidget):
 
         self.layer.changed.connect(self._choose)
         self.new.changed.connect(told(self.new_layout))
-        self.from_region.changed.connect(told(self.layout_from_region))
-        self.from_labels.changed.connect(told(self.layout_from_labels))
         self.legend.picked.connect(self._pick)
         self.undo.changed.connect(self._undo)
         self.redo.changed.connect(self._redo)
@@ -132,7 +105,7 @@ class LayoutControls(QWidget):
         events.inserted.disconnect(self._list_layers)
         events.removed.disconnect(self._on_removed)
         self.viewer.layers.selection.events.active.disconnect(self._on_active)
-        self.nuclei.close()
+        self.sources.close()
         self._detach()
 
     @property
@@ -180,59 +153,8 @@ class LayoutControls(QWidget):
         self.viewer.add_layer(layer)
         layer.mode = "add"  # only now: napari's buttons show only changes after they are made
         self.use_layer(layer)
-        self._look_at(placement)
+        fill_view(self.viewer, placement.world)
         return layer
-
-    def add_real(
-        self,
-        placement: Placement,
-        layout: Layout,
-        name: str = "layout",
-        outline: npt.NDArray[np.float64] | None = None,
-    ) -> Points:
-        """:meth:`add_layout` for a layout whose nuclei are those in the image under it."""
-        layer = self.add_layout(placement, layout, name, outline)
-        remember_shown(layer, layout)
-        return layer
-
-    def _look_at(self, placement: Placement) -> None:
-        """Moves the camera so that the canvas fills the window."""
-        corners = placement.corners * placement.scale + np.array(placement.origin)
-        camera = self.viewer.scene.camera
-        camera.center = (0.0, *corners.mean(0))
-        camera.zoom = float(
-            0.85 * np.min(np.array(self.viewer.canvas.size) / np.ptp(corners, axis=0))
-        )
-
-    def layout_from_region(self) -> None:
-        """Adds a layout over the chosen rectangle or polygon, at the model's µm/px, with its name."""
-        region = chosen_region(self.viewer)
-        found = region_placement(self.viewer, region, self._require_facts().mpp, ask_mpp)
-        if found is not None:
-            put_away_region(self.viewer)
-            self.add_region(region, found[1])
-
-    def add_region(
-        self, region: Region, placement: Placement, layout: Layout | None = None, real: bool = False
-    ) -> Points:
-        """Adds a region's layout, on the canvas over the region's bounding box.
-
-        ``real``: the layout's nuclei are those in the image under it.
-        """
-        outline = None if region.upright else region.outline_on(placement)
-        name = region.name if NAME in region.layer.features else "layout"
-        if real and layout is not None:
-            return self.add_real(placement, layout, name, outline)
-        return self.add_layout(placement, layout, name, outline)
-
-    def layout_from_labels(self) -> None:
-        """Adds a layout with a point at each object of a Labels layer."""
-        facts = self._require_facts()
-        labels = chosen_labels(self.viewer)
-        made = layout_of_labels(labels, facts.classes, facts.mpp, ask_mpp, ask_class)
-        if made is not None:
-            layout, placement = made
-            self.add_real(placement, layout)
 
     def use_layer(self, layer: Points) -> None:
         """Works with this Points layer; makes it a layout if it is none.

@@ -243,7 +243,9 @@ class RegionsDock(Companion):
             # The shape must keep the name, because the layout is found by it.
             if NAME not in one.region.layer.features:
                 set_name(one.region.layer, one.region.row, one.region.name)
-            self.panel.layout_controls.add_region(one.region, one.placement, one.layout, real)
+            self.panel.layout_controls.sources.add_region(
+                one.region, one.placement, one.layout, real
+            )
             put_away(one.region.layer, one.region.row)
         count = sum(len(one.layout) for one in made if one.layout is not None)
         self.status.value = f"{len(made)} layouts, {count:,} points"
