@@ -75,7 +75,7 @@ def lay_out(dock: RegionsDock, source: str, qtbot: Any) -> None:
 
 def settled(panel: CoSynthPanel, dock: RegionsDock, qtbot: Any) -> None:
     def over() -> bool:
-        return not (panel.runner.busy or panel.gallery.busy or dock.busy or panel.runs.planned)
+        return not (panel.runner.busy or panel.gallery.busy or dock.busy or panel.runs.plan.left)
 
     qtbot.waitUntil(over, timeout=WAIT)
 

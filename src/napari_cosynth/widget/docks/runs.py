@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -29,6 +29,7 @@ from napari_cosynth.widget.layers.layout import layout_from, set_notes
 from napari_cosynth.widget.result.corrections import Wanted, put_painted
 from napari_cosynth.widget.result.result_view import summary
 from napari_cosynth.widget.result.waiting import Job, Waiting
+from napari_cosynth.widget.run.plan import Plan
 from napari_cosynth.widget.run.speed import Speeds
 from napari_cosynth.widget.run.worker import Runner
 
@@ -62,8 +63,7 @@ class Runs:
         self._job: Job | None = None
         self._done = 0  # samples of the current job that are here
         self._start_next: Callable[[], None] | None = None
-        self._plan: list[tuple[Points, bool]] = []
-        self._planning = False
+        self.plan = Plan(viewer, form.layout.use_layer, self._ready, self._start_planned)
         self._brown: list[Job] = []
         self._told: str | None = None  # name of the result in the status; "" for one of Live
         bar.queue.follow(self.waiting)
@@ -82,11 +82,6 @@ class Runs:
         """Whether the bar shows the time that is left of a run."""
         return self._job is not None and self._job.view is not None
 
-    @property
-    def planned(self) -> int:
-        """Number of layouts of :meth:`start_each` whose runs are not submitted yet."""
-        return len(self._plan)
-
     def start(self) -> None:
         """Synthesises; while a run goes on, this one waits for its turn."""
         self._start(self.form.sampling.draw_seeds)
@@ -94,35 +89,6 @@ class Runs:
     def vary(self, seeds: tuple[int, ...]) -> None:
         """Synthesises these seeds for the gallery; each sample replaces the layers of the one before."""
         self._start(lambda: seeds, fleeting=True)
-
-    def start_each(self, layers: Sequence[Points], into_image: bool) -> None:
-        """Runs each of these layouts, one after the other; each is the chosen layout for a moment."""
-        self._plan += [(layer, into_image) for layer in layers]
-        self._go_on_with_plan()
-
-    def _go_on_with_plan(self) -> None:
-        """Submits the planned runs until one has to wait for its look or for Live.
-
-        It is called again when the look is read or Live ends.
-        """
-        if self._planning:
-            return
-        self._planning = True
-        try:
-            while self._plan:
-                layer, into = self._plan[0]
-                if layer in self.viewer.layers:
-                    self.form.layout.use_layer(layer)
-                    if self.live.busy or not self.form.look.ready(into):
-                        self.bar.status.value = READING_LOOK
-                        return
-                    if into:
-                        self.start_into_image()
-                    else:
-                        self._start(self.form.sampling.draw_seeds, again=True)
-                self._plan.pop(0)
-        finally:
-            self._planning = False
 
     def _start(
         self,
@@ -148,6 +114,12 @@ class Runs:
             )
             return
         self.submit(synthesis_job(self.form, self.runner.backend, request, fleeting))
+
+    def _start_planned(self, into_image: bool) -> None:
+        if into_image:
+            self.start_into_image()
+        else:
+            self._start(self.form.sampling.draw_seeds, again=True)
 
     def _start_with_another_seed(self) -> None:
         self.form.sampling.random.value = True
@@ -228,17 +200,23 @@ class Runs:
             self._start_next = start
             self.live.stop()
             return True
-        if self.form.look.ready(into_image):
+        if self._ready(into_image):
             return False
         self._start_next = start
-        self.bar.status.value = READING_LOOK
         return True
+
+    def _ready(self, into_image: bool) -> bool:
+        """Whether a run can begin: Live has ended and the look is read. The status says if not."""
+        if not self.live.busy and self.form.look.ready(into_image):
+            return True
+        self.bar.status.value = READING_LOOK
+        return False
 
     def _start_waiting(self) -> None:
         if self._start_next is not None and not self.live.busy and self.form.look.ready():
             start, self._start_next = self._start_next, None
             start()
-        self._go_on_with_plan()
+        self.plan.go_on()
 
     def stop(self) -> None:
         """Cancels the run: no further step, and no further layer."""

@@ -259,7 +259,7 @@ class RegionsDock(Companion):
         """Queues the regions with a tick."""
         layouts = [layout_of(self.viewer, self.regions[row]) for row in self.table.rows]
         there = [layout for layout in layouts if layout is not None]
-        self.panel.runs.start_each(there, into_image)
+        self.panel.runs.plan.add(there, into_image)
         missing = len(layouts) - len(there)
         told = "1 region" if len(there) == 1 else f"{len(there)} regions"
         self.status.value = f"{told} to be sampled" + (
