@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Points
 from napari.utils.notifications import show_info, show_warning
 from psygnal import Signal
 
-from napari_cosynth.geometry.edits import same_layout
-from napari_cosynth.types import Layout, Progress, Synthesis
+from napari_cosynth.types import Progress, Synthesis
 from napari_cosynth.widget.docks.jobs import (
     into_image_job,
     made_already,
@@ -25,7 +22,6 @@ from napari_cosynth.widget.docks.request_form import RequestForm
 from napari_cosynth.widget.docks.run_bar import READING_LOOK, RunBar
 from napari_cosynth.widget.gallery.gallery import Gallery
 from napari_cosynth.widget.layers import results
-from napari_cosynth.widget.layers.layout import layout_from, set_notes
 from napari_cosynth.widget.result.corrections import Wanted, put_painted
 from napari_cosynth.widget.result.result_view import summary
 from napari_cosynth.widget.result.waiting import Job, Waiting
@@ -182,16 +178,12 @@ class Runs:
         self.changed.emit()
 
     def _on_repainted(self, wanted: Wanted, made: Synthesis) -> None:
-        shown = wanted.shown
-        there = results.groups(self.viewer).get(shown.name, {})
-        if "labels" not in there or not np.array_equal(
-            shown.group().data("labels").reshape(-1, *wanted.changed.shape)[wanted.sample],
-            wanted.record.labels,
-        ):
-            show_warning(f"{shown.name}: it changed meanwhile: repaint again")
+        name = wanted.shown.name
+        if not wanted.is_current:
+            show_warning(f"{name}: it changed meanwhile: repaint again")
             return
         put_painted(wanted, made)
-        self._told = shown.name
+        self._told = name
         self.bar.status.value = f"repainted in {made.seconds:.1f} s"
 
     def _waits(self, start: Callable[[], None], into_image: bool = False) -> bool:
@@ -264,19 +256,8 @@ class Runs:
         self._done = min(self._done + 1, len(job.request.seeds) - 1)
         self.displayed.emit(view.group)
         if job.points is not None:
-            self._mark(sample, job.points, run.layout)
+            run.note_on(job.points, sample.report)
         self._tell(sample, group=view.group)
-
-    def _mark(self, sample: Synthesis, points: Points, sampled: Layout) -> None:
-        """Puts the report's notes on the layout's points if they are still the sampled ones."""
-        try:
-            now = layout_from(points)
-        except ValueError:
-            return
-        if same_layout(now, sampled):
-            set_notes(points, sample.report)
-        else:
-            show_info("The layout changed during the run; the result is of the layout as it was.")
 
     def forget_gone(self) -> None:
         """Clears the status if the layers of the result that it describes are gone."""

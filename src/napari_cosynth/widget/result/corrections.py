@@ -12,7 +12,7 @@ import numpy.typing as npt
 from napari_cosynth.geometry.prompt import build_prompt
 from napari_cosynth.types import Record, Request, Synthesis
 from napari_cosynth.types.recipe import stated
-from napari_cosynth.widget.layers.results import change_recipes
+from napari_cosynth.widget.layers.results import change_recipes, groups
 from napari_cosynth.widget.layers.tags import KEY
 from napari_cosynth.widget.result.saving import drawn_record
 from napari_cosynth.widget.result.shown import ShownResult
@@ -38,6 +38,14 @@ class Wanted:
     """Whether to use another seed: with the same labels, the same seed gives the same pixels."""
     before_shown: Callable[[], None] = lambda: None
     """Called after the painting, while the old image is still shown."""
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the result is there and its labels are those that it is to be painted for."""
+        if "labels" not in groups(self.shown.viewer).get(self.shown.name, {}):
+            return False
+        labels = self.shown.group().data("labels").reshape(-1, *self.changed.shape)
+        return np.array_equal(labels[self.sample], self.record.labels)
 
 
 @dataclass(frozen=True)

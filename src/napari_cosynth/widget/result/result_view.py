@@ -6,10 +6,17 @@ from collections.abc import Collection
 
 from napari.components import ViewerModel
 from napari.layers import Layer, Points, Shapes
+from napari.utils.notifications import show_info
 from qtpy.QtCore import QTimer
 
+from napari_cosynth.geometry.edits import same_layout
 from napari_cosynth.types import ClassTable, Layout, Progress, Report, Synthesis
-from napari_cosynth.widget.layers.layout import class_table_of, placement_from
+from napari_cosynth.widget.layers.layout import (
+    class_table_of,
+    layout_from,
+    placement_from,
+    set_notes,
+)
 from napari_cosynth.widget.layers.placement import Placement
 from napari_cosynth.widget.layers.results import (
     blank_layers,
@@ -173,6 +180,17 @@ class RunView:
             group = free_name(viewer, group_name(self.name, seed), others)
             self.view = ResultView(viewer, self.placement, self.layout.classes, group)
         return self.view
+
+    def note_on(self, points: Points, report: Report) -> None:
+        """Puts a report's notes on the layout's points if they are still the sampled ones."""
+        try:
+            now = layout_from(points)
+        except ValueError:
+            return
+        if same_layout(now, self.layout):
+            set_notes(points, report)
+        else:
+            show_info("The layout changed during the run; the result is of the layout as it was.")
 
 
 class LiveView:
