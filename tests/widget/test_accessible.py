@@ -30,7 +30,7 @@ from skimage.color import rgb2lab
 
 from napari_cosynth.types.classes import BUNDLED
 from napari_cosynth.widget.docks.panel import CoSynthPanel
-from napari_cosynth.widget.layers.layout import SYMBOLS, rgba, seen_colors
+from napari_cosynth.widget.layers.appearance import SYMBOLS, rgba, seen_colors
 from napari_cosynth.widget.layout.legend import _CORNERS
 from napari_cosynth.widget.qt.column import Section
 

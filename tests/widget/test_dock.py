@@ -16,7 +16,7 @@ from qtpy.QtWidgets import QAbstractButton, QLabel, QScrollArea, QSizePolicy, QW
 from napari_cosynth.synthesis.synthesize import synthesize
 from napari_cosynth.types import Layout, Request, Synthesis
 from napari_cosynth.widget.docks.panel import CoSynthPanel
-from napari_cosynth.widget.layers.layout import seen_colors
+from napari_cosynth.widget.layers.appearance import seen_colors
 from napari_cosynth.widget.qt.staying import dock_of
 from napari_cosynth.widget.run.speed import Speeds, duration, work
 

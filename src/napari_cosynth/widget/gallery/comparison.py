@@ -24,7 +24,7 @@ from qtpy.QtWidgets import (
 from skimage.segmentation import find_boundaries
 
 from napari_cosynth.types import Record
-from napari_cosynth.widget.layers.layout import seen_colors
+from napari_cosynth.widget.layers.appearance import seen_colors
 from napari_cosynth.widget.qt.forms import sure
 from napari_cosynth.widget.qt.thumbnails import as_qimage
 

@@ -18,8 +18,9 @@ from napari.utils import DirectLabelColormap
 
 from napari_cosynth.geometry.measure import majority_classes
 from napari_cosynth.types import ClassTable, Synthesis
+from napari_cosynth.widget.layers.appearance import rgba
 from napari_cosynth.widget.layers.drawing_tools import build_when_used
-from napari_cosynth.widget.layers.layout import SAMPLE_KEY, rgba
+from napari_cosynth.widget.layers.layout import SAMPLE_KEY
 from napari_cosynth.widget.layers.placement import Placement
 from napari_cosynth.widget.layers.tags import KEY, Tag, read_tag
 

@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 
 from napari_cosynth.layouts.drawn.composition import missing, shares
 from napari_cosynth.types import ClassTable
-from napari_cosynth.widget.layers.layout import seen_colors
+from napari_cosynth.widget.layers.appearance import seen_colors
 from napari_cosynth.widget.layout.legend import swatch
 from napari_cosynth.widget.qt.forms import sure
 

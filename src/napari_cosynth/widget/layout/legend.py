@@ -11,7 +11,7 @@ from qtpy.QtGui import QColor, QIcon, QPainter, QPainterPath, QPixmap, QPolygonF
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
 from napari_cosynth.types import ClassTable
-from napari_cosynth.widget.layers.layout import SYMBOLS, seen_colors
+from napari_cosynth.widget.layers.appearance import SYMBOLS, seen_colors
 from napari_cosynth.widget.qt.forms import sure
 
 _KEY, _NAME, _COUNT = range(3)

@@ -13,10 +13,10 @@ from napari.utils.notifications import show_warning
 from psygnal import Signal
 
 from napari_cosynth.types import ClassTable
+from napari_cosynth.widget.layers.appearance import class_cycle, smoothing
 from napari_cosynth.widget.layers.layout import (
     NOTES,
     class_column,
-    class_cycle,
     class_ids_of,
     class_table_of,
     current_class,
@@ -27,7 +27,6 @@ from napari_cosynth.widget.layers.layout import (
     set_features,
     show_marks,
     shows_classes,
-    smoothing,
 )
 from napari_cosynth.widget.layers.placement import Placement, mpp_of, placement_of
 from napari_cosynth.widget.layers.tags import KEY

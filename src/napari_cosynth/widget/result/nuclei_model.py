@@ -12,7 +12,7 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QWidget
 
-from napari_cosynth.widget.layers.layout import seen_colors
+from napari_cosynth.widget.layers.appearance import seen_colors
 from napari_cosynth.widget.result.nuclei import FLAGS, NucleusTable
 
 HEADERS = ("drop", "id", "class", "µm²", *FLAGS)
