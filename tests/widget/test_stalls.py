@@ -9,8 +9,11 @@ import numpy as np
 from napari.layers import Labels, Points
 from qtpy.QtCore import QEvent, QObject
 
+from napari_cosynth.types import Progress
 from napari_cosynth.widget.docks.panel import CoSynthPanel
+from napari_cosynth.widget.layers.layout import class_table_of, placement_from
 from napari_cosynth.widget.layers.results import groups
+from napari_cosynth.widget.result.result_view import BEFORE_PICTURE, ResultView
 
 WAIT = 60_000
 
@@ -47,6 +50,39 @@ def test_a_results_drawings_are_built_when_their_tool_is_chosen(
     layer.mode = "paint"
     layer.mode = "pan_zoom"
     assert "polygon" in drawings(panel, layer)
+
+
+def test_a_results_layers_come_in_one_by_one_and_none_delays_its_first_picture(
+    panel: CoSynthPanel, points: Points, qtbot: Any
+) -> None:
+    placement, classes = placement_from(points), class_table_of(points)
+    view = ResultView(panel.viewer, placement, classes, "mine")
+
+    def there() -> list[str]:
+        return [role for role, layer in view.layers.items() if layer in panel.viewer.layers]
+
+    qtbot.waitUntil(lambda: len(there()) == BEFORE_PICTURE)
+    assert there() == ["image", "distance"] and not view._timer.isActive()
+    height, width = placement.shape
+    image = np.full((height, width, 3), 128, np.uint8)
+    view.show_progress(
+        Progress(7, 0, 1, 1, 2, image=image, labels=np.zeros((height, width), np.uint8))
+    )
+    assert view.layers["image"].visible and view.layers["image"].data is image
+    qtbot.waitUntil(lambda: there() == ["image", "distance", "labels", "instances"])
+    view.remove()
+    assert there() == []
+
+
+def test_a_run_has_its_first_layers_before_its_first_picture(
+    panel: CoSynthPanel, points: Points, qtbot: Any
+) -> None:
+    panel.start()
+    ((job, _),) = panel.runs.undone()
+    assert job.view is not None and job.view.view is not None
+    panel.runs.stop()
+    qtbot.waitUntil(lambda: not panel.runner.busy, timeout=WAIT)
+    assert not groups(panel.viewer) and len(panel.viewer.layers) == 1
 
 
 def test_while_a_run_goes_on_only_new_objects_are_collected(
