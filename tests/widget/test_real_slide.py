@@ -71,7 +71,7 @@ def test_regions_drawn_by_a_model_are_sampled_into_a_real_slide_and_written(
     dock.into_image.native.click()
 
     def over() -> bool:
-        return not (panel.runner.busy or panel.gallery.busy or dock.busy or panel.runs.planned)
+        return not (panel.runner.busy or panel.gallery.busy or dock.busy or panel.runs.plan.left)
 
     qtbot.waitUntil(over, timeout=WAIT)
     target = tmp_path / "edited.ome.tif"

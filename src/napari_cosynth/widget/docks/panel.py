@@ -18,7 +18,7 @@ from napari_cosynth.widget.docks.request_form import RequestForm
 from napari_cosynth.widget.docks.run_bar import RunBar
 from napari_cosynth.widget.docks.runs import Runs
 from napari_cosynth.widget.gallery.gallery import Gallery
-from napari_cosynth.widget.gallery.recovery import RecoveryBar
+from napari_cosynth.widget.gallery.recovery_bar import RecoveryBar
 from napari_cosynth.widget.layers.tags import read_tag
 from napari_cosynth.widget.layout.layout_controls import LayoutControls
 from napari_cosynth.widget.look.look_controls import LookControls
