@@ -255,7 +255,7 @@ def test_live_stays_in_the_look_that_its_seed_drew(
     drawn = made[-1].recipe["look_of"].removeprefix("training tile ")
     # Many points of the other tile's class: drawn anew, the look would be that tile's.
     (other,) = set(names) - {drawn}
-    assert draw_look(tiles, "", {other: 0.9}, SEED).tile == other  # type: ignore[union-attr]
+    assert draw_look(tiles, "", {other: 0.9}, 9000, SEED).tile == other  # type: ignore[union-attr]
     dock.layout_controls.editor.pick(other)  # type: ignore[union-attr]
     points.add([[y, x] for y in range(50, 64, 4) for x in range(2, 64, 4)])
     qtbot.waitUntil(full, timeout=WAIT)
