@@ -226,8 +226,9 @@ def summary(found: Survey) -> str:
     part = "" if found.read == found.records else f" in {found.read:,} of them"
     sides = " and ".join(f"{h} x {w}" for (h, w), _ in found.shapes.most_common(2))
     more = " and others" if len(found.shapes) > 2 else ""
+    tiles = "1 tile" if found.records == 1 else f"{found.records:,} tiles"
     line = (
-        f"Format {found.kind}: {found.records:,} tiles of {sides}{more} pixels, "
+        f"Format {found.kind}: {tiles} of {sides}{more} pixels, "
         f"{found.nuclei.total():,} nuclei{part}."
     )
     if not found.mpp_stated:
