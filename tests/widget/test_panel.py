@@ -231,11 +231,16 @@ def test_closing_the_viewer_ends_the_run(panel: CoSynthPanel, points: Points, qt
 
 
 def test_closing_the_dock_ends_the_run(panel: CoSynthPanel, points: Points, qtbot: Any) -> None:
-    start_and_wait_for_step(panel, qtbot)
+    panel.start()
+    ((job, _),) = panel.runs.undone()
+    view = job.view.view  # type: ignore[union-attr]
+    assert view is not None and view._waiting and view._timer.isActive()
     runner, viewer = panel.runner, panel.viewer
     viewer.window.remove_dock_widget(panel)
     panel.deleteLater()
     qtbot.waitUntil(lambda: not runner.busy, timeout=WAIT)
+    # No layer comes in that a closing viewer has no place for.
+    assert not view._waiting and not view._timer.isActive()
     points.add([[5, 5]])  # nobody listens any more, and nothing breaks
 
 

@@ -43,6 +43,10 @@ class LiveSampling:
         self.live.stop()
         self._view.leave()
 
+    def close(self) -> None:
+        """Adds no more layers, because the dock is being destroyed."""
+        self._view.stop()
+
     def _request(self) -> Request | None:
         """The form's request; None while the look is being read or there is no valid layout."""
         if not self.form.look.ready():

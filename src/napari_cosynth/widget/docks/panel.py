@@ -117,6 +117,7 @@ class CoSynthPanel(Staying):
         # Qt may destroy the dock together with its window. Then only its Python side still works.
         closing: list[Callable[[], object]] = [
             self.live.stop,
+            self.runs.close,
             self.activity.end,
             self.runner.close,
             self.runs.speeds.close,

@@ -213,6 +213,14 @@ class Runs:
     def stop(self) -> None:
         """Cancels the run: no further step, and no further layer."""
         self.runner.cancel()
+        self._stop_adding()
+
+    def close(self) -> None:
+        """Adds no more layers, because the dock is being destroyed and perhaps the viewer with it."""
+        self._stop_adding()
+        self.live_sampling.close()
+
+    def _stop_adding(self) -> None:
         view = None if self._job is None else self._job.view
         if view is not None and view.view is not None:
             view.view.stop()

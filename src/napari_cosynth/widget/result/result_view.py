@@ -214,6 +214,11 @@ class LiveView:
         if self._view is not None:
             self._view.settle()
 
+    def stop(self) -> None:
+        """Adds no more layers."""
+        if self._view is not None:
+            self._view.stop()
+
     def leave(self) -> None:
         """Gives the next sample layers of its own, because it is of another layout."""
         self.settle()
